@@ -1,0 +1,47 @@
+# Two commands matter: `make demo` and `make test`. Both set everything up first.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/ready
+
+.PHONY: help setup demo test check format lock clean
+
+help: ## Show what can be made
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+
+setup: $(READY) ## Make .venv from the lock files, with Delta's jars; no network is needed afterwards
+
+$(READY): requirements-build.lock requirements.lock pyproject.toml conf/spark/fetch_delta_jars.py conf/spark/delta-jars.sha256
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed (PYTHON=… names one)" >&2; exit 2; }
+	@command -v java >/dev/null || { echo "Java 17 or newer is needed: install it and put it on the PATH" >&2; exit 2; }
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-build.lock
+	$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation -r requirements.lock
+	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(BIN)/python conf/spark/fetch_delta_jars.py
+	@touch $@
+
+demo: setup ## Build a small table from real pictures, remove its duplicates, show what came out
+	$(BIN)/python tests/demo/run_demo.py
+
+test: check ## Run the checks and the whole test suite
+	$(BIN)/python -m pytest
+
+check: setup ## Format, lint, types, and the direction of imports
+	$(BIN)/ruff format --check --quiet .
+	$(BIN)/ruff check --quiet .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --no-logo
+
+format: setup ## Format the code
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lock: ## Work out the lock files anew (needs uv)
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--upgrade requirements-build.in --output-file requirements-build.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--upgrade --all-extras pyproject.toml requirements.in --output-file requirements.lock
+
+clean: ## Delete what was made
+	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache

@@ -1,0 +1,76 @@
+"""Put Delta's jars where a pip-installed Spark finds them: `make setup` runs it.
+
+Spark's own resolver fetches them; it fails now and then, so it is tried again. What Spark
+ships itself (Hadoop, Parquet, Jackson, log4j, …) is left out: two versions on one class path
+are one too many. Each jar's SHA-256 is compared with delta-jars.sha256.
+"""
+
+import hashlib
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pyspark
+
+TRIES = 4
+HERE = Path(__file__).resolve().parent
+JARS = Path(pyspark.__file__).parent / "jars"
+PINNED = dict(
+    reversed(line.split()) for line in (HERE / "delta-jars.sha256").read_text().splitlines()
+)
+PACKAGE = "io.delta:delta-spark_4.0_2.13:4.4.0"
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def is_complete() -> bool:
+    return all(
+        (JARS / name).exists() and sha256(JARS / name) == digest for name, digest in PINNED.items()
+    )
+
+
+def fetch(folder: Path) -> bool:
+    """Let Spark resolve the package into a folder; tell whether it could."""
+    (folder / "nothing.py").write_text("")
+    command = [
+        str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
+        *("--packages", PACKAGE),
+        *("--conf", f"spark.jars.ivy={folder / 'ivy'}"),
+        str(folder / "nothing.py"),
+    ]
+    result = subprocess.run(command, check=False, capture_output=True, text=True)
+    if result.returncode != 0:
+        print(result.stderr[-3000:], file=sys.stderr)
+    return result.returncode == 0
+
+
+def install(folder: Path) -> None:
+    """Copy the pinned jars into Spark's own folder, after a look at their digests."""
+    for name, digest in PINNED.items():
+        source = folder / "ivy" / "jars" / f"io.delta_{name}"
+        found = sha256(source)
+        if found != digest:
+            sys.exit(f"{name} has SHA-256 {found}, but delta-jars.sha256 says {digest}")
+        shutil.copyfile(source, JARS / name)
+
+
+def main() -> None:
+    if is_complete():
+        return
+    if shutil.which("java") is None:
+        sys.exit("Java 17 or newer is needed: install it and put it on the PATH.")
+    for attempt in range(1, TRIES + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            if fetch(Path(folder)):
+                install(Path(folder))
+                return
+        print(f"fetching Delta's jars failed (try {attempt} of {TRIES})", file=sys.stderr)
+    sys.exit("Delta's jars can't be had: is there a network?")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,223 @@
+"""The command line: flags, logging, exit codes; the only place that looks up a Spark session."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import dataclasses
+import logging
+import os
+import shutil
+import signal
+import sys
+import typing
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Any, Literal, NoReturn
+
+import pyspark
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from dedup_lib.errors import DedupError, JavaMissingError, SettingsError, nearest
+from dedup_lib.pipeline import run
+from dedup_lib.redaction import redact
+from dedup_lib.report import Report
+from dedup_lib.settings import DuplicateIds, Settings, alternatives, load_toml
+from dedup_lib.version import __version__
+
+_GROUPS = ("input", "output", "safety", "tuning")
+_EXIT_CODES = """\
+exit codes:
+  0  done, or nothing left to do
+  1  anything else
+  2  usage: flags, TOML, impossible combinations, overlapping places, Java missing
+  3  input: table, list or column missing or unreadable, types, no image rows
+  4  safety limit: removed fraction, no match, an empty list
+  5  output exists, publishing failed, conflict with another writer
+
+stdout holds one line, the report as JSON; logs go to stderr.
+"""
+_log = logging.getLogger("dedup_lib")
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    """Run the command line, and raise SystemExit with its exit code unless that is 0.
+
+    Args:
+        argv: The arguments; default those of the process.
+    """
+    code = run_command(sys.argv[1:] if argv is None else argv)
+    if code != 0:
+        sys.exit(code)
+
+
+def run_command(argv: Sequence[str]) -> int:
+    """Run the command line and return its exit code; the report is printed on stdout."""
+    _log_to_stderr("INFO")
+    report = Report()
+    try:
+        settings = parse(argv)
+        report.describe(settings)
+        _log_to_stderr(settings.log_level)
+        with contextlib.suppress(ValueError):  # not the main thread
+            signal.signal(signal.SIGTERM, _stop)
+        run(_session(), settings, report=report)
+        code = 0
+    except (Exception, KeyboardInterrupt) as error:
+        code = _failed(error, report, argv)
+    print(report.to_json(), flush=True)
+    return code
+
+
+def parse(argv: Sequence[str]) -> Settings:
+    """Turn flags, and the TOML file that --config names, into settings; flags win.
+
+    Raises:
+        UsageError: A flag or key is unknown, ill-typed or missing.
+        SystemExit: --help or --version was asked for.
+    """
+    flags = vars(_parser().parse_args(argv))
+    config = flags.pop("config", None)
+    values = {} if config is None else load_toml(config)
+    if "duplicate_ids" in flags:
+        flags["duplicate_ids"] = tuple(DuplicateIds(item) for item in flags["duplicate_ids"])
+    return Settings(**{"images": None, **values, **flags})
+
+
+class _Parser(argparse.ArgumentParser):
+    """An argument parser that raises, so that every failure ends in a report."""
+
+    def error(self, message: str) -> NoReturn:
+        known = [option for action in self._actions for option in action.option_strings]
+        unknown = message.removeprefix("unrecognized arguments: ").split()
+        hint = ""
+        if message.startswith("unrecognized") and unknown[0].startswith("--"):
+            hint = nearest(unknown[0].partition("=")[0], known)
+        raise SettingsError(f"{message}.{hint} See --help.")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(
+        prog="remove-duplicates",
+        description="Take the rows of a removal list out of an image table.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        argument_default=argparse.SUPPRESS,
+        allow_abbrev=False,
+        add_help=False,
+    )
+    groups = {name: parser.add_argument_group(name) for name in _GROUPS}
+    hints = typing.get_type_hints(Settings)
+    for item in dataclasses.fields(Settings):
+        flag = "--" + item.name.replace("_", "-")
+        options = _argument(item, hints[item.name])
+        groups[item.metadata["group"]].add_argument(flag, **options)
+    other = parser.add_argument_group("other")
+    other.add_argument(
+        "--config",
+        metavar="FILE.toml",
+        help="the same settings as TOML keys, with underscores; flags win",
+    )
+    version = f"remove-duplicates {__version__}"
+    other.add_argument("--version", action="version", version=version, help="print the version")
+    other.add_argument("--help", "-h", action="help", help="print this help")
+    return parser
+
+
+def _argument(item: dataclasses.Field[Any], hint: Any) -> dict[str, Any]:
+    text = item.metadata["help"].replace("%", "%%")
+    if item.default not in (None, (), False):
+        text += f" (default: {item.default})"
+    if hint is bool:
+        return {"action": "store_true", "help": text}
+    if item.name == "duplicate_ids":
+        return {"action": "append", "metavar": "LOCATION", "help": text}
+    kind = alternatives(hint)[0]
+    if typing.get_origin(kind) is Literal:
+        return {"choices": typing.get_args(kind), "help": text}
+    return {"type": kind, "metavar": item.metadata["metavar"] or _metavar(item.name), "help": text}
+
+
+def _metavar(name: str) -> str:
+    return "COLUMN" if name.endswith("column") else "LOCATION"
+
+
+def _session() -> SparkSession:
+    """Take the session that there is (spark-submit, a notebook), or start a local one."""
+    active = SparkSession.getActiveSession()
+    if active is not None:
+        return active
+    if "SPARK_REMOTE" not in os.environ and "PYSPARK_GATEWAY_PORT" not in os.environ:
+        _check_java()
+    builder = SparkSession.builder.appName("remove-duplicates")
+    if _has_delta_jars() and "PYSPARK_GATEWAY_PORT" not in os.environ:
+        builder = builder.config(
+            "spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension"
+        ).config(
+            "spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog"
+        )
+    try:
+        return builder.getOrCreate()
+    except PySparkException as error:
+        if "JAVA_GATEWAY_EXITED" in str(error):
+            raise JavaMissingError(
+                "Spark's Java process did not start: Java 17 or newer is needed (its own "
+                "message is above)."
+            ) from error
+        raise
+
+
+def _check_java() -> None:
+    home = os.environ.get("JAVA_HOME")
+    java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
+    if java is None:
+        where = f"in JAVA_HOME ({home})" if home else "on the PATH, and JAVA_HOME is not set"
+        raise JavaMissingError(f"Spark needs Java 17 or newer; there is none {where}.")
+
+
+def _has_delta_jars() -> bool:
+    home = os.environ.get("SPARK_HOME") or str(Path(pyspark.__file__).parent)
+    return any(Path(home, "jars").glob("*delta-spark_*.jar"))
+
+
+def _failed(error: BaseException, report: Report, argv: Sequence[str]) -> int:
+    if report.error is None:
+        report.fail(error)
+        _save_beside(report, argv)
+    if isinstance(error, DedupError):
+        _log.error("%s: %s", type(error).__name__, error)
+        return error.exit_code
+    _log.error("%s: %s", type(error).__name__, error, exc_info=error)
+    return 1
+
+
+def _save_beside(report: Report, argv: Sequence[str]) -> None:
+    """Write the report of a run that failed before it began, where --report can be made out."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    finder.add_argument("--report")
+    try:
+        location = finder.parse_known_args(argv)[0].report
+        if location is not None:
+            report.save(location, None)
+    except (argparse.ArgumentError, DedupError, SystemExit) as error:
+        _log.error("the report could not be written: %s", error)
+
+
+def _stop(signum: int, _frame: FrameType | None) -> NoReturn:
+    raise KeyboardInterrupt(f"stopped by signal {signum}")
+
+
+class _RedactingFormatter(logging.Formatter):
+    def format(self, record: logging.LogRecord) -> str:
+        return redact(super().format(record))
+
+
+def _log_to_stderr(level: str) -> None:
+    if not _log.handlers:
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+        _log.addHandler(handler)
+        _log.propagate = False
+    _log.setLevel(level)

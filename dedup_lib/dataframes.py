@@ -1,0 +1,101 @@
+"""The lazy API: DataFrames in, DataFrames out."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from dedup_lib.errors import ColumnTypeError
+from dedup_lib.removal_plan import by_entry, plan_schema, with_reasons
+from dedup_lib.spark_rewrite import keep_by_ids
+from dedup_lib.tables import id_type, metadata, quoted
+
+
+def remove_duplicates(
+    images: DataFrame,
+    duplicate_ids: DataFrame,
+    *,
+    image_id_column: str = "image_id",
+    duplicate_id_column: str = "id",
+) -> DataFrame:
+    """Drop the image rows whose ID is in a removal list, lazily.
+
+    It works in `DataFrame.transform`. It sets no session settings, and so gives neither the
+    memory bound nor the verification of `run`, and no safety limit either.
+
+    Args:
+        images: One row per image; the ID column is string, bigint or int.
+        duplicate_ids: One row per list entry; its ID column has the same type.
+        image_id_column: The ID column of `images`.
+        duplicate_id_column: The ID column of `duplicate_ids`.
+
+    Returns:
+        The rows that stay, with the columns of `images`, in no particular order.
+
+    Raises:
+        MissingColumnError: An ID column is missing.
+        ColumnTypeError: The ID types differ, or are none that IDs may have.
+
+    *Nulls:* rows with a NULL ID stay; NULL list entries remove nothing.
+    *Cost:* `images` is evaluated twice: its IDs, to find the entries that match, and its
+    rows. The matching IDs are broadcast; no image is shuffled.
+    """
+    entries = _entries(images, duplicate_ids, image_id_column, duplicate_id_column)
+    ids = images.select(F.col(quoted(image_id_column)).alias("image_id"))
+    matched = ids.join(entries, "image_id", "left_semi").distinct()
+    return keep_by_ids(images, image_id_column, matched)
+
+
+def plan_removal(
+    images: DataFrame,
+    duplicate_ids: DataFrame,
+    *,
+    image_id_column: str = "image_id",
+    duplicate_id_column: str = "id",
+) -> DataFrame:
+    """Find the image rows that a removal list would drop, lazily.
+
+    Args:
+        images: One row per image, read from Parquet files (or from a Delta table with
+            deletion vectors), so that rows have positions.
+        duplicate_ids: One row per list entry; its ID column has the same type.
+        image_id_column: The ID column of `images`.
+        duplicate_id_column: The ID column of `duplicate_ids`.
+
+    Returns:
+        One row per image row that would go: `image_id`; `file_path` (string) and `row_index`
+        (bigint, from 0) where it is; `reasons` (array of structs `list_location`, `list_kind`,
+        `keeper_id`, `score`); `surviving_keeper_id` (of the ID's type; null).
+
+    Raises:
+        MissingColumnError: An ID column is missing.
+        ColumnTypeError: The ID types differ, or are none that IDs may have.
+
+    *Nulls:* a NULL ID, in either frame, matches nothing.
+    *Cost:* one scan of the image IDs and one of the list; no other column is read.
+    """
+    entries = _entries(images, duplicate_ids, image_id_column, duplicate_id_column)
+    positioned = images.select(
+        F.col(quoted(image_id_column)).alias("image_id"),
+        metadata(images, "file_path").alias("file_path"),
+        metadata(images, "row_index").alias("row_index"),
+    )
+    listed = by_entry(entries, num_lists=1)
+    schema = plan_schema(images.schema[image_id_column].dataType)
+    return with_reasons(positioned.join(listed, "image_id"), [None], schema)
+
+
+def _entries(
+    images: DataFrame, duplicate_ids: DataFrame, image_id_column: str, duplicate_id_column: str
+) -> DataFrame:
+    wanted = id_type(images, image_id_column, what="image table", flag="image_id_column")
+    found = id_type(
+        duplicate_ids, duplicate_id_column, what="removal list", flag="duplicate_id_column"
+    )
+    if wanted != found:
+        raise ColumnTypeError(
+            f"removal list: column {duplicate_id_column!r} is {found}, but the image IDs are "
+            f"{wanted}. Nothing is cast in silence: cast one of them."
+        )
+    entry = F.col(quoted(duplicate_id_column)).alias("image_id")
+    return duplicate_ids.select(entry).where(F.col("image_id").isNotNull())

@@ -1,0 +1,81 @@
+"""Refuse to write where an input is, whatever way the place is spelled."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+
+from dedup_lib.errors import OverlapError
+from dedup_lib.report import report_uri
+from dedup_lib.settings import Settings, is_path
+from dedup_lib.storage import Storage, contains
+from dedup_lib.tables import root_of, table_exists
+
+
+@dataclass(frozen=True)
+class Place:
+    """A canonical location, and what it is for.
+
+    Attributes:
+        role: As a user would call it.
+        root: The canonical URI.
+        is_shared: Whether the run writes only files of its own below it, beside what is there.
+    """
+
+    role: str
+    root: str
+    is_shared: bool = False
+
+
+def check_no_overlap(read: Sequence[Place], written: Sequence[Place]) -> None:
+    """Check that nothing is written to a place that is read, or to two places at once.
+
+    Raises:
+        OverlapError: A written place is, holds, or lies in another one.
+    """
+    for index, place in enumerate(written):
+        for other in [*read, *written[:index]]:
+            _check_apart(place, other)
+
+
+def _check_apart(written: Place, other: Place) -> None:
+    if contains(other.root, written.root) and not other.is_shared:
+        relation = "is" if contains(written.root, other.root) else "lies inside"
+    elif contains(written.root, other.root) and not written.is_shared:
+        relation = "holds"
+    else:
+        return
+    raise OverlapError(
+        f"{written.role} {written.root!r} {relation} {other.role} {other.root!r}: one would "
+        "destroy the other. Choose a place apart."
+    )
+
+
+def check_places(spark: SparkSession, storage: Storage, settings: Settings) -> None:
+    """Check that no place that a run's settings would write to overlaps an input.
+
+    Raises:
+        OverlapError: One does.
+        TableNotFoundError: An input's catalog name is none.
+    """
+
+    def place(role: str, location: str) -> Place:
+        return Place(role, root_of(spark, storage, location))
+
+    read = [place("image table", settings.images)]
+    read += [place("removal list", item.location) for item in settings.duplicate_ids]
+    written = []
+    for role, location in (
+        ("output", settings.output),
+        ("removed output", settings.removed_output),
+    ):
+        if location is not None and (is_path(location) or table_exists(spark, location)):
+            written.append(place(role, location))
+    if settings.report is not None:
+        written.append(place("report", report_uri(settings.report)))
+    if settings.work_location is not None:
+        root = storage.canonical(settings.work_location)
+        written.append(Place("work location", root, is_shared=True))
+    check_no_overlap(read, written)

@@ -1,0 +1,184 @@
+"""Who is at work on an output: attempts, their staging directories, and the publishing lock."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import os
+import socket
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dedup_lib.errors import ConflictError, StorageError
+from dedup_lib.storage import Storage
+
+# Publishing takes two renames; a lock this old was left by a run that died elsewhere.
+LOCK_TAKEOVER_SECONDS = 600
+_OWNER_FILE = "owner.json"
+_PROCESS_TOKEN = uuid.uuid4().hex
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run's try at one output.
+
+    Attributes:
+        attempt_id: A random name.
+        directory: Its own directory: plan, staged files. No reader looks there.
+    """
+
+    attempt_id: str
+    directory: str
+
+    @property
+    def plan(self) -> str:
+        """Where the plan is kept."""
+        return f"{self.directory}/plan"
+
+    @property
+    def staged(self) -> str:
+        """Where the output is written before it is published."""
+        return f"{self.directory}/output"
+
+
+def new_attempt_id() -> str:
+    """Return a random name for an attempt."""
+    return uuid.uuid4().hex[:12]
+
+
+def sibling(location: str, suffix: str) -> str:
+    """Return a hidden name beside a canonical location."""
+    parent, _, name = location.rpartition("/")
+    return f"{parent}/.{name}.dedup-{suffix}"
+
+
+@contextmanager
+def attempt_directory(storage: Storage, location: str, attempt_id: str) -> Iterator[Attempt]:
+    """Make an attempt's directory, and delete it at the end, whatever the end is.
+
+    Directories that runs on this machine left when they were killed are deleted first.
+
+    Args:
+        storage: The session's file systems.
+        location: A canonical location: the directory is a hidden sibling of it.
+        attempt_id: The attempt's name.
+    """
+    _sweep(storage, location)
+    attempt = Attempt(attempt_id, sibling(location, attempt_id))
+    storage.make_directory(attempt.directory)
+    storage.write_text(f"{attempt.directory}/{_OWNER_FILE}", _owner(attempt_id))
+    try:
+        yield attempt
+    finally:
+        try:
+            storage.delete(attempt.directory)
+        except StorageError as error:
+            _log.warning("the attempt's directory stays behind: %s", error)
+
+
+@contextmanager
+def publishing_lock(storage: Storage, location: str, attempt_id: str) -> Iterator[None]:
+    """Hold the lock on an output for the time of publishing.
+
+    A lock whose owner died on this machine, or that is older than ten minutes, is taken over.
+
+    Raises:
+        ConflictError: Another run holds the lock.
+    """
+    lock = sibling(location, "lock")
+    mine = _owner(attempt_id)
+    if not storage.create_exclusive(lock, mine):
+        _take_over(storage, lock, location, attempt_id)
+        if not storage.create_exclusive(lock, mine):
+            raise _held(location)
+    try:
+        yield
+    finally:
+        with contextlib.suppress(StorageError):
+            if json.loads(storage.read_text(lock))["attempt"] == attempt_id:
+                storage.delete(lock)
+
+
+def _take_over(storage: Storage, lock: str, location: str, attempt_id: str) -> None:
+    try:
+        seen = storage.read_text(lock)
+        alive = _is_alive(storage, lock, seen)
+    except StorageError:
+        return  # released meanwhile
+    if alive:
+        raise _held(location)
+    aside = sibling(location, f"stale-lock-{attempt_id}")
+    try:
+        storage.rename(lock, aside)
+    except StorageError:
+        raise _held(location) from None
+    moved = storage.read_text(aside)
+    if moved != seen:
+        storage.rename(aside, lock)
+        raise _held(location)
+    storage.delete(aside)
+    _log.warning("took over the lock of a run that died: %s", seen)
+
+
+def _held(location: str) -> ConflictError:
+    return ConflictError(
+        f"another run is publishing to {location!r}: let it finish, then run again."
+    )
+
+
+def _sweep(storage: Storage, location: str) -> None:
+    parent, _, _ = location.rpartition("/")
+    prefix = sibling(location, "").rpartition("/")[2]
+    for name in storage.list_names(parent):
+        directory = f"{parent}/{name}"
+        if not name.startswith(prefix) or not storage.exists(f"{directory}/{_OWNER_FILE}"):
+            continue
+        if _died_here(storage.read_text(f"{directory}/{_OWNER_FILE}")):
+            _log.info("deleting %r, left by a run that was killed", directory)
+            storage.delete(directory)
+        else:
+            _log.warning("%r belongs to another run, or one that died elsewhere", directory)
+
+
+def _owner(attempt_id: str) -> str:
+    return json.dumps(
+        {
+            "attempt": attempt_id,
+            "host": socket.gethostname(),
+            "pid": os.getpid(),
+            "process": _PROCESS_TOKEN,
+        }
+    )
+
+
+def _is_alive(storage: Storage, lock: str, owner: str) -> bool:
+    # The file's own time: a run killed between making and filling its lock leaves it empty.
+    files = storage.list_files(lock)
+    if not files:
+        return False
+    age_seconds = time.time() - files[0].modified_ms / 1000
+    return age_seconds < LOCK_TAKEOVER_SECONDS and not _died_here(owner)
+
+
+def _died_here(owner: str) -> bool:
+    try:
+        values = json.loads(owner)
+        host, pid, process = values["host"], int(values["pid"]), values["process"]
+    except (ValueError, KeyError, TypeError):
+        return False
+    if host != socket.gethostname():
+        return False
+    if pid == os.getpid():
+        return bool(process != _PROCESS_TOKEN)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except PermissionError:
+        return False
+    return False

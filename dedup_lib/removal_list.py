@@ -1,0 +1,269 @@
+"""Turn a producer's list into one typed ID column."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StructField, StructType
+
+from dedup_lib.errors import (
+    ColumnTypeError,
+    MissingColumnError,
+    StorageError,
+    TableFormatError,
+    TableNotFoundError,
+    UnreadableFileError,
+)
+from dedup_lib.settings import DuplicateIds, TableFormat, is_path
+from dedup_lib.storage import FileInfo, Storage
+from dedup_lib.tables import (
+    PinnedTable,
+    fingerprint,
+    id_type,
+    is_delta_path,
+    parquet_reader_options,
+    quoted,
+    read_delta,
+    relative_parts,
+    spark_schema,
+)
+
+ENTRY_COLUMN = "image_id"
+DEFAULT_ID_COLUMN = "id"
+_PARQUET_NAMES = (".parquet", ".parq", ".pq")
+_PARQUET_MAGIC = b"PAR1"
+_FLAG = "--duplicate-id-column"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RemovalList:
+    """One removal list, pinned.
+
+    Attributes:
+        location: The canonical URI, or the catalog name as given.
+        root: The canonical URI of the directory or file that holds the data.
+        format: `parquet` or `delta`.
+        version: The Delta version; None for Parquet.
+        fingerprint: SHA-256 over paths, sizes and times of the files; None for Delta.
+        frame: One row per list entry, lazily: `image_id` of the image table's type, nullable.
+    """
+
+    location: str
+    root: str
+    format: TableFormat
+    version: int | None
+    fingerprint: str | None
+    frame: DataFrame
+
+    def described(self) -> dict[str, object]:
+        """Return location, format, version and fingerprint, for the report."""
+        return {
+            "location": self.location,
+            "format": self.format,
+            "version": self.version,
+            "fingerprint": self.fingerprint,
+        }
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """The ID column that a list must have."""
+
+    location: str
+    column: str
+    data_type: DataType
+
+    @property
+    def what(self) -> str:
+        return f"removal list {self.location!r}"
+
+    def entries(self, frame: DataFrame) -> DataFrame:
+        return frame.select(F.col(quoted(self.column)).alias(ENTRY_COLUMN))
+
+    def wrong_type(self, found: str, where: str) -> ColumnTypeError:
+        wanted = self.data_type.simpleString()
+        return ColumnTypeError(
+            f"{self.what}: column {self.column!r} is {found}{where}, but the image IDs are "
+            f"{wanted}. Nothing is cast in silence: write the list with {wanted} IDs, or name "
+            f"another column with {_FLAG}."
+        )
+
+
+def read_removal_list(
+    spark: SparkSession,
+    storage: Storage,
+    item: DuplicateIds,
+    *,
+    default_column: str | None,
+    image_id_type: DataType,
+) -> RemovalList:
+    """Pin a removal list and read its IDs lazily.
+
+    Args:
+        spark: A classic Spark session.
+        storage: The session's file systems.
+        item: The location, and perhaps the ID column.
+        default_column: The ID column where the item names none; None means `id`.
+        image_id_type: The type of the image table's IDs, which the list's must equal.
+
+    Returns:
+        The list, one row per entry, repeats and NULLs included.
+
+    Raises:
+        TableNotFoundError: There is nothing at the location.
+        TableFormatError: A directory holds only directories.
+        UnreadableFileError: A Parquet file is empty, truncated or junk.
+        MissingColumnError, ColumnTypeError: The ID column is missing or of another type.
+
+    Cost: Parquet: one listing, and the footers. Delta: the log.
+    """
+    column = item.id_column or default_column or DEFAULT_ID_COLUMN
+    if not is_path(item.location):
+        table = read_delta(spark, storage, item.location)
+        return _from_delta(table, _Wanted(item.location, column, image_id_type))
+    location = storage.canonical(item.location)
+    wanted = _Wanted(location, column, image_id_type)
+    if not storage.exists(location):
+        raise TableNotFoundError(
+            f"removal list {location!r} does not exist (patterns such as * are not expanded)."
+        )
+    if is_delta_path(storage, location):
+        return _from_delta(read_delta(spark, storage, location), wanted)
+    return _from_parquet(spark, storage, wanted)
+
+
+def union(lists: Sequence[RemovalList]) -> DataFrame:
+    """Put lists together: one row per entry, `image_id` (nullable) and `list_index`."""
+    frames = [
+        removal_list.frame.withColumn("list_index", F.lit(index))
+        for index, removal_list in enumerate(lists)
+    ]
+    united = frames[0]
+    for frame in frames[1:]:
+        united = united.unionByName(frame)
+    return united
+
+
+def _from_delta(table: PinnedTable, wanted: _Wanted) -> RemovalList:
+    found = id_type(table.frame, wanted.column, what=wanted.what, flag=_FLAG)
+    if found != wanted.data_type.simpleString():
+        raise wanted.wrong_type(found, "")
+    return RemovalList(
+        location=table.location,
+        root=table.root,
+        format="delta",
+        version=table.version,
+        fingerprint=None,
+        frame=wanted.entries(table.frame),
+    )
+
+
+def _from_parquet(spark: SparkSession, storage: Storage, wanted: _Wanted) -> RemovalList:
+    files = _list_files(storage, wanted)
+    alike = _group_by_schema(storage, wanted, files)
+    num_rows = dict(storage.parquet_num_rows(files))
+    if not any(wanted.column in _columns_or_none(spark, group[0]) for group in alike):
+        columns = spark_schema(spark, files[0]).names
+        raise MissingColumnError.of(wanted.what, wanted.column, columns, _FLAG)
+    frames = []
+    for group in alike:
+        filled = [file for file in group if num_rows[file.path] > 0]
+        if filled:
+            frames.append(_read_group(spark, wanted, filled))
+    frame = frames[0] if frames else _empty(spark, wanted)
+    for other in frames[1:]:
+        frame = frame.unionByName(other)
+    return RemovalList(
+        location=wanted.location,
+        root=wanted.location,
+        format="parquet",
+        version=None,
+        fingerprint=fingerprint(files),
+        frame=frame,
+    )
+
+
+def _read_group(spark: SparkSession, wanted: _Wanted, files: Sequence[FileInfo]) -> DataFrame:
+    """Read files that share one schema and are not empty."""
+    schema = spark_schema(spark, files[0])
+    where = f"{wanted.what}, file {files[0].path!r}"
+    if wanted.column not in schema.names:
+        raise MissingColumnError.of(where, wanted.column, schema.names, _FLAG)
+    field = StructField(wanted.column, schema[wanted.column].dataType)
+    frame = wanted.entries(
+        spark.read.schema(StructType([field]))
+        .options(**parquet_reader_options())
+        .parquet(*(file.path for file in files))
+    )
+    found = field.dataType.simpleString()
+    if found == wanted.data_type.simpleString():
+        return frame
+    # pandas writes a column that holds nothing but NULLs as INT32, whatever its type.
+    if found == "int" and frame.where(F.col(ENTRY_COLUMN).isNotNull()).isEmpty():
+        return frame.select(F.lit(None).cast(wanted.data_type).alias(ENTRY_COLUMN))
+    raise wanted.wrong_type(found, f" in file {files[0].path!r}")
+
+
+def _empty(spark: SparkSession, wanted: _Wanted) -> DataFrame:
+    return spark.createDataFrame([], StructType([StructField(ENTRY_COLUMN, wanted.data_type)]))
+
+
+def _columns_or_none(spark: SparkSession, file: FileInfo) -> list[str]:
+    try:
+        return spark_schema(spark, file).names
+    except UnreadableFileError:
+        return []
+
+
+def _group_by_schema(
+    storage: Storage, wanted: _Wanted, files: Sequence[FileInfo]
+) -> list[list[FileInfo]]:
+    by_path = {file.path: file for file in files}
+    groups: dict[str, list[FileInfo]] = {}
+    try:
+        for path, text in storage.parquet_schemas(files):
+            groups.setdefault(text, []).append(by_path[path])
+    except StorageError as error:
+        raise UnreadableFileError(
+            f"{wanted.what}: {error} Its entries can't be known: restore or remove that file."
+        ) from error
+    return list(groups.values())
+
+
+def _list_files(storage: Storage, wanted: _Wanted) -> list[FileInfo]:
+    """Return the Parquet files of a list directory; what is no Parquet is passed over aloud."""
+    files, nested = [], set()
+    for file in storage.list_files(wanted.location):
+        *directories, name = relative_parts(wanted.location, file)
+        if name.startswith(("_", ".")) or any(part.startswith(("_", ".")) for part in directories):
+            continue
+        if any("=" not in part for part in directories):
+            nested.add(directories[0])
+            continue
+        if _is_parquet(storage, file):
+            files.append(file)
+        elif file.path == wanted.location:
+            raise UnreadableFileError(f"{wanted.what} is no Parquet file.")
+        else:
+            _log.warning("%s: passed over %r, which is no Parquet file", wanted.what, file.path)
+    if nested and not files:
+        raise TableFormatError(
+            f"{wanted.what} holds only directories ({', '.join(sorted(nested)[:5])}): name the "
+            "one with the list, for others may hold something else."
+        )
+    if nested:
+        _log.warning("%s: passed over directories %s", wanted.what, sorted(nested))
+    if not files:
+        raise TableNotFoundError(f"{wanted.what} holds no Parquet file.")
+    return files
+
+
+def _is_parquet(storage: Storage, file: FileInfo) -> bool:
+    if file.path.lower().endswith(_PARQUET_NAMES):
+        return True
+    return storage.read_head(file.path, len(_PARQUET_MAGIC)) == _PARQUET_MAGIC

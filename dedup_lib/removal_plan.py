@@ -1,0 +1,301 @@
+"""Decide which rows go, from IDs and row positions alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import (
+    ArrayType,
+    DataType,
+    DoubleType,
+    LongType,
+    StringType,
+    StructField,
+    StructType,
+)
+
+from dedup_lib.errors import InputChangedError
+from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, union
+from dedup_lib.settings import ListCounts
+from dedup_lib.storage import decoded
+from dedup_lib.tables import PinnedTable, metadata, quoted
+
+# A row of a broadcast hash table costs its key and about this much more.
+BROADCAST_ROW_OVERHEAD_BYTES = 48
+# Broadcasts are built on the driver: well below the heap of a small one.
+BROADCAST_LIMIT_BYTES = 128 * 1024**2
+EXACT_LIST_COUNTS_LIMIT_ROWS = 5_000_000
+
+
+@dataclass(frozen=True)
+class IdSizes:
+    """How many rows an ID column has, how many of them NULL, and the bytes of the rest."""
+
+    num_rows: int
+    num_nulls: int
+    id_bytes: int
+
+    @property
+    def broadcast_bytes(self) -> int:
+        """About what the non-null IDs cost as a broadcast hash table, in bytes."""
+        return self.id_bytes + (self.num_rows - self.num_nulls) * BROADCAST_ROW_OVERHEAD_BYTES
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """What the ID scan found in one file: path as `_metadata` spells it, sizes and counts."""
+
+    file_path: str
+    size_bytes: int
+    modified_ms: int
+    num_rows: int
+    num_nulls: int
+    id_bytes: int
+
+
+@dataclass(frozen=True)
+class PlanCounts:
+    """What a materialised plan holds: rows that go, and distinct IDs among them."""
+
+    removed_rows: int
+    matched_ids: int
+    matched_id_bytes: int
+
+
+def plan_schema(image_id_type: DataType) -> StructType:
+    """Return the schema of a removal plan, for images with IDs of a type."""
+    reason = StructType(
+        [
+            StructField("list_location", StringType()),
+            StructField("list_kind", StringType()),
+            StructField("keeper_id", image_id_type),
+            StructField("score", DoubleType()),
+        ]
+    )
+    return StructType(
+        [
+            StructField("image_id", image_id_type),
+            StructField("file_path", StringType()),
+            StructField("row_index", LongType()),
+            StructField("reasons", ArrayType(reason)),
+            StructField("surviving_keeper_id", image_id_type),
+        ]
+    )
+
+
+def count_files(images: PinnedTable, image_id_column: str) -> list[FileRows]:
+    """Count rows and NULL IDs in each file of an image table.
+
+    Returns:
+        One entry per file that holds a row.
+
+    Cost: one scan of the ID column; no shuffle but of one row a file and task.
+    """
+    frame = images.frame
+    image_id = F.col(quoted(image_id_column))
+    modified = F.unix_millis(metadata(frame, "file_modification_time"))
+    rows = (
+        frame.select(
+            metadata(frame, "file_path").alias("file_path"),
+            metadata(frame, "file_size").alias("size_bytes"),
+            modified.alias("modified_ms"),
+            image_id.isNull().cast("int").alias("is_null"),
+            _id_bytes(image_id).alias("id_bytes"),
+        )
+        .groupBy("file_path", "size_bytes", "modified_ms")
+        .agg(
+            F.count(F.lit(1)).alias("num_rows"),
+            F.sum("is_null").alias("num_nulls"),
+            F.sum("id_bytes").alias("id_bytes"),
+        )
+        .collect()
+    )
+    return [FileRows(**row.asDict()) for row in rows]
+
+
+def check_every_file_was_read(
+    images: PinnedTable, counted: Sequence[FileRows], empty_files: Sequence[str]
+) -> None:
+    """Check that the ID scan read the pinned files, as they were pinned.
+
+    Args:
+        images: The pinned table; nothing is checked for Delta, whose log pins it.
+        counted: What the scan found.
+        empty_files: The pinned files that hold no row, by their footers.
+
+    Raises:
+        InputChangedError: A file was replaced, deleted or added meanwhile.
+    """
+    if images.format == "delta":
+        return
+    pinned = {file.path: (file.size_bytes, file.modified_ms) for file in images.files}
+    read = {decoded(file.file_path): (file.size_bytes, file.modified_ms) for file in counted}
+    for path in sorted(pinned.keys() | read.keys()):
+        if path not in empty_files and pinned.get(path) != read.get(path):
+            raise InputChangedError(
+                f"file {path!r} of the image table was changed, deleted or added while the run "
+                "was planning. Run again when no one writes there."
+            )
+
+
+def unread_files(images: PinnedTable, counted: Sequence[FileRows]) -> list[str]:
+    """Return the pinned files in which the ID scan found no row."""
+    read = {decoded(file.file_path) for file in counted}
+    return [file.path for file in images.files if file.path not in read]
+
+
+def total(files: Sequence[FileRows]) -> IdSizes:
+    """Add up what the ID scan found."""
+    return IdSizes(
+        num_rows=sum(file.num_rows for file in files),
+        num_nulls=sum(file.num_nulls for file in files),
+        id_bytes=sum(file.id_bytes or 0 for file in files),
+    )
+
+
+def count_entries(lists: Sequence[RemovalList]) -> IdSizes:
+    """Count the entries of all lists and their NULLs, and add up the bytes of the IDs.
+
+    Cost: one pass over the ID columns.
+    """
+    image_id = F.col(ENTRY_COLUMN)
+    row = (
+        union(lists)
+        .agg(
+            F.count(F.lit(1)).alias("num_rows"),
+            F.count(image_id).alias("num_ids"),
+            F.coalesce(F.sum(_id_bytes(image_id)), F.lit(0)).alias("id_bytes"),
+        )
+        .collect()[0]
+    )
+    return IdSizes(row["num_rows"], row["num_rows"] - row["num_ids"], row["id_bytes"])
+
+
+def distinct_entries(lists: Sequence[RemovalList], mode: ListCounts, num_rows: int) -> int | None:
+    """Count the distinct IDs of all lists, or return None where that is not wanted.
+
+    Cost: where exact, one pass over the lists, with a shuffle of their IDs.
+    """
+    if mode == "matched" or (mode == "auto" and num_rows > EXACT_LIST_COUNTS_LIMIT_ROWS):
+        return None
+    ids = union(lists).select(ENTRY_COLUMN).where(F.col(ENTRY_COLUMN).isNotNull())
+    return ids.distinct().count()
+
+
+def plan(
+    images: PinnedTable,
+    image_id_column: str,
+    lists: Sequence[RemovalList],
+    *,
+    image_ids: IdSizes,
+    list_ids: IdSizes,
+) -> DataFrame:
+    """Find the rows that go, lazily.
+
+    Args:
+        images: The pinned image table.
+        image_id_column: Its ID column.
+        lists: The removal lists, their IDs of the same type.
+        image_ids: Sizes of the image IDs.
+        list_ids: Sizes of all list entries together.
+
+    Returns:
+        One row per removed image row, as `plan_schema` says.
+
+    *Nulls:* a NULL ID, in table or list, matches nothing.
+    *Cost:* one scan of the image IDs (two where they are broadcast) and one of the lists.
+    The smaller side is broadcast; where both are large, IDs are shuffled, never images.
+    """
+    candidates = _candidates(images, image_id_column)
+    entries = union(lists).where(F.col(ENTRY_COLUMN).isNotNull())
+    if list_ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES:
+        listed = by_entry(entries, num_lists=len(lists))
+        matched = candidates.join(F.broadcast(listed), ENTRY_COLUMN)
+    elif image_ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES:
+        ids = candidates.select(ENTRY_COLUMN)
+        found = entries.join(F.broadcast(ids), ENTRY_COLUMN, "left_semi")
+        listed = by_entry(found, num_lists=len(lists))
+        matched = candidates.join(F.broadcast(listed), ENTRY_COLUMN)
+    else:
+        listed = by_entry(entries, num_lists=len(lists))
+        matched = candidates.join(listed.hint("shuffle_hash"), ENTRY_COLUMN)
+    schema = plan_schema(images.frame.schema[image_id_column].dataType)
+    return with_reasons(matched, [item.location for item in lists], schema)
+
+
+def count_plan(planned: DataFrame) -> PlanCounts:
+    """Count what a materialised plan holds.
+
+    Cost: one pass over the plan, with a shuffle of its IDs.
+    """
+    ids = planned.groupBy("image_id").agg(F.count(F.lit(1)).alias("num_rows"))
+    row = ids.agg(
+        F.coalesce(F.sum("num_rows"), F.lit(0)).alias("removed_rows"),
+        F.count(F.lit(1)).alias("matched_ids"),
+        F.coalesce(F.sum(_id_bytes(F.col("image_id"))), F.lit(0)).alias("matched_id_bytes"),
+    ).collect()[0]
+    return PlanCounts(row["removed_rows"], row["matched_ids"], row["matched_id_bytes"])
+
+
+def _candidates(images: PinnedTable, image_id_column: str) -> DataFrame:
+    frame = images.frame
+    row_index = metadata(frame, "row_index") if images.has_row_index else F.lit(None)
+    return frame.select(
+        F.col(quoted(image_id_column)).alias(ENTRY_COLUMN),
+        metadata(frame, "file_path").alias("file_path"),
+        row_index.cast("bigint").alias("row_index"),
+    )
+
+
+def by_entry(entries: DataFrame, *, num_lists: int) -> DataFrame:
+    """Gather list entries by ID.
+
+    Args:
+        entries: `image_id` and `list_index`, one row per entry.
+        num_lists: How many lists there are.
+
+    Returns:
+        One row per ID: `image_id`, and `list_indexes`, the lists that name it, in order.
+    """
+    if num_lists == 1:  # collect_set sorts where there are many IDs; distinct does not
+        one = F.array(F.lit(0)).alias("list_indexes")
+        return entries.select(ENTRY_COLUMN).distinct().select(ENTRY_COLUMN, one)
+    indexes = F.sort_array(F.collect_set("list_index"))
+    return entries.groupBy(ENTRY_COLUMN).agg(indexes.alias("list_indexes"))
+
+
+def with_reasons(
+    matched: DataFrame, locations: Sequence[str | None], schema: StructType
+) -> DataFrame:
+    """Give matched rows the columns of a plan.
+
+    Args:
+        matched: `image_id`, `file_path`, `row_index`, `list_indexes`, one row per image row.
+        locations: Of each list.
+        schema: As `plan_schema` makes it.
+    """
+    names = F.array(*(F.lit(location) for location in locations))
+    reasons_type = schema["reasons"].dataType
+
+    def reason(index: Column) -> Column:
+        return F.struct(
+            F.element_at(names, index + 1).alias("list_location"),
+            F.lit("remove").alias("list_kind"),
+            F.lit(None).alias("keeper_id"),
+            F.lit(None).alias("score"),
+        )
+
+    return matched.select(
+        "image_id",
+        "file_path",
+        "row_index",
+        F.transform("list_indexes", reason).cast(reasons_type).alias("reasons"),
+        F.lit(None).cast(schema["surviving_keeper_id"].dataType).alias("surviving_keeper_id"),
+    )
+
+
+def _id_bytes(image_id: Column) -> Column:
+    return F.octet_length(image_id.cast("string"))

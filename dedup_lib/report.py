@@ -1,0 +1,165 @@
+"""The run's report: what went in, what came out, and how it went."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import logging
+import os
+import platform
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, cast
+
+from dedup_lib.errors import UsageError
+from dedup_lib.redaction import redact, redact_all
+from dedup_lib.settings import Settings
+from dedup_lib.storage import Storage
+from dedup_lib.version import __version__
+
+Status = Literal["succeeded", "dry_run", "failed"]
+PHASES = ("plan", "check", "apply", "verify", "publish")
+_COUNTS = (
+    "input_rows",
+    "kept_rows",
+    "removed_rows",
+    "null_id_rows",
+    "list_rows",
+    "list_null_ids",
+    "list_distinct_ids",
+    "list_matched_ids",
+    "list_unmatched_ids",
+)
+_log = logging.getLogger(__name__)
+
+
+def _version_of(distribution: str) -> str | None:
+    try:
+        return importlib.metadata.version(distribution)
+    except importlib.metadata.PackageNotFoundError:
+        return None
+
+
+def _versions() -> dict[str, str | None]:
+    return {
+        "python": platform.python_version(),
+        "pyspark": _version_of("pyspark"),
+        "delta": _version_of("delta-spark"),
+        "dedup_lib": __version__,
+    }
+
+
+@dataclass
+class Report:
+    """What a run did. Counts are rows or IDs, sizes bytes, times seconds; None is unknown.
+
+    Attributes:
+        status: `succeeded`, `dry_run` or `failed` (until it ends, too).
+        method: `rewrite`.
+        engine: `spark`, once chosen.
+        strategy: `broadcast-ids` or `row-positions`, once chosen.
+        error: Class and message of what failed.
+        counts: Rows in, kept and removed; entries and IDs of the lists.
+        bytes: `input`: the data files that were read; `output`: newly written.
+        seconds: Phase name to seconds.
+        total_seconds: From start to end.
+        inputs: `images`, and `duplicate_ids`: location, format, version or fingerprint.
+        output: The same of the output; None for a dry run without one.
+        versions: Of Python, pyspark, Delta and this library.
+        run_key: As given.
+    """
+
+    status: Status = "failed"
+    method: str | None = None
+    engine: str | None = None
+    strategy: str | None = None
+    error: dict[str, str] | None = None
+    counts: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(_COUNTS))
+    bytes: dict[str, int | None] = field(default_factory=lambda: {"input": None, "output": None})
+    seconds: dict[str, float] = field(default_factory=dict)
+    total_seconds: float = 0.0
+    inputs: dict[str, Any] = field(default_factory=dict)
+    output: dict[str, Any] | None = None
+    versions: dict[str, str | None] = field(default_factory=_versions)
+    run_key: str | None = None
+    _started: float = field(default_factory=time.monotonic, repr=False)
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time a phase of the run."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.seconds[name] = round(time.monotonic() - started, 3)
+            self.total_seconds = round(time.monotonic() - self._started, 3)
+
+    def describe(self, settings: Settings) -> None:
+        """Note what was asked for, so that a failed run's report tells it too."""
+        self.method = settings.method
+        self.run_key = settings.run_key
+        self.inputs = {
+            "images": {"location": settings.images},
+            "duplicate_ids": [{"location": item.location} for item in settings.duplicate_ids],
+        }
+        if settings.output is not None:
+            self.output = {
+                "location": settings.output,
+                "format": settings.resolved_output_format,
+            }
+
+    def finish(self, status: Status) -> None:
+        """Note how the run ended."""
+        self.status = status
+        self.total_seconds = round(time.monotonic() - self._started, 3)
+
+    def fail(self, error: BaseException) -> None:
+        """Note why the run failed."""
+        self.finish("failed")
+        message = str(error).strip() or type(error).__name__
+        self.error = {"class": type(error).__name__, "message": message[:4000]}
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the report with the contract's keys, secrets redacted."""
+        keys = [name for name in self.__dataclass_fields__ if not name.startswith("_")]
+        return cast("dict[str, Any]", redact_all({name: getattr(self, name) for name in keys}))
+
+    def to_json(self) -> str:
+        """Return the report as one line of JSON that is safe to embed in HTML."""
+        return json.dumps(self.as_dict()).replace("<", "\\u003c").replace(">", "\\u003e")
+
+    def save(self, location: str, storage: Storage | None) -> None:
+        """Write the report, replacing an older one.
+
+        Args:
+            location: With a scheme: written through the storage. Without: a local file.
+            storage: None where there is no session: only local files then.
+        """
+        text = self.to_json() + "\n"
+        if _has_scheme(location):
+            if storage is None:
+                _log.error("the report can't be written to %s without Spark", redact(location))
+                return
+            storage.write_text(location, text)
+            return
+        target = Path(location)
+        partial = target.with_name(f".{target.name}.{os.getpid()}")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            partial.write_text(text, encoding="utf-8")
+            partial.replace(target)
+        except OSError as error:
+            raise UsageError(f"--report {location!r} can't be written: {error}.") from error
+
+
+def report_uri(location: str) -> str:
+    """Return a report's location as a URI: without a scheme it is a file on the driver."""
+    return location if _has_scheme(location) else Path(location).absolute().as_uri()
+
+
+def _has_scheme(location: str) -> bool:
+    scheme, colon, _ = location.partition(":")
+    return bool(colon) and "/" not in scheme and scheme.replace("+", "").isalnum()

@@ -1,0 +1,297 @@
+"""What a user can set: one frozen dataclass, read from TOML and from flags."""
+
+from __future__ import annotations
+
+import dataclasses
+import tomllib
+import types
+import typing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+from dedup_lib.errors import SettingsError, UnsupportedError, nearest
+
+ImagesFormat = Literal["auto", "parquet", "delta"]
+TableFormat = Literal["parquet", "delta"]
+OutputMode = Literal["error", "overwrite"]
+Method = Literal["rewrite", "clone", "in-place"]
+Engine = Literal["auto", "arrow", "spark"]
+Strategy = Literal["auto", "broadcast-ids", "row-positions"]
+ListCounts = Literal["auto", "exact", "matched"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+@dataclass(frozen=True)
+class DuplicateIds:
+    """One removal list: where it is, and which of its columns holds the IDs.
+
+    Attributes:
+        location: A Parquet file or directory, a Delta table's path, or a catalog table name.
+        id_column: The column with the IDs; None takes `Settings.duplicate_id_column`.
+    """
+
+    location: str
+    id_column: str | None = None
+
+
+def _option(group: str, text: str, *, default: Any = None, metavar: str | None = None) -> Any:
+    return field(default=default, metadata={"group": group, "help": text, "metavar": metavar})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """All settings of a run; each is a flag (with dashes) and a TOML key (as spelled here).
+
+    Raises:
+        SettingsError: A value is ill-typed, out of range, or contradicts another.
+        UnsupportedError: A value is part of the contract, but not of this version.
+    """
+
+    images: str = _option("input", "image table: a path or URI, or a catalog table name")
+    images_format: ImagesFormat = _option(
+        "input",
+        "format of the image table; auto: Delta where there is a _delta_log, "
+        "or as the catalog says",
+        default="auto",
+    )
+    image_id_column: str = _option(
+        "input", "column of the image table that holds the image IDs", default="image_id"
+    )
+    duplicate_ids: tuple[DuplicateIds, ...] = _option(
+        "input", "removal list: a directory, a file, or a table; may be repeated", default=()
+    )
+    duplicate_id_column: str | None = _option(
+        "input", "column of the removal lists that holds the image IDs (default: id)"
+    )
+    output: str | None = _option(
+        "output", "where the deduplicated table goes; required, but for --dry-run"
+    )
+    output_format: TableFormat | None = _option(
+        "output", "format of the output (default: delta for a table name, else parquet)"
+    )
+    output_mode: OutputMode = _option(
+        "output", "what to do where the output exists", default="error"
+    )
+    removed_output: str | None = _option(
+        "output",
+        "keep the removal plan as a table: Parquet at a path, Delta for a table name; "
+        "obeys --output-mode",
+    )
+    report: str | None = _option(
+        "output",
+        "write the report as JSON: without a scheme a file on the driver, else through "
+        "Hadoop's file system; always replaced, written on failure too",
+    )
+    dry_run: bool = _option(
+        "safety",
+        "plan and check only: no image is written; --report and --removed-output are",
+        default=False,
+    )
+    max_removed_fraction: float = _option(
+        "safety",
+        "stop when the removed share of the image rows is above this",
+        default=0.9,
+        metavar="FRACTION",
+    )
+    allow_no_matches: bool = _option(
+        "safety", "go on when no listed ID is in the image table", default=False
+    )
+    allow_empty_list: bool = _option(
+        "safety", "go on when the removal lists hold no ID at all", default=False
+    )
+    run_key: str | None = _option(
+        "safety",
+        "the same key again is the same run (not in this version: exit 2)",
+        metavar="KEY",
+    )
+    method: Method = _option(
+        "tuning",
+        "how rows are removed (clone and in-place are not in this version: exit 2)",
+        default="rewrite",
+    )
+    engine: Engine = _option(
+        "tuning",
+        "what moves the bytes in a rewrite (arrow is not in this version: exit 2)",
+        default="auto",
+    )
+    strategy: Strategy = _option(
+        "tuning", "how the spark engine finds the rows; auto chooses by size", default="auto"
+    )
+    list_counts: ListCounts = _option(
+        "tuning",
+        "distinct and unmatched counts of the list: exact costs a pass over it; "
+        "auto: exact up to 5 million entries",
+        default="auto",
+    )
+    work_location: str | None = _option(
+        "tuning", "where the plan and staged files go (default: a hidden sibling of the output)"
+    )
+    log_level: LogLevel = _option(
+        "tuning", "how much the command line logs to stderr", default="INFO"
+    )
+
+    def __post_init__(self) -> None:
+        if self.images is None:
+            raise SettingsError("no image table given: --images is required.")
+        for item in dataclasses.fields(self):
+            _check_type(item.name, getattr(self, item.name))
+        _check_values(self)
+        _check_supported(self)
+
+    @property
+    def resolved_output_format(self) -> TableFormat:
+        """The format of the output, with the default worked out."""
+        if self.output_format is not None:
+            return self.output_format
+        return "delta" if self.output is not None and not is_path(self.output) else "parquet"
+
+
+def is_path(location: str) -> bool:
+    """Tell a path or URI (it has a slash or a scheme) from a catalog table name."""
+    scheme = location.partition(":")[0]
+    return "/" in location or (":" in location and scheme.replace("+", "").isalnum())
+
+
+def load_toml(path: str) -> dict[str, Any]:
+    """Read settings from a TOML file, as keyword arguments of `Settings`.
+
+    Args:
+        path: A file on the driver. `duplicate_ids` is a string, a list of strings, or
+            an array of tables with `location` and `id_column`.
+
+    Raises:
+        SettingsError: The file can't be read, or a key is unknown or ill-typed.
+    """
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"--config {path!r} can't be read: {error.strerror}.") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise SettingsError(f"--config {path!r} is no TOML: {error}.") from error
+    names = [item.name for item in dataclasses.fields(Settings)]
+    for key in values:
+        if key not in names:
+            raise SettingsError(f"--config {path!r}: unknown key {key!r}.{nearest(key, names)}")
+    if "duplicate_ids" in values:
+        values["duplicate_ids"] = _lists_from_toml(values["duplicate_ids"])
+    for key, value in values.items():
+        _check_type(key, value)
+    return values
+
+
+def _lists_from_toml(value: Any) -> tuple[DuplicateIds, ...]:
+    items = value if isinstance(value, list) else [value]
+    return tuple(_list_from_toml(item) for item in items)
+
+
+def _list_from_toml(item: Any) -> DuplicateIds:
+    if isinstance(item, str):
+        return DuplicateIds(item)
+    if not isinstance(item, dict):
+        raise SettingsError(
+            f"duplicate_ids must be locations or tables with a location (got {item!r})."
+        )
+    names = [known.name for known in dataclasses.fields(DuplicateIds)]
+    for key, value in item.items():
+        if key not in names:
+            raise SettingsError(f"[[duplicate_ids]]: unknown key {key!r}.{nearest(key, names)}")
+        if not isinstance(value, str):
+            raise SettingsError(f"[[duplicate_ids]]: {key} must be a string (got {value!r}).")
+    if "location" not in item:
+        raise SettingsError("[[duplicate_ids]]: a table needs a location.")
+    return DuplicateIds(**item)
+
+
+def _check_type(name: str, value: Any) -> None:
+    hint = typing.get_type_hints(Settings)[name]
+    if name == "duplicate_ids":
+        if not isinstance(value, tuple) or not all(isinstance(v, DuplicateIds) for v in value):
+            raise SettingsError(f"{name} must be a tuple of DuplicateIds (got {value!r}).")
+        return
+    members = alternatives(hint)
+    if not any(_fits(value, member) for member in members):
+        raise SettingsError(f"{name} must be {_described(members)} (got {value!r}).")
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """Return the members of a union of types, or the one type."""
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return typing.get_args(hint) if is_union else (hint,)
+
+
+def _fits(value: Any, member: Any) -> bool:
+    if typing.get_origin(member) is Literal:
+        return isinstance(value, str) and value in typing.get_args(member)
+    if member is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, member)
+
+
+def _described(members: tuple[Any, ...]) -> str:
+    words = {str: "a string", bool: "true or false", float: "a number"}
+    described = []
+    for member in members:
+        if typing.get_origin(member) is Literal:
+            described.append("one of " + ", ".join(typing.get_args(member)))
+        elif member is not type(None):
+            described.append(words[member])
+    return " or ".join(described)
+
+
+def _check_values(settings: Settings) -> None:
+    if not settings.duplicate_ids:
+        raise SettingsError("no removal list given: --duplicate-ids is required.")
+    if not 0 <= settings.max_removed_fraction <= 1:
+        raise SettingsError(
+            f"--max-removed-fraction must be from 0 to 1 (got {settings.max_removed_fraction})."
+        )
+    if settings.output is None and not settings.dry_run:
+        raise SettingsError("--output is required (but for --dry-run).")
+    to_table = settings.output is not None and not is_path(settings.output)
+    if to_table and settings.resolved_output_format == "parquet":
+        raise SettingsError(
+            f"--output {settings.output!r} is a table name, which can't be "
+            "--output-format parquet: use delta, or give a path with a slash."
+        )
+    for name in ("images", "output", "removed_output", "work_location"):
+        _check_location(name, getattr(settings, name))
+    for item in settings.duplicate_ids:
+        _check_location("duplicate_ids", item.location)
+    if settings.work_location is not None and not is_path(settings.work_location):
+        raise SettingsError(
+            f"--work-location must be a path (got {settings.work_location!r}): "
+            f"write './{settings.work_location}'."
+        )
+
+
+def _check_location(name: str, location: str | None) -> None:
+    if location is None:
+        return
+    flag = "--" + name.replace("_", "-")
+    if not location.strip():
+        raise SettingsError(f"{flag} is empty.")
+    if location.lower().startswith(("delta.`", "parquet.`")):
+        raise SettingsError(
+            f"{flag} {location!r} is SQL: give the path itself, without {location[:6]}…."
+        )
+    if is_path(location):
+        return
+    if location.lower().endswith(".parquet") or Path(location).exists():
+        raise SettingsError(
+            f"{flag} {location!r} reads as a table name, since it has no slash: "
+            f"write './{location}' for the file."
+        )
+
+
+def _check_supported(settings: Settings) -> None:
+    if settings.method != "rewrite":
+        raise UnsupportedError(
+            f"--method {settings.method} is not in this version: use --method rewrite."
+        )
+    if settings.engine == "arrow":
+        raise UnsupportedError(
+            "--engine arrow is not in this version: use --engine spark (or auto)."
+        )
+    if settings.run_key is not None:
+        raise UnsupportedError("--run-key is not in this version: leave it out.")

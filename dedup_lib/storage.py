@@ -1,0 +1,297 @@
+"""Files, through Hadoop's file systems: the only module that touches Spark's JVM."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import unquote
+
+from py4j.protocol import Py4JError, Py4JJavaError
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from dedup_lib.errors import StorageError, UnsupportedError
+
+# A rename of a directory is one step here; on object stores it is a copy.
+ATOMIC_RENAME_SCHEMES = frozenset({"file", "hdfs", "viewfs"})
+_FOOTERS_AT_ONCE = 512
+_FOOTER_THREADS = "32"
+
+
+@dataclass(frozen=True)
+class FileInfo:
+    """One file: its path as a URI whose characters stand for themselves, size and time."""
+
+    path: str
+    size_bytes: int
+    modified_ms: int
+
+
+@dataclass(frozen=True)
+class ColumnChunkSizes:
+    """What one leaf column weighs in a sample of files, and the codec it is stored with."""
+
+    column: str
+    codec: str
+    compressed_bytes: int
+    uncompressed_bytes: int
+
+
+class Storage:
+    """The file systems that a Spark session reaches, with the session's own configuration."""
+
+    def __init__(self, spark: SparkSession) -> None:
+        if not hasattr(spark, "_jsparkSession"):
+            raise UnsupportedError(
+                "Spark Connect is not supported in this version: run with spark-submit, or in "
+                "a classic Spark session."
+            )
+        self._jvm: Any = spark._jvm
+        self._conf = spark._jsparkSession.sessionState().newHadoopConf()
+
+    def canonical(self, location: str) -> str:
+        """Return a location as an absolute URI: `..`, repeated and trailing slashes and,
+        on the driver's own disk, symbolic links resolved.
+        """
+        with _hadoop_errors(f"{location!r} is not a location that this Spark can reach"):
+            path = self._path(location)
+            text = str(path.getFileSystem(self._conf).makeQualified(path).toString())
+        if scheme_of(text) == "file":
+            return "file:" + os.path.realpath(local_path(text))
+        return text if text.count("/") <= 3 else text.rstrip("/")
+
+    def exists(self, location: str) -> bool:
+        """Tell whether there is a file or directory."""
+        with _hadoop_errors(f"{location!r} can't be looked up"):
+            return bool(self._fs(location).exists(self._path(location)))
+
+    def is_directory(self, location: str) -> bool:
+        """Tell whether there is a directory."""
+        with _hadoop_errors(f"{location!r} can't be looked up"):
+            if not self._fs(location).exists(self._path(location)):
+                return False
+            return bool(self._fs(location).getFileStatus(self._path(location)).isDirectory())
+
+    def list_files(self, location: str) -> list[FileInfo]:
+        """List all files below a directory (or the one file), hidden and empty ones too.
+
+        Cost: one listing by the driver; about a millisecond a file.
+        """
+        with _hadoop_errors(f"{location!r} can't be listed"):
+            found = self._fs(location).listFiles(self._path(location), True)
+            files = []
+            while found.hasNext():
+                files.append(_file_info(found.next()))
+        return sorted(files, key=lambda file: file.path)
+
+    def list_names(self, location: str) -> list[str]:
+        """List the names of what a directory holds, files and directories; [] where none is."""
+        if not self.is_directory(location):
+            return []
+        with _hadoop_errors(f"{location!r} can't be listed"):
+            found = self._fs(location).listStatus(self._path(location))
+            return sorted(str(status.getPath().getName()) for status in found)
+
+    def read_head(self, location: str, num_bytes: int) -> bytes:
+        """Read the first bytes of a file; fewer where it is shorter."""
+        with _hadoop_errors(f"{location!r} can't be read"):
+            stream = self._fs(location).open(self._path(location))
+            try:
+                return bytes(stream.readNBytes(num_bytes))
+            finally:
+                stream.close()
+
+    def read_text(self, location: str) -> str:
+        """Read a small text file."""
+        with _hadoop_errors(f"{location!r} can't be read"):
+            stream = self._fs(location).open(self._path(location))
+            try:
+                return bytes(stream.readAllBytes()).decode("utf-8")
+            finally:
+                stream.close()
+
+    def write_text(self, location: str, text: str) -> None:
+        """Write a small text file, replacing one that is there."""
+        with _hadoop_errors(f"{location!r} can't be written"):
+            stream = self._fs(location).create(self._path(location), True)
+            try:
+                stream.write(bytearray(text.encode("utf-8")))
+            finally:
+                stream.close()
+
+    def create_exclusive(self, location: str, text: str) -> bool:
+        """Create a small text file; return False where there is one, and leave that alone."""
+        canonical = self.canonical(location)
+        if scheme_of(canonical) == "file":
+            return _create_exclusive_locally(local_path(canonical), text)
+        with _hadoop_errors(f"{location!r} can't be created"):
+            path = self._path(location)
+            try:
+                stream = self._fs(location).create(path, False)
+            except (Py4JError, PySparkException) as error:
+                if "FileAlreadyExists" in str(error):
+                    return False
+                raise
+            try:
+                stream.write(bytearray(text.encode("utf-8")))
+            finally:
+                stream.close()
+            return True
+
+    def make_directory(self, location: str) -> None:
+        """Make a directory, with its parents."""
+        with _hadoop_errors(f"directory {location!r} can't be made"):
+            if not self._fs(location).mkdirs(self._path(location)):
+                raise StorageError(f"directory {location!r} can't be made.")
+
+    def rename(self, source: str, target: str) -> None:
+        """Rename a file or directory to a name that is free.
+
+        Hadoop's own rename moves *into* a directory that is there; this one refuses.
+
+        Raises:
+            StorageError: The target exists, or the file system refused.
+        """
+        with _hadoop_errors(f"{source!r} can't be renamed to {target!r}"):
+            file_system = self._fs(source)
+            if file_system.exists(self._path(target)):
+                raise StorageError(f"{source!r} can't be renamed to {target!r}: that exists.")
+            if not file_system.rename(self._path(source), self._path(target)):
+                raise StorageError(f"{source!r} can't be renamed to {target!r}.")
+
+    def delete(self, location: str) -> None:
+        """Delete a file or directory with all it holds; nothing where there is none."""
+        with _hadoop_errors(f"{location!r} can't be deleted"):
+            self._fs(location).delete(self._path(location), True)
+
+    def same_file_system(self, one: str, other: str) -> bool:
+        """Tell whether a rename between two canonical locations stays on one file system."""
+        if one.split("/")[:3] != other.split("/")[:3] and scheme_of(one) != "file":
+            return False
+        if scheme_of(one) != scheme_of(other):
+            return False
+        return scheme_of(one) != "file" or _device_of(one) == _device_of(other)
+
+    def parquet_schemas(self, files: Sequence[FileInfo]) -> Iterator[tuple[str, str]]:
+        """Yield each file's path and its Parquet schema, as text.
+
+        Raises:
+            StorageError: A file has no readable Parquet footer; the message names it.
+
+        Cost: one footer a file, read by threads of the driver.
+        """
+        for footer in self._footers(files, skip_row_groups=True):
+            schema = footer.getParquetMetadata().getFileMetaData().getSchema()
+            yield str(footer.getFile().toString()), str(schema.toString())
+
+    def parquet_num_rows(self, files: Sequence[FileInfo]) -> Iterator[tuple[str, int]]:
+        """Yield each file's path and its number of rows, from its footer."""
+        for footer in self._footers(files, skip_row_groups=False):
+            blocks = footer.getParquetMetadata().getBlocks()
+            yield str(footer.getFile().toString()), sum(int(b.getRowCount()) for b in blocks)
+
+    def parquet_column_sizes(self, files: Sequence[FileInfo]) -> Iterator[ColumnChunkSizes]:
+        """Yield one row per file, row group (the first four of each) and leaf column."""
+        for footer in self._footers(files, skip_row_groups=False):
+            for block in list(footer.getParquetMetadata().getBlocks())[:4]:
+                for chunk in block.getColumns():
+                    yield ColumnChunkSizes(
+                        column=str(chunk.getPath().toDotString()),
+                        codec=str(chunk.getCodec().toString()).lower(),
+                        compressed_bytes=int(chunk.getTotalSize()),
+                        uncompressed_bytes=int(chunk.getTotalUncompressedSize()),
+                    )
+
+    def _footers(self, files: Sequence[FileInfo], *, skip_row_groups: bool) -> Iterator[Any]:
+        conf = self._jvm.org.apache.hadoop.conf.Configuration(self._conf)
+        conf.set("parquet.metadata.read.parallelism", _FOOTER_THREADS)
+        reader = self._jvm.org.apache.parquet.hadoop.ParquetFileReader
+        for start in range(0, len(files), _FOOTERS_AT_ONCE):
+            with _hadoop_errors("a Parquet footer can't be read"):
+                statuses = self._jvm.java.util.ArrayList()
+                for file in files[start : start + _FOOTERS_AT_ONCE]:
+                    path = self._path(file.path)
+                    statuses.add(path.getFileSystem(self._conf).getFileStatus(path))
+                footers = reader.readAllFootersInParallel(conf, statuses, skip_row_groups)
+            yield from footers
+
+    def _path(self, location: str) -> Any:
+        return self._jvm.org.apache.hadoop.fs.Path(location)
+
+    def _fs(self, location: str) -> Any:
+        return self._path(location).getFileSystem(self._conf)
+
+
+def scheme_of(canonical: str) -> str:
+    """Return the scheme of a canonical location."""
+    return canonical.partition(":")[0]
+
+
+def local_path(canonical: str) -> str:
+    """Return a `file:` location as a path of the driver's own disk."""
+    return "/" + canonical.removeprefix("file:").lstrip("/")
+
+
+def contains(outer: str, inner: str) -> bool:
+    """Tell whether a canonical location is another one, or holds it."""
+    return (_comparable(inner) + "/").startswith(_comparable(outer) + "/")
+
+
+def decoded(metadata_path: str) -> str:
+    """Turn a path as `_metadata.file_path` spells it into one as `FileInfo` does."""
+    text = unquote(metadata_path)
+    return "file:/" + text[5:].lstrip("/") if text.startswith("file:") else text
+
+
+def _comparable(canonical: str) -> str:
+    scheme, colon, rest = canonical.rstrip("/").partition(":")
+    return {"s3": "s3a", "s3n": "s3a"}.get(scheme, scheme) + colon + rest
+
+
+def _file_info(status: Any) -> FileInfo:
+    return FileInfo(
+        path=str(status.getPath().toString()),
+        size_bytes=int(status.getLen()),
+        modified_ms=int(status.getModificationTime()),
+    )
+
+
+def _create_exclusive_locally(path: str, text: str) -> bool:
+    # Hadoop's local file system looks first and creates then: two processes can both win.
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise StorageError(f"{path!r} can't be created: {error.strerror}.") from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    return True
+
+
+def _device_of(canonical: str) -> int:
+    path = local_path(canonical)
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return os.stat(path).st_dev
+
+
+@contextmanager
+def _hadoop_errors(what: str) -> Iterator[None]:
+    try:
+        yield
+    except (Py4JError, PySparkException) as error:
+        raise StorageError(f"{what}: {_reason(error)}") from error
+
+
+def _reason(error: Exception) -> str:
+    cause = error
+    if isinstance(error, Py4JJavaError):
+        exception = error.java_exception
+        while exception.getCause() is not None:
+            exception = exception.getCause()
+        return str(exception.toString()).strip().splitlines()[0]
+    return str(cause).strip().splitlines()[0]

@@ -1,0 +1,436 @@
+"""Find, pin and read a table: Parquet or Delta, by path or by catalog name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from pyspark.errors import AnalysisException, PySparkException
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql.types import StringType, StructField, StructType
+
+from dedup_lib.errors import (
+    ColumnTypeError,
+    InputChangedError,
+    InputError,
+    MissingColumnError,
+    NoImageRowsError,
+    SettingsError,
+    StorageError,
+    TableFormatError,
+    TableNotFoundError,
+    UnreadableFileError,
+)
+from dedup_lib.settings import ImagesFormat, TableFormat, is_path
+from dedup_lib.storage import FileInfo, Storage
+
+ID_TYPES = ("string", "bigint", "int")
+MANIFEST_NAME = "_remove_duplicates.json"
+# Files that writers leave beside the data, and that hold none.
+_MARKERS = re.compile(
+    r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
+    rf"|{re.escape(MANIFEST_NAME)}"
+)
+_READ_EVERY_FILE = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
+
+
+@dataclass(frozen=True)
+class PinnedTable:
+    """A table as it was when the run looked at it.
+
+    Attributes:
+        location: The canonical URI, or the catalog name as given.
+        root: The canonical URI of the directory or file that holds the data.
+        format: `parquet` or `delta`.
+        version: The Delta version; None for Parquet.
+        fingerprint: SHA-256 over paths, sizes and times of the files; None for Delta.
+        frame: The rows, lazily. Each evaluation reads the same files.
+        partition_columns: The columns that are kept in directory names.
+        files: The data files of a Parquet table; empty for Delta.
+        file_schemas: The distinct Parquet schemas of the files, as text; empty for Delta.
+        has_row_index: Whether `_metadata.row_index` can be read.
+    """
+
+    location: str
+    root: str
+    format: TableFormat
+    version: int | None
+    fingerprint: str | None
+    frame: DataFrame
+    partition_columns: tuple[str, ...]
+    files: tuple[FileInfo, ...]
+    file_schemas: tuple[str, ...]
+    has_row_index: bool
+
+    def described(self) -> dict[str, object]:
+        """Return location, format, version and fingerprint, for the report."""
+        return {
+            "location": self.location,
+            "format": self.format,
+            "version": self.version,
+            "fingerprint": self.fingerprint,
+        }
+
+
+def read_images(
+    spark: SparkSession, storage: Storage, location: str, images_format: ImagesFormat
+) -> PinnedTable:
+    """Pin an image table and read it lazily.
+
+    Args:
+        spark: A classic Spark session.
+        storage: The session's file systems.
+        location: A path, a URI, or a catalog table name.
+        images_format: `auto` takes Delta where there is a `_delta_log`, or what the catalog says.
+
+    Returns:
+        The table, one row per image, with its columns as they are; partition columns of a
+        Parquet directory are strings, spelled as in the directory names.
+
+    Raises:
+        TableNotFoundError: There is nothing at the location.
+        TableFormatError: The layout is not that of the format.
+        UnreadableFileError: A data file is empty or no Parquet.
+
+    Cost: Parquet: one listing, and one footer a file. Delta: the log.
+    """
+    if is_path(location):
+        return _read_path(spark, storage, storage.canonical(location), images_format)
+    if images_format == "parquet":
+        raise SettingsError(
+            f"--images {location!r} is a table name, which can't be --images-format parquet: "
+            "give a path with a slash, or leave the format out."
+        )
+    return read_delta(spark, storage, location)
+
+
+def read_delta(spark: SparkSession, storage: Storage, location: str) -> PinnedTable:
+    """Pin a Delta table, by canonical path or by name, at its newest version."""
+    target = sql_name(location)
+    root = delta_root(spark, storage, location)
+    version = delta_version(spark, location)
+    frame = spark.sql(f"SELECT * FROM {target} VERSION AS OF {version}")
+    detail = spark.sql(f"DESCRIBE DETAIL {target}").select("partitionColumns").collect()[0]
+    return PinnedTable(
+        location=location,
+        root=root,
+        format="delta",
+        version=version,
+        fingerprint=None,
+        frame=frame,
+        partition_columns=tuple(detail["partitionColumns"]),
+        files=(),
+        file_schemas=(),
+        has_row_index=_has_row_index(frame),
+    )
+
+
+def root_of(spark: SparkSession, storage: Storage, location: str) -> str:
+    """Return where a table's files are, as a canonical URI; nothing needs to be there yet."""
+    if is_path(location):
+        return storage.canonical(location)
+    return delta_root(spark, storage, location)
+
+
+def schema_root(spark: SparkSession, storage: Storage, name: str) -> str:
+    """Return where the catalog schema of a table name keeps its tables, as a canonical URI."""
+    parts = sql_name(name).rpartition(".")[0]
+    described = spark.sql(f"DESCRIBE SCHEMA {parts or quoted(spark.catalog.currentDatabase())}")
+    rows = {row[0]: row[1] for row in described.collect()}
+    return storage.canonical(rows["Location"])
+
+
+def delta_root(spark: SparkSession, storage: Storage, location: str) -> str:
+    """Return where a Delta table keeps its files, as a canonical URI.
+
+    Raises:
+        TableNotFoundError: There is no table of that name.
+        TableFormatError: It is a view, or no Delta table.
+    """
+    try:
+        detail = spark.sql(f"DESCRIBE DETAIL {sql_name(location)}").collect()[0]
+    except AnalysisException as error:
+        raise _no_delta_table(location, error) from error
+    if detail["format"] != "delta":
+        raise TableFormatError(
+            f"table {location!r} is {detail['format']}, not Delta: give the path of its "
+            "directory instead."
+        )
+    return storage.canonical(unquote(detail["location"]))
+
+
+def delta_version(spark: SparkSession, location: str) -> int:
+    """Return the newest version of a Delta table."""
+    history = spark.sql(f"DESCRIBE HISTORY {sql_name(location)} LIMIT 1")
+    return int(history.select("version").collect()[0]["version"])
+
+
+def table_exists(spark: SparkSession, name: str) -> bool:
+    """Tell whether the catalog has a table or view of that name."""
+    try:
+        spark.table(sql_name(name)).schema  # noqa: B018
+    except AnalysisException as error:
+        if "NOT_FOUND" in (error.getCondition() or ""):
+            return False
+        raise
+    return True
+
+
+def is_delta_path(storage: Storage, location: str) -> bool:
+    """Tell whether there is a Delta table at a canonical path."""
+    return storage.is_directory(f"{location}/_delta_log")
+
+
+def sql_name(location: str) -> str:
+    """Spell a location for SQL: a quoted catalog name, or delta.`path`.
+
+    Raises:
+        SettingsError: It is no table name of one to three parts.
+    """
+    if is_path(location):
+        return "delta." + quoted(location)
+    parts = re.findall(r"`(?:[^`]|``)+`|[^.`\s]+", location)
+    if ".".join(parts) != location or not 1 <= len(parts) <= 3:
+        raise SettingsError(
+            f"{location!r} is neither a path (it has no slash) nor a table name of one to "
+            "three parts."
+        )
+    return ".".join(part if part.startswith("`") else quoted(part) for part in parts)
+
+
+def quoted(name: str) -> str:
+    """Quote one name for SQL and for column references."""
+    return "`" + name.replace("`", "``") + "`"
+
+
+def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
+    """Return the type of an ID column: `string`, `bigint` or `int`.
+
+    Raises:
+        MissingColumnError: There is no such column (the case counts).
+        ColumnTypeError: The type is none that IDs may have.
+    """
+    if column not in frame.columns:
+        raise MissingColumnError.of(what, column, frame.columns, flag)
+    field = frame.schema[column]
+    kind = field.dataType.simpleString()
+    declared = field.metadata.get("__CHAR_VARCHAR_TYPE_STRING", "")
+    if kind not in ID_TYPES or declared.startswith("char"):
+        raise ColumnTypeError(
+            f"{what}: column {column!r} is {declared or kind}; image IDs must be "
+            f"{', '.join(ID_TYPES[:-1])} or {ID_TYPES[-1]}. Cast it where the table is made."
+        )
+    return kind
+
+
+def metadata(frame: DataFrame, name: str) -> Column:
+    """Return a field of the hidden file metadata, whatever the user's columns are called."""
+    return frame.metadataColumn("_metadata").getField(name)
+
+
+def check_unchanged(storage: Storage, table: PinnedTable) -> None:
+    """Check that the files of a pinned Parquet table are still those that were pinned.
+
+    Raises:
+        InputChangedError: A file was replaced or deleted. New files are no matter.
+    """
+    if table.format == "delta":
+        return
+    now = {file.path: file for file in storage.list_files(table.root)}
+    for file in table.files:
+        if now.get(file.path) != file:
+            raise InputChangedError(
+                f"file {file.path!r} of the image table was changed or deleted during the run; "
+                "nothing was published. Run again when no one writes there."
+            )
+
+
+def fingerprint(files: Sequence[FileInfo]) -> str:
+    """Return a SHA-256 over paths, sizes and times of files."""
+    lines = (f"{file.path}\t{file.size_bytes}\t{file.modified_ms}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def parquet_reader_options() -> dict[str, str]:
+    """Return the options with which Parquet is read: every file, and no name is a pattern."""
+    return {**_READ_EVERY_FILE, "__globPaths__": "false"}
+
+
+def _read_path(
+    spark: SparkSession, storage: Storage, location: str, images_format: ImagesFormat
+) -> PinnedTable:
+    if not storage.exists(location):
+        raise TableNotFoundError(
+            f"image table {location!r} does not exist (patterns such as * are not expanded)."
+        )
+    delta = is_delta_path(storage, location)
+    if images_format == "parquet" and delta:
+        raise TableFormatError(
+            f"image table {location!r} is a Delta table: read as Parquet it would bring back "
+            "deleted rows. Use --images-format delta (or auto)."
+        )
+    if images_format == "delta" and not delta:
+        raise TableFormatError(f"image table {location!r} is no Delta table: it has no _delta_log.")
+    return (
+        read_delta(spark, storage, location) if delta else _read_parquet(spark, storage, location)
+    )
+
+
+def _read_parquet(spark: SparkSession, storage: Storage, location: str) -> PinnedTable:
+    files = data_files(storage, location, what="image table")
+    partition_columns = partition_columns_of(location, files, what="image table")
+    data_schema, file_schemas = _common_schema(spark, storage, files)
+    for name in partition_columns:
+        if name.lower() in (field.name.lower() for field in data_schema):
+            raise TableFormatError(
+                f"image table {location!r} has {name!r} both as a directory name and as a "
+                "column of its files: they could differ."
+            )
+    partitions = [StructField(name, StringType()) for name in partition_columns]
+    frame = (
+        spark.read.schema(StructType([*data_schema.fields, *partitions]))
+        .options(**parquet_reader_options())
+        .parquet(location)
+    )
+    return PinnedTable(
+        location=location,
+        root=location,
+        format="parquet",
+        version=None,
+        fingerprint=fingerprint(files),
+        frame=frame,
+        partition_columns=partition_columns,
+        files=tuple(files),
+        file_schemas=file_schemas,
+        has_row_index=True,
+    )
+
+
+def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
+    """List the data files of a Parquet directory (or the one file).
+
+    Raises:
+        TableFormatError: There is something that Spark would skip in silence.
+        UnreadableFileError: A file has no bytes.
+        NoImageRowsError: There is no data file.
+    """
+    listed = storage.list_files(location)
+    files = [file for file in listed if not _MARKERS.fullmatch(file.path.rpartition("/")[2])]
+    for file in files:
+        for part in relative_parts(location, file):
+            if part.startswith(("_", ".")):
+                raise TableFormatError(
+                    f"{what} {location!r} holds {file.path!r}, which Spark would skip "
+                    "in silence (its path has a part that begins with '_' or '.'). "
+                    "Move it away, or finish the write that left it."
+                )
+        if file.size_bytes == 0:
+            raise UnreadableFileError(
+                f"file {file.path!r} of the {what} has no bytes: a broken write. "
+                "Restore or remove it."
+            )
+    if not files:
+        raise NoImageRowsError(f"{what} {location!r} holds no data file.")
+    return files
+
+
+def relative_parts(location: str, file: FileInfo) -> list[str]:
+    """Return the parts of a file's path below a directory; the name alone for the file itself."""
+    if file.path == location:
+        return [location.rpartition("/")[2]]
+    return file.path[len(location) :].strip("/").split("/")
+
+
+def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str) -> tuple[str, ...]:
+    """Return the partition columns that the directories of a Parquet table name.
+
+    Raises:
+        TableFormatError: A sub-directory is no partition, or files lie at different depths.
+    """
+    layouts = {}
+    for file in files:
+        directories = relative_parts(location, file)[:-1]
+        for directory in directories:
+            name, equals, value = directory.partition("=")
+            if not equals or not name or not value:
+                raise TableFormatError(
+                    f"{what} {location!r} holds the sub-directory {directory!r}, which is "
+                    "no partition (name=value): give the directory of one table."
+                )
+        layouts[tuple(unquote(part.partition("=")[0]) for part in directories)] = file.path
+    if len(layouts) > 1:
+        shown = "; ".join(f"{list(names)} as in {path!r}" for names, path in layouts.items())
+        raise TableFormatError(f"{what} {location!r} has files at different depths: {shown}.")
+    return next(iter(layouts))
+
+
+def _common_schema(
+    spark: SparkSession, storage: Storage, files: Sequence[FileInfo]
+) -> tuple[StructType, tuple[str, ...]]:
+    representatives: dict[str, FileInfo] = {}
+    by_path = {file.path: file for file in files}
+    try:
+        for path, text in storage.parquet_schemas(files):
+            representatives.setdefault(text, by_path[path])
+    except StorageError as error:
+        raise UnreadableFileError(f"image table: {error} Restore or remove that file.") from error
+    schemas = [(file, spark_schema(spark, file)) for file in representatives.values()]
+    for other in schemas[1:]:
+        _check_same_columns(schemas[0], other)
+    return schemas[0][1], tuple(representatives)
+
+
+def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
+    """Return the schema of one Parquet file as Spark reads it, without partition columns.
+
+    Raises:
+        UnreadableFileError: Spark can't read the file, or a type in it.
+    """
+    # A file below name=value directories would bring those names along as columns.
+    root = file.path.rpartition("/")[0]
+    reader = spark.read.options(**parquet_reader_options()).option("basePath", root)
+    try:
+        return reader.parquet(file.path).schema
+    except PySparkException as error:
+        reason = str(error).splitlines()[0]
+        raise UnreadableFileError(f"Spark can't read file {file.path!r}: {reason}") from error
+
+
+def _check_same_columns(
+    one: tuple[FileInfo, StructType], other: tuple[FileInfo, StructType]
+) -> None:
+    (file, schema), (other_file, other_schema) = one, other
+    types = {field.name: field.dataType.simpleString() for field in schema}
+    other_types = {field.name: field.dataType.simpleString() for field in other_schema}
+    for name in sorted(types.keys() ^ other_types.keys()):
+        having, lacking = (file, other_file) if name in types else (other_file, file)
+        raise TableFormatError(
+            f"image table: column {name!r} is in file {having.path!r} but not in {lacking.path!r}. "
+            "All files must have the same columns: rewrite those that lack it."
+        )
+    for name, kind in types.items():
+        if other_types[name] != kind:
+            raise TableFormatError(
+                f"image table: column {name!r} is {kind} in file {file.path!r} but "
+                f"{other_types[name]} in {other_file.path!r}."
+            )
+
+
+def _has_row_index(frame: DataFrame) -> bool:
+    # Delta offers it only where deletion vectors or row tracking are on.
+    try:
+        frame.select(metadata(frame, "row_index")).schema  # noqa: B018
+    except AnalysisException:
+        return False
+    return True
+
+
+def _no_delta_table(location: str, error: AnalysisException) -> InputError:
+    condition = error.getCondition() or ""
+    if "NOT_FOUND" in condition or "PATH" in condition or "MISSING" in condition:
+        return TableNotFoundError(f"there is no table {location!r} in the catalog.")
+    reason = str(error).splitlines()[0]
+    return TableFormatError(f"table {location!r} can't be read as Delta: {reason}")

@@ -1,0 +1,15 @@
+"""What spark-submit runs: `spark-submit jobs/remove_duplicates.py --help`."""
+
+import sys
+from pathlib import Path
+
+try:
+    from dedup_lib.cli import main
+except ModuleNotFoundError as error:  # run from a checkout that is not installed
+    if error.name != "dedup_lib":
+        raise
+    sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
+    from dedup_lib.cli import main
+
+if __name__ == "__main__":
+    main()
