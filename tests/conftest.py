@@ -1,0 +1,64 @@
+"""One Spark session for the suite."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pyspark.sql import SparkSession
+
+from dedup_lib import DuplicateIds, Report, Settings, run
+
+SPARK_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.memory": "2g",
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.default.parallelism": "2",
+    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """A classic Spark session with Delta, on two threads."""
+    warehouse = tmp_path_factory.mktemp("warehouse")
+    builder = SparkSession.builder.master("local[2]").appName("tests")
+    for key, value in SPARK_SETTINGS.items():
+        builder = builder.config(key, value)
+    session = builder.config("spark.sql.warehouse.dir", warehouse.as_uri()).getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
+
+
+@pytest.fixture
+def remove(spark: SparkSession) -> Callable[..., Report]:
+    """Run the job in this process: remove(images, lists, output, **settings)."""
+
+    def remove(
+        images: Path | str,
+        lists: Path | str | Sequence[Path | str],
+        output: Path | str | None,
+        **settings: Any,
+    ) -> Report:
+        if isinstance(lists, str | Path):
+            lists = [lists]
+        if output is not None:
+            settings["output"] = str(output)
+        return run(
+            spark,
+            Settings(
+                images=str(images),
+                duplicate_ids=tuple(DuplicateIds(str(item)) for item in lists),
+                **settings,
+            ),
+        )
+
+    return remove

@@ -1,0 +1,67 @@
+"""Small tables made without Spark, and what tests compare of them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from pyspark.sql import DataFrame
+
+
+def image_rows(ids: Sequence[Any], *, id_type: pa.DataType | None = None) -> pa.Table:
+    """One row per ID: image_id, image (bytes that look like a JPEG), width, caption, tags."""
+    id_type = id_type or pa.string()
+    return pa.table(
+        {
+            "image_id": pa.array(ids, id_type),
+            "image": pa.array([image_bytes(position) for position in range(len(ids))]),
+            "width": pa.array(range(len(ids)), pa.int32()),
+            "caption": pa.array([f"picture {position}" for position in range(len(ids))]),
+            "tags": pa.array([[f"t{position}", None] for position in range(len(ids))]),
+        }
+    )
+
+
+def image_bytes(position: int) -> bytes:
+    """Some hundred bytes that compress no better than a JPEG does."""
+    seed = hashlib.sha256(str(position).encode()).digest()
+    return b"\xff\xd8\xff\xe0" + b"".join(
+        hashlib.sha256(seed + bytes([n])).digest() for n in range(8)
+    )
+
+
+def write_parquet(table: pa.Table, path: Path, **options: Any) -> Path:
+    """Write one Parquet file, with its directories."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    pq.write_table(table, path, **options)
+    return path
+
+
+def write_list(path: Path, ids: Sequence[Any], *, column: str = "id", id_type: Any = None) -> Path:
+    """Write a removal list of one file."""
+    write_parquet(pa.table({column: pa.array(ids, id_type or pa.string())}), path)
+    return path
+
+
+def tree_digest(root: Path) -> dict[str, str]:
+    """SHA-256 of every file below a directory, by relative path."""
+    return {
+        str(path.relative_to(root)): hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(root.rglob("*"))
+        if path.is_file()
+    }
+
+
+def row_digests(frame: DataFrame) -> list[str]:
+    """SHA-256 of every row, in every column and to the byte, sorted."""
+    rows = (tuple(row[name] for name in sorted(frame.columns)) for row in frame.collect())
+    return sorted(hashlib.sha256(repr(row).encode()).hexdigest() for row in rows)
+
+
+def names_in(directory: Path) -> list[str]:
+    """All names in a directory, hidden ones too."""
+    return sorted(path.name for path in directory.iterdir())
