@@ -232,7 +232,8 @@ class _Run:
             cleanup.callback(kept.unpersist)
             return kept
         rows.write.parquet(attempt.plan)
-        return self.spark.read.schema(rows.schema).parquet(attempt.plan)
+        reader = self.spark.read.options(**tables.PARQUET_READER_OPTIONS)
+        return reader.schema(rows.schema).parquet(attempt.plan)
 
     def note_counts(self, plan: _Plan, lists: list[RemovalList]) -> None:
         distinct = removal_plan.distinct_entries(
@@ -282,7 +283,14 @@ class _Run:
         writer = spark_rewrite.writer(kept, images.partition_columns)
         note = {**self.manifest(), "kept_rows": plan.kept_rows}
         with session_settings(self.spark, self.image_settings(plan)):
-            return publish.stage(output, writer, attempt, spark=self.spark, note=note)
+            return publish.stage(
+                output,
+                writer,
+                attempt,
+                spark=self.spark,
+                column_names=kept.columns,
+                note=note,
+            )
 
     def image_settings(self, plan: _Plan) -> dict[str, str]:
         """Work out reader and writer settings from what the images weigh."""
@@ -316,7 +324,14 @@ class _Run:
         note = {**self.manifest(), "holds": "removal plan"}
         with attempt_directory(self.storage, base, self.attempt_id) as attempt:
             writer = spark_rewrite.writer(plan.rows, ())
-            staged = publish.stage(removed_output, writer, attempt, spark=self.spark, note=note)
+            staged = publish.stage(
+                removed_output,
+                writer,
+                attempt,
+                spark=self.spark,
+                column_names=plan.rows.columns,
+                note=note,
+            )
             found = publish.count_rows(self.spark, self.storage, staged)
             publish.check_rows(staged, expected_rows=plan.counts.removed_rows, found_rows=found)
             unfinished = {} if self.settings.dry_run else {"unfinished": True}

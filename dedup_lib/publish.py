@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -36,6 +38,8 @@ from dedup_lib.tables import (
     table_exists,
 )
 
+# Delta takes column names with these characters only with column mapping.
+_NEEDS_MAPPING = re.compile(r"[ ,;{}()\n\t=]")
 _log = logging.getLogger(__name__)
 
 
@@ -129,6 +133,7 @@ def stage(
     attempt: Attempt,
     *,
     spark: SparkSession,
+    column_names: Sequence[str],
     note: dict[str, Any],
 ) -> Staged:
     """Write a table where no reader sees it, or, for Delta in place, in one commit.
@@ -138,6 +143,7 @@ def stage(
         writer: The rows, with their partitioning and options.
         attempt: Where to stage.
         spark: The session.
+        column_names: Of the rows: some need Delta's column mapping.
         note: What the Delta commit shall say of itself (`userMetadata`).
 
     Returns:
@@ -148,6 +154,8 @@ def stage(
         return Staged(target, attempt.staged, None)
     text = json.dumps(note)
     delta = writer.format("delta").option("userMetadata", text)
+    if not target.exists and any(_NEEDS_MAPPING.search(name) for name in column_names):
+        delta = delta.option("delta.columnMapping.mode", "name")
     if target.is_renamed:
         delta.mode("errorifexists").save(attempt.staged)
         return Staged(target, attempt.staged, 0)

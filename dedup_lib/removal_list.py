@@ -21,11 +21,11 @@ from dedup_lib.errors import (
 from dedup_lib.settings import DuplicateIds, TableFormat, is_path
 from dedup_lib.storage import FileInfo, Storage
 from dedup_lib.tables import (
+    PARQUET_READER_OPTIONS,
     PinnedTable,
     fingerprint,
     id_type,
     is_delta_path,
-    parquet_reader_options,
     quoted,
     read_delta,
     relative_parts,
@@ -197,7 +197,7 @@ def _read_group(spark: SparkSession, wanted: _Wanted, files: Sequence[FileInfo])
     field = StructField(wanted.column, schema[wanted.column].dataType)
     frame = wanted.entries(
         spark.read.schema(StructType([field]))
-        .options(**parquet_reader_options())
+        .options(**PARQUET_READER_OPTIONS)
         .parquet(*(file.path for file in files))
     )
     found = field.dataType.simpleString()

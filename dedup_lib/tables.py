@@ -34,7 +34,12 @@ _MARKERS = re.compile(
     r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
     rf"|{re.escape(MANIFEST_NAME)}"
 )
-_READ_EVERY_FILE = {"ignoreCorruptFiles": "false", "ignoreMissingFiles": "false"}
+# Every file is read or the read fails, and no character of a path makes it a pattern.
+PARQUET_READER_OPTIONS = {
+    "ignoreCorruptFiles": "false",
+    "ignoreMissingFiles": "false",
+    "__globPaths__": "false",
+}
 
 
 @dataclass(frozen=True)
@@ -254,11 +259,6 @@ def fingerprint(files: Sequence[FileInfo]) -> str:
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
 
-def parquet_reader_options() -> dict[str, str]:
-    """Return the options with which Parquet is read: every file, and no name is a pattern."""
-    return {**_READ_EVERY_FILE, "__globPaths__": "false"}
-
-
 def _read_path(
     spark: SparkSession, storage: Storage, location: str, images_format: ImagesFormat
 ) -> PinnedTable:
@@ -292,7 +292,7 @@ def _read_parquet(spark: SparkSession, storage: Storage, location: str) -> Pinne
     partitions = [StructField(name, StringType()) for name in partition_columns]
     frame = (
         spark.read.schema(StructType([*data_schema.fields, *partitions]))
-        .options(**parquet_reader_options())
+        .options(**PARQUET_READER_OPTIONS)
         .parquet(location)
     )
     return PinnedTable(
@@ -391,7 +391,7 @@ def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
     """
     # A file below name=value directories would bring those names along as columns.
     root = file.path.rpartition("/")[0]
-    reader = spark.read.options(**parquet_reader_options()).option("basePath", root)
+    reader = spark.read.options(**PARQUET_READER_OPTIONS).option("basePath", root)
     try:
         return reader.parquet(file.path).schema
     except PySparkException as error:

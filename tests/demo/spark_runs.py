@@ -1,0 +1,136 @@
+"""The demo's ways to run the job: through spark-submit as a user does, and in one session."""
+
+from __future__ import annotations
+
+import json
+import os
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+SPARK_CONF = Path("conf/spark/cpu.conf")
+JOB = Path("jobs/remove_duplicates.py")
+WITHDRAWN = "withdrawn/"
+_SESSION_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "4",
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
+
+
+class DemoError(Exception):
+    """The demo did not come out as it must."""
+
+
+def use_own_environment() -> None:
+    """Make spark-submit and Spark's sessions use this Python and its pyspark, and no other."""
+    for name in ("SPARK_HOME", "SPARK_REMOTE", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
+        os.environ.pop(name, None)
+    os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # no name of this host is looked up
+
+
+def submit_command(arguments: Sequence[str]) -> list[str]:
+    """Return the whole spark-submit command for some arguments of the job."""
+    submit = os.path.relpath(Path(sys.executable).parent / "spark-submit")
+    options = ["--master", "local[2]", "--properties-file", str(SPARK_CONF)]
+    return [submit, *options, str(JOB), *arguments]
+
+
+def as_typed(command: Sequence[str]) -> str:
+    """Spell a command for a shell, with a line for each flag of the job."""
+    words = [shlex.quote(word) for word in command]
+    start = words.index(str(JOB)) + 1
+    lines = [" ".join(words[: start - 1]), f"    {words[start - 1]}"]
+    for word in words[start:]:
+        if word.startswith("--"):
+            lines.append(f"    {word}")
+        else:
+            lines[-1] += f" {word}"
+    return " \\\n".join(lines)
+
+
+def submit(arguments: Sequence[str], log: Path) -> dict[str, Any]:
+    """Run the job through spark-submit, Spark's noise going to a log file.
+
+    Returns:
+        The report, which is the last line of its stdout.
+
+    Raises:
+        DemoError: It exits with another code than 0.
+    """
+    with log.open("ab") as stderr:
+        done = subprocess.run(
+            submit_command(arguments), stdout=subprocess.PIPE, stderr=stderr, text=True, check=False
+        )
+        stderr.write(done.stdout.encode())
+    if done.returncode != 0:
+        raise DemoError(f"spark-submit exits with {done.returncode}")
+    report: dict[str, Any] = json.loads(done.stdout.splitlines()[-1])
+    return report
+
+
+@contextmanager
+def session(log: Path, warehouse: Path) -> Iterator[SparkSession]:
+    """Start a session with the settings of `cpu.conf`; what it says on stderr goes to a log."""
+    settings = read_properties(SPARK_CONF) | _SESSION_SETTINGS
+    settings["spark.sql.warehouse.dir"] = warehouse.absolute().as_uri()
+    with _stderr_to(log):
+        builder = SparkSession.builder.master("local[2]").appName("demo").config(map=settings)
+        spark = builder.getOrCreate()
+        try:
+            yield spark
+        finally:
+            spark.stop()
+
+
+def read_properties(path: Path) -> dict[str, str]:
+    """Read a properties file of names and values with blanks between them."""
+    lines = (line.strip() for line in path.read_text(encoding="utf-8").splitlines())
+    pairs = (line.split(maxsplit=1) for line in lines if line and not line.startswith("#"))
+    return {name: value for name, value in pairs}
+
+
+def make_delta_copy(spark: SparkSession, images: Path, delta: Path) -> int:
+    """Copy an image table to Delta, with rows that are there on disk and deleted by vectors.
+
+    Returns:
+        How many such rows there are: copies of images whose ID ends with 77.
+
+    Raises:
+        DemoError: Delta deleted them without a deletion vector.
+    """
+    frame = spark.read.parquet(str(images))
+    image_id = F.col("image_id")
+    ids = F.when(image_id.endswith("77"), F.array(image_id, F.concat(F.lit(WITHDRAWN), image_id)))
+    others = [name for name in frame.columns if name != "image_id"]
+    doubled = frame.select(F.explode(F.coalesce(ids, F.array(image_id))).alias("image_id"), *others)
+    doubled.write.format("delta").option("delta.enableDeletionVectors", "true").save(str(delta))
+    deleted = spark.sql(
+        f"DELETE FROM delta.`{delta.absolute()}` WHERE startswith(image_id, '{WITHDRAWN}')"
+    )
+    if not list(delta.glob("deletion_vector_*.bin")):
+        raise DemoError(f"{delta} has no deletion vector")
+    return int(deleted.collect()[0]["num_affected_rows"])
+
+
+@contextmanager
+def _stderr_to(log: Path) -> Iterator[None]:
+    """Send this process's stderr, and that of the processes that it starts, to a log file."""
+    sys.stderr.flush()
+    terminal = os.dup(2)
+    with log.open("ab") as file:
+        os.dup2(file.fileno(), 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(terminal, 2)
+        os.close(terminal)

@@ -1,0 +1,74 @@
+"""Image bytes are read once and written once; they are never shuffled."""
+
+import pyarrow as pa
+import pytest
+
+from dedup_lib import plan_removal, remove_duplicates, spark_rewrite, tables
+from dedup_lib.storage import Storage
+from tests.made_tables import write_list, write_parquet
+
+IMAGE_BYTES, NUM_ROWS = 10_000, 1_000
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("heavy")
+    ids = [f"image-{n}" for n in range(NUM_ROWS)]
+    for part in range(2):
+        images = pa.table(
+            {"image_id": ids[part::2], "image": [bytes([part]) * IMAGE_BYTES] * (NUM_ROWS // 2)}
+        )
+        path = folder / f"images/{part}.parquet"
+        write_parquet(images, path, compression="none", use_dictionary=False)
+    return folder / "images", write_list(folder / "list.parquet", ids[::3])
+
+
+def shuffle_and_input_bytes(spark) -> tuple[int, int]:
+    """Bytes that all stages of this session have written to shuffles, and read from files."""
+    context = spark.sparkContext
+    quantiles = context._gateway.new_array(spark._jvm.double, 0)
+    stages = context._jsc.sc().statusStore().stageList(None, False, False, quantiles, None)
+    every = [stages.apply(index) for index in range(stages.size())]
+    return sum(s.shuffleWriteBytes() for s in every), sum(s.inputBytes() for s in every)
+
+
+def shuffled_columns(frame) -> set[str]:
+    """The columns that go through any exchange but a broadcast, by the physical plan."""
+    plan = frame._jdf.queryExecution().executedPlan()
+    nodes = [plan.initialPlan() if plan.nodeName() == "AdaptiveSparkPlan" else plan]
+    found = set()
+    while nodes:
+        node = nodes.pop()
+        children = node.children()
+        nodes += [children.apply(index) for index in range(children.size())]
+        if node.nodeName() == "Exchange":
+            output = node.output()
+            found |= {output.apply(index).name() for index in range(output.size())}
+    return found
+
+
+@pytest.mark.parametrize("strategy", ["broadcast-ids", "row-positions"])
+def test_a_run_shuffles_ids_and_reads_each_image_once(spark, remove, inputs, tmp_path, strategy):
+    images, listed = inputs
+    before = shuffle_and_input_bytes(spark)
+    remove(images, listed, tmp_path / "out", strategy=strategy)
+    after = shuffle_and_input_bytes(spark)
+    shuffled, read = (now - then for now, then in zip(after, before, strict=True))
+    assert shuffled < 0.02 * NUM_ROWS * IMAGE_BYTES
+    assert NUM_ROWS * IMAGE_BYTES <= read < 1.1 * NUM_ROWS * IMAGE_BYTES
+
+
+@pytest.mark.parametrize("strategy", ["broadcast-ids", "row-positions"])
+def test_no_image_column_is_in_an_exchange(spark, inputs, strategy):
+    images, listed = inputs
+    table = tables.read_images(spark, Storage(spark), str(images), "auto")
+    planned = plan_removal(table.frame, spark.read.parquet(str(listed)))
+    kept = spark_rewrite.keep(table, "image_id", planned, strategy)
+    assert "image" not in shuffled_columns(kept)
+    assert "image" in shuffled_columns(kept.repartition(3))
+
+
+def test_the_lazy_function_shuffles_no_image(spark, inputs):
+    images, listed = inputs
+    kept = remove_duplicates(spark.read.parquet(str(images)), spark.read.parquet(str(listed)))
+    assert "image" not in shuffled_columns(kept)

@@ -1,0 +1,204 @@
+"""The job as users start it: exit codes, stdout, stderr, the report; and killed runs."""
+
+import json
+import os
+import signal
+
+import pytest
+
+from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
+from tests.processes import ROOT, console, report_of, spark_submit, stopped_run
+
+KEPT = ["a", "c", "e", None]
+
+
+@pytest.fixture
+def folder(tmp_path):
+    write_parquet(image_rows(["a", "b", None, "c"]), tmp_path / "in/images/1.parquet")
+    write_parquet(image_rows(["d", "e"]), tmp_path / "in/images/2.parquet")
+    write_list(tmp_path / "in/list/1.parquet", ["b", "d", "b"])
+    write_list(tmp_path / "in/wrong.parquet", ["x", "y"])
+    (tmp_path / "job.toml").write_text(
+        'images = "in/images"\nduplicate_ids = ["in/list"]\noutput = "./config-out"\n'
+    )
+    return tmp_path
+
+
+FLAGS = ("--images", "in/images", "--duplicate-ids", "in/list/", "--output", "./out")
+
+
+def ids(spark, path, table_format="parquet"):
+    rows = spark.read.format(table_format).load(str(path)).collect()
+    return sorted((row.image_id for row in rows), key=repr)
+
+
+def test_spark_submit_ends_in_one_line_of_json_and_the_right_rows(spark, folder):
+    result = spark_submit(*FLAGS, "--report", "report.json", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    report = report_of(result)
+    assert report == json.loads((folder / "report.json").read_text())
+    assert report["status"] == "succeeded"
+    assert report["counts"] == {
+        "input_rows": 6,
+        "kept_rows": 4,
+        "removed_rows": 2,
+        "null_id_rows": 1,
+        "list_rows": 3,
+        "list_null_ids": 0,
+        "list_distinct_ids": 2,
+        "list_matched_ids": 2,
+        "list_unmatched_ids": 0,
+    }
+    assert set(report["seconds"]) == {"plan", "check", "apply", "verify", "publish"}
+    assert "publish took" in result.stderr
+    assert ids(spark, folder / "out") == KEPT
+
+
+def test_spark_submit_passes_the_exit_code_of_an_input_error_on(folder):
+    result = spark_submit(*FLAGS, "--image-id-column", "imageid", cwd=folder)
+    assert result.returncode == 3, result.stderr
+    assert "Did you mean 'image_id'?" in report_of(result)["error"]["message"]
+    assert names_in(folder) == ["in", "job.toml"]
+
+
+def test_spark_submit_passes_the_exit_code_of_a_safety_limit_on(folder):
+    flags = [*FLAGS[:3], "in/wrong.parquet", *FLAGS[4:]]
+    result = spark_submit(*flags, "--report", "report.json", cwd=folder)
+    assert result.returncode == 4, result.stderr
+    report = json.loads((folder / "report.json").read_text())
+    assert (report["status"], report["error"]["class"]) == ("failed", "NoMatchesError")
+    assert report["counts"]["input_rows"] == 6
+    assert names_in(folder) == ["in", "job.toml", "report.json"]
+
+
+def test_the_console_script_reads_toml_and_flags_win(spark, folder):
+    result = console("--config", "job.toml", "--output", "./flag-out", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert ids(spark, folder / "flag-out") == KEPT
+    assert not (folder / "config-out").exists()
+
+
+def test_an_output_that_exists_is_exit_5(folder):
+    write_parquet(image_rows(["old"]), folder / "out/1.parquet")
+    result = console(*FLAGS, cwd=folder)
+    assert result.returncode == 5, result.stderr
+    assert "--output-mode overwrite" in report_of(result)["error"]["message"]
+
+
+@pytest.mark.parametrize(
+    ("flags", "words"),
+    [
+        (("--imagse", "in/images"), "Did you mean '--images'?"),
+        (("--duplicate-ids", "in/list", "--output", "./out"), "--images is required"),
+        (("--images", "in/images", "--output", "./out"), "--duplicate-ids is required"),
+        (FLAGS[:4], "--output is required"),
+        ((*FLAGS, "--strategy", "magic"), "row-positions"),
+        ((*FLAGS, "--max-removed-fraction", "much"), "max-removed-fraction"),
+        ((*FLAGS, "--method", "clone"), "--method clone is not in this version"),
+        ((*FLAGS, "--method", "in-place"), "--method in-place is not in this version"),
+        ((*FLAGS, "--engine", "arrow"), "--engine arrow is not in this version"),
+        ((*FLAGS, "--run-key", "monday"), "--run-key is not in this version"),
+        (("--config", "none.toml"), "none.toml"),
+    ],
+)
+def test_usage_errors_are_exit_2_with_a_report_and_without_starting_spark(folder, flags, words):
+    result = console(*flags, "--report", "sub/report.json", cwd=folder, JAVA_HOME="/nowhere")
+    assert result.returncode == 2, result.stderr
+    assert words in report_of(result)["error"]["message"]
+    assert json.loads((folder / "sub/report.json").read_text()) == report_of(result)
+    if "--run-key" in flags:
+        assert report_of(result)["run_key"] == "monday"
+
+
+def test_without_java_the_error_is_one_clear_line(folder):
+    result = console(*FLAGS, cwd=folder, JAVA_HOME="/nowhere")
+    assert result.returncode == 2
+    assert len(result.stderr.splitlines()) == 1
+    assert "Java 17" in result.stderr
+
+
+def test_help_and_version_go_to_stdout_and_end_in_0(folder):
+    for flag, words in (("--help", "exit codes:"), ("--version", "remove-duplicates 0.")):
+        result = console(flag, cwd=folder)
+        assert result.returncode == 0
+        assert words in result.stdout
+
+
+def test_secrets_come_out_nowhere(folder):
+    location = "s3a://key:hunter2@bucket/list?sig=topsecret"
+    flags = [*FLAGS[:3], location, *FLAGS[4:], "--report", "report.json"]
+    result = console(*flags, cwd=folder)
+    assert result.returncode == 3, result.stderr
+    ours = [line for line in result.stderr.splitlines() if " dedup_lib" in line]
+    for text in (result.stdout, *ours, (folder / "report.json").read_text()):
+        assert "hunter2" not in text
+        assert "topsecret" not in text
+
+
+def test_the_job_runs_from_a_checkout_that_is_not_installed(folder):
+    result = spark_submit("--version", cwd=folder)
+    assert result.returncode == 0
+    assert result.stdout.startswith("remove-duplicates 0.")
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
+def test_g6_a_parquet_run_that_is_stopped_anywhere_leaves_the_old_output_or_a_mendable_one(
+    spark, folder, how
+):
+    """One stop at each place, each over what the one before left; then one run to the end."""
+    write_parquet(image_rows(["old"]), folder / "out/1.parquet")
+    before = tree_digest(folder / "out")
+    places = ("plan", "check", "apply", "verify", "renamed")
+    for place in places if how == signal.SIGKILL else ("apply", "renamed"):
+        result = stopped_run(place, how, *FLAGS, "--output-mode", "overwrite", cwd=folder)
+        assert result.returncode == (-how if how == signal.SIGKILL else 1), result.stderr
+        if place != "renamed" or how == signal.SIGTERM:
+            assert tree_digest(folder / "out") == before
+        if how == signal.SIGTERM:
+            assert names_in(folder) == ["in", "job.toml", "out"]
+    if how == signal.SIGTERM:
+        return
+    assert not (folder / "out").exists()
+    result = console(*FLAGS, "--output-mode", "overwrite", cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert ids(spark, folder / "out") == KEPT
+    assert names_in(folder) == ["in", "job.toml", "out"]
+
+
+def test_g6_a_fresh_output_is_not_there_when_its_run_is_killed(spark, folder):
+    for place in ("apply", "verify"):
+        result = stopped_run(place, signal.SIGKILL, *FLAGS, cwd=folder)
+        assert result.returncode == -signal.SIGKILL, result.stderr
+        assert not (folder / "out").exists()
+    assert console(*FLAGS, cwd=folder).returncode == 0
+    assert ids(spark, folder / "out") == KEPT
+    assert names_in(folder) == ["in", "job.toml", "out"]
+
+
+def test_g6_a_delta_output_is_the_old_version_or_the_new_one(spark, folder):
+    spark.createDataFrame([("old",)], "image_id string").write.format("delta").save(f"{folder}/out")
+    flags = (*FLAGS, "--output-mode", "overwrite", "--output-format", "delta")
+    for place, expected in (("plan", ["old"]), ("committed", KEPT)):
+        result = stopped_run(place, signal.SIGKILL, *flags, cwd=folder)
+        assert result.returncode == -signal.SIGKILL, result.stderr
+        assert ids(spark, folder / "out", "delta") == expected
+    assert console(*flags, cwd=folder).returncode == 0
+    assert ids(spark, folder / "out", "delta") == KEPT
+    assert names_in(folder) == ["in", "job.toml", "out"]
+
+
+def test_g6_a_table_that_was_being_created_is_created_by_the_retry(folder):
+    """Killed after the files are written and before the catalog knows: Spark's own catalog
+    forgets the table with the process, which is that very state."""
+    flags = (*FLAGS[:4], "--output", "made", "--report", "report.json")
+    result = stopped_run("committed", signal.SIGKILL, *flags, cwd=folder)
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    assert os.path.isdir(folder / "spark-warehouse/made/_delta_log")
+    result = console(*flags, cwd=folder)
+    assert result.returncode in (0, 5), result.stderr
+
+
+def test_the_example_job_file_is_read(folder):
+    toml = ROOT / "conf/remove_duplicates.toml"
+    result = console("--config", str(toml), "--images", "in/none/", cwd=folder)
+    assert result.returncode == 3, result.stderr

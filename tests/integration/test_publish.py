@@ -1,0 +1,378 @@
+"""All or nothing: faults in this process, the journal, the lock, the kept plan."""
+
+import json
+import os
+import time
+from contextlib import contextmanager
+
+import pytest
+
+from dedup_lib import pipeline, publish, publish_lock
+from dedup_lib.errors import (
+    ConflictError,
+    InputChangedError,
+    OutputExistsError,
+    SettingsError,
+    VerificationError,
+)
+from dedup_lib.report import PHASES
+from dedup_lib.storage import Storage
+from tests.made_tables import (
+    image_rows,
+    names_in,
+    row_digests,
+    tree_digest,
+    write_list,
+    write_parquet,
+)
+
+
+@pytest.fixture
+def inputs(tmp_path):
+    folder = tmp_path / "in"
+    write_parquet(image_rows(["a", "b", None, "c"]), folder / "images/1.parquet")
+    write_parquet(image_rows(["d", "e"]), folder / "images/2.parquet")
+    return folder / "images", write_list(folder / "list.parquet", ["b", "d"])
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "outputs"
+    folder.mkdir()
+    return folder
+
+
+def ids(spark, path, table_format="parquet"):
+    rows = spark.read.format(table_format).load(str(path)).collect()
+    return sorted((row.image_id for row in rows), key=repr)
+
+
+KEPT = ["a", "c", "e", None]
+
+
+class StoppedError(Exception):
+    """What the tests stop a run with."""
+
+
+def stop_at(monkeypatch, phase):
+    """Let runs fail at the end of a phase, as if the last thing in it had failed."""
+    timed = pipeline.Report.phase
+
+    @contextmanager
+    def stopping(self, name):
+        with timed(self, name):
+            yield
+        if name == phase:
+            raise StoppedError(name)
+
+    monkeypatch.setattr(pipeline.Report, "phase", stopping)
+
+
+@pytest.mark.parametrize("phase", PHASES[:-1])
+@pytest.mark.parametrize("table_format", ["parquet", "delta"])
+def test_a_run_that_fails_leaves_nothing(
+    spark, remove, inputs, folder, monkeypatch, phase, table_format
+):
+    stop_at(monkeypatch, phase)
+    with pytest.raises(StoppedError):
+        remove(*inputs, folder / "out", output_format=table_format)
+    assert names_in(folder) == []
+
+
+@pytest.mark.parametrize("phase", PHASES[:-1])
+def test_a_run_that_fails_leaves_the_old_output(spark, remove, inputs, folder, monkeypatch, phase):
+    write_parquet(image_rows(["old"]), folder / "out/1.parquet")
+    before = tree_digest(folder)
+    stop_at(monkeypatch, phase)
+    with pytest.raises(StoppedError):
+        remove(*inputs, folder / "out", output_mode="overwrite")
+    assert tree_digest(folder) == before
+
+
+def test_the_second_rename_failing_puts_the_old_output_back(
+    spark, remove, inputs, folder, monkeypatch
+):
+    write_parquet(image_rows(["old"]), folder / "out/1.parquet")
+    before = tree_digest(folder)
+    rename = Storage.rename
+
+    def fail_second(self, source, target):
+        if source.endswith("/output"):
+            raise StoppedError
+        rename(self, source, target)
+
+    monkeypatch.setattr(Storage, "rename", fail_second)
+    with pytest.raises(StoppedError):
+        remove(*inputs, folder / "out", output_mode="overwrite")
+    assert tree_digest(folder) == before
+
+
+@pytest.mark.parametrize("damage", ["delete", "truncate", "empty"])
+def test_a_staged_file_that_is_damaged_is_noticed_and_nothing_is_published(
+    spark, remove, inputs, folder, monkeypatch, damage
+):
+    stage = publish.stage
+
+    def damaging(*args, **kwargs):
+        staged = stage(*args, **kwargs)
+        path = max((folder).rglob("output/part-*.parquet"))
+        if damage == "delete":
+            path.unlink()
+        else:
+            path.write_bytes(path.read_bytes()[:100] if damage == "truncate" else b"")
+        path.with_name(f".{path.name}.crc").unlink()
+        return staged
+
+    monkeypatch.setattr(publish, "stage", damaging)
+    with pytest.raises(VerificationError):
+        remove(*inputs, folder / "out")
+    assert names_in(folder) == []
+
+
+def test_a_delta_commit_that_is_wrong_is_named_with_the_command_that_undoes_it(
+    spark, remove, inputs, folder, monkeypatch
+):
+    remove(*inputs, folder / "out", output_format="delta")
+    monkeypatch.setattr(publish, "count_rows", lambda *_: 3)
+    with pytest.raises(VerificationError, match=r"RESTORE TABLE .* TO VERSION AS OF 0"):
+        remove(*inputs, folder / "out", output_format="delta", output_mode="overwrite")
+
+
+@pytest.mark.parametrize("change", ["replace", "delete"])
+def test_an_image_file_that_changes_during_the_run_is_noticed(
+    spark, remove, inputs, folder, monkeypatch, change
+):
+    stage = publish.stage
+
+    def changing(*args, **kwargs):
+        staged = stage(*args, **kwargs)
+        path = inputs[0] / "1.parquet"
+        if change == "delete":
+            path.unlink()
+        else:
+            write_parquet(image_rows(["a", "b", "f"]), path)
+        return staged
+
+    monkeypatch.setattr(publish, "stage", changing)
+    with pytest.raises(InputChangedError, match=r"1\.parquet"):
+        remove(*inputs, folder / "out")
+    assert names_in(folder) == []
+
+
+def test_files_that_are_added_during_the_run_are_not_in_the_output(
+    spark, remove, inputs, folder, monkeypatch
+):
+    count_files = pipeline.removal_plan.count_files
+
+    def adding(*args):
+        write_parquet(image_rows(["new"]), inputs[0] / "3.parquet")
+        return count_files(*args)
+
+    monkeypatch.setattr(pipeline.removal_plan, "count_files", adding)
+    remove(*inputs, folder / "out")
+    assert ids(spark, folder / "out") == KEPT
+
+
+def test_another_writer_that_was_quicker_wins(spark, remove, inputs, folder, monkeypatch):
+    promote = publish.promote
+
+    def late(*args):
+        write_parquet(image_rows(["other"]), folder / "out/1.parquet")
+        promote(*args)
+
+    monkeypatch.setattr(publish, "promote", late)
+    with pytest.raises(ConflictError):
+        remove(*inputs, folder / "out")
+    assert ids(spark, folder / "out") == ["other"]
+
+
+@pytest.mark.parametrize("mode", ["error", "overwrite"])
+def test_a_replacement_that_died_between_its_renames_is_mended(spark, remove, inputs, folder, mode):
+    write_parquet(image_rows(["old"]), folder / ".out.dedup-old-1/1.parquet")
+    old = f"file:{folder}/.out.dedup-old-1"
+    (folder / ".out.dedup-journal").write_text(json.dumps({"old": old}))
+    if mode == "error":
+        with pytest.raises(OutputExistsError):
+            remove(*inputs, folder / "out")
+        assert ids(spark, folder / "out") == ["old"]
+    else:
+        remove(*inputs, folder / "out", output_mode=mode)
+        assert ids(spark, folder / "out") == KEPT
+    assert names_in(folder) == ["out"]
+
+
+def test_a_replacement_that_died_after_its_renames_is_tidied(spark, remove, inputs, folder):
+    write_parquet(image_rows(["new"]), folder / "out/1.parquet")
+    write_parquet(image_rows(["old"]), folder / ".out.dedup-old-1/1.parquet")
+    old = f"file:{folder}/.out.dedup-old-1"
+    (folder / ".out.dedup-journal").write_text(json.dumps({"old": old}))
+    remove(*inputs, folder / "out", output_mode="overwrite")
+    assert names_in(folder) == ["out"]
+
+
+def owner(**changes):
+    values = json.loads(publish_lock._owner("other"))
+    return json.dumps(values | changes)
+
+
+def test_a_lock_that_is_held_ends_the_run_and_leaves_lock_and_output(spark, remove, inputs, folder):
+    lock = folder / ".out.dedup-lock"
+    lock.write_text(owner(host="elsewhere"))
+    with pytest.raises(ConflictError):
+        remove(*inputs, folder / "out")
+    assert names_in(folder) == [".out.dedup-lock"]
+
+
+@pytest.mark.parametrize("why", ["dead process", "dead process of the same number", "old", "empty"])
+def test_a_lock_that_was_left_is_taken_over(spark, remove, inputs, folder, why):
+    lock = folder / ".out.dedup-lock"
+    texts = {
+        "dead process": owner(pid=2**22 + 1),
+        "dead process of the same number": owner(process="another"),
+        "old": owner(host="elsewhere"),
+        "empty": "",
+    }
+    lock.write_text(texts[why])
+    if why in ("old", "empty"):
+        long_ago = time.time() - publish_lock.LOCK_TAKEOVER_SECONDS - 1
+        os.utime(lock, (long_ago, long_ago))
+    remove(*inputs, folder / "out")
+    assert names_in(folder) == ["out"]
+
+
+def test_directories_that_killed_runs_left_are_swept_but_not_those_of_living_ones(
+    spark, remove, inputs, folder
+):
+    for name, text in (("dead", owner(pid=2**22 + 1)), ("alive", owner(host="elsewhere"))):
+        (folder / f".out.dedup-{name}").mkdir()
+        (folder / f".out.dedup-{name}/owner.json").write_text(text)
+    remove(*inputs, folder / "out")
+    assert names_in(folder) == [".out.dedup-alive", "out"]
+
+
+def test_overwrite_keeps_its_hands_off_what_is_no_table(spark, remove, inputs, folder):
+    cases = {
+        "notes": {"a.txt": b"precious"},
+        "mixed": {"1.parquet": b"PAR1 no", "thesis.tex": b"precious"},
+        "nested": {"a/b/c.parquet": b"x"},
+    }
+    for name, files in cases.items():
+        for path, data in files.items():
+            (folder / name / path).parent.mkdir(parents=True, exist_ok=True)
+            (folder / name / path).write_bytes(data)
+    (folder / "file").write_bytes(b"precious")
+    spark.range(1).write.format("delta").save(f"{folder}/delta")
+    write_parquet(image_rows(["old"]), folder / "parquet/1.parquet")
+    before = tree_digest(folder)
+    for name in (*cases, "file", "delta"):
+        with pytest.raises(OutputExistsError):
+            remove(*inputs, folder / name, output_mode="overwrite")
+    with pytest.raises(OutputExistsError):
+        remove(*inputs, folder / "parquet", output_mode="overwrite", output_format="delta")
+    assert tree_digest(folder) == before
+
+
+def test_a_dry_run_writes_the_report_and_the_plan_and_nothing_else(
+    spark, remove, inputs, folder, tmp_path
+):
+    before = tree_digest(tmp_path / "in")
+    report = remove(
+        *inputs, folder / "out", dry_run=True,
+        report=f"{folder}/report.json", removed_output=f"{folder}/plan",
+    )  # fmt: skip
+    assert names_in(folder) == ["plan", "report.json"]
+    assert json.loads((folder / "report.json").read_text())["status"] == "dry_run"
+    assert report.counts["kept_rows"] == 4
+    assert report.seconds.keys() == {"plan", "check"}
+    plan = spark.read.parquet(f"{folder}/plan").collect()
+    assert sorted((row.image_id, row.row_index) for row in plan) == [("b", 1), ("d", 0)]
+    assert tree_digest(tmp_path / "in") == before
+
+
+def test_the_kept_plan_obeys_the_output_mode(spark, remove, inputs, folder):
+    plan = f"{folder}/plan"
+    remove(*inputs, None, dry_run=True, removed_output=plan)
+    for dry_run in (True, False):
+        with pytest.raises(OutputExistsError):
+            remove(*inputs, folder / "out", dry_run=dry_run, removed_output=plan)
+    remove(*inputs, folder / "out", removed_output=plan, output_mode="overwrite")
+    assert names_in(folder) == ["out", "plan"]
+
+
+def test_a_kept_plan_of_a_run_that_did_not_publish_does_not_block_the_retry(
+    spark, remove, inputs, folder, monkeypatch
+):
+    plan = f"{folder}/plan"
+    promote = publish.promote
+
+    def stop_second(storage, staged, *rest):
+        if staged.target.location.endswith("/out"):
+            raise StoppedError
+        promote(storage, staged, *rest)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(publish, "promote", stop_second)
+        with pytest.raises(StoppedError):
+            remove(*inputs, folder / "out", removed_output=plan)
+    assert names_in(folder) == ["plan"]
+    remove(*inputs, folder / "out", removed_output=plan)
+    assert names_in(folder) == ["out", "plan"]
+    with pytest.raises(OutputExistsError, match="plan"):
+        remove(*inputs, folder / "out2", removed_output=plan)
+
+
+def test_a_kept_plan_goes_into_a_delta_table_by_name(spark, remove, inputs, folder):
+    try:
+        remove(*inputs, folder / "out", removed_output="kept_plan")
+        assert {row.image_id for row in spark.table("kept_plan").collect()} == {"b", "d"}
+    finally:
+        spark.sql("DROP TABLE IF EXISTS kept_plan")
+
+
+def test_a_work_location_is_used_and_left_empty(spark, remove, inputs, folder, monkeypatch):
+    seen = []
+    stage = publish.stage
+    monkeypatch.setattr(
+        publish, "stage", lambda *a, **k: (seen.append(a[2].directory), stage(*a, **k))[1]
+    )
+    remove(*inputs, folder / "out", work_location=f"{folder}/work")
+    assert f"{folder}/work/.out.dedup-" in seen[0]
+    assert names_in(folder) == ["out", "work"]
+    assert names_in(folder / "work") == []
+
+
+@pytest.mark.skipif(not os.path.ismount("/dev/shm"), reason="no second file system at hand")
+def test_a_work_location_on_another_file_system_is_refused(remove, inputs, folder):
+    with pytest.raises(SettingsError, match="another file system"):
+        remove(*inputs, folder / "out", work_location="/dev/shm/dedup-work")
+
+
+def test_the_manifest_and_the_marker_are_there_when_the_output_is(remove, inputs, folder):
+    remove(*inputs, folder / "out")
+    manifest = json.loads((folder / "out/_remove_duplicates.json").read_text())
+    assert manifest["counts"]["kept_rows"] == 4
+    assert (folder / "out/_SUCCESS").exists()
+
+
+def test_what_a_run_sets_in_the_session_is_put_back(spark, remove, inputs, folder):
+    spark.conf.set("spark.sql.files.ignoreCorruptFiles", "true")
+    try:
+        before = {row.key: row.value for row in spark.sql("SET").collect()}
+        remove(*inputs, folder / "out")
+        remove(*inputs, folder / "delta", output_format="delta")
+        assert {row.key: row.value for row in spark.sql("SET").collect()} == before
+    finally:
+        spark.conf.unset("spark.sql.files.ignoreCorruptFiles")
+
+
+def test_rows_come_out_of_overwritten_tables_as_they_went_in(spark, remove, inputs, folder):
+    for table_format in ("parquet", "delta"):
+        for _ in range(2):
+            remove(
+                *inputs, folder / table_format,
+                output_format=table_format, output_mode="overwrite",
+            )  # fmt: skip
+    frames = [spark.read.format(name).load(f"{folder}/{name}") for name in names_in(folder)]
+    outputs = [row_digests(frame) for frame in frames]
+    assert outputs[0] == outputs[1]
+    assert names_in(folder) == ["delta", "parquet"]

@@ -1,0 +1,111 @@
+"""The plan: which side is broadcast, what is read, and that every way finds the same rows."""
+
+import pyarrow as pa
+import pytest
+
+from dedup_lib import removal_plan
+from dedup_lib.errors import UnsupportedError
+from dedup_lib.removal_list import read_removal_list
+from dedup_lib.removal_plan import IdSizes, PlanCounts
+from dedup_lib.settings import DuplicateIds
+from dedup_lib.spark_rewrite import choose_strategy
+from dedup_lib.storage import Storage
+from dedup_lib.tables import read_images
+from tests.made_tables import image_rows, write_list, write_parquet
+
+SMALL, LARGE = IdSizes(10, 0, 100), IdSizes(10**9, 0, 10**11)
+
+
+@pytest.fixture
+def inputs(spark, tmp_path):
+    images = image_rows(["a", "b", None, "b", "c", "d"])
+    write_parquet(images, tmp_path / "images/1.parquet")
+    write_parquet(images.slice(0, 2), tmp_path / "images/2.parquet")
+    write_list(tmp_path / "one.parquet", ["b", None, "b", "x"])
+    write_list(tmp_path / "two.parquet", ["b", "d"])
+    storage = Storage(spark)
+    table = read_images(spark, storage, f"{tmp_path}/images", "auto")
+    id_type = table.frame.schema["image_id"].dataType
+    lists = [
+        read_removal_list(
+            spark,
+            storage,
+            DuplicateIds(f"{tmp_path}/{name}.parquet"),
+            default_column=None,
+            image_id_type=id_type,
+        )
+        for name in ("one", "two")
+    ]
+    return table, lists
+
+
+@pytest.mark.parametrize(
+    ("image_ids", "list_ids", "join"),
+    [
+        (LARGE, SMALL, "BroadcastHashJoin"),
+        (SMALL, LARGE, "BroadcastHashJoin [image_id"),
+        (LARGE, LARGE, "ShuffledHashJoin"),
+    ],
+)
+def test_every_way_to_join_finds_the_same_rows_and_reads_ids_only(
+    inputs, image_ids, list_ids, join
+):
+    table, lists = inputs
+    planned = removal_plan.plan(table, "image_id", lists, image_ids=image_ids, list_ids=list_ids)
+    rows = [
+        (row.image_id, row.row_index, [reason.list_location[-11:] for reason in row.reasons])
+        for row in planned.collect()
+    ]
+    both = ["one.parquet", "two.parquet"]
+    assert sorted(rows) == [
+        ("b", 1, both),
+        ("b", 1, both),
+        ("b", 3, both),
+        ("d", 5, ["two.parquet"]),
+    ]
+    physical = planned._jdf.queryExecution().executedPlan().toString()
+    assert join in physical
+    read = {line.split("ReadSchema: ")[1] for line in physical.splitlines() if "ReadS" in line}
+    position = ",_tmp_metadata_row_index:bigint"
+    image_schemas = {"struct<image_id:string>", f"struct<image_id:string{position}>"}
+    assert read <= {"struct<id:string>", *image_schemas}
+
+
+def test_the_schema_of_a_plan_is_the_stated_one(inputs):
+    table, lists = inputs
+    planned = removal_plan.plan(table, "image_id", lists, image_ids=SMALL, list_ids=SMALL)
+    stated = removal_plan.plan_schema(table.frame.schema["image_id"].dataType)
+    assert [(f.name, f.dataType.simpleString()) for f in planned.schema] == [
+        (f.name, f.dataType.simpleString()) for f in stated
+    ]
+
+
+def test_counts_of_a_plan(inputs):
+    table, lists = inputs
+    planned = removal_plan.plan(table, "image_id", lists, image_ids=SMALL, list_ids=SMALL)
+    assert removal_plan.count_plan(planned) == PlanCounts(4, 2, 2)
+
+
+def test_auto_takes_ids_while_they_are_small_and_positions_past_that():
+    limit = removal_plan.BROADCAST_LIMIT_BYTES
+    row = removal_plan.BROADCAST_ROW_OVERHEAD_BYTES + 16
+    at_limit, above = limit // row, limit // row + 1
+    for ids, strategy in ((at_limit, "broadcast-ids"), (above, "row-positions")):
+        counts = PlanCounts(ids, ids, 16 * ids)
+        assert choose_strategy("auto", counts, has_row_index=True) == strategy
+
+
+def test_without_row_indexes_ids_are_broadcast_or_it_is_said_why_not():
+    some, many = PlanCounts(0, 3_000_000, 16 * 3_000_000), PlanCounts(0, 10**9, 10**10)
+    assert choose_strategy("auto", some, has_row_index=False) == "broadcast-ids"
+    with pytest.raises(UnsupportedError, match="enableDeletionVectors"):
+        choose_strategy("auto", many, has_row_index=False)
+    with pytest.raises(UnsupportedError, match="enableDeletionVectors"):
+        choose_strategy("row-positions", some, has_row_index=False)
+
+
+def test_id_bytes_are_counted_as_stored(spark, tmp_path):
+    write_parquet(pa.table({"image_id": ["é", "ab", None]}), tmp_path / "images/1.parquet")
+    table = read_images(spark, Storage(spark), f"{tmp_path}/images", "auto")
+    (file,) = removal_plan.count_files(table, "image_id")
+    assert (file.num_rows, file.num_nulls, file.id_bytes) == (3, 1, 4)

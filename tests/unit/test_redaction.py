@@ -1,0 +1,162 @@
+"""Secrets stay out of reports, logs and messages; ordinary paths stay as they are."""
+
+import json
+import logging
+
+import pytest
+
+from dedup_lib import DuplicateIds, Report, Settings, cli
+from dedup_lib.redaction import redact, redact_all
+
+SECRET = "s3cr3t%2BValue=="
+
+SECRETS = [
+    f"s3a://user:{SECRET}@bucket/images",
+    f"https://AKIAXXXX:{SECRET}@host:443/images",
+    f"s3a://AKIAXXXX:{SECRET}/with/slashes@bucket/images",
+    f"wasbs://c@a.blob.core.windows.net/x?sv=2024-01-01&sig={SECRET}",
+    f"abfss://c@a.dfs.core.windows.net/x?sp=r&se=2026-01-01&sig={SECRET}&spr=https",
+    f"https://b.s3.amazonaws.com/k?X-Amz-Signature={SECRET}",
+    f"https://b.s3.amazonaws.com/k?X-Amz-Credential={SECRET}&X-Amz-Date=1",
+    f"https://b.s3.amazonaws.com/k?x-amz-security-token={SECRET}",
+    f"DefaultEndpointsProtocol=https;AccountName=a;AccountKey={SECRET};EndpointSuffix=x",
+    f"Endpoint=sb://x/;SharedAccessKey={SECRET}",
+    f"https://h/x?token={SECRET}",
+    f"https://h/x?access_token={SECRET}",
+    f"https://h/x?a=b&password={SECRET}#f",
+    f"jdbc:postgresql://h/db?user=u&password={SECRET}",
+    f"sc://host:443/;token={SECRET};user_id=u",
+    f"failed with fs.s3a.secret.key={SECRET}",
+    f"failed with fs.s3a.access.key={SECRET}",
+    f"failed with fs.azure.account.key.a.dfs.core.windows.net={SECRET}",
+    f"api_key={SECRET}",
+    f"SIG={SECRET}",
+]
+
+HARMLESS = [
+    "/data/dt=2026-01-01/part-00000.parquet",
+    "/data/key=5/part-00000.parquet",
+    "s3a://bucket/images/dt=2026-01-01/key=5/se=1/sp=x/token_count=7/part.parquet",
+    "/data/sig=abc/x.parquet",
+    "/data/token=abc/x.parquet",
+    "/data/country=se/signature_version=2/x.parquet",
+    "s3a://bucket/a@b/c",
+    "abfss://container@account.dfs.core.windows.net/images",
+    "hdfs://namenode:8020/images",
+    "file:/data/a:b@c",
+    "image table '/data/x' has no column 'id' (columns: 'key', 'sha256'). Did you mean 'key'?",
+    "the plan removes 3 of 4 rows (0.7500), more than --max-removed-fraction 0.5",
+    "group_00000_x10_000123",
+    "",
+]
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_a_secret_is_hidden(text):
+    found = redact(text)
+    assert "s3cr3t" not in found
+    assert "Value==" not in found
+    assert "***" in found
+
+
+@pytest.mark.parametrize("text", SECRETS)
+def test_a_hidden_secret_is_hidden_inside_a_sentence_and_in_quotes(text):
+    found = redact(f"TableNotFoundError: image table '{text}' does not exist\nat {text}, in x")
+    assert "s3cr3t" not in found
+    assert found.startswith("TableNotFoundError: image table '")
+    assert found.endswith(" in x")
+
+
+@pytest.mark.parametrize("text", HARMLESS)
+def test_what_is_no_secret_stays_as_it_is(text):
+    assert redact(text) == text
+
+
+def test_what_stands_around_a_secret_stays():
+    assert redact("s3a://user:pw@bucket/dt=2026-01-01/x") == "s3a://***@bucket/dt=2026-01-01/x"
+    assert redact("https://h/x?a=1&sig=abc&b=2") == "https://h/x?a=1&sig=***&b=2"
+
+
+def test_redacting_twice_changes_nothing_more():
+    for text in SECRETS:
+        assert redact(redact(text)) == redact(text)
+
+
+def test_nested_values_are_redacted_and_others_kept():
+    value = {"a": ["s3a://u:p@b/x", ("x?sig=abc", 1)], "b": None, "c": 1.5, "d": True}
+    assert redact_all(value) == {
+        "a": ["s3a://***@b/x", ["x?sig=***", 1]],
+        "b": None,
+        "c": 1.5,
+        "d": True,
+    }
+
+
+def test_a_report_hides_secrets_in_locations_and_in_the_error():
+    report = Report()
+    report.describe(
+        Settings(
+            images="s3a://u:s3cr3t@b/images",
+            duplicate_ids=(DuplicateIds("https://h/list?sig=s3cr3t"),),
+            output="wasbs://c@a/out?sig=s3cr3t",
+        )
+    )
+    report.fail(ValueError("no access to s3a://u:s3cr3t@b/images with AccountKey=s3cr3t;"))
+    text = report.to_json()
+    assert "s3cr3t" not in text
+    assert json.loads(text)["inputs"]["images"]["location"] == "s3a://***@b/images"
+
+
+def test_a_report_is_one_line_without_tags_whatever_an_id_holds():
+    report = Report()
+    message = 'ID "a\nb\r\u2028c\u0085<script>alert(1)</script>" & \x1b[31m </SCRIPT'
+    report.fail(ValueError(message))
+    text = report.to_json()
+    assert len(text.splitlines()) == 1
+    assert "<" not in text
+    assert ">" not in text
+    assert text.isascii()
+    assert text.isprintable()
+    assert json.loads(text)["error"] == {"class": "ValueError", "message": message}
+
+
+def test_a_saved_report_is_one_line_without_tags(tmp_path):
+    report = Report()
+    report.fail(ValueError("a\n<script>"))
+    report.save(str(tmp_path / "deep/report.json"), None)
+    text = (tmp_path / "deep/report.json").read_text(encoding="utf-8")
+    assert text.endswith("}\n")
+    assert text.count("\n") == 1
+    assert "<script>" not in text
+    assert [path.name for path in (tmp_path / "deep").iterdir()] == ["report.json"]
+
+
+def test_a_report_of_a_failure_without_words_still_names_it():
+    report = Report()
+    report.fail(KeyboardInterrupt())
+    assert report.as_dict()["error"] == {
+        "class": "KeyboardInterrupt",
+        "message": "KeyboardInterrupt",
+    }
+
+
+@pytest.mark.parametrize("secret", ["https://h/x?sig=s3cr3t&b=1", "s3a://u:s3cr3t@bucket/x"])
+@pytest.mark.parametrize("leading", [3_970, 3_987, 3_990, 5_000])
+def test_a_very_long_message_is_cut_and_still_hides_its_secret(secret, leading):
+    """The cut falls before, inside and after the secret's frame."""
+    report = Report()
+    report.fail(ValueError("x" * leading + " " + secret + "y" * 10_000))
+    message = report.as_dict()["error"]["message"]
+    assert "s3c" not in message
+    assert len(message) < 4_100
+
+
+def test_the_log_hides_secrets_in_messages_and_in_tracebacks():
+    record = logging.LogRecord(
+        "x", logging.ERROR, "f.py", 1, "can't read %s", ("s3a://u:s3cr3t@b/x",), None
+    )
+    error = ValueError("with AccountKey=s3cr3t;")
+    record.exc_info = (type(error), error, None)
+    text = cli._RedactingFormatter("%(message)s").format(record)
+    assert "s3cr3t" not in text
+    assert "can't read s3a://***@b/x" in text
