@@ -10,7 +10,7 @@ help: ## Show what can be made
 
 setup: $(READY) ## Make .venv from the lock files, with Delta's jars; no network is needed afterwards
 
-$(READY): requirements-build.lock requirements.lock pyproject.toml conf/spark/fetch_delta_jars.py conf/spark/delta-jars.sha256
+$(READY): requirements-build.lock requirements.lock pyproject.toml conf/spark/prepare_spark.py conf/spark/delta-jars.sha256
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "Python 3.11 or newer is needed (PYTHON=… names one)" >&2; exit 2; }
 	@command -v java >/dev/null || { echo "Java 17 or newer is needed: install it and put it on the PATH" >&2; exit 2; }
@@ -18,7 +18,7 @@ $(READY): requirements-build.lock requirements.lock pyproject.toml conf/spark/fe
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-build.lock
 	$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation -r requirements.lock
 	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python conf/spark/fetch_delta_jars.py
+	$(BIN)/python conf/spark/prepare_spark.py
 	@touch $@
 
 demo: setup ## Build a small table from real pictures, remove its duplicates, show what came out

@@ -24,7 +24,8 @@ from dedup_lib.errors import DedupError, JavaMissingError, SettingsError, neares
 from dedup_lib.pipeline import run
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
-from dedup_lib.settings import DuplicateIds, Settings, alternatives, load_toml
+from dedup_lib.settings import DuplicateIds, Settings, alternatives, check_supported, load_toml
+from dedup_lib.storage import JvmStderr
 from dedup_lib.version import __version__
 
 _GROUPS = ("input", "output", "safety", "tuning")
@@ -60,6 +61,7 @@ def run_command(argv: Sequence[str]) -> int:
     try:
         settings = parse(argv)
         report.describe(settings)
+        check_supported(settings)
         _log_to_stderr(settings.log_level)
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGTERM, _stop)
@@ -216,7 +218,8 @@ class _RedactingFormatter(logging.Formatter):
 
 def _log_to_stderr(level: str) -> None:
     if not _log.handlers:
-        handler = logging.StreamHandler(sys.stderr)
+        under_spark_submit = "PYSPARK_GATEWAY_PORT" in os.environ
+        handler = logging.StreamHandler(JvmStderr() if under_spark_submit else sys.stderr)
         handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         _log.addHandler(handler)
         _log.propagate = False

@@ -13,7 +13,16 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import publish, removal_plan, safety_limits, spark_rewrite, tables
-from dedup_lib.errors import ColumnTypeError, NoImageRowsError, SettingsError, UnreadableFileError
+from dedup_lib.errors import (
+    ColumnTypeError,
+    DedupError,
+    InputError,
+    NoImageRowsError,
+    PublishError,
+    SettingsError,
+    StorageError,
+    UnreadableFileError,
+)
 from dedup_lib.overlap import check_places
 from dedup_lib.publish import Staged, Target
 from dedup_lib.publish_lock import Attempt, attempt_directory, new_attempt_id
@@ -21,7 +30,7 @@ from dedup_lib.removal_list import RemovalList, read_removal_list
 from dedup_lib.removal_plan import FileRows, IdSizes, PlanCounts
 from dedup_lib.report import Report
 from dedup_lib.session_settings import session_settings
-from dedup_lib.settings import Settings, is_path
+from dedup_lib.settings import Settings, check_supported, is_path
 from dedup_lib.storage import FileInfo, Storage, decoded
 from dedup_lib.tables import PinnedTable
 from dedup_lib.version import __version__
@@ -33,6 +42,8 @@ _READ_SETTINGS = {
     "parquet.page.verify-checksum.enabled": "true",
 }
 _SAMPLED_FILES = 8
+# What a refusal of a file system means, by phase: an unreadable input, or a failed output.
+_STORAGE_ERRORS: dict[str, type[DedupError]] = {"plan": InputError, "apply": DedupError}
 _log = logging.getLogger(__name__)
 
 
@@ -76,6 +87,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     report.describe(settings)
     storage = Storage(spark)
     try:
+        check_supported(settings)
         with session_settings(spark, _READ_SETTINGS), _read_errors_named():
             _Run(spark, storage, settings, report).execute()
     except BaseException as error:
@@ -128,7 +140,7 @@ class _Run:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        with self.report.phase(name):
+        with self.report.phase(name), _storage_errors_as(_STORAGE_ERRORS.get(name, PublishError)):
             yield
         numbers = {key: value for key, value in self.report.counts.items() if value is not None}
         _log.info("%s took %.1f s: %s", name, self.report.seconds[name], numbers)
@@ -193,7 +205,8 @@ class _Run:
                     "staged files could not be renamed into place."
                 )
             base = f"{work}/{base.rpartition('/')[2]}"
-        return cleanup.enter_context(attempt_directory(self.storage, base, self.attempt_id))
+        with _storage_errors_as(PublishError):
+            return cleanup.enter_context(attempt_directory(self.storage, base, self.attempt_id))
 
     def make_plan(
         self,
@@ -344,6 +357,14 @@ class _Run:
             "counts": self.report.counts,
             "inputs": self.report.inputs,
         }
+
+
+@contextmanager
+def _storage_errors_as(kind: type[DedupError]) -> Iterator[None]:
+    try:
+        yield
+    except StorageError as error:
+        raise kind(str(error)) from error
 
 
 @contextmanager

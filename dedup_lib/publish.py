@@ -390,6 +390,12 @@ def _as_conflict(target: Target, error: PySparkException) -> Exception:
     condition = error.getCondition() or ""
     if "ALREADY_EXISTS" in condition or "PATH_EXISTS" in condition:
         return _exists(target.location)
+    if "NON_EMPTY_LOCATION" in condition:
+        return OutputExistsError(
+            f"table {target.location!r} is not in the catalog, but its directory holds files: "
+            "another run is making it, or one that was killed left them. Delete the directory "
+            f"once no run is at work: {error}"
+        )
     if "CONCURRENT" in condition or "Concurrent" in type(error).__name__:
         return ConflictError(f"another writer changed {target.location!r} meanwhile: {condition}")
     return error

@@ -45,7 +45,6 @@ class Settings:
 
     Raises:
         SettingsError: A value is ill-typed, out of range, or contradicts another.
-        UnsupportedError: A value is part of the contract, but not of this version.
     """
 
     images: str = _option("input", "image table: a path or URI, or a catalog table name")
@@ -137,7 +136,6 @@ class Settings:
         for item in dataclasses.fields(self):
             _check_type(item.name, getattr(self, item.name))
         _check_values(self)
-        _check_supported(self)
 
     @property
     def resolved_output_format(self) -> TableFormat:
@@ -284,7 +282,12 @@ def _check_location(name: str, location: str | None) -> None:
         )
 
 
-def _check_supported(settings: Settings) -> None:
+def check_supported(settings: Settings) -> None:
+    """Refuse settings that are part of the contract, but not of this version.
+
+    Raises:
+        UnsupportedError: There is one.
+    """
     if settings.method != "rewrite":
         raise UnsupportedError(
             f"--method {settings.method} is not in this version: use --method rewrite."

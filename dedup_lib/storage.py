@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from urllib.parse import unquote
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
+from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from dedup_lib.errors import StorageError, UnsupportedError
@@ -223,6 +225,28 @@ class Storage:
 
     def _fs(self, location: str) -> Any:
         return self._path(location).getFileSystem(self._conf)
+
+
+class JvmStderr:
+    """The standard error of the Java process that spark-submit is.
+
+    spark-submit merges the standard error of its Python into its own standard output, where
+    only the report belongs.
+    """
+
+    def __init__(self) -> None:
+        gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]
+        self._stream = gateway.jvm.System.err
+
+    def write(self, text: str) -> None:
+        """Write text; where Java is gone, to this process's own standard error."""
+        try:
+            self._stream.print(text)
+        except (Py4JError, OSError):
+            sys.stderr.write(text)
+
+    def flush(self) -> None:
+        """Do nothing: Java's stream is not buffered."""
 
 
 def scheme_of(canonical: str) -> str:

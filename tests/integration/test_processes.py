@@ -1,13 +1,12 @@
 """The job as users start it: exit codes, stdout, stderr, the report; and killed runs."""
 
 import json
-import os
 import signal
 
 import pytest
 
 from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
-from tests.processes import ROOT, console, report_of, spark_submit, stopped_run
+from tests.processes import console, report_of, spark_submit, stopped_run
 
 KEPT = ["a", "c", "e", None]
 
@@ -52,13 +51,6 @@ def test_spark_submit_ends_in_one_line_of_json_and_the_right_rows(spark, folder)
     assert set(report["seconds"]) == {"plan", "check", "apply", "verify", "publish"}
     assert "publish took" in result.stderr
     assert ids(spark, folder / "out") == KEPT
-
-
-def test_spark_submit_passes_the_exit_code_of_an_input_error_on(folder):
-    result = spark_submit(*FLAGS, "--image-id-column", "imageid", cwd=folder)
-    assert result.returncode == 3, result.stderr
-    assert "Did you mean 'image_id'?" in report_of(result)["error"]["message"]
-    assert names_in(folder) == ["in", "job.toml"]
 
 
 def test_spark_submit_passes_the_exit_code_of_a_safety_limit_on(folder):
@@ -141,64 +133,68 @@ def test_the_job_runs_from_a_checkout_that_is_not_installed(folder):
     assert result.stdout.startswith("remove-duplicates 0.")
 
 
-@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGTERM])
-def test_g6_a_parquet_run_that_is_stopped_anywhere_leaves_the_old_output_or_a_mendable_one(
-    spark, folder, how
+OVERWRITE = (*FLAGS, "--output-mode", "overwrite")
+
+
+def test_g6_a_parquet_run_killed_in_any_phase_leaves_the_old_output_or_one_that_is_mended(
+    spark, folder
 ):
-    """One stop at each place, each over what the one before left; then one run to the end."""
+    """One kill in each phase, each over what the one before left; then one run to the end."""
     write_parquet(image_rows(["old"]), folder / "out/1.parquet")
     before = tree_digest(folder / "out")
-    places = ("plan", "check", "apply", "verify", "renamed")
-    for place in places if how == signal.SIGKILL else ("apply", "renamed"):
-        result = stopped_run(place, how, *FLAGS, "--output-mode", "overwrite", cwd=folder)
-        assert result.returncode == (-how if how == signal.SIGKILL else 1), result.stderr
-        if place != "renamed" or how == signal.SIGTERM:
-            assert tree_digest(folder / "out") == before
-        if how == signal.SIGTERM:
-            assert names_in(folder) == ["in", "job.toml", "out"]
-    if how == signal.SIGTERM:
-        return
+    for place in ("plan", "check", "apply", "verify"):
+        result = stopped_run(place, signal.SIGKILL, *OVERWRITE, cwd=folder)
+        assert result.returncode == -signal.SIGKILL, result.stderr
+        assert tree_digest(folder / "out") == before
+    result = stopped_run("renamed", signal.SIGKILL, *OVERWRITE, cwd=folder)
+    assert result.returncode == -signal.SIGKILL, result.stderr
     assert not (folder / "out").exists()
-    result = console(*FLAGS, "--output-mode", "overwrite", cwd=folder)
+    result = console(*OVERWRITE, cwd=folder)
     assert result.returncode == 0, result.stderr
     assert ids(spark, folder / "out") == KEPT
     assert names_in(folder) == ["in", "job.toml", "out"]
 
 
+def test_g6_a_run_that_is_terminated_tidies_up_and_reports(folder):
+    write_parquet(image_rows(["old"]), folder / "out/1.parquet")
+    before = tree_digest(folder / "out")
+    result = stopped_run("renamed", signal.SIGTERM, *OVERWRITE, cwd=folder)
+    assert result.returncode == 1, result.stderr
+    assert report_of(result)["status"] == "failed"
+    assert tree_digest(folder / "out") == before
+    assert names_in(folder) == ["in", "job.toml", "out"]
+
+
 def test_g6_a_fresh_output_is_not_there_when_its_run_is_killed(spark, folder):
-    for place in ("apply", "verify"):
-        result = stopped_run(place, signal.SIGKILL, *FLAGS, cwd=folder)
-        assert result.returncode == -signal.SIGKILL, result.stderr
-        assert not (folder / "out").exists()
-    assert console(*FLAGS, cwd=folder).returncode == 0
+    result = stopped_run("verify", signal.SIGKILL, *FLAGS, cwd=folder)
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    assert not (folder / "out").exists()
+    result = console(*FLAGS, cwd=folder)
+    assert result.returncode == 0, result.stderr
     assert ids(spark, folder / "out") == KEPT
     assert names_in(folder) == ["in", "job.toml", "out"]
 
 
 def test_g6_a_delta_output_is_the_old_version_or_the_new_one(spark, folder):
     spark.createDataFrame([("old",)], "image_id string").write.format("delta").save(f"{folder}/out")
-    flags = (*FLAGS, "--output-mode", "overwrite", "--output-format", "delta")
-    for place, expected in (("plan", ["old"]), ("committed", KEPT)):
+    flags = (*OVERWRITE, "--output-format", "delta")
+    for place, expected in (("check", ["old"]), ("committed", KEPT)):
         result = stopped_run(place, signal.SIGKILL, *flags, cwd=folder)
         assert result.returncode == -signal.SIGKILL, result.stderr
         assert ids(spark, folder / "out", "delta") == expected
-    assert console(*flags, cwd=folder).returncode == 0
+    result = console(*flags, cwd=folder)
+    assert result.returncode == 0, result.stderr
     assert ids(spark, folder / "out", "delta") == KEPT
     assert names_in(folder) == ["in", "job.toml", "out"]
 
 
-def test_g6_a_table_that_was_being_created_is_created_by_the_retry(folder):
-    """Killed after the files are written and before the catalog knows: Spark's own catalog
-    forgets the table with the process, which is that very state."""
-    flags = (*FLAGS[:4], "--output", "made", "--report", "report.json")
+def test_g6_files_of_a_table_that_a_killed_run_was_making_are_named(folder):
+    """Killed when the files are written: Spark's own catalog forgets the table with the process,
+    which is the state between Delta's commit and the catalog's."""
+    flags = (*FLAGS[:4], "--output", "made")
     result = stopped_run("committed", signal.SIGKILL, *flags, cwd=folder)
     assert result.returncode == -signal.SIGKILL, result.stderr
-    assert os.path.isdir(folder / "spark-warehouse/made/_delta_log")
+    assert (folder / "spark-warehouse/made/_delta_log").is_dir()
     result = console(*flags, cwd=folder)
-    assert result.returncode in (0, 5), result.stderr
-
-
-def test_the_example_job_file_is_read(folder):
-    toml = ROOT / "conf/remove_duplicates.toml"
-    result = console("--config", str(toml), "--images", "in/none/", cwd=folder)
-    assert result.returncode == 3, result.stderr
+    assert result.returncode == 5, result.stderr
+    assert "Delete the directory" in report_of(result)["error"]["message"]

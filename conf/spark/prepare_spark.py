@@ -1,4 +1,7 @@
-"""Put Delta's jars where a pip-installed Spark finds them: `make setup` runs it.
+"""Make a pip-installed Spark ready: `make setup` runs it in the virtual environment.
+
+It puts Delta's jars where that Spark finds them, and sees to it that bin/spark-submit takes the
+Python beside it rather than the first python3 of the PATH.
 
 Spark's own resolver fetches them; it fails now and then, so it is tried again. What Spark
 ships itself (Hadoop, Parquet, Jackson, log4j, …) is left out: two versions on one class path
@@ -58,9 +61,27 @@ def install(folder: Path) -> None:
         shutil.copyfile(source, JARS / name)
 
 
+def wrap_spark_submit() -> None:
+    """Replace the environment's spark-submit, which needs an activated environment."""
+    script = Path(sys.executable).parent / "spark-submit"
+    lines = (
+        "#!/bin/sh",
+        "# Spark's own script runs the first python3 of the PATH; this one the Python beside it.",
+        f'export SPARK_HOME="${{SPARK_HOME:-{Path(pyspark.__file__).parent}}}"',
+        f'export PYSPARK_PYTHON="${{PYSPARK_PYTHON:-{sys.executable}}}"',
+        'exec "$SPARK_HOME/bin/spark-submit" "$@"',
+    )
+    script.write_text("\n".join(lines) + "\n")
+    script.chmod(0o755)
+
+
 def main() -> None:
-    if is_complete():
-        return
+    wrap_spark_submit()
+    if not is_complete():
+        fetch_jars()
+
+
+def fetch_jars() -> None:
     if shutil.which("java") is None:
         sys.exit("Java 17 or newer is needed: install it and put it on the PATH.")
     for attempt in range(1, TRIES + 1):
