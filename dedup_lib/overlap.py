@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
-from dedup_lib.errors import OverlapError
+from dedup_lib.errors import InputError, OutputExistsError, OverlapError, TableFormatError
 from dedup_lib.report import report_uri
 from dedup_lib.settings import Settings, is_path
 from dedup_lib.storage import Storage, contains
-from dedup_lib.tables import root_of, table_exists
+from dedup_lib.tables import new_table_root, root_of, table_exists
 
 
 @dataclass(frozen=True)
@@ -64,18 +65,48 @@ def check_places(spark: SparkSession, storage: Storage, settings: Settings) -> N
     def place(role: str, location: str) -> Place:
         return Place(role, root_of(spark, storage, location))
 
-    read = [place("image table", settings.images)]
-    read += [place("removal list", item.location) for item in settings.duplicate_ids]
+    read = [place(role, location) for role, location in _inputs(settings)]
     written = []
     for role, location in (
         ("output", settings.output),
         ("removed output", settings.removed_output),
     ):
-        if location is not None and (is_path(location) or table_exists(spark, location)):
-            written.append(place(role, location))
+        if location is not None:
+            written.append(Place(role, _output_root(spark, storage, location)))
     if settings.report is not None:
         written.append(place("report", report_uri(settings.report)))
     if settings.work_location is not None:
         root = storage.canonical(settings.work_location)
         written.append(Place("work location", root, is_shared=True))
     check_no_overlap(read, written)
+
+
+def check_report(spark: SparkSession, storage: Storage, settings: Settings) -> None:
+    """Check that the report overlaps no input: a failed run writes it as well.
+
+    Inputs that can't be found are no matter here.
+
+    Raises:
+        OverlapError: It does.
+    """
+    if settings.report is None:
+        return
+    read = []
+    for role, location in _inputs(settings):
+        with contextlib.suppress(InputError):
+            read.append(Place(role, root_of(spark, storage, location)))
+    check_no_overlap(read, [Place("report", storage.canonical(report_uri(settings.report)))])
+
+
+def _inputs(settings: Settings) -> list[tuple[str, str]]:
+    lists = [("removal list", item.location) for item in settings.duplicate_ids]
+    return [("image table", settings.images), *lists]
+
+
+def _output_root(spark: SparkSession, storage: Storage, location: str) -> str:
+    if not is_path(location) and not table_exists(spark, location):
+        return new_table_root(spark, storage, location)
+    try:
+        return root_of(spark, storage, location)
+    except TableFormatError as error:
+        raise OutputExistsError(f"output {location!r} is not replaced: {error}") from error

@@ -8,6 +8,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
@@ -23,7 +24,7 @@ from dedup_lib.errors import (
     StorageError,
     UnreadableFileError,
 )
-from dedup_lib.overlap import check_places
+from dedup_lib.overlap import check_places, check_report
 from dedup_lib.publish import Staged, Target
 from dedup_lib.publish_lock import Attempt, attempt_directory, new_attempt_id
 from dedup_lib.removal_list import RemovalList, read_removal_list
@@ -86,7 +87,10 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     report = Report() if report is None else report
     report.describe(settings)
     storage = Storage(spark)
+    is_saved = False  # not before it is sure that the report replaces no input
     try:
+        check_report(spark, storage, settings)
+        is_saved = settings.report is not None
         check_supported(settings)
         with session_settings(spark, _READ_SETTINGS), _read_errors_named():
             _Run(spark, storage, settings, report).execute()
@@ -94,7 +98,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
         report.fail(error)
         raise
     finally:
-        if settings.report is not None:
+        if is_saved and settings.report is not None:
             report.save(settings.report, storage)
     return report
 
@@ -371,7 +375,7 @@ def _storage_errors_as(kind: type[DedupError]) -> Iterator[None]:
 def _read_errors_named() -> Iterator[None]:
     try:
         yield
-    except PySparkException as error:
+    except (PySparkException, Py4JError) as error:
         if "FAILED_READ_FILE" in str(error) or "CANNOT_READ_FILE_FOOTER" in str(error):
             lines = [line for line in str(error).splitlines() if "READ_FILE" in line]
             raise UnreadableFileError(

@@ -32,8 +32,8 @@ from dedup_lib.tables import (
     delta_root,
     delta_version,
     is_delta_path,
+    new_table_root,
     partition_columns_of,
-    schema_root,
     sql_name,
     table_exists,
 )
@@ -278,8 +278,7 @@ def default_base(spark: SparkSession, storage: Storage, target: Target) -> str:
     """
     if target.root is not None:
         return target.root
-    name = target.location.replace("`", "").rpartition(".")[2]
-    return f"{schema_root(spark, storage, target.location)}/{name}"
+    return new_table_root(spark, storage, target.location)
 
 
 def is_unfinished(storage: Storage, location: str) -> bool:
@@ -371,7 +370,7 @@ def _check_replaceable(storage: Storage, location: str, output_format: TableForm
     try:
         files = data_files(storage, location, what="output")
         partition_columns_of(location, files, what="output")
-        for _ in storage.parquet_schemas(files[:1]):
+        for _ in storage.parquet_schemas(files):
             pass
     except (InputError, StorageError) as error:
         raise OutputExistsError(

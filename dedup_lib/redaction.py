@@ -6,13 +6,14 @@ import re
 from typing import Any
 
 _HIDDEN = "***"
-_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s@'\"]*:[^/\s@'\"]*@")
+_USER_INFO = re.compile(r"(?P<scheme>[A-Za-z][A-Za-z0-9+.-]*://)[^/\s@'\"]*:(?!\d+/)[^\s@'\"]*@")
 _SENSITIVE_NAMES = (
     r"sig|signature|token|access_?token|password|passwd|pwd|secret|secret_?key|api_?key"
-    r"|account_?key|access_?key(?:_?id)?|credential|x-amz-[a-z-]+|sharedaccess(?:key|signature)"
+    r"|account[_.]?key|access[_.]?key(?:[_.]?id)?|credential|x-amz-[a-z-]+"
+    r"|sharedaccess(?:key|signature)"
 )
 _KEY_VALUE = re.compile(
-    rf"(?P<key>(?:^|[?&;\s,])[\w.-]*(?:{_SENSITIVE_NAMES})[\w.-]*=)[^&;\s,'\"]+", re.IGNORECASE
+    rf"(?P<key>(?:^|[?&;\s,'\"])[\w.-]*(?:{_SENSITIVE_NAMES})[\w.-]*=)[^&;\s,'\"]+", re.IGNORECASE
 )
 _QUERY_SIG = re.compile(r"(?P<key>[?&](?:se|sp|sv|sr|st|spr|sig)=)[^&\s'\"]+", re.IGNORECASE)
 

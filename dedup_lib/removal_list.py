@@ -21,8 +21,10 @@ from dedup_lib.errors import (
 from dedup_lib.settings import DuplicateIds, TableFormat, is_path
 from dedup_lib.storage import FileInfo, Storage
 from dedup_lib.tables import (
+    MARKERS,
     PARQUET_READER_OPTIONS,
     PinnedTable,
+    check_not_in_delta,
     fingerprint,
     id_type,
     is_delta_path,
@@ -164,6 +166,7 @@ def _from_delta(table: PinnedTable, wanted: _Wanted) -> RemovalList:
 
 
 def _from_parquet(spark: SparkSession, storage: Storage, wanted: _Wanted) -> RemovalList:
+    check_not_in_delta(storage, wanted.location, "removal list")
     files = _list_files(storage, wanted)
     alike = _group_by_schema(storage, wanted, files)
     num_rows = dict(storage.parquet_num_rows(files))
@@ -241,6 +244,8 @@ def _list_files(storage: Storage, wanted: _Wanted) -> list[FileInfo]:
     for file in storage.list_files(wanted.location):
         *directories, name = relative_parts(wanted.location, file)
         if name.startswith(("_", ".")) or any(part.startswith(("_", ".")) for part in directories):
+            if not MARKERS.fullmatch(name):
+                _log.warning("%s: passed over %r, which is hidden", wanted.what, file.path)
             continue
         if any("=" not in part for part in directories):
             nested.add(directories[0])

@@ -120,7 +120,7 @@ class Report:
         """Note why the run failed."""
         self.finish("failed")
         message = str(error).strip() or type(error).__name__
-        self.error = {"class": type(error).__name__, "message": message[:4000]}
+        self.error = {"class": type(error).__name__, "message": redact(message)[:4000]}
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report with the contract's keys, secrets redacted."""
@@ -147,6 +147,8 @@ class Report:
             return
         target = Path(location)
         partial = target.with_name(f".{target.name}.{os.getpid()}")
+        if _is_something_else(target):
+            raise UsageError(f"--report {location!r} is there and is no report: not replaced.")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
             partial.write_text(text, encoding="utf-8")
@@ -155,9 +157,16 @@ class Report:
             raise UsageError(f"--report {location!r} can't be written: {error}.") from error
 
 
+def _is_something_else(path: Path) -> bool:
+    if not path.is_file():
+        return path.exists()
+    with path.open("rb") as stream:
+        return stream.read(1) not in (b"", b"{")
+
+
 def report_uri(location: str) -> str:
     """Return a report's location as a URI: without a scheme it is a file on the driver."""
-    return location if _has_scheme(location) else Path(location).absolute().as_uri()
+    return location if _has_scheme(location) else f"file:{Path(location).absolute()}"
 
 
 def _has_scheme(location: str) -> bool:

@@ -40,7 +40,7 @@ def check_removed_fraction(
     Raises:
         RemovedFractionError: removed_rows / input_rows is above the limit.
     """
-    if removed_rows > max_removed_fraction * input_rows:
+    if removed_rows / input_rows > max_removed_fraction:
         raise RemovedFractionError(
             f"the plan removes {removed_rows} of {input_rows} rows "
             f"({removed_rows / input_rows:.4f}), more than --max-removed-fraction "

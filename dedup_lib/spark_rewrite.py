@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -30,9 +30,11 @@ _READ_BATCH_BYTES = 32 * 1024**2
 _ROW_GROUP_BYTES = 64 * 1024**2
 _CHECK_EVERY_BYTES = 4 * 1024**2
 _LEAF = re.compile(
-    r"^\s*(?P<repetition>required|optional|repeated) (?P<physical>\w+)(?:\(\d+\))? "
-    r"(?P<name>.+?)(?: \((?P<logical>[A-Z_0-9]+(?:\([^()]*\))?)\))?(?: = \d+)?;$",
-    re.MULTILINE,
+    r"(?P<repetition>required|optional|repeated) (?P<physical>\w+)(?:\(\d+\))? "
+    r"(?P<name>.+?)(?: \((?P<logical>[A-Z_0-9]+(?:\([^()]*\))?)\))?(?: = \d+)?;"
+)
+_GROUP = re.compile(
+    r"(?:required|optional|repeated) group (?P<name>.+?)(?: \([A-Z_]+\))?(?: = \d+)? \{"
 )
 _KEPT_LOGICAL = re.compile(
     r"STRING|UTF8|DATE|DECIMAL(\(.*\))?|INTEGER\((8|16|32|64),true\)|INT_(8|16|32|64)"
@@ -249,11 +251,11 @@ def check_types_are_kept(images: PinnedTable) -> None:
         ColumnTypeError: A column has such a type.
     """
     for schema in images.file_schemas:
-        for leaf in _LEAF.finditer(schema):
-            kind = leaf["logical"] or leaf["physical"]
-            if not _is_kept(leaf["physical"], leaf["logical"]):
+        for path, physical, logical in _leaves(schema):
+            kind = logical or physical
+            if not _is_kept(physical, logical):
                 raise ColumnTypeError(
-                    f"image table {images.location!r}: column {leaf['name']!r} has the Parquet "
+                    f"image table {images.location!r}: column {path!r} has the Parquet "
                     f"type {kind}, which Spark would write back as another one. Cast it where "
                     "the table is made."
                 )
@@ -309,11 +311,24 @@ def _is_kept(physical: str, logical: str | None) -> bool:
     return logical is None or _KEPT_LOGICAL.fullmatch(logical) is not None
 
 
+def _leaves(schema: str) -> Iterator[tuple[str, str, str | None]]:
+    """Yield dotted path, physical and logical type of each leaf of a Parquet schema's text."""
+    path: list[str] = []
+    for line in schema.splitlines()[1:]:
+        text = line.strip()
+        if group := _GROUP.fullmatch(text):
+            path.append(group["name"])
+        elif leaf := _LEAF.fullmatch(text):
+            yield ".".join([*path, leaf["name"]]), leaf["physical"], leaf["logical"]
+        elif text == "}" and path:
+            path.pop()
+
+
 def _instants(file_schemas: Sequence[str]) -> set[str]:
     found = set()
     for schema in file_schemas:
-        for leaf in _LEAF.finditer(schema):
-            kind = "INT96" if leaf["physical"] == "int96" else leaf["logical"]
+        for _, physical, logical in _leaves(schema):
+            kind = "INT96" if physical == "int96" else logical
             if kind in _INSTANTS:
                 found.add(_INSTANTS[kind])
     return found

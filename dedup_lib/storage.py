@@ -87,6 +87,7 @@ class Storage:
             files = []
             while found.hasNext():
                 files.append(_file_info(found.next()))
+        _check_no_broken_link(self.canonical(location))
         return sorted(files, key=lambda file: file.path)
 
     def list_names(self, location: str) -> list[str]:
@@ -294,6 +295,17 @@ def _create_exclusive_locally(path: str, text: str) -> bool:
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)
     return True
+
+
+def _check_no_broken_link(canonical: str) -> None:
+    # Hadoop's local file system leaves links that lead nowhere out of its listings.
+    if scheme_of(canonical) != "file":
+        return
+    for directory, _, names in os.walk(local_path(canonical)):
+        for name in names:
+            path = os.path.join(directory, name)
+            if not os.path.exists(path):
+                raise StorageError(f"{path!r} is a symbolic link that leads nowhere.")
 
 
 def _device_of(canonical: str) -> int:

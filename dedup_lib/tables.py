@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from urllib.parse import unquote
 
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql.types import StringType, StructField, StructType
 
 from dedup_lib.errors import (
@@ -30,7 +30,7 @@ from dedup_lib.storage import FileInfo, Storage
 ID_TYPES = ("string", "bigint", "int")
 MANIFEST_NAME = "_remove_duplicates.json"
 # Files that writers leave beside the data, and that hold none.
-_MARKERS = re.compile(
+MARKERS = re.compile(
     r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
     rf"|{re.escape(MANIFEST_NAME)}"
 )
@@ -114,14 +114,12 @@ def read_images(
 
 def read_delta(spark: SparkSession, storage: Storage, location: str) -> PinnedTable:
     """Pin a Delta table, by canonical path or by name, at its newest version."""
-    target = sql_name(location)
-    root = delta_root(spark, storage, location)
+    detail = _delta_detail(spark, location)
     version = delta_version(spark, location)
-    frame = spark.sql(f"SELECT * FROM {target} VERSION AS OF {version}")
-    detail = spark.sql(f"DESCRIBE DETAIL {target}").select("partitionColumns").collect()[0]
+    frame = spark.sql(f"SELECT * FROM {sql_name(location)} VERSION AS OF {version}")
     return PinnedTable(
         location=location,
-        root=root,
+        root=storage.canonical(unquote(detail["location"])),
         format="delta",
         version=version,
         fingerprint=None,
@@ -140,12 +138,12 @@ def root_of(spark: SparkSession, storage: Storage, location: str) -> str:
     return delta_root(spark, storage, location)
 
 
-def schema_root(spark: SparkSession, storage: Storage, name: str) -> str:
-    """Return where the catalog schema of a table name keeps its tables, as a canonical URI."""
-    parts = sql_name(name).rpartition(".")[0]
-    described = spark.sql(f"DESCRIBE SCHEMA {parts or quoted(spark.catalog.currentDatabase())}")
+def new_table_root(spark: SparkSession, storage: Storage, name: str) -> str:
+    """Return where the catalog would put a table that is yet to be made, as a canonical URI."""
+    schema, _, table = sql_name(name).rpartition(".")
+    described = spark.sql(f"DESCRIBE SCHEMA {schema or quoted(spark.catalog.currentDatabase())}")
     rows = {row[0]: row[1] for row in described.collect()}
-    return storage.canonical(rows["Location"])
+    return f"{storage.canonical(rows['Location'])}/{table.strip('`').lower()}"
 
 
 def delta_root(spark: SparkSession, storage: Storage, location: str) -> str:
@@ -155,6 +153,10 @@ def delta_root(spark: SparkSession, storage: Storage, location: str) -> str:
         TableNotFoundError: There is no table of that name.
         TableFormatError: It is a view, or no Delta table.
     """
+    return storage.canonical(unquote(_delta_detail(spark, location)["location"]))
+
+
+def _delta_detail(spark: SparkSession, location: str) -> Row:
     try:
         detail = spark.sql(f"DESCRIBE DETAIL {sql_name(location)}").collect()[0]
     except AnalysisException as error:
@@ -164,7 +166,7 @@ def delta_root(spark: SparkSession, storage: Storage, location: str) -> str:
             f"table {location!r} is {detail['format']}, not Delta: give the path of its "
             "directory instead."
         )
-    return storage.canonical(unquote(detail["location"]))
+    return detail
 
 
 def delta_version(spark: SparkSession, location: str) -> int:
@@ -182,6 +184,22 @@ def table_exists(spark: SparkSession, name: str) -> bool:
             return False
         raise
     return True
+
+
+def check_not_in_delta(storage: Storage, location: str, what: str) -> None:
+    """Refuse a directory inside a Delta table, which its log alone can read right.
+
+    Raises:
+        TableFormatError: A parent has a `_delta_log`.
+    """
+    parent = location.rpartition("/")[0]
+    while parent.count("/") > 0:
+        if is_delta_path(storage, parent):
+            raise TableFormatError(
+                f"{what} {location!r} lies in the Delta table {parent!r}: read as Parquet it "
+                "could bring back deleted rows. Give the table itself."
+            )
+        parent = parent.rpartition("/")[0]
 
 
 def is_delta_path(storage: Storage, location: str) -> bool:
@@ -280,6 +298,7 @@ def _read_path(
 
 
 def _read_parquet(spark: SparkSession, storage: Storage, location: str) -> PinnedTable:
+    check_not_in_delta(storage, location, "image table")
     files = data_files(storage, location, what="image table")
     partition_columns = partition_columns_of(location, files, what="image table")
     data_schema, file_schemas = _common_schema(spark, storage, files)
@@ -317,8 +336,11 @@ def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
         UnreadableFileError: A file has no bytes.
         NoImageRowsError: There is no data file.
     """
-    listed = storage.list_files(location)
-    files = [file for file in listed if not _MARKERS.fullmatch(file.path.rpartition("/")[2])]
+    try:
+        listed = storage.list_files(location)
+    except StorageError as error:
+        raise UnreadableFileError(f"{what}: {error} Restore or remove it.") from error
+    files = [file for file in listed if not MARKERS.fullmatch(file.path.rpartition("/")[2])]
     for file in files:
         for part in relative_parts(location, file):
             if part.startswith(("_", ".")):
@@ -396,7 +418,9 @@ def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
         return reader.parquet(file.path).schema
     except PySparkException as error:
         reason = str(error).splitlines()[0]
-        raise UnreadableFileError(f"Spark can't read file {file.path!r}: {reason}") from error
+        raise UnreadableFileError(
+            f"Spark can't read file {file.path!r}: {reason} Cast the column where the file is made."
+        ) from error
 
 
 def _check_same_columns(

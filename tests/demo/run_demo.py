@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import itertools
 import os
 import shutil
 import sys
@@ -188,9 +189,9 @@ def submit(places: Places, job: Job, *more: str, name: str) -> Json:
     arguments += ["--output", str(job.output), "--strategy", job.strategy]
     arguments += [] if job.format == "parquet" else ["--output-format", job.format]
     arguments += [*more, "--report", str(places.report(name))]
-    typed = spark_runs.as_typed(spark_runs.submit_command(arguments))
-    print("   $ " + typed.replace("\n", "\n   "), flush=True)
-    return spark_runs.submit(arguments, places.log)
+    command = spark_runs.submit_command(arguments, on_delta=job.format == "delta")
+    print("   $ " + spark_runs.as_typed(command).replace("\n", "\n   "), flush=True)
+    return spark_runs.submit(command, places.log)
 
 
 def make_delta_copy(spark: SparkSession, places: Places) -> None:
@@ -267,7 +268,7 @@ def check(what: str, found: object, expected: object) -> None:
         raise DemoError(f"{what}: found {found!r:.300}, expected {expected!r:.300}")
 
 
-_steps = iter(range(1, 100))
+_steps = itertools.count(1)
 
 
 @contextmanager
@@ -302,8 +303,8 @@ def print_list(directory: Path, images: pa.Table, listed: list[str]) -> None:
     print(
         f"   {directory}: {len(listed):,} IDs, {num_files} Parquet files, one of them empty "
         "and untyped\n"
-        f"   perceptual hashes at most {near_duplicates.MAX_DISTANCE_BITS} of 64 bits apart: "
-        f"{len(listed) - lost:,} of {made:,} near-duplicates found, {lost} pictures mistaken for one"
+        f"   by perceptual hash: {len(listed) - lost:,} of {made:,} near-duplicates found, "
+        f"{lost} other pictures taken for one"
     )
 
 

@@ -1,4 +1,4 @@
-"""The demo's pictures and its list of near-duplicates; no Spark."""
+"""The demo's pictures, its list of near-duplicates, and how it compares rows; no Spark."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from tests.demo import near_duplicates, pictures
+from tests.demo.run_demo import digest
 
 
 @pytest.fixture(scope="module")
@@ -65,3 +66,19 @@ def test_the_list_has_an_empty_file_of_null_type_beside_those_with_ids(tmp_path)
     )
     with_ids = ("id: string", "BYTE_ARRAY", False)
     assert kinds == [("id: null", "INT32", True)] + [with_ids] * (len(files) - 1)
+
+
+def test_the_digest_is_that_of_the_rows_in_any_order(few_images):
+    backwards = few_images.take(list(range(few_images.num_rows))[::-1])
+    assert digest(backwards) == digest(few_images)
+
+
+def test_the_digest_tells_of_one_byte_a_lost_row_and_another_type(few_images):
+    images = few_images["image"].to_pylist()
+    images[0] = images[0][:-1] + bytes([images[0][-1] ^ 1])
+    index = few_images.column_names.index("image")
+    changed = few_images.set_column(index, "image", pa.array(images))
+    index = few_images.column_names.index("width")
+    wider = few_images.set_column(index, "width", few_images["width"].cast(pa.int64()))
+    tables = [few_images, changed, wider, few_images.slice(1)]
+    assert len({digest(table) for table in tables}) == len(tables)

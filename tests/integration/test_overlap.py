@@ -48,7 +48,10 @@ def check(spark, places):
 
 
 def linked(path):
-    link = path.parent.parent / f"link-{uuid.uuid4().hex}"
+    """Make a link to a place, apart from both inputs."""
+    parts = (path, *path.parents)
+    apart = next((part.parent for part in parts if part.name in {"one", "two"}), path)
+    link = apart / f"link-{uuid.uuid4().hex}"
     link.symlink_to(path, target_is_directory=True)
     return link
 

@@ -155,11 +155,16 @@ def test_a_fingerprint_tells_another_list(planned, images, tmp_path):
     assert fingerprint() != first
 
 
-@pytest.mark.parametrize("column", ["dup", "a.b", "a b", "`x`", "ID", "image_id", "list_index"])
-def test_the_id_column_may_have_any_name(planned, images, tmp_path, column):
-    listed = write_list(tmp_path / "list/1.parquet", ["a"], column=column)
-    _, rows = planned(images, listed, duplicate_id_column=column)
-    assert [row[0] for row in rows] == ["a"]
+def test_the_id_column_may_have_any_name(planned, images, tmp_path):
+    columns = {"a": "a.b", "c": "a b", "d": "`x`", "e": "ID", "f": "image_id", "g": "list_index"}
+    lists = [
+        DuplicateIds(
+            str(write_list(tmp_path / f"list/{one}.parquet", [one], column=column)), column
+        )
+        for one, column in columns.items()
+    ]
+    _, rows = planned(images, *lists)
+    assert [row[0] for row in rows] == list(columns)
 
 
 def test_each_list_may_have_an_id_column_of_its_own(planned, images, tmp_path):
