@@ -25,7 +25,7 @@ demo: setup ## Build a small table from real pictures, remove its duplicates, sh
 	$(BIN)/python tests/demo/run_demo.py
 
 test: check ## Run the checks and the whole test suite
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: setup ## Format, lint, types, and the direction of imports
 	$(BIN)/ruff format --check --quiet .

@@ -8,7 +8,13 @@ from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
-from dedup_lib.errors import InputError, OutputExistsError, OverlapError, TableFormatError
+from dedup_lib.errors import (
+    InputError,
+    OutputExistsError,
+    OverlapError,
+    StorageError,
+    TableFormatError,
+)
 from dedup_lib.report import report_uri
 from dedup_lib.settings import Settings, is_path
 from dedup_lib.storage import Storage, contains
@@ -93,7 +99,7 @@ def check_report(spark: SparkSession, storage: Storage, settings: Settings) -> N
         return
     read = []
     for role, location in _inputs(settings):
-        with contextlib.suppress(InputError):
+        with contextlib.suppress(InputError, StorageError):
             read.append(Place(role, root_of(spark, storage, location)))
     check_no_overlap(read, [Place("report", storage.canonical(report_uri(settings.report)))])
 

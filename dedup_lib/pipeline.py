@@ -89,7 +89,8 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     storage = Storage(spark)
     is_saved = False  # not before it is sure that the report replaces no input
     try:
-        check_report(spark, storage, settings)
+        with _storage_errors_as(InputError):
+            check_report(spark, storage, settings)
         is_saved = settings.report is not None
         check_supported(settings)
         with session_settings(spark, _READ_SETTINGS), _read_errors_named():

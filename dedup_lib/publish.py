@@ -328,12 +328,11 @@ def _replace(storage: Storage, staged: str, location: str, attempt: Attempt) -> 
     old = sibling(location, f"old-{attempt.attempt_id}")
     journal = sibling(location, "journal")
     storage.write_text(journal, json.dumps({"old": old}))
-    storage.rename(location, old)
     try:
+        storage.rename(location, old)
         storage.rename(staged, location)
     except BaseException:
-        storage.rename(old, location)
-        storage.delete(journal)
+        _repair_locked(storage, location)
         raise
     storage.delete(old)
     storage.delete(journal)

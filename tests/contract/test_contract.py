@@ -73,7 +73,7 @@ def test_the_defaults_are_these():
     assert (settings.image_id_column, settings.duplicate_id_column) == ("image_id", None)
     assert (settings.output_mode, settings.max_removed_fraction) == ("error", 0.9)
     assert settings.resolved_output_format == "parquet"
-    assert not (settings.dry_run or settings.allow_no_matches or settings.allow_empty_list)
+    assert not any((settings.dry_run, settings.allow_no_matches, settings.allow_empty_list))
 
 
 def test_the_keys_of_the_report_are_these():

@@ -4,6 +4,7 @@ import json
 import os
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -376,3 +377,13 @@ def test_rows_come_out_of_overwritten_tables_as_they_went_in(spark, remove, inpu
     outputs = [row_digests(frame) for frame in frames]
     assert outputs[0] == outputs[1]
     assert names_in(folder) == ["delta", "parquet"]
+
+
+def test_files_of_a_table_that_a_killed_run_was_making_are_named(spark, remove, inputs):
+    """The state between the first data file and the catalog's knowing of the table."""
+    warehouse = spark.conf.get("spark.sql.warehouse.dir").removeprefix("file:")
+    left = Path(warehouse) / "half_made" / "part-0.parquet"
+    write_parquet(image_rows(["x"]), left)
+    with pytest.raises(OutputExistsError, match="Delete the directory"):
+        remove(*inputs, "half_made")
+    assert left.exists()
