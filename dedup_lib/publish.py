@@ -369,7 +369,8 @@ def _check_replaceable(storage: Storage, location: str, output_format: TableForm
     try:
         files = data_files(storage, location, what="output")
         partition_columns_of(location, files, what="output")
-        for _ in storage.parquet_schemas(files):
+        doubtful = [file for file in files if not file.path.endswith(".parquet")]
+        for _ in storage.parquet_schemas([files[0], *doubtful]):
             pass
     except (InputError, StorageError) as error:
         raise OutputExistsError(

@@ -50,6 +50,22 @@ _INSTANTS = {
     "TIMESTAMP_MILLIS": "TIMESTAMP_MILLIS",
 }
 
+# A value of each type that may be `required`; it is never seen, since no value is NULL there.
+_ZEROS = {
+    "string": "''",
+    "binary": "X''",
+    "boolean": "false",
+    "byte": "0Y",
+    "short": "0S",
+    "integer": "0",
+    "long": "0L",
+    "float": "0F",
+    "double": "0D",
+    "date": "DATE'1970-01-01'",
+    "timestamp": "TIMESTAMP'1970-01-01 00:00:00'",
+    "timestamp_ntz": "TIMESTAMP_NTZ'1970-01-01 00:00:00'",
+}
+
 
 @dataclass(frozen=True)
 class ImageWeights:
@@ -105,8 +121,10 @@ def keep(
     """Drop the planned rows, by a strategy; both give the same rows."""
     if strategy == "broadcast-ids":
         removed_ids = planned.select("image_id").distinct()
-        return keep_by_ids(images.frame, image_id_column, removed_ids)
-    return keep_by_positions(images.frame, position_bitmaps(planned))
+        kept = keep_by_ids(images.frame, image_id_column, removed_ids)
+    else:
+        kept = keep_by_positions(images.frame, position_bitmaps(planned))
+    return _with_required(kept, images.file_schemas)
 
 
 def keep_by_ids(images: DataFrame, image_id_column: str, removed_ids: DataFrame) -> DataFrame:
@@ -279,6 +297,25 @@ def writer(frame: DataFrame, partition_columns: Sequence[str]) -> DataFrameWrite
 def _bit(bitmap: Column, position: Column) -> Column:
     byte = F.substring(bitmap, (F.floor(position / 8) + 1).cast("int"), F.lit(1))
     return F.getbit(F.conv(F.hex(byte), 16, 10).cast("bigint"), (position % 8).cast("int"))
+
+
+def _with_required(frame: DataFrame, file_schemas: Sequence[str]) -> DataFrame:
+    """Make columns non-null that are `required` in every file: Spark reads all as nullable."""
+    if not file_schemas:
+        return frame
+    required = set.intersection(*(_required_columns(schema) for schema in file_schemas))
+    columns = {
+        field.name: F.coalesce(quoted(field.name), F.expr(_ZEROS[field.dataType.typeName()]))
+        for field in frame.schema
+        if field.name in required and field.dataType.typeName() in _ZEROS
+    }
+    return frame.withColumns(columns) if columns else frame
+
+
+def _required_columns(schema: str) -> set[str]:
+    top_level = (line[2:] for line in schema.splitlines() if re.match(r" {2}\S", line))
+    leaves = [leaf for line in top_level if (leaf := _LEAF.fullmatch(line))]
+    return {leaf["name"] for leaf in leaves if leaf["repetition"] == "required"}
 
 
 def _binary_leaves(data_type: DataType, path: str) -> list[str]:

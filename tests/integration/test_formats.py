@@ -280,3 +280,36 @@ def test_the_codec_is_the_inputs_where_compressing_gains(remove, tmp_path):
     remove(tmp_path / "i", write_list(tmp_path / "l.parquet", ["b"]), tmp_path / "out")
     footer = pq.ParquetFile(next((tmp_path / "out").glob("*.parquet"))).metadata
     assert footer.row_group(0).column(1).compression == "ZSTD"
+
+
+@pytest.mark.parametrize("strategy", STRATEGIES)
+def test_required_columns_stay_required_and_keep_their_values(spark, remove, tmp_path, strategy):
+    instant = dt.datetime(2024, 2, 29, tzinfo=dt.UTC)
+    values = {
+        "image_id": (["a", ""], pa.string()),
+        "image": ([b"1", b""], pa.binary()),
+        "width": ([1, 0], pa.int32()),
+        "bytes": ([2**40, -1], pa.int64()),
+        "small": ([1, 2], pa.int16()),
+        "tiny": ([1, 2], pa.int8()),
+        "ok": ([True, False], pa.bool_()),
+        "score": ([0.5, float("inf")], pa.float64()),
+        "ratio": ([0.5, -0.0], pa.float32()),
+        "day": ([instant.date()] * 2, pa.date32()),
+        "taken": ([instant] * 2, pa.timestamp("us", "UTC")),
+        "local": ([instant.replace(tzinfo=None)] * 2, pa.timestamp("us")),
+        "a.b `c`": (["x", "y"], pa.string()),
+    }
+    schema = pa.schema([pa.field(name, kind, nullable=False) for name, (_, kind) in values.items()])
+    arrays = [pa.array(column, kind) for column, kind in values.values()]
+    rows = pa.Table.from_arrays(arrays, schema=schema)
+    optional = rows.append_column("caption", pa.array([None, "c"]))
+    write_parquet(optional, tmp_path / "images/1.parquet")
+    listed = write_list(tmp_path / "list.parquet", ["a"])
+    remove(tmp_path / "images", listed, tmp_path / "out", strategy=strategy)
+    (path,) = (tmp_path / "out").glob("*.parquet")
+    found = pq.ParquetFile(path)
+    assert {f.name: f.nullable for f in found.schema_arrow} == {
+        f.name: f.nullable for f in optional.schema
+    }
+    assert found.read().to_pylist() == optional.slice(1).to_pylist()
