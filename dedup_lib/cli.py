@@ -103,6 +103,7 @@ class _Parser(argparse.ArgumentParser):
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="remove-duplicates",
+        usage="%(prog)s --images LOCATION --duplicate-ids LOCATION --output LOCATION [flags]",
         description="Take the rows of a removal list out of an image table.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,

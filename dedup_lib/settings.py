@@ -80,7 +80,7 @@ class Settings:
     report: str | None = _option(
         "output",
         "write the report as JSON: without a scheme a file on the driver, else through "
-        "Hadoop's file system; always replaced, written on failure too",
+        "Hadoop's file system; an older report is replaced; written on failure too",
     )
     dry_run: bool = _option(
         "safety",
