@@ -275,12 +275,13 @@ def test_the_writer_is_set_for_images(remove, parquet_images, listed, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("image", "codec"), [(bytes(100_000), "ZSTD"), (Random(0).randbytes(100_000), "UNCOMPRESSED")]
+    ("make_image", "codec"), [(bytes, "ZSTD"), (Random(0).randbytes, "UNCOMPRESSED")]
 )
 def test_the_codec_is_the_inputs_where_compressing_gains_and_else_none(
-    remove, tmp_path, image, codec
+    remove, tmp_path, make_image, codec
 ):
-    rows = image_rows(["a", "b", "c"]).set_column(1, "image", pa.array([image] * 3))
+    images = pa.array([make_image(100_000) for _ in range(3)])
+    rows = image_rows(["a", "b", "c"]).set_column(1, "image", images)
     write_parquet(rows, tmp_path / "i/1.parquet", compression="zstd", use_dictionary=False)
     remove(tmp_path / "i", write_list(tmp_path / "l.parquet", ["b"]), tmp_path / "out")
     footer = pq.ParquetFile(next((tmp_path / "out").glob("*.parquet"))).metadata
