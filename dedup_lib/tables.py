@@ -193,7 +193,7 @@ def check_not_in_delta(storage: Storage, location: str, what: str) -> None:
         TableFormatError: A parent has a `_delta_log`.
     """
     parent = location.rpartition("/")[0]
-    while parent.count("/") > 0:
+    while not parent.endswith((":", "/")):  # past the root, or past the host
         if is_delta_path(storage, parent):
             raise TableFormatError(
                 f"{what} {location!r} lies in the Delta table {parent!r}: read as Parquet it "
