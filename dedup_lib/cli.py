@@ -152,10 +152,10 @@ def _session() -> SparkSession:
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
-    if "SPARK_REMOTE" not in os.environ and "PYSPARK_GATEWAY_PORT" not in os.environ:
+    if "SPARK_REMOTE" not in os.environ and not _is_under_spark_submit():
         _check_java()
     builder = SparkSession.builder.appName("remove-duplicates")
-    if _has_delta_jars() and "PYSPARK_GATEWAY_PORT" not in os.environ:
+    if _has_delta_jars() and not _is_under_spark_submit():
         builder = builder.config(
             "spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension"
         ).config(
@@ -170,6 +170,10 @@ def _session() -> SparkSession:
                 "message is above)."
             ) from error
         raise
+
+
+def _is_under_spark_submit() -> bool:
+    return "PYSPARK_GATEWAY_PORT" in os.environ
 
 
 def _check_java() -> None:
@@ -219,8 +223,8 @@ class _RedactingFormatter(logging.Formatter):
 
 def _log_to_stderr(level: str) -> None:
     if not _log.handlers:
-        under_spark_submit = "PYSPARK_GATEWAY_PORT" in os.environ
-        handler = logging.StreamHandler(JvmStderr() if under_spark_submit else sys.stderr)
+        stream = JvmStderr() if _is_under_spark_submit() else sys.stderr
+        handler = logging.StreamHandler(stream)
         handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
         _log.addHandler(handler)
         _log.propagate = False

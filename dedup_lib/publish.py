@@ -30,7 +30,6 @@ from dedup_lib.tables import (
     MANIFEST_NAME,
     data_files,
     delta_root,
-    delta_version,
     is_delta_path,
     new_table_root,
     partition_columns_of,
@@ -161,14 +160,14 @@ def stage(
         return Staged(target, attempt.staged, 0)
     if target.mode == "overwrite":
         delta = delta.option("overwriteSchema", "true")
-    mode = "overwrite" if target.mode == "overwrite" else "errorifexists"
+    delta = delta.mode(target.mode)
     try:
         if is_path(target.location):
-            delta.mode(mode).save(target.location)
+            delta.save(target.location)
         else:
             # A table that is created by a write ignores the writer's option of this name.
             with session_settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": text}):
-                delta.mode(mode).saveAsTable(sql_name(target.location))
+                delta.saveAsTable(sql_name(target.location))
     except PySparkException as error:
         raise _as_conflict(target, error) from error
     return Staged(target, target.location, _version_of(spark, target.location, text))
@@ -402,11 +401,10 @@ def _as_conflict(target: Target, error: PySparkException) -> Exception:
 
 def _version_of(spark: SparkSession, location: str, note: str) -> int:
     """Find the version that a commit made, by the note that it carries."""
-    newest = delta_version(spark, location)
     history = spark.sql(f"DESCRIBE HISTORY {sql_name(location)} LIMIT 100")
     for row in history.select("version", "userMetadata").collect():
         if row["userMetadata"] == note:
             return int(row["version"])
     raise VerificationError(
-        f"the commit that was made on {location!r} is not in its history (newest: {newest})."
+        f"the commit that was made on {location!r} is not among the last 100 of its history."
     )

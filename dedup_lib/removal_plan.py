@@ -41,7 +41,7 @@ class IdSizes:
     @property
     def broadcast_bytes(self) -> int:
         """About what the non-null IDs cost as a broadcast hash table, in bytes."""
-        return self.id_bytes + (self.num_rows - self.num_nulls) * BROADCAST_ROW_OVERHEAD_BYTES
+        return _broadcast_bytes(self.num_rows - self.num_nulls, self.id_bytes)
 
 
 @dataclass(frozen=True)
@@ -63,6 +63,11 @@ class PlanCounts:
     removed_rows: int
     matched_ids: int
     matched_id_bytes: int
+
+    @property
+    def broadcast_bytes(self) -> int:
+        """About what the matched IDs cost as a broadcast hash table, in bytes."""
+        return _broadcast_bytes(self.matched_ids, self.matched_id_bytes)
 
 
 def plan_schema(image_id_type: DataType) -> StructType:
@@ -102,14 +107,13 @@ def count_files(images: PinnedTable, image_id_column: str) -> list[FileRows]:
             metadata(frame, "file_path").alias("file_path"),
             metadata(frame, "file_size").alias("size_bytes"),
             modified.alias("modified_ms"),
-            image_id.isNull().cast("int").alias("is_null"),
-            _id_bytes(image_id).alias("id_bytes"),
+            image_id.alias(ENTRY_COLUMN),
         )
         .groupBy("file_path", "size_bytes", "modified_ms")
         .agg(
             F.count(F.lit(1)).alias("num_rows"),
-            F.sum("is_null").alias("num_nulls"),
-            F.sum("id_bytes").alias("id_bytes"),
+            F.count_if(F.isnull(ENTRY_COLUMN)).alias("num_nulls"),
+            _sum_of_id_bytes(F.col(ENTRY_COLUMN)),
         )
         .collect()
     )
@@ -152,7 +156,7 @@ def total(files: Sequence[FileRows]) -> IdSizes:
     return IdSizes(
         num_rows=sum(file.num_rows for file in files),
         num_nulls=sum(file.num_nulls for file in files),
-        id_bytes=sum(file.id_bytes or 0 for file in files),
+        id_bytes=sum(file.id_bytes for file in files),
     )
 
 
@@ -167,7 +171,7 @@ def count_entries(lists: Sequence[RemovalList]) -> IdSizes:
         .agg(
             F.count(F.lit(1)).alias("num_rows"),
             F.count(image_id).alias("num_ids"),
-            F.coalesce(F.sum(_id_bytes(image_id)), F.lit(0)).alias("id_bytes"),
+            _sum_of_id_bytes(image_id),
         )
         .collect()[0]
     )
@@ -211,17 +215,15 @@ def plan(
     """
     candidates = _candidates(images, image_id_column)
     entries = union(lists).where(F.col(ENTRY_COLUMN).isNotNull())
-    if list_ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES:
-        listed = by_entry(entries, num_lists=len(lists))
-        matched = candidates.join(F.broadcast(listed), ENTRY_COLUMN)
-    elif image_ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES:
-        ids = candidates.select(ENTRY_COLUMN)
-        found = entries.join(F.broadcast(ids), ENTRY_COLUMN, "left_semi")
-        listed = by_entry(found, num_lists=len(lists))
-        matched = candidates.join(F.broadcast(listed), ENTRY_COLUMN)
-    else:
-        listed = by_entry(entries, num_lists=len(lists))
-        matched = candidates.join(listed.hint("shuffle_hash"), ENTRY_COLUMN)
+    join = "broadcast"
+    if list_ids.broadcast_bytes > BROADCAST_LIMIT_BYTES:
+        if image_ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES:
+            ids = candidates.select(ENTRY_COLUMN)
+            entries = entries.join(F.broadcast(ids), ENTRY_COLUMN, "left_semi")
+        else:
+            join = "shuffle_hash"
+    listed = by_entry(entries, num_lists=len(lists))
+    matched = candidates.join(listed.hint(join), ENTRY_COLUMN)
     schema = plan_schema(images.frame.schema[image_id_column].dataType)
     return with_reasons(matched, [item.location for item in lists], schema)
 
@@ -235,9 +237,9 @@ def count_plan(planned: DataFrame) -> PlanCounts:
     row = ids.agg(
         F.coalesce(F.sum("num_rows"), F.lit(0)).alias("removed_rows"),
         F.count(F.lit(1)).alias("matched_ids"),
-        F.coalesce(F.sum(_id_bytes(F.col("image_id"))), F.lit(0)).alias("matched_id_bytes"),
+        _sum_of_id_bytes(F.col("image_id")),
     ).collect()[0]
-    return PlanCounts(row["removed_rows"], row["matched_ids"], row["matched_id_bytes"])
+    return PlanCounts(row["removed_rows"], row["matched_ids"], row["id_bytes"])
 
 
 def _candidates(images: PinnedTable, image_id_column: str) -> DataFrame:
@@ -297,5 +299,9 @@ def with_reasons(
     )
 
 
-def _id_bytes(image_id: Column) -> Column:
-    return F.octet_length(image_id.cast("string"))
+def _broadcast_bytes(num_ids: int, id_bytes: int) -> int:
+    return id_bytes + num_ids * BROADCAST_ROW_OVERHEAD_BYTES
+
+
+def _sum_of_id_bytes(image_id: Column) -> Column:
+    return F.coalesce(F.sum(F.octet_length(image_id.cast("string"))), F.lit(0)).alias("id_bytes")

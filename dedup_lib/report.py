@@ -16,7 +16,7 @@ from typing import Any, Literal, cast
 
 from dedup_lib.errors import UsageError
 from dedup_lib.redaction import redact, redact_all
-from dedup_lib.settings import Settings
+from dedup_lib.settings import Settings, has_scheme
 from dedup_lib.storage import Storage
 from dedup_lib.version import __version__
 
@@ -139,7 +139,7 @@ class Report:
             storage: None where there is no session: only local files then.
         """
         text = self.to_json() + "\n"
-        if _has_scheme(location):
+        if has_scheme(location):
             if storage is None:
                 _log.error("the report can't be written to %s without Spark", redact(location))
                 return
@@ -166,9 +166,4 @@ def _is_something_else(path: Path) -> bool:
 
 def report_uri(location: str) -> str:
     """Return a report's location as a URI: without a scheme it is a file on the driver."""
-    return location if _has_scheme(location) else f"file:{Path(location).absolute()}"
-
-
-def _has_scheme(location: str) -> bool:
-    scheme, colon, _ = location.partition(":")
-    return bool(colon) and "/" not in scheme and scheme.replace("+", "").isalnum()
+    return location if has_scheme(location) else f"file:{Path(location).absolute()}"

@@ -147,8 +147,13 @@ class Settings:
 
 def is_path(location: str) -> bool:
     """Tell a path or URI (it has a slash or a scheme) from a catalog table name."""
-    scheme = location.partition(":")[0]
-    return "/" in location or (":" in location and scheme.replace("+", "").isalnum())
+    return "/" in location or has_scheme(location)
+
+
+def has_scheme(location: str) -> bool:
+    """Tell a URI with a scheme from a plain path or name."""
+    scheme, colon, _ = location.partition(":")
+    return bool(colon) and scheme.replace("+", "").isalnum()
 
 
 def load_toml(path: str) -> dict[str, Any]:

@@ -14,7 +14,6 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructTy
 from dedup_lib.errors import ColumnTypeError, UnsupportedError
 from dedup_lib.removal_plan import (
     BROADCAST_LIMIT_BYTES,
-    BROADCAST_ROW_OVERHEAD_BYTES,
     FileRows,
     PlanCounts,
 )
@@ -102,7 +101,7 @@ def choose_strategy(
         )
     if strategy != "auto":
         return strategy
-    cost = counts.matched_id_bytes + counts.matched_ids * BROADCAST_ROW_OVERHEAD_BYTES
+    cost = counts.broadcast_bytes
     if cost <= BROADCAST_LIMIT_BYTES:
         return "broadcast-ids"
     if has_row_index:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import unquote
@@ -100,30 +100,27 @@ class Storage:
 
     def read_head(self, location: str, num_bytes: int) -> bytes:
         """Read the first bytes of a file; fewer where it is shorter."""
-        with _hadoop_errors(f"{location!r} can't be read"):
-            stream = self._fs(location).open(self._path(location))
-            try:
-                return bytes(stream.readNBytes(num_bytes))
-            finally:
-                stream.close()
+        with (
+            _hadoop_errors(f"{location!r} can't be read"),
+            closing(self._fs(location).open(self._path(location))) as stream,
+        ):
+            return bytes(stream.readNBytes(num_bytes))
 
     def read_text(self, location: str) -> str:
         """Read a small text file."""
-        with _hadoop_errors(f"{location!r} can't be read"):
-            stream = self._fs(location).open(self._path(location))
-            try:
-                return bytes(stream.readAllBytes()).decode("utf-8")
-            finally:
-                stream.close()
+        with (
+            _hadoop_errors(f"{location!r} can't be read"),
+            closing(self._fs(location).open(self._path(location))) as stream,
+        ):
+            return bytes(stream.readAllBytes()).decode("utf-8")
 
     def write_text(self, location: str, text: str) -> None:
         """Write a small text file, replacing one that is there."""
-        with _hadoop_errors(f"{location!r} can't be written"):
-            stream = self._fs(location).create(self._path(location), True)
-            try:
-                stream.write(bytearray(text.encode("utf-8")))
-            finally:
-                stream.close()
+        with (
+            _hadoop_errors(f"{location!r} can't be written"),
+            closing(self._fs(location).create(self._path(location), True)) as stream,
+        ):
+            stream.write(bytearray(text.encode("utf-8")))
 
     def create_exclusive(self, location: str, text: str) -> bool:
         """Create a small text file; return False where there is one, and leave that alone."""
@@ -131,17 +128,14 @@ class Storage:
         if scheme_of(canonical) == "file":
             return _create_exclusive_locally(local_path(canonical), text)
         with _hadoop_errors(f"{location!r} can't be created"):
-            path = self._path(location)
             try:
-                stream = self._fs(location).create(path, False)
+                created = self._fs(location).create(self._path(location), False)
             except (Py4JError, PySparkException) as error:
                 if "FileAlreadyExists" in str(error):
                     return False
                 raise
-            try:
+            with closing(created) as stream:
                 stream.write(bytearray(text.encode("utf-8")))
-            finally:
-                stream.close()
             return True
 
     def make_directory(self, location: str) -> None:
@@ -172,11 +166,9 @@ class Storage:
 
     def same_file_system(self, one: str, other: str) -> bool:
         """Tell whether a rename between two canonical locations stays on one file system."""
-        if one.split("/")[:3] != other.split("/")[:3] and scheme_of(one) != "file":
-            return False
-        if scheme_of(one) != scheme_of(other):
-            return False
-        return scheme_of(one) != "file" or _device_of(one) == _device_of(other)
+        if scheme_of(one) == scheme_of(other) == "file":
+            return _device_of(one) == _device_of(other)
+        return one.split("/")[:3] == other.split("/")[:3]  # scheme and host
 
     def parquet_schemas(self, files: Sequence[FileInfo]) -> Iterator[tuple[str, str]]:
         """Yield each file's path and its Parquet schema, as text.
@@ -236,7 +228,7 @@ class JvmStderr:
     """
 
     def __init__(self) -> None:
-        gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]
+        gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]  # pyspark leaves it so
         self._stream = gateway.jvm.System.err
 
     def write(self, text: str) -> None:
@@ -324,10 +316,10 @@ def _hadoop_errors(what: str) -> Iterator[None]:
 
 
 def _reason(error: Exception) -> str:
-    cause = error
+    text = str(error)
     if isinstance(error, Py4JJavaError):
         exception = error.java_exception
         while exception.getCause() is not None:
             exception = exception.getCause()
-        return str(exception.toString()).strip().splitlines()[0]
-    return str(cause).strip().splitlines()[0]
+        text = str(exception.toString())
+    return text.strip().splitlines()[0]

@@ -177,13 +177,7 @@ def delta_version(spark: SparkSession, location: str) -> int:
 
 def table_exists(spark: SparkSession, name: str) -> bool:
     """Tell whether the catalog has a table or view of that name."""
-    try:
-        spark.table(sql_name(name)).schema  # noqa: B018
-    except AnalysisException as error:
-        if "NOT_FOUND" in (error.getCondition() or ""):
-            return False
-        raise
-    return True
+    return spark.catalog.tableExists(sql_name(name))
 
 
 def check_not_in_delta(storage: Storage, location: str, what: str) -> None:
@@ -446,10 +440,9 @@ def _check_same_columns(
 def _has_row_index(frame: DataFrame) -> bool:
     # Delta offers it only where deletion vectors or row tracking are on.
     try:
-        frame.select(metadata(frame, "row_index")).schema  # noqa: B018
+        return "row_index" in frame.select(metadata(frame, "row_index").alias("row_index")).columns
     except AnalysisException:
         return False
-    return True
 
 
 def _no_delta_table(location: str, error: AnalysisException) -> InputError:
