@@ -17,8 +17,9 @@ from dedup_lib.errors import (
 )
 from dedup_lib.report import report_uri
 from dedup_lib.settings import Settings, is_path
-from dedup_lib.storage import Storage, contains
+from dedup_lib.storage import Storage
 from dedup_lib.tables import new_table_root, root_of, table_exists
+from dedup_lib.uris import contains
 
 
 @dataclass(frozen=True)

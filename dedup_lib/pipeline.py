@@ -32,8 +32,9 @@ from dedup_lib.removal_plan import FileRows, IdSizes, PlanCounts
 from dedup_lib.report import Report
 from dedup_lib.session_settings import session_settings
 from dedup_lib.settings import Settings, check_supported, is_path
-from dedup_lib.storage import FileInfo, Storage, decoded
+from dedup_lib.storage import FileInfo, Storage
 from dedup_lib.tables import PinnedTable
+from dedup_lib.uris import decoded
 from dedup_lib.version import __version__
 
 # Nothing may be skipped in silence, whatever the cluster's defaults are.

@@ -25,7 +25,7 @@ from dedup_lib.errors import (
 from dedup_lib.publish_lock import Attempt, publishing_lock, sibling
 from dedup_lib.session_settings import session_settings
 from dedup_lib.settings import OutputMode, TableFormat, is_path
-from dedup_lib.storage import ATOMIC_RENAME_SCHEMES, Storage, scheme_of
+from dedup_lib.storage import ATOMIC_RENAME_SCHEMES, Storage
 from dedup_lib.tables import (
     MANIFEST_NAME,
     data_files,
@@ -36,6 +36,7 @@ from dedup_lib.tables import (
     sql_name,
     table_exists,
 )
+from dedup_lib.uris import scheme_of
 
 # Delta takes column names with these characters only with column mapping.
 _NEEDS_MAPPING = re.compile(r"[ ,;{}()\n\t=]")

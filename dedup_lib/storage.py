@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import unquote
 
 from py4j.protocol import Py4JError, Py4JJavaError
 from pyspark.errors import PySparkException
@@ -16,6 +15,7 @@ from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
 from dedup_lib.errors import StorageError, UnsupportedError
+from dedup_lib.uris import local_path, scheme_of
 
 # A rename of a directory is one step here; on object stores it is a copy.
 ATOMIC_RENAME_SCHEMES = frozenset({"file", "hdfs", "viewfs"})
@@ -240,32 +240,6 @@ class JvmStderr:
 
     def flush(self) -> None:
         """Do nothing: Java's stream is not buffered."""
-
-
-def scheme_of(canonical: str) -> str:
-    """Return the scheme of a canonical location."""
-    return canonical.partition(":")[0]
-
-
-def local_path(canonical: str) -> str:
-    """Return a `file:` location as a path of the driver's own disk."""
-    return "/" + canonical.removeprefix("file:").lstrip("/")
-
-
-def contains(outer: str, inner: str) -> bool:
-    """Tell whether a canonical location is another one, or holds it."""
-    return (_comparable(inner) + "/").startswith(_comparable(outer) + "/")
-
-
-def decoded(metadata_path: str) -> str:
-    """Turn a path as `_metadata.file_path` spells it into one as `FileInfo` does."""
-    text = unquote(metadata_path)
-    return "file:/" + text[5:].lstrip("/") if text.startswith("file:") else text
-
-
-def _comparable(canonical: str) -> str:
-    scheme, colon, rest = canonical.rstrip("/").partition(":")
-    return {"s3": "s3a", "s3n": "s3a"}.get(scheme, scheme) + colon + rest
 
 
 def _file_info(status: Any) -> FileInfo:
