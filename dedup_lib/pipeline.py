@@ -25,6 +25,7 @@ from dedup_lib.errors import (
     UnreadableFileError,
 )
 from dedup_lib.overlap import check_places, check_report
+from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
 from dedup_lib.publish import Staged, Target
 from dedup_lib.publish_lock import Attempt, attempt_directory, new_attempt_id
 from dedup_lib.removal_list import RemovalList, read_removal_list
@@ -251,7 +252,7 @@ class _Run:
             cleanup.callback(kept.unpersist)
             return kept
         rows.write.parquet(attempt.plan)
-        reader = self.spark.read.options(**tables.PARQUET_READER_OPTIONS)
+        reader = self.spark.read.options(**PARQUET_READER_OPTIONS)
         return reader.schema(rows.schema).parquet(attempt.plan)
 
     def note_counts(self, plan: _Plan, lists: list[RemovalList]) -> None:

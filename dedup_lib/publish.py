@@ -22,17 +22,15 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
+from dedup_lib.parquet_files import MANIFEST_NAME, data_files, partition_columns_of
 from dedup_lib.publish_lock import Attempt, publishing_lock, sibling
 from dedup_lib.session_settings import session_settings
 from dedup_lib.settings import OutputMode, TableFormat, is_path
 from dedup_lib.storage import ATOMIC_RENAME_SCHEMES, Storage
 from dedup_lib.tables import (
-    MANIFEST_NAME,
-    data_files,
     delta_root,
     is_delta_path,
     new_table_root,
-    partition_columns_of,
     sql_name,
     table_exists,
 )

@@ -13,25 +13,27 @@ from pyspark.sql.types import DataType, StructField, StructType
 from dedup_lib.errors import (
     ColumnTypeError,
     MissingColumnError,
-    StorageError,
     TableFormatError,
     TableNotFoundError,
     UnreadableFileError,
 )
+from dedup_lib.parquet_files import (
+    MARKERS,
+    PARQUET_READER_OPTIONS,
+    fingerprint,
+    group_by_schema,
+    relative_parts,
+    spark_schema,
+)
 from dedup_lib.settings import DuplicateIds, TableFormat, is_path
 from dedup_lib.storage import FileInfo, Storage
 from dedup_lib.tables import (
-    MARKERS,
-    PARQUET_READER_OPTIONS,
     PinnedTable,
     check_not_in_delta,
-    fingerprint,
     id_type,
     is_delta_path,
     quoted,
     read_delta,
-    relative_parts,
-    spark_schema,
 )
 
 ENTRY_COLUMN = "image_id"
@@ -168,7 +170,8 @@ def _from_delta(table: PinnedTable, wanted: _Wanted) -> RemovalList:
 def _from_parquet(spark: SparkSession, storage: Storage, wanted: _Wanted) -> RemovalList:
     check_not_in_delta(storage, wanted.location, "removal list")
     files = _list_files(storage, wanted)
-    alike = _group_by_schema(storage, wanted, files)
+    advice = "Its entries can't be known: restore or remove that file."
+    alike = group_by_schema(storage, files, what=wanted.what, advice=advice).values()
     num_rows = dict(storage.parquet_num_rows(files))
     if not any(wanted.column in _columns_or_none(spark, group[0]) for group in alike):
         columns = spark_schema(spark, files[0]).names
@@ -221,21 +224,6 @@ def _columns_or_none(spark: SparkSession, file: FileInfo) -> list[str]:
         return spark_schema(spark, file).names
     except UnreadableFileError:
         return []
-
-
-def _group_by_schema(
-    storage: Storage, wanted: _Wanted, files: Sequence[FileInfo]
-) -> list[list[FileInfo]]:
-    by_path = {file.path: file for file in files}
-    groups: dict[str, list[FileInfo]] = {}
-    try:
-        for path, text in storage.parquet_schemas(files):
-            groups.setdefault(text, []).append(by_path[path])
-    except StorageError as error:
-        raise UnreadableFileError(
-            f"{wanted.what}: {error} Its entries can't be known: restore or remove that file."
-        ) from error
-    return list(groups.values())
 
 
 def _list_files(storage: Storage, wanted: _Wanted) -> list[FileInfo]:

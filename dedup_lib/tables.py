@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import unquote
 
-from pyspark.errors import AnalysisException, PySparkException
+from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql.types import StringType, StructField, StructType
 
@@ -17,29 +15,21 @@ from dedup_lib.errors import (
     InputChangedError,
     InputError,
     MissingColumnError,
-    NoImageRowsError,
     SettingsError,
-    StorageError,
     TableFormatError,
     TableNotFoundError,
-    UnreadableFileError,
+)
+from dedup_lib.parquet_files import (
+    PARQUET_READER_OPTIONS,
+    common_schema,
+    data_files,
+    fingerprint,
+    partition_columns_of,
 )
 from dedup_lib.settings import ImagesFormat, TableFormat, is_path
 from dedup_lib.storage import FileInfo, Storage
 
 ID_TYPES = ("string", "bigint", "int")
-MANIFEST_NAME = "_remove_duplicates.json"
-# Files that writers leave beside the data, and that hold none.
-MARKERS = re.compile(
-    r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
-    rf"|{re.escape(MANIFEST_NAME)}"
-)
-# Every file is read or the read fails, and no character of a path makes it a pattern.
-PARQUET_READER_OPTIONS = {
-    "ignoreCorruptFiles": "false",
-    "ignoreMissingFiles": "false",
-    "__globPaths__": "false",
-}
 
 
 @dataclass(frozen=True)
@@ -265,12 +255,6 @@ def check_unchanged(storage: Storage, table: PinnedTable) -> None:
             )
 
 
-def fingerprint(files: Sequence[FileInfo]) -> str:
-    """Return a SHA-256 over paths, sizes and times of files."""
-    lines = (f"{file.path}\t{file.size_bytes}\t{file.modified_ms}\n" for file in files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
-
-
 def _read_path(
     spark: SparkSession, storage: Storage, location: str, images_format: ImagesFormat
 ) -> PinnedTable:
@@ -295,7 +279,7 @@ def _read_parquet(spark: SparkSession, storage: Storage, location: str) -> Pinne
     check_not_in_delta(storage, location, "image table")
     files = data_files(storage, location, what="image table")
     partition_columns = partition_columns_of(location, files, what="image table")
-    data_schema, file_schemas = _common_schema(spark, storage, files)
+    data_schema, file_schemas = common_schema(spark, storage, files)
     for name in partition_columns:
         if name.lower() in (field.name.lower() for field in data_schema):
             raise TableFormatError(
@@ -320,121 +304,6 @@ def _read_parquet(spark: SparkSession, storage: Storage, location: str) -> Pinne
         file_schemas=file_schemas,
         has_row_index=True,
     )
-
-
-def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
-    """List the data files of a Parquet directory (or the one file).
-
-    Raises:
-        TableFormatError: There is something that Spark would skip in silence.
-        UnreadableFileError: A file has no bytes.
-        NoImageRowsError: There is no data file.
-    """
-    try:
-        listed = storage.list_files(location)
-    except StorageError as error:
-        raise UnreadableFileError(f"{what}: {error} Restore or remove it.") from error
-    files = [file for file in listed if not MARKERS.fullmatch(file.path.rpartition("/")[2])]
-    for file in files:
-        for part in relative_parts(location, file):
-            if part.startswith(("_", ".")):
-                raise TableFormatError(
-                    f"{what} {location!r} holds {file.path!r}, which Spark would skip "
-                    "in silence (its path has a part that begins with '_' or '.'). "
-                    "Move it away, or finish the write that left it."
-                )
-        if file.size_bytes == 0:
-            raise UnreadableFileError(
-                f"file {file.path!r} of the {what} has no bytes: a broken write. "
-                "Restore or remove it."
-            )
-    if not files:
-        raise NoImageRowsError(f"{what} {location!r} holds no data file.")
-    return files
-
-
-def relative_parts(location: str, file: FileInfo) -> list[str]:
-    """Return the parts of a file's path below a directory; the name alone for the file itself."""
-    if file.path == location:
-        return [location.rpartition("/")[2]]
-    return file.path[len(location) :].strip("/").split("/")
-
-
-def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str) -> tuple[str, ...]:
-    """Return the partition columns that the directories of a Parquet table name.
-
-    Raises:
-        TableFormatError: A sub-directory is no partition, or files lie at different depths.
-    """
-    layouts = {}
-    for file in files:
-        directories = relative_parts(location, file)[:-1]
-        for directory in directories:
-            name, equals, value = directory.partition("=")
-            if not equals or not name or not value:
-                raise TableFormatError(
-                    f"{what} {location!r} holds the sub-directory {directory!r}, which is "
-                    "no partition (name=value): give the directory of one table."
-                )
-        layouts[tuple(unquote(part.partition("=")[0]) for part in directories)] = file.path
-    if len(layouts) > 1:
-        shown = "; ".join(f"{list(names)} as in {path!r}" for names, path in layouts.items())
-        raise TableFormatError(f"{what} {location!r} has files at different depths: {shown}.")
-    return next(iter(layouts))
-
-
-def _common_schema(
-    spark: SparkSession, storage: Storage, files: Sequence[FileInfo]
-) -> tuple[StructType, tuple[str, ...]]:
-    representatives: dict[str, FileInfo] = {}
-    by_path = {file.path: file for file in files}
-    try:
-        for path, text in storage.parquet_schemas(files):
-            representatives.setdefault(text, by_path[path])
-    except StorageError as error:
-        raise UnreadableFileError(f"image table: {error} Restore or remove that file.") from error
-    schemas = [(file, spark_schema(spark, file)) for file in representatives.values()]
-    for other in schemas[1:]:
-        _check_same_columns(schemas[0], other)
-    return schemas[0][1], tuple(representatives)
-
-
-def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
-    """Return the schema of one Parquet file as Spark reads it, without partition columns.
-
-    Raises:
-        UnreadableFileError: Spark can't read the file, or a type in it.
-    """
-    # A file below name=value directories would bring those names along as columns.
-    root = file.path.rpartition("/")[0]
-    reader = spark.read.options(**PARQUET_READER_OPTIONS).option("basePath", root)
-    try:
-        return reader.parquet(file.path).schema
-    except PySparkException as error:
-        reason = str(error).splitlines()[0]
-        raise UnreadableFileError(
-            f"Spark can't read file {file.path!r}: {reason} Cast the column where the file is made."
-        ) from error
-
-
-def _check_same_columns(
-    one: tuple[FileInfo, StructType], other: tuple[FileInfo, StructType]
-) -> None:
-    (file, schema), (other_file, other_schema) = one, other
-    types = {field.name: field.dataType.simpleString() for field in schema}
-    other_types = {field.name: field.dataType.simpleString() for field in other_schema}
-    for name in sorted(types.keys() ^ other_types.keys()):
-        having, lacking = (file, other_file) if name in types else (other_file, file)
-        raise TableFormatError(
-            f"image table: column {name!r} is in file {having.path!r} but not in {lacking.path!r}. "
-            "All files must have the same columns: rewrite those that lack it."
-        )
-    for name, kind in types.items():
-        if other_types[name] != kind:
-            raise TableFormatError(
-                f"image table: column {name!r} is {kind} in file {file.path!r} but "
-                f"{other_types[name]} in {other_file.path!r}."
-            )
 
 
 def _has_row_index(frame: DataFrame) -> bool:

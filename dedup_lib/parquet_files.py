@@ -1,0 +1,180 @@
+"""What a directory of Parquet files is: its data files, partitions and schemas."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Sequence
+from urllib.parse import unquote
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+
+from dedup_lib.errors import (
+    NoImageRowsError,
+    StorageError,
+    TableFormatError,
+    UnreadableFileError,
+)
+from dedup_lib.storage import FileInfo, Storage
+
+MANIFEST_NAME = "_remove_duplicates.json"
+# Files that writers leave beside the data, and that hold none.
+MARKERS = re.compile(
+    r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
+    rf"|{re.escape(MANIFEST_NAME)}"
+)
+# Every file is read or the read fails, and no character of a path makes it a pattern.
+PARQUET_READER_OPTIONS = {
+    "ignoreCorruptFiles": "false",
+    "ignoreMissingFiles": "false",
+    "__globPaths__": "false",
+}
+
+
+def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
+    """List the data files of a Parquet directory (or the one file).
+
+    Raises:
+        TableFormatError: There is something that Spark would skip in silence.
+        UnreadableFileError: A file has no bytes.
+        NoImageRowsError: There is no data file.
+    """
+    try:
+        listed = storage.list_files(location)
+    except StorageError as error:
+        raise UnreadableFileError(f"{what}: {error} Restore or remove it.") from error
+    files = [file for file in listed if not MARKERS.fullmatch(file.path.rpartition("/")[2])]
+    for file in files:
+        for part in relative_parts(location, file):
+            if part.startswith(("_", ".")):
+                raise TableFormatError(
+                    f"{what} {location!r} holds {file.path!r}, which Spark would skip "
+                    "in silence (its path has a part that begins with '_' or '.'). "
+                    "Move it away, or finish the write that left it."
+                )
+        if file.size_bytes == 0:
+            raise UnreadableFileError(
+                f"file {file.path!r} of the {what} has no bytes: a broken write. "
+                "Restore or remove it."
+            )
+    if not files:
+        raise NoImageRowsError(f"{what} {location!r} holds no data file.")
+    return files
+
+
+def relative_parts(location: str, file: FileInfo) -> list[str]:
+    """Return the parts of a file's path below a directory; the name alone for the file itself."""
+    if file.path == location:
+        return [location.rpartition("/")[2]]
+    return file.path[len(location) :].strip("/").split("/")
+
+
+def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str) -> tuple[str, ...]:
+    """Return the partition columns that the directories of a Parquet table name.
+
+    Raises:
+        TableFormatError: A sub-directory is no partition, or files lie at different depths.
+    """
+    layouts = {}
+    for file in files:
+        directories = relative_parts(location, file)[:-1]
+        for directory in directories:
+            name, equals, value = directory.partition("=")
+            if not equals or not name or not value:
+                raise TableFormatError(
+                    f"{what} {location!r} holds the sub-directory {directory!r}, which is "
+                    "no partition (name=value): give the directory of one table."
+                )
+        layouts[tuple(unquote(part.partition("=")[0]) for part in directories)] = file.path
+    if len(layouts) > 1:
+        shown = "; ".join(f"{list(names)} as in {path!r}" for names, path in layouts.items())
+        raise TableFormatError(f"{what} {location!r} has files at different depths: {shown}.")
+    return next(iter(layouts))
+
+
+def fingerprint(files: Sequence[FileInfo]) -> str:
+    """Return a SHA-256 over paths, sizes and times of files."""
+    lines = (f"{file.path}\t{file.size_bytes}\t{file.modified_ms}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
+    """Return the schema of one Parquet file as Spark reads it, without partition columns.
+
+    Raises:
+        UnreadableFileError: Spark can't read the file, or a type in it.
+    """
+    # A file below name=value directories would bring those names along as columns.
+    root = file.path.rpartition("/")[0]
+    reader = spark.read.options(**PARQUET_READER_OPTIONS).option("basePath", root)
+    try:
+        return reader.parquet(file.path).schema
+    except PySparkException as error:
+        reason = str(error).splitlines()[0]
+        raise UnreadableFileError(
+            f"Spark can't read file {file.path!r}: {reason} Cast the column where the file is made."
+        ) from error
+
+
+def group_by_schema(
+    storage: Storage, files: Sequence[FileInfo], *, what: str, advice: str
+) -> dict[str, list[FileInfo]]:
+    """Group files by their Parquet schema, as text.
+
+    Args:
+        storage: The session's file systems.
+        files: The files.
+        what: Whose files they are, for the message.
+        advice: What to do about a broken one, for the message.
+
+    Raises:
+        UnreadableFileError: A file has no readable footer.
+    """
+    by_path = {file.path: file for file in files}
+    groups: dict[str, list[FileInfo]] = {}
+    try:
+        for path, text in storage.parquet_schemas(files):
+            groups.setdefault(text, []).append(by_path[path])
+    except StorageError as error:
+        raise UnreadableFileError(f"{what}: {error} {advice}") from error
+    return groups
+
+
+def common_schema(
+    spark: SparkSession, storage: Storage, files: Sequence[FileInfo]
+) -> tuple[StructType, tuple[str, ...]]:
+    """Return the schema that an image table's files share, and its texts in their footers.
+
+    Raises:
+        TableFormatError: The files have different columns or types.
+        UnreadableFileError: A file can't be read.
+    """
+    groups = group_by_schema(
+        storage, files, what="image table", advice="Restore or remove that file."
+    )
+    schemas = [(group[0], spark_schema(spark, group[0])) for group in groups.values()]
+    for other in schemas[1:]:
+        _check_same_columns(schemas[0], other)
+    return schemas[0][1], tuple(groups)
+
+
+def _check_same_columns(
+    one: tuple[FileInfo, StructType], other: tuple[FileInfo, StructType]
+) -> None:
+    (file, schema), (other_file, other_schema) = one, other
+    types = {field.name: field.dataType.simpleString() for field in schema}
+    other_types = {field.name: field.dataType.simpleString() for field in other_schema}
+    for name in sorted(types.keys() ^ other_types.keys()):
+        having, lacking = (file, other_file) if name in types else (other_file, file)
+        raise TableFormatError(
+            f"image table: column {name!r} is in file {having.path!r} but not in {lacking.path!r}. "
+            "All files must have the same columns: rewrite those that lack it."
+        )
+    for name, kind in types.items():
+        if other_types[name] != kind:
+            raise TableFormatError(
+                f"image table: column {name!r} is {kind} in file {file.path!r} but "
+                f"{other_types[name]} in {other_file.path!r}."
+            )
