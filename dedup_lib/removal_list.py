@@ -25,9 +25,10 @@ from dedup_lib.parquet_files import (
     relative_parts,
     spark_schema,
 )
-from dedup_lib.settings import DuplicateIds, TableFormat, is_path
+from dedup_lib.settings import DuplicateIds, is_path
 from dedup_lib.storage import FileInfo, Storage
 from dedup_lib.tables import (
+    Pinned,
     PinnedTable,
     check_not_in_delta,
     id_type,
@@ -45,33 +46,14 @@ _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class RemovalList:
+class RemovalList(Pinned):
     """One removal list, pinned.
 
     Attributes:
-        location: The canonical URI, or the catalog name as given.
-        root: The canonical URI of the directory or file that holds the data.
-        format: `parquet` or `delta`.
-        version: The Delta version; None for Parquet.
-        fingerprint: SHA-256 over paths, sizes and times of the files; None for Delta.
         frame: One row per list entry, lazily: `image_id` of the image table's type, nullable.
     """
 
-    location: str
-    root: str
-    format: TableFormat
-    version: int | None
-    fingerprint: str | None
     frame: DataFrame
-
-    def described(self) -> dict[str, object]:
-        """Return location, format, version and fingerprint, for the report."""
-        return {
-            "location": self.location,
-            "format": self.format,
-            "version": self.version,
-            "fingerprint": self.fingerprint,
-        }
 
 
 @dataclass(frozen=True)
@@ -159,7 +141,6 @@ def _from_delta(table: PinnedTable, wanted: _Wanted) -> RemovalList:
         raise wanted.wrong_type(found, "")
     return RemovalList(
         location=table.location,
-        root=table.root,
         format="delta",
         version=table.version,
         fingerprint=None,
@@ -186,7 +167,6 @@ def _from_parquet(spark: SparkSession, storage: Storage, wanted: _Wanted) -> Rem
         frame = frame.unionByName(other)
     return RemovalList(
         location=wanted.location,
-        root=wanted.location,
         format="parquet",
         version=None,
         fingerprint=fingerprint(files),

@@ -33,32 +33,20 @@ ID_TYPES = ("string", "bigint", "int")
 
 
 @dataclass(frozen=True)
-class PinnedTable:
-    """A table as it was when the run looked at it.
+class Pinned:
+    """What was read, as it was when the run looked at it.
 
     Attributes:
         location: The canonical URI, or the catalog name as given.
-        root: The canonical URI of the directory or file that holds the data.
         format: `parquet` or `delta`.
         version: The Delta version; None for Parquet.
         fingerprint: SHA-256 over paths, sizes and times of the files; None for Delta.
-        frame: The rows, lazily. Each evaluation reads the same files.
-        partition_columns: The columns that are kept in directory names.
-        files: The data files of a Parquet table; empty for Delta.
-        file_schemas: The distinct Parquet schemas of the files, as text; empty for Delta.
-        has_row_index: Whether `_metadata.row_index` can be read.
     """
 
     location: str
-    root: str
     format: TableFormat
     version: int | None
     fingerprint: str | None
-    frame: DataFrame
-    partition_columns: tuple[str, ...]
-    files: tuple[FileInfo, ...]
-    file_schemas: tuple[str, ...]
-    has_row_index: bool
 
     def described(self) -> dict[str, object]:
         """Return location, format, version and fingerprint, for the report."""
@@ -68,6 +56,27 @@ class PinnedTable:
             "version": self.version,
             "fingerprint": self.fingerprint,
         }
+
+
+@dataclass(frozen=True)
+class PinnedTable(Pinned):
+    """A pinned table, with its rows.
+
+    Attributes:
+        root: The canonical URI of the directory or file that holds the data.
+        frame: The rows, lazily. Each evaluation reads the same files.
+        partition_columns: The columns that are kept in directory names.
+        files: The data files of a Parquet table; empty for Delta.
+        file_schemas: The distinct Parquet schemas of the files, as text; empty for Delta.
+        has_row_index: Whether `_metadata.row_index` can be read.
+    """
+
+    root: str
+    frame: DataFrame
+    partition_columns: tuple[str, ...]
+    files: tuple[FileInfo, ...]
+    file_schemas: tuple[str, ...]
+    has_row_index: bool
 
 
 def read_images(
