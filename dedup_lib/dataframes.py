@@ -8,7 +8,8 @@ from pyspark.sql import functions as F
 from dedup_lib.errors import ColumnTypeError
 from dedup_lib.removal_plan import by_entry, plan_schema, with_reasons
 from dedup_lib.spark_rewrite import keep_by_ids
-from dedup_lib.tables import id_type, metadata, quoted
+from dedup_lib.sql_names import quoted
+from dedup_lib.tables import id_type, metadata
 
 
 def remove_duplicates(

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
+from dedup_lib.delta_tables import new_table_root, table_exists
 from dedup_lib.errors import (
     InputError,
     OutputExistsError,
@@ -18,7 +19,7 @@ from dedup_lib.errors import (
 from dedup_lib.report import report_uri
 from dedup_lib.settings import Settings, is_path
 from dedup_lib.storage import Storage
-from dedup_lib.tables import new_table_root, root_of, table_exists
+from dedup_lib.tables import root_of
 from dedup_lib.uris import contains
 
 

@@ -13,6 +13,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrameWriter, SparkSession
 from pyspark.sql.types import StructType
 
+from dedup_lib.delta_tables import delta_root, is_delta_path, new_table_root, table_exists
 from dedup_lib.errors import (
     ConflictError,
     InputError,
@@ -26,14 +27,8 @@ from dedup_lib.parquet_files import MANIFEST_NAME, data_files, partition_columns
 from dedup_lib.publish_lock import Attempt, publishing_lock, sibling
 from dedup_lib.session_settings import session_settings
 from dedup_lib.settings import OutputMode, TableFormat, is_path
+from dedup_lib.sql_names import sql_name
 from dedup_lib.storage import ATOMIC_RENAME_SCHEMES, Storage
-from dedup_lib.tables import (
-    delta_root,
-    is_delta_path,
-    new_table_root,
-    sql_name,
-    table_exists,
-)
 from dedup_lib.uris import scheme_of
 
 # Delta takes column names with these characters only with column mapping.

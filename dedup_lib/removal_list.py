@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
+from dedup_lib.delta_tables import check_not_in_delta, is_delta_path
 from dedup_lib.errors import (
     ColumnTypeError,
     MissingColumnError,
@@ -26,14 +27,12 @@ from dedup_lib.parquet_files import (
     spark_schema,
 )
 from dedup_lib.settings import DuplicateIds, is_path
+from dedup_lib.sql_names import quoted
 from dedup_lib.storage import FileInfo, Storage
 from dedup_lib.tables import (
     Pinned,
     PinnedTable,
-    check_not_in_delta,
     id_type,
-    is_delta_path,
-    quoted,
     read_delta,
 )
 

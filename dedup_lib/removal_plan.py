@@ -20,7 +20,8 @@ from pyspark.sql.types import (
 from dedup_lib.errors import InputChangedError
 from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, union
 from dedup_lib.settings import ListCounts
-from dedup_lib.tables import PinnedTable, metadata, quoted
+from dedup_lib.sql_names import quoted
+from dedup_lib.tables import PinnedTable, metadata
 from dedup_lib.uris import decoded
 
 # A row of a broadcast hash table costs its key and about this much more.

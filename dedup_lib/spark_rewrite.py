@@ -18,8 +18,9 @@ from dedup_lib.removal_plan import (
     PlanCounts,
 )
 from dedup_lib.settings import Strategy
+from dedup_lib.sql_names import quoted
 from dedup_lib.storage import ColumnChunkSizes
-from dedup_lib.tables import PinnedTable, metadata, quoted
+from dedup_lib.tables import PinnedTable, metadata
 
 ChosenStrategy = Literal["broadcast-ids", "row-positions"]
 ROWS_PER_BITMAP = 32_768

@@ -1,19 +1,24 @@
-"""Find, pin and read a table: Parquet or Delta, by path or by catalog name."""
+"""Pin and read a table: Parquet or Delta, by path or by catalog name."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 from urllib.parse import unquote
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.types import StringType, StructField, StructType
 
+from dedup_lib.delta_tables import (
+    check_not_in_delta,
+    delta_detail,
+    delta_root,
+    delta_version,
+    is_delta_path,
+)
 from dedup_lib.errors import (
     ColumnTypeError,
     InputChangedError,
-    InputError,
     MissingColumnError,
     SettingsError,
     TableFormatError,
@@ -27,6 +32,7 @@ from dedup_lib.parquet_files import (
     partition_columns_of,
 )
 from dedup_lib.settings import ImagesFormat, TableFormat, is_path
+from dedup_lib.sql_names import sql_name
 from dedup_lib.storage import FileInfo, Storage
 
 ID_TYPES = ("string", "bigint", "int")
@@ -113,7 +119,7 @@ def read_images(
 
 def read_delta(spark: SparkSession, storage: Storage, location: str) -> PinnedTable:
     """Pin a Delta table, by canonical path or by name, at its newest version."""
-    detail = _delta_detail(spark, location)
+    detail = delta_detail(spark, location)
     version = delta_version(spark, location)
     frame = spark.sql(f"SELECT * FROM {sql_name(location)} VERSION AS OF {version}")
     return PinnedTable(
@@ -135,91 +141,6 @@ def root_of(spark: SparkSession, storage: Storage, location: str) -> str:
     if is_path(location):
         return storage.canonical(location)
     return delta_root(spark, storage, location)
-
-
-def new_table_root(spark: SparkSession, storage: Storage, name: str) -> str:
-    """Return where the catalog would put a table that is yet to be made, as a canonical URI."""
-    schema, _, table = sql_name(name).rpartition(".")
-    described = spark.sql(f"DESCRIBE SCHEMA {schema or quoted(spark.catalog.currentDatabase())}")
-    rows = {row[0]: row[1] for row in described.collect()}
-    return f"{storage.canonical(rows['Location'])}/{table.strip('`').lower()}"
-
-
-def delta_root(spark: SparkSession, storage: Storage, location: str) -> str:
-    """Return where a Delta table keeps its files, as a canonical URI.
-
-    Raises:
-        TableNotFoundError: There is no table of that name.
-        TableFormatError: It is a view, or no Delta table.
-    """
-    return storage.canonical(unquote(_delta_detail(spark, location)["location"]))
-
-
-def _delta_detail(spark: SparkSession, location: str) -> Row:
-    try:
-        detail = spark.sql(f"DESCRIBE DETAIL {sql_name(location)}").collect()[0]
-    except AnalysisException as error:
-        raise _no_delta_table(location, error) from error
-    if detail["format"] != "delta":
-        raise TableFormatError(
-            f"table {location!r} is {detail['format']}, not Delta: give the path of its "
-            "directory instead."
-        )
-    return detail
-
-
-def delta_version(spark: SparkSession, location: str) -> int:
-    """Return the newest version of a Delta table."""
-    history = spark.sql(f"DESCRIBE HISTORY {sql_name(location)} LIMIT 1")
-    return int(history.select("version").collect()[0]["version"])
-
-
-def table_exists(spark: SparkSession, name: str) -> bool:
-    """Tell whether the catalog has a table or view of that name."""
-    return spark.catalog.tableExists(sql_name(name))
-
-
-def check_not_in_delta(storage: Storage, location: str, what: str) -> None:
-    """Refuse a directory inside a Delta table, which its log alone can read right.
-
-    Raises:
-        TableFormatError: A parent has a `_delta_log`.
-    """
-    parent = location.rpartition("/")[0]
-    while not parent.endswith((":", "/")):  # past the root, or past the host
-        if is_delta_path(storage, parent):
-            raise TableFormatError(
-                f"{what} {location!r} lies in the Delta table {parent!r}: read as Parquet it "
-                "could bring back deleted rows. Give the table itself."
-            )
-        parent = parent.rpartition("/")[0]
-
-
-def is_delta_path(storage: Storage, location: str) -> bool:
-    """Tell whether there is a Delta table at a canonical path."""
-    return storage.is_directory(f"{location}/_delta_log")
-
-
-def sql_name(location: str) -> str:
-    """Spell a location for SQL: a quoted catalog name, or delta.`path`.
-
-    Raises:
-        SettingsError: It is no table name of one to three parts.
-    """
-    if is_path(location):
-        return "delta." + quoted(location)
-    parts = re.findall(r"`(?:[^`]|``)+`|[^.`\s]+", location)
-    if ".".join(parts) != location or not 1 <= len(parts) <= 3:
-        raise SettingsError(
-            f"{location!r} is neither a path (it has no slash) nor a table name of one to "
-            "three parts."
-        )
-    return ".".join(part if part.startswith("`") else quoted(part) for part in parts)
-
-
-def quoted(name: str) -> str:
-    """Quote one name for SQL and for column references."""
-    return "`" + name.replace("`", "``") + "`"
 
 
 def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
@@ -321,11 +242,3 @@ def _has_row_index(frame: DataFrame) -> bool:
         return "row_index" in frame.select(metadata(frame, "row_index").alias("row_index")).columns
     except AnalysisException:
         return False
-
-
-def _no_delta_table(location: str, error: AnalysisException) -> InputError:
-    condition = error.getCondition() or ""
-    if "NOT_FOUND" in condition or "PATH" in condition or "MISSING" in condition:
-        return TableNotFoundError(f"there is no table {location!r} in the catalog.")
-    reason = str(error).splitlines()[0]
-    return TableFormatError(f"table {location!r} can't be read as Delta: {reason}")
