@@ -13,7 +13,7 @@ from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from dedup_lib import publish, removal_plan, safety_limits, spark_rewrite, tables
+from dedup_lib import id_scan, publish, removal_plan, safety_limits, spark_rewrite, tables
 from dedup_lib.errors import (
     ColumnTypeError,
     DedupError,
@@ -24,12 +24,13 @@ from dedup_lib.errors import (
     StorageError,
     UnreadableFileError,
 )
+from dedup_lib.id_scan import FileRows, IdSizes
 from dedup_lib.overlap import check_places, check_report
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
 from dedup_lib.publish import Staged, Target
 from dedup_lib.publish_lock import Attempt, attempt_directory, new_attempt_id
 from dedup_lib.removal_list import RemovalList, read_removal_list
-from dedup_lib.removal_plan import FileRows, IdSizes, PlanCounts
+from dedup_lib.removal_plan import PlanCounts
 from dedup_lib.report import Report
 from dedup_lib.session_settings import session_settings
 from dedup_lib.settings import Settings, check_supported, is_path
@@ -224,10 +225,10 @@ class _Run:
     ) -> _Plan:
         """Find the rows that go, keep them for the rest of the run, and count."""
         settings = self.settings
-        files = removal_plan.count_files(images, settings.image_id_column)
-        unread = removal_plan.unread_files(images, files)
-        removal_plan.check_every_file_was_read(images, files, self.empty_files(images, unread))
-        image_ids = removal_plan.total(files)
+        files = id_scan.count_files(images, settings.image_id_column)
+        unread = id_scan.unread_files(images, files)
+        id_scan.check_every_file_was_read(images, files, self.empty_files(images, unread))
+        image_ids = id_scan.total(files)
         if image_ids.num_rows == 0:
             raise NoImageRowsError(f"image table {images.location!r} has no rows.")
         list_ids = removal_plan.count_entries(lists)

@@ -12,9 +12,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructType
 
 from dedup_lib.errors import ColumnTypeError, UnsupportedError
+from dedup_lib.id_scan import FileRows
 from dedup_lib.removal_plan import (
     BROADCAST_LIMIT_BYTES,
-    FileRows,
     PlanCounts,
 )
 from dedup_lib.settings import Strategy

@@ -156,13 +156,13 @@ def test_a_delta_table_without_row_indexes_takes_broadcast_ids(
 def test_delta_input_is_one_version_though_rows_are_appended_meanwhile(
     spark, remove, delta_images, listed, tmp_path, monkeypatch
 ):
-    from dedup_lib import removal_plan
+    from dedup_lib import id_scan
 
     table = f"{tmp_path}/images"
     spark.read.format("delta").load(str(delta_images)).write.format("delta").option(
         "delta.columnMapping.mode", "name"
     ).save(table)
-    count_files = removal_plan.count_files
+    count_files = id_scan.count_files
 
     def append_first(images, column):
         spark.read.format("delta").load(str(delta_images)).write.format("delta").mode(
@@ -170,7 +170,7 @@ def test_delta_input_is_one_version_though_rows_are_appended_meanwhile(
         ).save(table)
         return count_files(images, column)
 
-    monkeypatch.setattr(removal_plan, "count_files", append_first)
+    monkeypatch.setattr(id_scan, "count_files", append_first)
     report = remove(table, listed, f"{tmp_path}/out")
     assert report.counts["input_rows"] == 39
     assert spark.read.parquet(f"{tmp_path}/out").count() == 37

@@ -163,13 +163,13 @@ def test_an_image_file_that_changes_during_the_run_is_noticed(
 def test_files_that_are_added_during_the_run_are_not_in_the_output(
     spark, remove, inputs, folder, monkeypatch
 ):
-    count_files = pipeline.removal_plan.count_files
+    count_files = pipeline.id_scan.count_files
 
     def adding(*args):
         write_parquet(image_rows(["new"]), inputs[0] / "3.parquet")
         return count_files(*args)
 
-    monkeypatch.setattr(pipeline.removal_plan, "count_files", adding)
+    monkeypatch.setattr(pipeline.id_scan, "count_files", adding)
     remove(*inputs, folder / "out")
     assert ids(spark, folder / "out") == KEPT
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dedup_lib import removal_plan, remove_duplicates
+from dedup_lib import id_scan, removal_plan, remove_duplicates
 from dedup_lib.removal_list import read_removal_list
 from dedup_lib.settings import DuplicateIds
 from dedup_lib.spark_rewrite import keep
@@ -76,7 +76,7 @@ def test_every_strategy_and_join_keeps_what_the_set_model_keeps(spark, tmp_path,
         )
         for number in range(len(case[2]))
     ]
-    small, large = removal_plan.IdSizes(1, 0, 1), removal_plan.IdSizes(10**9, 0, 10**11)
+    small, large = id_scan.IdSizes(1, 0, 1), id_scan.IdSizes(10**9, 0, 10**11)
     for image_ids, list_ids in ((large, small), (small, large), (large, large)):
         planned = removal_plan.plan(
             images, "image_id", lists, image_ids=image_ids, list_ids=list_ids

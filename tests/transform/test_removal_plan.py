@@ -3,10 +3,11 @@
 import pyarrow as pa
 import pytest
 
-from dedup_lib import removal_plan
+from dedup_lib import id_scan, removal_plan
 from dedup_lib.errors import UnsupportedError
+from dedup_lib.id_scan import IdSizes
 from dedup_lib.removal_list import read_removal_list
-from dedup_lib.removal_plan import IdSizes, PlanCounts
+from dedup_lib.removal_plan import PlanCounts
 from dedup_lib.settings import DuplicateIds
 from dedup_lib.spark_rewrite import choose_strategy
 from dedup_lib.storage import Storage
@@ -88,7 +89,7 @@ def test_counts_of_a_plan(inputs):
 
 def test_auto_takes_ids_while_they_are_small_and_positions_past_that():
     limit = removal_plan.BROADCAST_LIMIT_BYTES
-    row = removal_plan.BROADCAST_ROW_OVERHEAD_BYTES + 16
+    row = id_scan.BROADCAST_ROW_OVERHEAD_BYTES + 16
     at_limit, above = limit // row, limit // row + 1
     for ids, strategy in ((at_limit, "broadcast-ids"), (above, "row-positions")):
         counts = PlanCounts(ids, ids, 16 * ids)
@@ -107,5 +108,5 @@ def test_without_row_indexes_ids_are_broadcast_or_it_is_said_why_not():
 def test_id_bytes_are_counted_as_stored(spark, tmp_path):
     write_parquet(pa.table({"image_id": ["é", "ab", None]}), tmp_path / "images/1.parquet")
     table = read_images(spark, Storage(spark), f"{tmp_path}/images", "auto")
-    (file,) = removal_plan.count_files(table, "image_id")
+    (file,) = id_scan.count_files(table, "image_id")
     assert (file.num_rows, file.num_nulls, file.id_bytes) == (3, 1, 4)
