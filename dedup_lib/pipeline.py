@@ -13,7 +13,15 @@ from pyspark import StorageLevel
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from dedup_lib import id_scan, publish, removal_plan, safety_limits, spark_rewrite, tables
+from dedup_lib import (
+    id_scan,
+    image_settings,
+    publish,
+    removal_plan,
+    safety_limits,
+    spark_rewrite,
+    tables,
+)
 from dedup_lib.errors import (
     ColumnTypeError,
     DedupError,
@@ -27,6 +35,7 @@ from dedup_lib.errors import (
 from dedup_lib.id_scan import FileRows, IdSizes
 from dedup_lib.overlap import check_places, check_report
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
+from dedup_lib.parquet_types import check_types_are_kept
 from dedup_lib.publish import Staged, Target
 from dedup_lib.publish_lock import Attempt, attempt_directory, new_attempt_id
 from dedup_lib.removal_list import RemovalList, read_removal_list
@@ -197,7 +206,7 @@ class _Run:
                 f"{what}: column {column!r} is kept in directory names, which have no type: "
                 "image IDs must be a column of the files."
             )
-        spark_rewrite.check_types_are_kept(images)
+        check_types_are_kept(images)
 
     def open_attempt(self, output: Target | None, cleanup: ExitStack) -> Attempt | None:
         """Make the place for plan and staged files; a dry run needs none."""
@@ -315,14 +324,14 @@ class _Run:
 
     def image_settings(self, plan: _Plan) -> dict[str, str]:
         """Work out reader and writer settings from what the images weigh."""
-        binary = spark_rewrite.binary_columns(plan.images.frame.schema)
+        binary = image_settings.binary_columns(plan.images.frame.schema)
         largest = sorted(plan.files, key=lambda file: file.size_bytes)[-_SAMPLED_FILES:]
         sample = [
             FileInfo(decoded(file.file_path), file.size_bytes, file.modified_ms) for file in largest
         ]
         chunks = self.storage.parquet_column_sizes(sample)
-        weights = spark_rewrite.weigh(plan.files, chunks, binary)
-        return spark_rewrite.rewrite_settings(weights, binary, plan.images.file_schemas)
+        weights = image_settings.weigh(plan.files, chunks, binary)
+        return image_settings.rewrite_settings(weights, binary, plan.images.file_schemas)
 
     def verify(self, plan: _Plan, staged: Staged) -> None:
         """Compare what was written with the plan: kept + removed = input."""

@@ -1,0 +1,102 @@
+"""What the images weigh, and the settings under which they are read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructType
+
+from dedup_lib.id_scan import FileRows
+from dedup_lib.parquet_types import timestamp_type
+from dedup_lib.storage import ColumnChunkSizes
+
+_READ_BATCH_BYTES = 32 * 1024**2
+_ROW_GROUP_BYTES = 64 * 1024**2
+_CHECK_EVERY_BYTES = 4 * 1024**2
+_SPARK_CODECS = frozenset({"uncompressed", "snappy", "gzip", "zstd", "lz4_raw"})
+
+
+@dataclass(frozen=True)
+class ImageWeights:
+    """What the images weigh, for the reader and the writer.
+
+    Attributes:
+        row_bytes: Bytes of a row in the heaviest file, on average there.
+        codec: The codec of the input, or `uncompressed` where compressing gained nothing.
+    """
+
+    row_bytes: int
+    codec: str | None
+
+
+def binary_columns(schema: StructType) -> list[str]:
+    """Return the dotted Parquet paths of all binary leaf columns: the images are among them."""
+    return [path for field in schema for path in _binary_leaves(field.dataType, field.name)]
+
+
+def weigh(
+    files: Sequence[FileRows], sample: Iterable[ColumnChunkSizes], images: Sequence[str]
+) -> ImageWeights:
+    """Work out what the images weigh, and whether compressing them gained anything.
+
+    Args:
+        files: Rows and sizes of the files.
+        sample: Column sizes from some of the footers.
+        images: The binary leaf columns.
+    """
+    heaviest = max((file.size_bytes / file.num_rows for file in files), default=1.0)
+    chunks = list(sample)
+    codecs = sorted({chunk.codec for chunk in chunks})
+    image_chunks = [chunk for chunk in chunks if chunk.column in images]
+    compressed = sum(chunk.compressed_bytes for chunk in image_chunks)
+    uncompressed = sum(chunk.uncompressed_bytes for chunk in image_chunks)
+    all_bytes = sum(chunk.compressed_bytes for chunk in chunks)
+    dominant = compressed > 0.9 * all_bytes
+    if dominant and compressed >= 0.97 * uncompressed:
+        return ImageWeights(int(heaviest) + 1, "uncompressed")
+    codec = codecs[0] if len(codecs) == 1 and codecs[0] in _SPARK_CODECS else None
+    return ImageWeights(int(heaviest) + 1, codec)
+
+
+def rewrite_settings(
+    weights: ImageWeights, images: Sequence[str], file_schemas: Sequence[str]
+) -> dict[str, str]:
+    """Return the session settings under which images are read and written in bounded memory.
+
+    Delta ignores Parquet's writer options; the same keys as session settings work for both.
+    """
+    rows_per_check = str(max(1, min(100, _CHECK_EVERY_BYTES // weights.row_bytes)))
+    rows_per_batch = max(1, min(4096, _READ_BATCH_BYTES // weights.row_bytes))
+    settings = {
+        "spark.sql.parquet.columnarReaderBatchSize": str(rows_per_batch),
+        "spark.sql.parquet.outputTimestampType": timestamp_type(file_schemas),
+        "spark.sql.parquet.writeLegacyFormat": "false",
+        # A partitioned write would sort whole rows, images and all.
+        "spark.sql.maxConcurrentOutputFileWriters": "8",
+        "parquet.block.size": str(_ROW_GROUP_BYTES),
+        "parquet.page.size.row.check.min": rows_per_check,
+        "parquet.page.size.row.check.max": rows_per_check,
+        "parquet.block.size.row.check.min": rows_per_check,
+        "parquet.block.size.row.check.max": rows_per_check,
+    }
+    settings |= {f"parquet.enable.dictionary#{column}": "false" for column in images}
+    if weights.codec is not None:
+        settings["spark.sql.parquet.compression.codec"] = weights.codec
+    return settings
+
+
+def _binary_leaves(data_type: DataType, path: str) -> list[str]:
+    if isinstance(data_type, BinaryType):
+        return [path]
+    if isinstance(data_type, StructType):
+        return [
+            leaf
+            for field in data_type
+            for leaf in _binary_leaves(field.dataType, f"{path}.{field.name}")
+        ]
+    if isinstance(data_type, ArrayType):
+        return _binary_leaves(data_type.elementType, f"{path}.list.element")
+    if isinstance(data_type, MapType):
+        return _binary_leaves(data_type.valueType, f"{path}.key_value.value")
+    return []
