@@ -18,9 +18,11 @@ from dedup_lib import (
     image_settings,
     publish,
     removal_plan,
+    replacement,
     safety_limits,
     spark_rewrite,
     tables,
+    targets,
 )
 from dedup_lib.errors import (
     ColumnTypeError,
@@ -36,7 +38,7 @@ from dedup_lib.id_scan import FileRows, IdSizes
 from dedup_lib.overlap import check_places, check_report
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
 from dedup_lib.parquet_types import check_types_are_kept
-from dedup_lib.publish import Staged, Target
+from dedup_lib.publish import Staged
 from dedup_lib.publish_lock import Attempt, attempt_directory, new_attempt_id
 from dedup_lib.removal_list import RemovalList, read_removal_list
 from dedup_lib.removal_plan import PlanCounts
@@ -45,6 +47,7 @@ from dedup_lib.session_settings import session_settings
 from dedup_lib.settings import Settings, check_supported, is_path
 from dedup_lib.storage import FileInfo, Storage
 from dedup_lib.tables import PinnedTable
+from dedup_lib.targets import Target
 from dedup_lib.uris import decoded
 from dedup_lib.version import __version__
 
@@ -152,7 +155,7 @@ class _Run:
             with self.phase("publish"):
                 self.keep_plan(plan, removed_output)
                 publish.promote(self.storage, staged, attempt, self.manifest())
-                publish.finish(self.storage, removed_output)
+                replacement.finish(self.storage, removed_output)
             self.report.finish("succeeded")
 
     @contextmanager
@@ -169,14 +172,14 @@ class _Run:
             return None
         mode = settings.output_mode
         if not settings.dry_run:
-            publish.repair(self.storage, location, self.attempt_id)
-            if publish.is_unfinished(self.storage, location):
+            replacement.repair(self.storage, location, self.attempt_id)
+            if replacement.is_unfinished(self.storage, location):
                 mode = "overwrite"
         if location == settings.output:
             table_format = settings.resolved_output_format
         else:
             table_format = "parquet" if is_path(location) else "delta"
-        return publish.find_target(self.spark, self.storage, location, table_format, mode)
+        return targets.find_target(self.spark, self.storage, location, table_format, mode)
 
     def read_inputs(self) -> tuple[PinnedTable, list[RemovalList]]:
         settings = self.settings
@@ -213,7 +216,7 @@ class _Run:
         settings = self.settings
         if output is None or settings.dry_run:
             return None
-        base = publish.default_base(self.spark, self.storage, output)
+        base = targets.default_base(self.spark, self.storage, output)
         if settings.work_location is not None:
             work = self.storage.canonical(settings.work_location)
             if output.is_renamed and not self.storage.same_file_system(work, base):
@@ -350,7 +353,7 @@ class _Run:
         """Publish the plan as a table of its own (--removed-output)."""
         if removed_output is None:
             return
-        base = publish.default_base(self.spark, self.storage, removed_output)
+        base = targets.default_base(self.spark, self.storage, removed_output)
         note = {**self.manifest(), "holds": "removal plan"}
         with attempt_directory(self.storage, base, self.attempt_id) as attempt:
             writer = spark_rewrite.writer(plan.rows, ())
