@@ -22,7 +22,7 @@ $(READY): requirements-build.lock requirements.lock pyproject.toml conf/spark/pr
 	@touch $@
 
 demo: setup ## Build a small table from real pictures, remove its duplicates, show what came out
-	$(BIN)/python tests/demo/run_demo.py
+	$(BIN)/python -m tests.demo.run_demo
 
 test: check ## Run the checks and the whole test suite
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile

@@ -1,6 +1,6 @@
 """What `make demo` runs: a table of real pictures, a list of near-duplicates, and their removal.
 
-.venv/bin/python tests/demo/run_demo.py [--work-directory build/demo]
+.venv/bin/python -m tests.demo.run_demo [--work-directory build/demo]
 """
 
 from __future__ import annotations
@@ -24,15 +24,13 @@ import pyarrow.parquet as pq
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+from dedup_lib import DuplicateIds, Settings, run
+from dedup_lib.errors import DedupError
+from dedup_lib.settings import Strategy, TableFormat
+from tests.demo import near_duplicates, pictures, spark_runs
+from tests.demo.spark_runs import DemoError
+
 ROOT = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(ROOT))
-
-from dedup_lib import DuplicateIds, Settings, run  # noqa: E402
-from dedup_lib.errors import DedupError  # noqa: E402
-from dedup_lib.settings import Strategy, TableFormat  # noqa: E402
-from tests.demo import near_duplicates, pictures, spark_runs  # noqa: E402
-from tests.demo.spark_runs import DemoError  # noqa: E402
-
 Json = dict[str, Any]
 
 
