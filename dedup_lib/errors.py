@@ -6,6 +6,7 @@ DedupError                    1  anything else
 │   ├── SettingsError
 │   ├── OverlapError
 │   ├── UnsupportedError
+│   ├── RunKeyError
 │   └── JavaMissingError
 ├── InputError                3  table, list or column: missing, unreadable, ill-typed
 │   ├── TableNotFoundError
@@ -58,6 +59,10 @@ class OverlapError(UsageError):
 
 class UnsupportedError(UsageError):
     """This version, platform or table can't do what was asked."""
+
+
+class RunKeyError(UsageError):
+    """A run key was used for another run, or for one that was undone."""
 
 
 class JavaMissingError(UsageError):

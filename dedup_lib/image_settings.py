@@ -9,11 +9,14 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructTy
 
 from dedup_lib.id_scan import FileRows
 from dedup_lib.parquet_types import timestamp_type
-from dedup_lib.storage import ColumnChunkSizes
+from dedup_lib.storage import ColumnChunkSizes, FileInfo, Storage
+from dedup_lib.tables import PinnedTable
+from dedup_lib.uris import decoded
 
 _READ_BATCH_BYTES = 32 * 1024**2
 _ROW_GROUP_BYTES = 64 * 1024**2
 _CHECK_EVERY_BYTES = 4 * 1024**2
+_SAMPLED_FILES = 8
 _SPARK_CODECS = frozenset({"uncompressed", "snappy", "gzip", "zstd", "lz4_raw"})
 
 
@@ -28,6 +31,27 @@ class ImageWeights:
 
     row_bytes: int
     codec: str | None
+
+
+def settings_for(
+    storage: Storage, images: PinnedTable, files: Sequence[FileRows]
+) -> dict[str, str]:
+    """Work out the session settings for an image table from what its images weigh.
+
+    Args:
+        storage: The session's file systems.
+        images: The table.
+        files: Rows and sizes of its files.
+
+    *Cost:* the footers of the largest files, eight at most.
+    """
+    binary = binary_columns(images.frame.schema)
+    largest = sorted(files, key=lambda file: file.size_bytes)[-_SAMPLED_FILES:]
+    sample = [
+        FileInfo(decoded(file.file_path), file.size_bytes, file.modified_ms) for file in largest
+    ]
+    weights = weigh(files, storage.parquet_column_sizes(sample), binary)
+    return rewrite_settings(weights, binary, images.file_schemas)
 
 
 def binary_columns(schema: StructType) -> list[str]:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 from py4j.protocol import Py4JError
@@ -14,41 +14,47 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import (
+    clones,
     id_scan,
-    image_settings,
+    in_place,
     publish,
-    removal_plan,
     replacement,
-    safety_limits,
+    run_key,
     spark_rewrite,
     tables,
     targets,
 )
+from dedup_lib.delta_delete import Purge, vacuum_time
 from dedup_lib.errors import (
-    ColumnTypeError,
     DedupError,
     InputError,
-    NoImageRowsError,
     PublishError,
     SettingsError,
     StorageError,
     UnreadableFileError,
 )
-from dedup_lib.id_scan import FileRows, IdSizes
+from dedup_lib.id_scan import FileRows
+from dedup_lib.image_settings import settings_for
+from dedup_lib.in_place import Deleted, TableRows
 from dedup_lib.overlap import check_places, check_report
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
 from dedup_lib.parquet_types import check_types_are_kept
+from dedup_lib.planning import Inputs, Plan, check_limits, make_plan, read_inputs
 from dedup_lib.publish import Staged
-from dedup_lib.publish_lock import Attempt, attempt_directory, new_attempt_id
-from dedup_lib.removal_list import RemovalList, read_removal_list
-from dedup_lib.removal_plan import PlanCounts
+from dedup_lib.publish_lock import (
+    Attempt,
+    attempt_directory,
+    companion_directory,
+    new_attempt_id,
+)
 from dedup_lib.report import Report
+from dedup_lib.run_key import EarlierRun
 from dedup_lib.session_settings import session_settings
 from dedup_lib.settings import Settings, check_supported, is_path
-from dedup_lib.storage import FileInfo, Storage
+from dedup_lib.sql_names import sql_name
+from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
-from dedup_lib.uris import decoded
 from dedup_lib.version import __version__
 
 # Nothing may be skipped in silence, whatever the cluster's defaults are.
@@ -57,26 +63,9 @@ _READ_SETTINGS = {
     "spark.sql.files.ignoreMissingFiles": "false",
     "parquet.page.verify-checksum.enabled": "true",
 }
-_SAMPLED_FILES = 8
 # What a refusal of a file system means, by phase: an unreadable input, or a failed output.
 _STORAGE_ERRORS: dict[str, type[DedupError]] = {"plan": InputError, "apply": DedupError}
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class _Plan:
-    """The materialised removal plan, its inputs, and what was counted on the way."""
-
-    images: PinnedTable
-    rows: DataFrame
-    counts: PlanCounts
-    files: list[FileRows]
-    image_ids: IdSizes
-    list_ids: IdSizes
-
-    @property
-    def kept_rows(self) -> int:
-        return self.image_ids.num_rows - self.counts.removed_rows
 
 
 def run(spark: SparkSession, settings: Settings, *, report: Report | None = None) -> Report:
@@ -130,33 +119,104 @@ class _Run:
         self.settings = settings
         self.report = report
         self.attempt_id = new_attempt_id()
+        self.fingerprint: str | None = None
 
     def execute(self) -> None:
         with ExitStack() as cleanup:
             with self.phase("plan"):
                 check_places(self.spark, self.storage, self.settings)
+                if (earlier := self.find_earlier_run()) is not None:
+                    self.repeat(earlier, self.read_inputs())
+                    return
                 output = self.find_target(self.settings.output)
                 removed_output = self.find_target(self.settings.removed_output)
-                images, lists = self.read_inputs()
-                attempt = self.open_attempt(output, cleanup)
-                plan = self.make_plan(images, lists, attempt, cleanup)
+                inputs = self.read_inputs()
+                self.check_method(inputs.images)
+                attempt = self.open_attempt(output, inputs.images, cleanup)
+                plan = self.make_plan(inputs, attempt, cleanup)
             if self.settings.dry_run:
                 self.keep_plan(plan, removed_output)
             with self.phase("check"):
-                self.check_limits(plan)
-            if self.settings.dry_run or output is None or attempt is None:
+                check_limits(plan, self.settings)
+            if attempt is None:
                 self.report.counts["kept_rows"] = plan.kept_rows
                 self.report.finish("dry_run")
-                return
-            with self.phase("apply"):
+            elif output is None:
+                self.delete_in_place(plan, removed_output)
+            else:
+                self.make_output(plan, output, removed_output, attempt, cleanup)
+
+    def make_output(
+        self,
+        plan: Plan,
+        output: Target,
+        removed_output: Target | None,
+        attempt: Attempt,
+        cleanup: ExitStack,
+    ) -> None:
+        """Make a table of the rows that stay, verify it, and publish it."""
+        with self.phase("apply"):
+            if self.settings.method == "clone":
+                staged = self.clone(plan, output, attempt, cleanup)
+            else:
                 staged = self.rewrite(plan, output, attempt)
-            with self.phase("verify"):
-                self.verify(plan, staged)
-            with self.phase("publish"):
-                self.keep_plan(plan, removed_output)
-                publish.promote(self.storage, staged, attempt, self.manifest())
-                replacement.finish(self.storage, removed_output)
+        with self.phase("verify"):
+            self.verify(plan, staged)
+        with self.phase("publish"):
+            self.keep_plan(plan, removed_output)
+            publish.promote(self.spark, self.storage, staged, attempt, self.note(plan))
+            replacement.finish(self.storage, self.settings.removed_output)
+        self.report.finish("succeeded")
+
+    def delete_in_place(self, plan: Plan, removed_output: Target | None) -> None:
+        """Delete the planned rows from the image table, and verify the commit."""
+        if plan.counts.removed_rows == 0:
+            self.report.counts["kept_rows"] = plan.kept_rows
             self.report.finish("succeeded")
+            return
+        column = self.settings.image_id_column
+        with self.phase("apply"):
+            self.keep_plan(plan, removed_output)
+            with self.report.step("delete"):
+                deleted = in_place.delete_in_place(
+                    self.spark,
+                    plan,
+                    column,
+                    note=self.note(plan),
+                    run_key=self.settings.run_key,
+                    settings=settings_for(self.storage, plan.images, plan.files),
+                )
+        if deleted is None:  # Delta knows the key: another run was quicker, or long ago
+            self.repeat(self.find_earlier_run(), Inputs(plan.images, ()))
+            return
+        with self.phase("verify"):
+            rows = in_place.verify_in_place(self.spark, plan, deleted, column)
+            self.note_deleted(plan.images.location, deleted, rows)
+        with self.phase("publish"):
+            self.purge_in_place(plan.images, plan.files)
+            replacement.finish(self.storage, self.settings.removed_output)
+        self.report.finish("succeeded")
+
+    def note_deleted(self, location: str, deleted: Deleted, rows: TableRows) -> None:
+        if rows.before != self.report.counts["input_rows"]:
+            _log.warning(
+                "%r was written to after the plan: IDs of the plan went there, too; other "
+                "listed IDs that came with it stay until the next run",
+                location,
+            )
+        self.report.counts |= {
+            "input_rows": rows.before,
+            "removed_rows": deleted.rows,
+            "kept_rows": rows.after,
+        }
+        self.report.bytes["output"] = 0
+        commit = deleted.commit
+        self.report.output = {
+            "location": location,
+            "format": "delta",
+            "version": None if commit is None else commit.version,
+            "deletion_vectors": 0 if commit is None else commit.deletion_vectors,
+        }
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -164,6 +224,29 @@ class _Run:
             yield
         numbers = {key: value for key, value in self.report.counts.items() if value is not None}
         _log.info("%s took %.1f s: %s", name, self.report.seconds[name], numbers)
+
+    def find_earlier_run(self) -> EarlierRun | None:
+        """Look for a run with the same key; a dry run repeats none."""
+        settings = self.settings
+        if settings.run_key is None or settings.dry_run:
+            return None
+        location = settings.images if settings.output is None else settings.output
+        replacement.repair(self.storage, location, self.attempt_id)
+        return run_key.find_earlier_run(self.spark, self.storage, location, settings.run_key)
+
+    def repeat(self, earlier: EarlierRun | None, inputs: Inputs) -> None:
+        """Report what a run with the same key did, if it was the same run."""
+        settings = self.settings
+        earlier = run_key.check_same_run(earlier, settings.run_key, self.fingerprint)
+        _log.info("run %r is done already: nothing is applied", settings.run_key)
+        self.report.repeat(earlier.note, earlier.version)
+        if settings.output is None and earlier.commit is not None:
+            in_place.check_repeated(inputs.images.location, earlier.commit)
+        if settings.output is None and settings.purge:
+            files = id_scan.count_files(inputs.images, settings.image_id_column)
+            self.purge_in_place(inputs.images, files)
+        replacement.finish(self.storage, settings.removed_output)
+        self.report.finish("succeeded")
 
     def find_target(self, location: str | None) -> Target | None:
         """Look at a place that is to be written; an earlier run's half-done swap is mended."""
@@ -181,45 +264,40 @@ class _Run:
             table_format = "parquet" if is_path(location) else "delta"
         return targets.find_target(self.spark, self.storage, location, table_format, mode)
 
-    def read_inputs(self) -> tuple[PinnedTable, list[RemovalList]]:
+    def read_inputs(self) -> Inputs:
         settings = self.settings
-        images = tables.read_images(
-            self.spark, self.storage, settings.images, settings.images_format
-        )
-        self.report.inputs["images"] = images.described()
-        self.check_images(images)
-        lists = []
-        for index, item in enumerate(settings.duplicate_ids):
-            removal_list = read_removal_list(
-                self.spark,
-                self.storage,
-                item,
-                default_column=settings.duplicate_id_column,
-                image_id_type=images.frame.schema[settings.image_id_column].dataType,
-            )
-            lists.append(removal_list)
-            self.report.inputs["duplicate_ids"][index] = removal_list.described()
-        return images, lists
+        with self.report.step("read inputs"):
+            inputs = read_inputs(self.spark, self.storage, settings, self.report)
+        if settings.run_key is not None:
+            with self.report.step("fingerprint lists"):
+                self.fingerprint = run_key.fingerprint(
+                    settings, inputs.images.location, inputs.lists
+                )
+        return inputs
 
-    def check_images(self, images: PinnedTable) -> None:
-        column, what = self.settings.image_id_column, f"image table {images.location!r}"
-        tables.id_type(images.frame, column, what=what, flag="--image-id-column")
-        if images.format == "parquet" and column in images.partition_columns:
-            raise ColumnTypeError(
-                f"{what}: column {column!r} is kept in directory names, which have no type: "
-                "image IDs must be a column of the files."
-            )
-        check_types_are_kept(images)
+    def check_method(self, images: PinnedTable) -> None:
+        """Check that the method can work on this image table, before any work."""
+        if self.settings.method == "in-place":
+            enable = self.settings.enable_deletion_vectors
+            in_place.check_in_place(self.spark, images, may_enable=enable)
+        elif self.settings.method == "clone":
+            clones.check_clone(self.spark, images)
+        else:
+            check_types_are_kept(images)
 
-    def open_attempt(self, output: Target | None, cleanup: ExitStack) -> Attempt | None:
+    def open_attempt(
+        self, output: Target | None, images: PinnedTable, cleanup: ExitStack
+    ) -> Attempt | None:
         """Make the place for plan and staged files; a dry run needs none."""
-        settings = self.settings
-        if output is None or settings.dry_run:
+        settings, base = self.settings, images.root
+        if settings.dry_run:
             return None
-        base = targets.default_base(self.spark, self.storage, output)
+        if output is not None:
+            base = targets.default_base(self.spark, self.storage, output)
         if settings.work_location is not None:
             work = self.storage.canonical(settings.work_location)
-            if output.is_renamed and not self.storage.same_file_system(work, base):
+            is_renamed = output is not None and output.is_renamed
+            if is_renamed and not self.storage.same_file_system(work, base):
                 raise SettingsError(
                     f"--work-location {work!r} is on another file system than the output: "
                     "staged files could not be renamed into place."
@@ -228,82 +306,21 @@ class _Run:
         with _storage_errors_as(PublishError):
             return cleanup.enter_context(attempt_directory(self.storage, base, self.attempt_id))
 
-    def make_plan(
-        self,
-        images: PinnedTable,
-        lists: list[RemovalList],
-        attempt: Attempt | None,
-        cleanup: ExitStack,
-    ) -> _Plan:
-        """Find the rows that go, keep them for the rest of the run, and count."""
-        settings = self.settings
-        files = id_scan.count_files(images, settings.image_id_column)
-        unread = id_scan.unread_files(images, files)
-        id_scan.check_every_file_was_read(images, files, self.empty_files(images, unread))
-        image_ids = id_scan.total(files)
-        if image_ids.num_rows == 0:
-            raise NoImageRowsError(f"image table {images.location!r} has no rows.")
-        list_ids = removal_plan.count_entries(lists)
-        lazy_rows = removal_plan.plan(
-            images, settings.image_id_column, lists, image_ids=image_ids, list_ids=list_ids
-        )
-        rows = self.materialise(lazy_rows, attempt, cleanup)
-        plan = _Plan(images, rows, removal_plan.count_plan(rows), files, image_ids, list_ids)
-        self.note_counts(plan, lists)
-        return plan
+    def make_plan(self, inputs: Inputs, attempt: Attempt | None, cleanup: ExitStack) -> Plan:
+        """Make the plan, and keep it: in files, which no lost executor can change."""
 
-    def empty_files(self, images: PinnedTable, unread: list[str]) -> list[str]:
-        files = [file for file in images.files if file.path in set(unread)]
-        return [path for path, rows in self.storage.parquet_num_rows(files) if rows == 0]
+        def materialise(rows: DataFrame) -> DataFrame:
+            if attempt is None:
+                kept = rows.persist(StorageLevel.DISK_ONLY)
+                cleanup.callback(kept.unpersist)
+                return kept
+            rows.write.parquet(attempt.plan)
+            reader = self.spark.read.options(**PARQUET_READER_OPTIONS)
+            return reader.schema(rows.schema).parquet(attempt.plan)
 
-    def materialise(
-        self, rows: DataFrame, attempt: Attempt | None, cleanup: ExitStack
-    ) -> DataFrame:
-        """Evaluate the plan once: to files, which no lost executor can change."""
-        if attempt is None:
-            kept = rows.persist(StorageLevel.DISK_ONLY)
-            cleanup.callback(kept.unpersist)
-            return kept
-        rows.write.parquet(attempt.plan)
-        reader = self.spark.read.options(**PARQUET_READER_OPTIONS)
-        return reader.schema(rows.schema).parquet(attempt.plan)
+        return make_plan(self.storage, self.settings, inputs, self.report, materialise)
 
-    def note_counts(self, plan: _Plan, lists: list[RemovalList]) -> None:
-        distinct = removal_plan.distinct_entries(
-            lists, self.settings.list_counts, plan.list_ids.num_rows
-        )
-        matched = plan.counts.matched_ids
-        self.report.counts |= {
-            "input_rows": plan.image_ids.num_rows,
-            "removed_rows": plan.counts.removed_rows,
-            "null_id_rows": plan.image_ids.num_nulls,
-            "list_rows": plan.list_ids.num_rows,
-            "list_null_ids": plan.list_ids.num_nulls,
-            "list_distinct_ids": distinct,
-            "list_matched_ids": matched,
-            "list_unmatched_ids": None if distinct is None else distinct - matched,
-        }
-        files = plan.images.files or plan.files
-        self.report.bytes["input"] = sum(file.size_bytes for file in files)
-
-    def check_limits(self, plan: _Plan) -> None:
-        settings = self.settings
-        num_ids = plan.list_ids.num_rows - plan.list_ids.num_nulls
-        safety_limits.check_list_not_empty(
-            num_ids=num_ids, allow_empty_list=settings.allow_empty_list
-        )
-        safety_limits.check_matches(
-            num_ids=num_ids,
-            removed_rows=plan.counts.removed_rows,
-            allow_no_matches=settings.allow_no_matches,
-        )
-        safety_limits.check_removed_fraction(
-            input_rows=plan.image_ids.num_rows,
-            removed_rows=plan.counts.removed_rows,
-            max_removed_fraction=settings.max_removed_fraction,
-        )
-
-    def rewrite(self, plan: _Plan, output: Target, attempt: Attempt) -> Staged:
+    def rewrite(self, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write the rows that stay, where no reader sees them yet."""
         images, settings = plan.images, self.settings
         strategy = spark_rewrite.choose_strategy(
@@ -314,66 +331,97 @@ class _Run:
             return publish.stage_empty_parquet(self.spark, output, images.frame.schema, attempt)
         kept = spark_rewrite.keep(images, settings.image_id_column, plan.rows, strategy)
         writer = spark_rewrite.writer(kept, images.partition_columns)
-        note = {**self.manifest(), "kept_rows": plan.kept_rows}
-        with session_settings(self.spark, self.image_settings(plan)):
+        with session_settings(self.spark, settings_for(self.storage, images, plan.files)):
             return publish.stage(
                 output,
                 writer,
                 attempt,
                 spark=self.spark,
                 column_names=kept.columns,
-                note=note,
+                note=self.note(plan),
             )
 
-    def image_settings(self, plan: _Plan) -> dict[str, str]:
-        """Work out reader and writer settings from what the images weigh."""
-        binary = image_settings.binary_columns(plan.images.frame.schema)
-        largest = sorted(plan.files, key=lambda file: file.size_bytes)[-_SAMPLED_FILES:]
-        sample = [
-            FileInfo(decoded(file.file_path), file.size_bytes, file.modified_ms) for file in largest
-        ]
-        chunks = self.storage.parquet_column_sizes(sample)
-        weights = image_settings.weigh(plan.files, chunks, binary)
-        return image_settings.rewrite_settings(weights, binary, plan.images.file_schemas)
+    def clone(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
+        """Clone the image table and delete the planned rows, where no reader sees it yet."""
+        if not output.is_renamed:  # its place must last: the output will refer to files there
+            base = targets.default_base(self.spark, self.storage, output)
+            attempt = cleanup.enter_context(
+                companion_directory(self.storage, base, self.attempt_id)
+            )
+        cloned = clones.make_clone(
+            self.spark,
+            plan,
+            self.settings.image_id_column,
+            attempt.staged,
+            note=self.note(plan),
+            settings=settings_for(self.storage, plan.images, plan.files),
+            is_purged=self.settings.purge,
+            report=self.report,
+        )
+        self.report.bytes["output"] = 0
+        if cloned.purge is not None:
+            self.note_purge(cloned.purge, {})
+        return Staged(output, attempt.staged, cloned.version, cloned.deletion_vectors)
 
-    def verify(self, plan: _Plan, staged: Staged) -> None:
+    def verify(self, plan: Plan, staged: Staged) -> None:
         """Compare what was written with the plan: kept + removed = input."""
         tables.check_unchanged(self.storage, plan.images)
         found = publish.count_rows(self.spark, self.storage, staged)
         publish.check_rows(staged, expected_rows=plan.kept_rows, found_rows=found)
         self.report.counts["kept_rows"] = found
-        self.report.bytes["output"] = publish.written_bytes(self.spark, self.storage, staged)
-        self.report.output = {
-            "location": staged.target.location,
-            "format": staged.target.format,
-            "version": staged.version,
-        }
+        self.report.output = publish.describe(staged)
+        if self.settings.method == "rewrite":
+            written = publish.written_bytes(self.spark, self.storage, staged)
+            self.report.bytes["output"] = written
 
-    def keep_plan(self, plan: _Plan, removed_output: Target | None) -> None:
+    def keep_plan(self, plan: Plan, removed_output: Target | None) -> None:
         """Publish the plan as a table of its own (--removed-output)."""
         if removed_output is None:
             return
-        base = targets.default_base(self.spark, self.storage, removed_output)
-        note = {**self.manifest(), "holds": "removal plan"}
-        with attempt_directory(self.storage, base, self.attempt_id) as attempt:
-            writer = spark_rewrite.writer(plan.rows, ())
-            staged = publish.stage(
-                removed_output,
-                writer,
-                attempt,
-                spark=self.spark,
-                column_names=plan.rows.columns,
-                note=note,
-            )
-            found = publish.count_rows(self.spark, self.storage, staged)
-            publish.check_rows(staged, expected_rows=plan.counts.removed_rows, found_rows=found)
-            unfinished = {} if self.settings.dry_run else {"unfinished": True}
-            publish.promote(self.storage, staged, attempt, note | unfinished)
+        with _storage_errors_as(PublishError), self.report.step("keep plan"):
+            base = targets.default_base(self.spark, self.storage, removed_output)
+            note = {**self.note(plan), "holds": "removal plan"}
+            with attempt_directory(self.storage, base, self.attempt_id) as attempt:
+                staged = publish.stage(
+                    removed_output,
+                    spark_rewrite.writer(plan.rows, ()),
+                    attempt,
+                    spark=self.spark,
+                    column_names=plan.rows.columns,
+                    note=note,
+                )
+                found = publish.count_rows(self.spark, self.storage, staged)
+                publish.check_rows(staged, expected_rows=plan.counts.removed_rows, found_rows=found)
+                unfinished = {} if self.settings.dry_run else {"unfinished": True}
+                publish.promote(self.spark, self.storage, staged, attempt, note | unfinished)
 
-    def manifest(self) -> dict[str, Any]:
+    def purge_in_place(self, images: PinnedTable, files: Sequence[FileRows]) -> None:
+        """Rewrite what holds hidden rows (--purge), once the deletion has been verified."""
+        if not self.settings.purge:
+            return
+        settings = settings_for(self.storage, images, files)
+        with self.report.step("purge"), session_settings(self.spark, settings):
+            purge = in_place.purge_in_place(self.spark, images.location, self.attempt_id)
+        vacuum = {
+            "vacuum": f"VACUUM {sql_name(images.location)}",
+            "vacuum_after": vacuum_time(self.spark, images.location),
+        }
+        self.note_purge(purge, vacuum)
+
+    def note_purge(self, purge: Purge, vacuum: dict[str, str]) -> None:
+        self.report.purge = {**dataclasses.asdict(purge), **vacuum}
+        self.report.bytes["output"] = purge.added_bytes
+        _log.info("purged: %s", self.report.purge)
+
+    def note(self, plan: Plan) -> dict[str, Any]:
+        """What the manifest, or the Delta commit, says of the run."""
         return {
             "dedup_lib": __version__,
             "run": self.attempt_id,
+            "run_key": self.settings.run_key,
+            "fingerprint": self.fingerprint,
+            "plan": plan.counts.digest,
+            "kept_rows": plan.kept_rows,
             "counts": self.report.counts,
             "inputs": self.report.inputs,
         }

@@ -12,6 +12,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrameWriter, SparkSession
 from pyspark.sql.types import StructType
 
+from dedup_lib.delta_history import USER_METADATA, commit_with, count_rows_at
 from dedup_lib.errors import (
     ConflictError,
     InputError,
@@ -20,7 +21,7 @@ from dedup_lib.errors import (
     VerificationError,
 )
 from dedup_lib.parquet_files import data_files
-from dedup_lib.publish_lock import Attempt, publishing_lock
+from dedup_lib.publish_lock import Attempt, hand_over, publishing_lock
 from dedup_lib.replacement import repair_locked, replace, write_manifest
 from dedup_lib.session_settings import session_settings
 from dedup_lib.settings import is_path
@@ -40,11 +41,13 @@ class Staged:
         target: What it is for.
         location: Where it is: staged, or already at the target's place (Delta's own commit).
         version: The Delta version that holds it; None for Parquet.
+        deletion_vectors: Of a clone: how many of them hide rows.
     """
 
     target: Target
     location: str
     version: int | None
+    deletion_vectors: int | None = None
 
 
 def stage(
@@ -87,11 +90,11 @@ def stage(
             delta.save(target.location)
         else:
             # A table that is created by a write ignores the writer's option of this name.
-            with session_settings(spark, {"spark.databricks.delta.commitInfo.userMetadata": text}):
+            with session_settings(spark, {USER_METADATA: text}):
                 delta.saveAsTable(sql_name(target.location))
     except PySparkException as error:
         raise _as_conflict(target, error) from error
-    return Staged(target, target.location, _version_of(spark, target.location, text))
+    return Staged(target, target.location, _version_of(spark, target.location, note["run"]))
 
 
 def stage_empty_parquet(
@@ -114,8 +117,7 @@ def count_rows(spark: SparkSession, storage: Storage, staged: Staged) -> int:
         VerificationError: A file is broken.
     """
     if staged.target.format == "delta":
-        table = f"{sql_name(staged.location)} VERSION AS OF {staged.version}"
-        return int(spark.sql(f"SELECT count(*) AS num_rows FROM {table}").collect()[0]["num_rows"])
+        return count_rows_at(spark, staged.location, staged.version or 0)
     try:
         files = data_files(storage, staged.location, what="staged output")
         return sum(num_rows for _, num_rows in storage.parquet_num_rows(files))
@@ -157,8 +159,35 @@ def check_rows(staged: Staged, *, expected_rows: int, found_rows: int) -> None:
     raise VerificationError(f"{message}, in version {staged.version}. To undo it: {undo}")
 
 
-def promote(storage: Storage, staged: Staged, attempt: Attempt, manifest: dict[str, Any]) -> None:
+def describe(staged: Staged) -> dict[str, Any]:
+    """Return what a report says of an output that is about to be published."""
+    described: dict[str, Any] = {
+        "location": staged.target.location,
+        "format": staged.target.format,
+        "version": staged.version,
+    }
+    if staged.deletion_vectors is not None:
+        described["deletion_vectors"] = staged.deletion_vectors
+        if not staged.target.is_renamed:
+            described |= {"version": 0, "companion": staged.location}
+    return described
+
+
+def promote(
+    spark: SparkSession,
+    storage: Storage,
+    staged: Staged,
+    attempt: Attempt,
+    note: dict[str, Any],
+) -> None:
     """Put a verified table in its place, in one step (two for a replaced directory).
+
+    Args:
+        spark: The session.
+        storage: The session's file systems.
+        staged: What was written.
+        attempt: The run's try at it.
+        note: For the manifest of Parquet, or the commit of Delta.
 
     Raises:
         ConflictError: Another run is publishing, or has published, to the same place.
@@ -166,8 +195,11 @@ def promote(storage: Storage, staged: Staged, attempt: Attempt, manifest: dict[s
     target = staged.target
     if staged.location == target.location:
         return  # Delta's commit was the step
+    if not target.is_renamed:
+        _publish_clone(spark, storage, staged, note)
+        return
     if target.format == "parquet":
-        write_manifest(storage, staged.location, manifest)
+        write_manifest(storage, staged.location, note)
         storage.write_text(f"{staged.location}/_SUCCESS", "")
     with publishing_lock(storage, target.location, attempt.attempt_id):
         repair_locked(storage, target.location)
@@ -178,6 +210,20 @@ def promote(storage: Storage, staged: Staged, attempt: Attempt, manifest: dict[s
         else:
             check_replaceable(storage, target.location, target.format)
             replace(storage, staged.location, target.location, attempt)
+
+
+def _publish_clone(
+    spark: SparkSession, storage: Storage, staged: Staged, note: dict[str, Any]
+) -> None:
+    """Make the output a clone of the staged clone: one commit, which never had duplicates."""
+    directory = staged.location.rpartition("/")[0]
+    hand_over(storage, directory)
+    name = sql_name(staged.target.location)
+    try:
+        with session_settings(spark, {USER_METADATA: json.dumps(note)}):
+            spark.sql(f"CREATE TABLE {name} SHALLOW CLONE {sql_name(staged.location)}")
+    except PySparkException as error:
+        raise _as_conflict(staged.target, error) from error
 
 
 def _as_conflict(target: Target, error: PySparkException) -> Exception:
@@ -195,12 +241,8 @@ def _as_conflict(target: Target, error: PySparkException) -> Exception:
     return error
 
 
-def _version_of(spark: SparkSession, location: str, note: str) -> int:
-    """Find the version that a commit made, by the note that it carries."""
-    history = spark.sql(f"DESCRIBE HISTORY {sql_name(location)} LIMIT 100")
-    for row in history.select("version", "userMetadata").collect():
-        if row["userMetadata"] == note:
-            return int(row["version"])
-    raise VerificationError(
-        f"the commit that was made on {location!r} is not among the last 100 of its history."
-    )
+def _version_of(spark: SparkSession, location: str, run: str) -> int:
+    commit = commit_with(spark, location, "run", run)
+    if commit is None:
+        raise VerificationError(f"the commit that was made on {location!r} is not in its history.")
+    return commit.version

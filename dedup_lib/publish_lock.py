@@ -75,10 +75,38 @@ def attempt_directory(storage: Storage, location: str, attempt_id: str) -> Itera
     try:
         yield attempt
     finally:
-        try:
-            storage.delete(attempt.directory)
-        except StorageError as error:
-            _log.warning("the attempt's directory stays behind: %s", error)
+        _delete_directory(storage, attempt)
+
+
+@contextmanager
+def companion_directory(storage: Storage, location: str, attempt_id: str) -> Iterator[Attempt]:
+    """Make a directory for files that a table will refer to once it is published.
+
+    It is deleted at the end, unless it was handed over and there is a table that may need it.
+
+    Args:
+        storage: The session's file systems.
+        location: The table's canonical location: the directory is a hidden sibling of it.
+        attempt_id: The attempt's name.
+    """
+    _sweep(storage, location)
+    attempt = Attempt(attempt_id, sibling(location, f"{attempt_id}-companion"))
+    storage.make_directory(attempt.directory)
+    storage.write_text(f"{attempt.directory}/{_OWNER_FILE}", _owner(attempt_id))
+    try:
+        yield attempt
+    finally:
+        is_mine = storage.exists(f"{attempt.directory}/{_OWNER_FILE}")
+        if is_mine or not storage.exists(f"{location}/_delta_log"):
+            _delete_directory(storage, attempt)
+
+
+def hand_over(storage: Storage, directory: str) -> None:
+    """Leave a companion directory to the table that is about to refer to it.
+
+    From here on no run deletes it as one that a killed run left behind.
+    """
+    storage.delete(f"{directory}/{_OWNER_FILE}")
 
 
 @contextmanager
@@ -102,6 +130,13 @@ def publishing_lock(storage: Storage, location: str, attempt_id: str) -> Iterato
         with contextlib.suppress(StorageError):
             if json.loads(storage.read_text(lock))["attempt"] == attempt_id:
                 storage.delete(lock)
+
+
+def _delete_directory(storage: Storage, attempt: Attempt) -> None:
+    try:
+        storage.delete(attempt.directory)
+    except StorageError as error:
+        _log.warning("the attempt's directory stays behind: %s", error)
 
 
 def _take_over(storage: Storage, lock: str, location: str, attempt_id: str) -> None:

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
@@ -132,6 +132,12 @@ def union(lists: Sequence[RemovalList]) -> DataFrame:
     for frame in frames[1:]:
         united = united.unionByName(frame)
     return united
+
+
+def sum_of_hashes(*columns: str) -> Column:
+    """Add up hashes of rows: the same for the same rows, in whatever order; 0 for none."""
+    hashed = F.xxhash64(*columns).cast("decimal(20, 0)")
+    return F.coalesce(F.sum(hashed), F.lit(0))
 
 
 def _from_delta(table: PinnedTable, wanted: _Wanted) -> RemovalList:

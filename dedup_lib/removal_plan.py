@@ -18,7 +18,7 @@ from pyspark.sql.types import (
 )
 
 from dedup_lib.id_scan import IdSizes, broadcast_bytes, sum_of_id_bytes
-from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, union
+from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes, union
 from dedup_lib.settings import ListCounts
 from dedup_lib.sql_names import quoted
 from dedup_lib.tables import PinnedTable, metadata
@@ -30,11 +30,19 @@ EXACT_LIST_COUNTS_LIMIT_ROWS = 5_000_000
 
 @dataclass(frozen=True)
 class PlanCounts:
-    """What a materialised plan holds: rows that go, and distinct IDs among them."""
+    """What a materialised plan holds.
+
+    Attributes:
+        removed_rows: Rows that go.
+        matched_ids: Distinct IDs among them.
+        matched_id_bytes: The bytes of these IDs.
+        digest: The same for the same IDs with the same number of rows each.
+    """
 
     removed_rows: int
     matched_ids: int
     matched_id_bytes: int
+    digest: str
 
     @property
     def broadcast_bytes(self) -> int:
@@ -141,8 +149,11 @@ def count_plan(planned: DataFrame) -> PlanCounts:
         F.coalesce(F.sum("num_rows"), F.lit(0)).alias("removed_rows"),
         F.count(F.lit(1)).alias("matched_ids"),
         sum_of_id_bytes(F.col("image_id")),
+        sum_of_hashes("image_id", "num_rows").alias("digest"),
     ).collect()[0]
-    return PlanCounts(row["removed_rows"], row["matched_ids"], row["id_bytes"])
+    return PlanCounts(
+        row["removed_rows"], row["matched_ids"], row["id_bytes"], f"{int(row['digest']):x}"
+    )
 
 
 def _candidates(images: PinnedTable, image_id_column: str) -> DataFrame:

@@ -10,7 +10,6 @@ from dedup_lib.parquet_files import MANIFEST_NAME
 from dedup_lib.publish_lock import Attempt, publishing_lock, sibling
 from dedup_lib.settings import is_path
 from dedup_lib.storage import Storage
-from dedup_lib.targets import Target
 
 _log = logging.getLogger(__name__)
 
@@ -60,13 +59,14 @@ def is_unfinished(storage: Storage, location: str) -> bool:
     return bool(_manifest(storage, storage.canonical(location)).get("unfinished", False))
 
 
-def finish(storage: Storage, kept_plan: Target | None) -> None:
+def finish(storage: Storage, kept_plan: str | None) -> None:
     """Note in a kept plan's manifest that its run has published its output."""
-    if kept_plan is None or kept_plan.format != "parquet":
+    if kept_plan is None or not is_unfinished(storage, kept_plan):
         return
-    manifest = _manifest(storage, kept_plan.location)
-    manifest.pop("unfinished", None)
-    write_manifest(storage, kept_plan.location, manifest)
+    location = storage.canonical(kept_plan)
+    manifest = _manifest(storage, location)
+    del manifest["unfinished"]
+    write_manifest(storage, location, manifest)
 
 
 def write_manifest(storage: Storage, location: str, manifest: dict[str, Any]) -> None:

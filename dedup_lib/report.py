@@ -58,9 +58,9 @@ class Report:
 
     Attributes:
         status: `succeeded`, `dry_run` or `failed` (until it ends, too).
-        method: `rewrite`.
-        engine: `spark`, once chosen.
-        strategy: `broadcast-ids` or `row-positions`, once chosen.
+        method: `rewrite`, `clone` or `in-place`.
+        engine: `spark`, once chosen; None for a clone and in place, which move no image.
+        strategy: `broadcast-ids` or `row-positions`, once chosen; None as above.
         error: Class and message of what failed.
         counts: Rows in, kept and removed; entries and IDs of the lists.
         bytes: `input`: the data files that were read; `output`: newly written.
@@ -70,6 +70,9 @@ class Report:
         output: The same of the output; None for a dry run without one.
         versions: Of Python, pyspark, Delta and this library.
         run_key: As given.
+        repeated: Whether a run with the same key had done it already; counts are that run's.
+        steps: Seconds of parts of phases, by name.
+        purge: What --purge rewrote, and when VACUUM will delete what was before.
     """
 
     status: Status = "failed"
@@ -85,6 +88,9 @@ class Report:
     output: dict[str, Any] | None = None
     versions: dict[str, str | None] = field(default_factory=_versions)
     run_key: str | None = None
+    repeated: bool = False
+    steps: dict[str, float] = field(default_factory=dict)
+    purge: dict[str, Any] | None = None
     _started: float = field(default_factory=time.monotonic, repr=False)
 
     @contextmanager
@@ -96,6 +102,22 @@ class Report:
         finally:
             self.seconds[name] = round(time.monotonic() - started, 3)
             self.total_seconds = round(time.monotonic() - self._started, 3)
+
+    @contextmanager
+    def step(self, name: str) -> Iterator[None]:
+        """Time a part of a phase."""
+        started = time.monotonic()
+        try:
+            yield
+        finally:
+            self.steps[name] = round(time.monotonic() - started, 3)
+
+    def repeat(self, note: dict[str, Any], version: int | None) -> None:
+        """Take over what a run with the same key noted when it did the work."""
+        self.repeated = True
+        self.counts |= {**note.get("counts", {}), "kept_rows": note.get("kept_rows")}
+        if self.output is not None:
+            self.output["version"] = version
 
     def describe(self, settings: Settings) -> None:
         """Note what was asked for, so that a failed run's report tells it too."""
@@ -110,6 +132,8 @@ class Report:
                 "location": settings.output,
                 "format": settings.resolved_output_format,
             }
+        elif settings.method == "in-place":
+            self.output = {"location": settings.images, "format": "delta"}
 
     def finish(self, status: Status) -> None:
         """Note how the run ended."""

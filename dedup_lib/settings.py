@@ -64,10 +64,11 @@ class Settings:
         "input", "column of the removal lists that holds the image IDs (default: id)"
     )
     output: str | None = _option(
-        "output", "where the deduplicated table goes; required, but for --dry-run"
+        "output",
+        "where the deduplicated table goes; required, but for --dry-run; not with in-place",
     )
     output_format: TableFormat | None = _option(
-        "output", "format of the output (default: delta for a table name, else parquet)"
+        "output", "format of the output (default: delta for a table name or a clone, else parquet)"
     )
     output_mode: OutputMode = _option(
         "output", "what to do where the output exists", default="error"
@@ -81,6 +82,12 @@ class Settings:
         "output",
         "write the report as JSON: without a scheme a file on the driver, else through "
         "Hadoop's file system; an older report is replaced; written on failure too",
+    )
+    purge: bool = _option(
+        "output",
+        "clone and in-place: rewrite the files that lost rows, so that no data file of the table "
+        "holds them any more; the files before go with a VACUUM, which is yours to run",
+        default=False,
     )
     dry_run: bool = _option(
         "safety",
@@ -101,12 +108,19 @@ class Settings:
     )
     run_key: str | None = _option(
         "safety",
-        "the same key again is the same run (not in this version: exit 2)",
+        "the same key again is the same run: it is not applied twice",
         metavar="KEY",
+    )
+    enable_deletion_vectors: bool = _option(
+        "safety",
+        "in-place: switch the table's deletion vectors on where they are off; this raises its "
+        "protocol, so that old readers can't read it any more",
+        default=False,
     )
     method: Method = _option(
         "tuning",
-        "how rows are removed (clone and in-place are not in this version: exit 2)",
+        "how rows are removed: new files hold the kept rows; a Delta clone shares the files and "
+        "hides the rows; or they are hidden in the Delta image table itself",
         default="rewrite",
     )
     engine: Engine = _option(
@@ -142,7 +156,8 @@ class Settings:
         """The format of the output, with the default worked out."""
         if self.output_format is not None:
             return self.output_format
-        return "delta" if self.output is not None and not is_path(self.output) else "parquet"
+        to_table = self.output is not None and not is_path(self.output)
+        return "delta" if to_table or self.method != "rewrite" else "parquet"
 
 
 def is_path(location: str) -> bool:
@@ -249,8 +264,9 @@ def _check_values(settings: Settings) -> None:
         raise SettingsError(
             f"--max-removed-fraction must be from 0 to 1 (got {settings.max_removed_fraction})."
         )
-    if settings.output is None and not settings.dry_run:
-        raise SettingsError("--output is required (but for --dry-run).")
+    _check_method(settings)
+    if settings.output is None and not settings.dry_run and settings.method != "in-place":
+        raise SettingsError("--output is required (but for --dry-run and --method in-place).")
     to_table = settings.output is not None and not is_path(settings.output)
     if to_table and settings.resolved_output_format == "parquet":
         raise SettingsError(
@@ -265,6 +281,36 @@ def _check_values(settings: Settings) -> None:
         raise SettingsError(
             f"--work-location must be a path (got {settings.work_location!r}): "
             f"write './{settings.work_location}'."
+        )
+
+
+def _check_method(settings: Settings) -> None:
+    """Refuse settings that contradict the method."""
+    method = settings.method
+    if method == "in-place" and (settings.output or settings.output_format):
+        raise SettingsError(
+            "--method in-place takes no --output and no --output-format: rows go from the image "
+            "table itself. Leave them out, or use --method clone."
+        )
+    if method == "clone" and settings.output_mode == "overwrite":
+        raise SettingsError(
+            "--method clone can't replace a table (--output-mode overwrite): Delta clones into a "
+            "new place only. Choose another output, or use --method rewrite."
+        )
+    if method == "clone" and settings.output_format == "parquet":
+        raise SettingsError(
+            "--method clone makes a Delta table, not --output-format parquet: leave the format "
+            "out, or use --method rewrite."
+        )
+    if method == "rewrite" and settings.purge:
+        raise SettingsError(
+            "--purge is for --method clone and in-place: a rewrite leaves no removed row behind."
+        )
+    if method != "in-place" and settings.enable_deletion_vectors:
+        raise SettingsError("--enable-deletion-vectors is for --method in-place.")
+    if method != "rewrite" and (settings.strategy != "auto" or settings.engine != "auto"):
+        raise SettingsError(
+            f"--strategy and --engine are for --method rewrite: {method} moves no image."
         )
 
 
@@ -293,13 +339,7 @@ def check_supported(settings: Settings) -> None:
     Raises:
         UnsupportedError: There is one.
     """
-    if settings.method != "rewrite":
-        raise UnsupportedError(
-            f"--method {settings.method} is not in this version: use --method rewrite."
-        )
     if settings.engine == "arrow":
         raise UnsupportedError(
             "--engine arrow is not in this version: use --engine spark (or auto)."
         )
-    if settings.run_key is not None:
-        raise UnsupportedError("--run-key is not in this version: leave it out.")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 
 def image_rows(ids: Sequence[Any], *, id_type: pa.DataType | None = None) -> pa.Table:
@@ -45,6 +46,29 @@ def write_list(path: Path, ids: Sequence[Any], *, column: str = "id", id_type: A
     """Write a removal list of one file."""
     write_parquet(pa.table({column: pa.array(ids, id_type or pa.string())}), path)
     return path
+
+
+def delta_table(frame: DataFrame, path: Path, **properties: str) -> Path:
+    """Write a Delta table of one file, with table properties (their names without `delta.`)."""
+    writer = frame.coalesce(1).write.format("delta")
+    for name, value in properties.items():
+        writer = writer.option(f"delta.{name}", value)
+    writer.save(str(path))
+    return path
+
+
+def add_unknown_feature(spark: SparkSession, table: Path, name: str) -> None:
+    """Give a Delta table a writer feature that no Delta knows, in a commit of its own."""
+    log = table / "_delta_log"
+    versions = sorted(log.glob("*.json"))
+    actions = [json.loads(line) for path in versions for line in path.read_text().splitlines()]
+    protocol = [action["protocol"] for action in actions if "protocol" in action][-1]
+    protocol |= {"minReaderVersion": 3, "minWriterVersion": 7}
+    protocol.setdefault("readerFeatures", [])
+    protocol["writerFeatures"] = [*protocol.get("writerFeatures", []), name]
+    commit = log / f"{len(versions):020d}.json"
+    commit.write_text(json.dumps({"protocol": protocol}) + "\n")
+    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
 def tree_digest(root: Path) -> dict[str, str]:

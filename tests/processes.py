@@ -29,7 +29,7 @@ _SUBMIT_ARGUMENTS = ["--master", "local[2]", *QUICK, "pyspark-shell"]
 CONSOLE_ENVIRONMENT = {"PYSPARK_SUBMIT_ARGS": shlex.join(_SUBMIT_ARGUMENTS)}
 
 
-def spark_submit(*arguments: str, cwd: Path, script: Path | None = None) -> Any:
+def spark_submit(*arguments: str, cwd: Path, script: Path | None = None, **environment: str) -> Any:
     """Run the job as a cluster's user does."""
     command = [
         BIN / "spark-submit",
@@ -38,7 +38,7 @@ def spark_submit(*arguments: str, cwd: Path, script: Path | None = None) -> Any:
         script or ROOT / "jobs/remove_duplicates.py",
         *arguments,
     ]
-    return run(command, cwd=cwd)
+    return run(command, cwd=cwd, **environment)
 
 
 def console(*arguments: str, cwd: Path, **environment: str) -> Any:

@@ -3,7 +3,8 @@
 Usage: stopping_job.py PLACE SIGNAL FLAG…
 
 PLACE is the end of a phase (plan, check, apply, verify), `committed` (Delta's commit is made),
-or `renamed` (between the two renames that replace a directory).
+`deleted` (rows were deleted by a Delta commit), or `renamed` (between the two
+renames that replace a directory).
 """
 
 import os
@@ -12,12 +13,13 @@ import sys
 import threading
 from contextlib import contextmanager
 
-from dedup_lib import cli, publish
+from dedup_lib import cli, delta_delete, publish
 from dedup_lib.report import Report
 from dedup_lib.storage import Storage
 
 place, signal_name = sys.argv[1:3]
 timed, rename, stage = Report.phase, Storage.rename, publish.stage
+delete_ids = delta_delete.delete_ids
 
 
 def stop():
@@ -46,5 +48,13 @@ def staging(*args, **kwargs):
     return staged
 
 
+def deleting(*args, **kwargs):
+    rows = delete_ids(*args, **kwargs)
+    if place == "deleted":
+        stop()
+    return rows
+
+
+delta_delete.delete_ids = deleting
 Report.phase, Storage.rename, publish.stage = phase, renaming, staging
 cli.main(sys.argv[3:])

@@ -36,12 +36,12 @@ def is_complete() -> bool:
     )
 
 
-def fetch(folder: Path) -> bool:
-    """Let Spark resolve the package into a folder; tell whether it could."""
+def fetch(folder: Path, package: str = PACKAGE) -> bool:
+    """Let Spark resolve a package into a folder; tell whether it could."""
     (folder / "nothing.py").write_text("")
     command = [
         str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
-        *("--packages", PACKAGE),
+        *("--packages", package),
         *("--conf", f"spark.jars.ivy={folder / 'ivy'}"),
         str(folder / "nothing.py"),
     ]
@@ -51,14 +51,14 @@ def fetch(folder: Path) -> bool:
     return result.returncode == 0
 
 
-def install(folder: Path) -> None:
+def install(folder: Path, pinned: dict[str, str] = PINNED, jars: Path = JARS) -> None:
     """Copy the pinned jars into Spark's own folder, after a look at their digests."""
-    for name, digest in PINNED.items():
+    for name, digest in pinned.items():
         source = folder / "ivy" / "jars" / f"io.delta_{name}"
         found = sha256(source)
         if found != digest:
-            sys.exit(f"{name} has SHA-256 {found}, but delta-jars.sha256 says {digest}")
-        shutil.copyfile(source, JARS / name)
+            sys.exit(f"{name} has SHA-256 {found}, but {digest} is pinned")
+        shutil.copyfile(source, jars / name)
 
 
 def wrap_spark_submit() -> None:

@@ -6,6 +6,7 @@ import pytest
 from dedup_lib import plan_removal, remove_duplicates, spark_rewrite, tables
 from dedup_lib.storage import Storage
 from tests.made_tables import write_list, write_parquet
+from tests.spark_stages import newest_stage, stages_since
 
 IMAGE_BYTES, NUM_ROWS = 10_000, 1_000
 
@@ -21,15 +22,6 @@ def inputs(tmp_path_factory):
         path = folder / f"images/{part}.parquet"
         write_parquet(images, path, compression="none", use_dictionary=False)
     return folder / "images", write_list(folder / "list.parquet", ids[::3])
-
-
-def stages(spark):
-    """All stages that this session's status store still holds; it forgets the oldest ones."""
-    context = spark.sparkContext
-    context._jsc.sc().listenerBus().waitUntilEmpty()
-    quantiles = context._gateway.new_array(spark._jvm.double, 0)
-    found = context._jsc.sc().statusStore().stageList(None, False, False, quantiles, None)
-    return [found.apply(index) for index in range(found.size())]
 
 
 def shuffled_columns(frame) -> set[str]:
@@ -50,9 +42,9 @@ def shuffled_columns(frame) -> set[str]:
 @pytest.mark.parametrize("strategy", ["broadcast-ids", "row-positions"])
 def test_a_run_shuffles_ids_and_reads_each_image_once(spark, remove, inputs, tmp_path, strategy):
     images, listed = inputs
-    newest = max((stage.stageId() for stage in stages(spark)), default=-1)
+    newest = newest_stage(spark)
     remove(images, listed, tmp_path / "out", strategy=strategy)
-    own = [stage for stage in stages(spark) if stage.stageId() > newest]
+    own = stages_since(spark, newest)
     shuffled = sum(stage.shuffleWriteBytes() for stage in own)
     read = sum(stage.inputBytes() for stage in own)
     assert shuffled < 0.02 * NUM_ROWS * IMAGE_BYTES

@@ -5,7 +5,15 @@ import signal
 
 import pytest
 
-from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
+from tests import old_delta
+from tests.made_tables import (
+    delta_table,
+    image_rows,
+    names_in,
+    tree_digest,
+    write_list,
+    write_parquet,
+)
 from tests.processes import console, report_of, spark_submit, stopped_run
 
 KEPT = ["a", "c", "e", None]
@@ -86,10 +94,8 @@ def test_an_output_that_exists_is_exit_5(folder):
         (FLAGS[:4], "--output is required"),
         ((*FLAGS, "--strategy", "magic"), "row-positions"),
         ((*FLAGS, "--max-removed-fraction", "much"), "max-removed-fraction"),
-        ((*FLAGS, "--method", "clone"), "--method clone is not in this version"),
-        ((*FLAGS, "--method", "in-place"), "--method in-place is not in this version"),
+        ((*FLAGS, "--method", "in-place", "--run-key", "monday"), "takes no --output"),
         ((*FLAGS, "--engine", "arrow"), "--engine arrow is not in this version"),
-        ((*FLAGS, "--run-key", "monday"), "--run-key is not in this version"),
         (("--config", "none.toml"), "none.toml"),
     ],
 )
@@ -182,3 +188,63 @@ def test_g6_a_delta_output_is_the_old_version_or_the_new_one(spark, folder):
     assert result.returncode == 0, result.stderr
     assert ids(spark, folder / "out", "delta") == KEPT
     assert set(names_in(folder)) - {"spark-warehouse"} == {"in", "job.toml", "out"}
+
+
+CLONE = (*FLAGS, "--method", "clone")
+
+
+def test_g7_a_clone_that_is_killed_is_made_by_the_retry(spark, folder):
+    for place in ("deleted", "verify"):
+        result = stopped_run(place, signal.SIGKILL, *CLONE, cwd=folder)
+        assert result.returncode == -signal.SIGKILL, result.stderr
+        assert not (folder / "out").exists()
+    result = console(*CLONE, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    assert ids(spark, folder / "out", "delta") == KEPT
+    assert set(names_in(folder)) - {"spark-warehouse"} == {"in", "job.toml", "out"}
+
+
+def test_g7_a_clone_into_the_catalog_that_is_killed_leaves_nothing_to_the_retry(folder):
+    flags = (*FLAGS[:4], "--output", "unique", "--method", "clone")
+    result = stopped_run("verify", signal.SIGKILL, *flags, cwd=folder)
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    killed = set(names_in(folder / "spark-warehouse"))
+    result = console(*flags, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    names = set(names_in(folder / "spark-warehouse"))
+    assert len(killed) == 2  # the plan, and the staged clone
+    assert not killed & names
+    assert {name.partition(".dedup")[0] for name in names} == {"unique", ".unique"}
+
+
+def test_g7_rows_deleted_in_place_by_a_killed_run_are_found_by_the_same_key(spark, folder):
+    images = spark.read.parquet(str(folder / "in/images"))
+    table = delta_table(images, folder / "in/delta", enableDeletionVectors="true")
+    flags = ("--images", "in/delta", *FLAGS[2:4], "--method", "in-place", "--run-key", "monday")
+    result = stopped_run("deleted", signal.SIGKILL, *flags, cwd=folder)
+    assert result.returncode == -signal.SIGKILL, result.stderr
+    result = console(*flags, cwd=folder)
+    assert result.returncode == 0, result.stderr
+    report = report_of(result)
+    assert (report["repeated"], report["run_key"]) == (True, "monday")
+    assert report["counts"]["removed_rows"] == 2
+    history = spark.sql(f"DESCRIBE HISTORY delta.`{table}`").collect()
+    assert [row["operation"] for row in history] == ["DELETE", "WRITE"]
+    assert ids(spark, table, "delta") == KEPT
+
+
+def test_the_oldest_delta_deletes_by_merge(spark, folder):
+    home = old_delta.spark_home()
+    if home is None:
+        pytest.skip(f"{old_delta.PACKAGE} can't be had: no network")
+    result = spark_submit(*CLONE, cwd=folder, SPARK_HOME=str(home))
+    assert result.returncode == 0, result.stderr
+    assert ids(spark, folder / "out", "delta") == KEPT
+    write_list(folder / "in/more.parquet", ["c", "b"])
+    flags = ("--images", "./out", "--duplicate-ids", "in/more.parquet", "--method", "in-place")
+    result = spark_submit(*flags, cwd=folder, SPARK_HOME=str(home))
+    assert result.returncode == 0, result.stderr
+    assert report_of(result)["counts"]["removed_rows"] == 1
+    assert ids(spark, folder / "out", "delta") == ["a", "e", None]
+    history = spark.sql(f"DESCRIBE HISTORY delta.`{folder}/out`").collect()
+    assert [row["operation"] for row in history] == ["MERGE", "MERGE", "CLONE"]

@@ -13,6 +13,7 @@ from dedup_lib.errors import (
     ConflictError,
     InputChangedError,
     OutputExistsError,
+    RunKeyError,
     SettingsError,
     VerificationError,
 )
@@ -387,3 +388,25 @@ def test_files_of_a_table_that_a_killed_run_was_making_are_named(spark, remove, 
     with pytest.raises(OutputExistsError, match="Delete the directory"):
         remove(*inputs, "half_made")
     assert left.exists()
+
+
+@pytest.mark.parametrize("output_format", ["parquet", "delta"])
+def test_g7_the_same_run_key_is_one_run(spark, remove, inputs, folder, output_format):
+    images, listed = inputs
+    settings = {"output_format": output_format, "run_key": "monday"}
+    first = remove(images, listed, folder / "out", **settings)
+    before = tree_digest(folder / "out")
+    again = remove(images, listed, folder / "out", **settings)
+    assert (first.repeated, again.repeated) == (False, True)
+    assert again.counts == first.counts
+    with pytest.raises(RunKeyError, match="other settings"):
+        remove(images, listed, folder / "out", removed_output=str(folder / "gone"), **settings)
+    with pytest.raises(OutputExistsError):
+        remove(images, listed, folder / "out", **{**settings, "run_key": "tuesday"})
+    assert tree_digest(folder / "out") == before
+    assert names_in(folder) == ["out"]
+    replacing = {**settings, "output_mode": "overwrite"}
+    assert remove(images, listed, folder / "out", **replacing).repeated
+    replaced = remove(images, listed, folder / "out", **{**replacing, "run_key": "tuesday"})
+    assert not replaced.repeated
+    assert ids(spark, folder / "out", output_format) == KEPT

@@ -18,7 +18,7 @@ LITERALS = {
     for name, hint in HINTS.items()
     if typing.get_origin(kind := alternatives(hint)[0]) is typing.Literal
 }
-NOT_IN_THIS_VERSION = {("method", "clone"), ("method", "in-place"), ("engine", "arrow")}
+NOT_IN_THIS_VERSION = {("engine", "arrow")}
 
 
 def settings(**values):
@@ -59,8 +59,12 @@ def test_every_choice_is_taken_by_flag_and_by_toml_or_named_as_missing(toml, nam
         with pytest.raises(UnsupportedError, match=f"--{name} {choice} is not in this version"):
             check_supported(parse(argv))
         return
+    flags = FLAGS
+    if (name, choice) == ("method", "in-place"):  # it takes no output
+        flags = FLAGS[: FLAGS.index("--output")]
+        argv = [*flags, "--method", choice]
     assert getattr(parse(argv), name) == choice
-    assert getattr(parse([*FLAGS, "--config", toml(f'{name} = "{choice}"')]), name) == choice
+    assert getattr(parse([*flags, "--config", toml(f'{name} = "{choice}"')]), name) == choice
 
 
 @pytest.mark.parametrize("name", LITERALS)
@@ -207,10 +211,7 @@ def test_a_work_location_must_be_a_path():
         settings(work_location="scratch")
 
 
-@pytest.mark.parametrize(
-    "later",
-    [{"method": "clone"}, {"method": "in-place"}, {"engine": "arrow"}, {"run_key": "monday"}],
-)
+@pytest.mark.parametrize("later", [{"engine": "arrow"}])
 def test_what_is_not_in_this_version_is_an_error_with_a_way_out(later):
     (name,) = later
     with pytest.raises(UnsupportedError, match=f"--{name.replace('_', '-')}.* not in this version"):
@@ -358,3 +359,28 @@ def test_every_setting_is_a_flag_in_the_grouped_help(capsys):
     assert places == sorted(places)
     for item in dataclasses.fields(Settings):
         assert "--" + item.name.replace("_", "-") in text
+
+
+@pytest.mark.parametrize(
+    ("contradicting", "words"),
+    [
+        ({"method": "in-place"}, "takes no --output"),
+        ({"method": "in-place", "output": None, "output_format": "delta"}, "takes no --output"),
+        ({"method": "clone", "output_mode": "overwrite"}, "can't replace a table"),
+        ({"method": "clone", "output_format": "parquet"}, "makes a Delta table"),
+        ({"method": "clone", "output": None}, "--output is required"),
+        ({"method": "clone", "strategy": "row-positions"}, "--strategy and --engine are for"),
+        ({"method": "in-place", "output": None, "engine": "spark"}, "in-place moves no image"),
+        ({"method": "clone", "enable_deletion_vectors": True}, "is for --method in-place"),
+        ({"enable_deletion_vectors": True}, "is for --method in-place"),
+        ({"purge": True}, "--purge is for --method clone and in-place"),
+    ],
+)
+def test_what_contradicts_the_method_is_refused(contradicting, words):
+    with pytest.raises(SettingsError, match=words):
+        settings(**contradicting)
+
+
+def test_a_clone_is_delta_wherever_it_goes():
+    assert settings(method="clone").resolved_output_format == "delta"
+    assert settings().resolved_output_format == "parquet"

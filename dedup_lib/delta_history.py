@@ -1,0 +1,101 @@
+"""What a Delta table's history tells: who committed what, and what was undone."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+
+from dedup_lib.sql_names import sql_name
+
+# The session setting whose value a commit carries as its note.
+USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_DELETION_VECTOR_METRICS = (
+    "numDeletionVectorsAdded",
+    "numDeletionVectorsUpdated",
+    "numTargetDeletionVectorsAdded",
+    "numTargetDeletionVectorsUpdated",
+)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit of a Delta table that a run of this library made.
+
+    Attributes:
+        version: The version that it made.
+        read_version: The version that it read; None for the first of a table.
+        operation: What it was, in Delta's words: `DELETE`, `CLONE`, …
+        note: What the run wrote into its `userMetadata`.
+        metrics: Delta's own metrics of the operation, by name.
+    """
+
+    version: int
+    read_version: int | None
+    operation: str
+    note: dict[str, Any]
+    metrics: dict[str, str]
+
+    @property
+    def deleted_rows(self) -> int:
+        """How many rows it deleted, by Delta's metrics of DELETE or MERGE."""
+        return int(self.metrics.get("numDeletedRows", self.metrics.get("numTargetRowsDeleted", 0)))
+
+    @property
+    def deletion_vectors(self) -> int:
+        """How many deletion vectors it added or changed, by Delta's metrics."""
+        return sum(int(self.metrics.get(name, 0)) for name in _DELETION_VECTOR_METRICS)
+
+
+def commit_with(spark: SparkSession, location: str, key: str, value: str) -> Commit | None:
+    """Find the newest commit of a Delta table whose note has a value under a key.
+
+    *Cost:* the table's history, as far back as Delta keeps it.
+    """
+    notes = _history(spark, location).where("userMetadata IS NOT NULL").orderBy("version")
+    for row in reversed(notes.collect()):
+        note = as_note(row["userMetadata"])
+        if note.get(key) == value:
+            return Commit(
+                version=row["version"],
+                read_version=row["readVersion"],
+                operation=row["operation"],
+                note=note,
+                metrics=dict(row["operationMetrics"] or {}),
+            )
+    return None
+
+
+def count_rows_at(spark: SparkSession, location: str, version: int) -> int:
+    """Count the rows of a version of a Delta table; from its log, where that has statistics."""
+    table = f"{sql_name(location)} VERSION AS OF {version}"
+    return int(spark.sql(f"SELECT count(*) AS num_rows FROM {table}").collect()[0]["num_rows"])
+
+
+def was_undone(spark: SparkSession, location: str, version: int) -> bool:
+    """Tell whether a Delta table was restored to a version before some version, and stays so."""
+    history = _history(spark, location)
+    restores = history.where(f"operation = 'RESTORE' AND version > {version}")
+    newest = restores.orderBy("version", ascending=False).head()
+    if newest is None:
+        return False
+    to_version = newest["operationParameters"]["version"]
+    if to_version is not None:
+        return int(to_version) < version
+    instant = newest["operationParameters"]["timestamp"]
+    return history.where(f"version = {version} AND timestamp <= TIMESTAMP'{instant}'").isEmpty()
+
+
+def as_note(text: str) -> dict[str, Any]:
+    """Read a note; what is none, since others write such too, is empty."""
+    try:
+        note = json.loads(text)
+    except ValueError:
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _history(spark: SparkSession, location: str) -> DataFrame:
+    return spark.sql(f"DESCRIBE HISTORY {sql_name(location)}")

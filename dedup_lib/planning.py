@@ -1,0 +1,176 @@
+"""Read the inputs, make the removal plan, count, and check it against the limits."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+
+from dedup_lib import id_scan, removal_plan, safety_limits, tables
+from dedup_lib.errors import ColumnTypeError, NoImageRowsError
+from dedup_lib.id_scan import FileRows, IdSizes
+from dedup_lib.removal_list import RemovalList, read_removal_list
+from dedup_lib.removal_plan import PlanCounts
+from dedup_lib.report import Report
+from dedup_lib.settings import Settings
+from dedup_lib.storage import Storage
+from dedup_lib.tables import PinnedTable
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The image table and the removal lists, pinned."""
+
+    images: PinnedTable
+    lists: Sequence[RemovalList]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """A materialised removal plan, the table that it is for, and what was counted on the way.
+
+    Attributes:
+        images: The image table.
+        rows: One row per image row that goes, as `removal_plan.plan_schema` says.
+        counts: What the plan holds.
+        files: Rows and sizes of the image table's files.
+        image_ids: Sizes of the image IDs.
+        list_ids: Sizes of all list entries together.
+        list_distinct_ids: How many IDs the lists name; None where that was not counted.
+    """
+
+    images: PinnedTable
+    rows: DataFrame
+    counts: PlanCounts
+    files: Sequence[FileRows]
+    image_ids: IdSizes
+    list_ids: IdSizes
+    list_distinct_ids: int | None
+
+    @property
+    def kept_rows(self) -> int:
+        """How many rows stay."""
+        return self.image_ids.num_rows - self.counts.removed_rows
+
+    @property
+    def removed_ids(self) -> DataFrame:
+        """One row per ID that goes, `image_id`."""
+        return self.rows.select("image_id").distinct()
+
+    @property
+    def input_bytes(self) -> int:
+        """Size of the image table's data files; of Delta's those that hold a row."""
+        return sum(file.size_bytes for file in self.images.files or self.files)
+
+    def reported_counts(self) -> dict[str, int | None]:
+        """Return the report's counts, but for what is known only when rows were written."""
+        distinct, matched = self.list_distinct_ids, self.counts.matched_ids
+        return {
+            "input_rows": self.image_ids.num_rows,
+            "removed_rows": self.counts.removed_rows,
+            "null_id_rows": self.image_ids.num_nulls,
+            "list_rows": self.list_ids.num_rows,
+            "list_null_ids": self.list_ids.num_nulls,
+            "list_distinct_ids": distinct,
+            "list_matched_ids": matched,
+            "list_unmatched_ids": None if distinct is None else distinct - matched,
+        }
+
+
+def read_inputs(
+    spark: SparkSession, storage: Storage, settings: Settings, report: Report
+) -> Inputs:
+    """Pin the image table and the lists, and note them in the report as they are found."""
+    images = tables.read_images(spark, storage, settings.images, settings.images_format)
+    report.inputs["images"] = images.described()
+    _check_id_column(images, settings.image_id_column)
+    lists = []
+    for index, item in enumerate(settings.duplicate_ids):
+        removal_list = read_removal_list(
+            spark,
+            storage,
+            item,
+            default_column=settings.duplicate_id_column,
+            image_id_type=images.frame.schema[settings.image_id_column].dataType,
+        )
+        lists.append(removal_list)
+        report.inputs["duplicate_ids"][index] = removal_list.described()
+    return Inputs(images, lists)
+
+
+def make_plan(
+    storage: Storage,
+    settings: Settings,
+    inputs: Inputs,
+    report: Report,
+    materialise: Callable[[DataFrame], DataFrame],
+) -> Plan:
+    """Find the rows that go, keep them for the rest of the run, and count.
+
+    Args:
+        storage: The session's file systems.
+        settings: What to do.
+        inputs: The pinned inputs.
+        report: Gets the counts.
+        materialise: Evaluates the plan once, and returns a frame that reads what came out.
+
+    *Cost:* two scans of the image IDs, and two or three of the lists.
+    """
+    images, lists = inputs.images, inputs.lists
+    with report.step("scan image IDs"):
+        files = id_scan.count_files(images, settings.image_id_column)
+        unread = id_scan.unread_files(images, files)
+        id_scan.check_every_file_was_read(images, files, _empty_files(storage, images, unread))
+    image_ids = id_scan.total(files)
+    if image_ids.num_rows == 0:
+        raise NoImageRowsError(f"image table {images.location!r} has no rows.")
+    with report.step("count list entries"):
+        list_ids = removal_plan.count_entries(lists)
+        distinct = removal_plan.distinct_entries(lists, settings.list_counts, list_ids.num_rows)
+    with report.step("find rows that go"):
+        rows = materialise(
+            removal_plan.plan(
+                images, settings.image_id_column, lists, image_ids=image_ids, list_ids=list_ids
+            )
+        )
+        counts = removal_plan.count_plan(rows)
+    plan = Plan(images, rows, counts, files, image_ids, list_ids, distinct)
+    report.counts |= plan.reported_counts()
+    report.bytes["input"] = plan.input_bytes
+    return plan
+
+
+def check_limits(plan: Plan, settings: Settings) -> None:
+    """Check a plan against all safety limits.
+
+    Raises:
+        SafetyLimitError: It passes one.
+    """
+    num_ids = plan.list_ids.num_rows - plan.list_ids.num_nulls
+    safety_limits.check_list_not_empty(num_ids=num_ids, allow_empty_list=settings.allow_empty_list)
+    safety_limits.check_matches(
+        num_ids=num_ids,
+        removed_rows=plan.counts.removed_rows,
+        allow_no_matches=settings.allow_no_matches,
+    )
+    safety_limits.check_removed_fraction(
+        input_rows=plan.image_ids.num_rows,
+        removed_rows=plan.counts.removed_rows,
+        max_removed_fraction=settings.max_removed_fraction,
+    )
+
+
+def _check_id_column(images: PinnedTable, column: str) -> None:
+    what = f"image table {images.location!r}"
+    tables.id_type(images.frame, column, what=what, flag="--image-id-column")
+    if images.format == "parquet" and column in images.partition_columns:
+        raise ColumnTypeError(
+            f"{what}: column {column!r} is kept in directory names, which have no type: "
+            "image IDs must be a column of the files."
+        )
+
+
+def _empty_files(storage: Storage, images: PinnedTable, unread: Sequence[str]) -> list[str]:
+    files = [file for file in images.files if file.path in set(unread)]
+    return [path for path, rows in storage.parquet_num_rows(files) if rows == 0]

@@ -1,0 +1,127 @@
+"""The run key: the same key again is the same run, and it is not applied twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib.delta_history import Commit, commit_with, was_undone
+from dedup_lib.delta_tables import is_delta_path, table_exists
+from dedup_lib.errors import RunKeyError
+from dedup_lib.parquet_files import MANIFEST_NAME
+from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes, union
+from dedup_lib.settings import Settings, is_path
+from dedup_lib.storage import Storage
+
+# What a run makes depends on these; how it gets there (strategy, work location, …) may differ.
+_COMPARED = ("image_id_column", "method", "output", "resolved_output_format", "removed_output")
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """A run with the same key, whose outcome is there already.
+
+    Attributes:
+        note: What it wrote into the output's manifest, or into Delta's `userMetadata`.
+        commit: The Delta commit that it made; None for Parquet.
+        was_undone: Whether the Delta table was restored to a version before that.
+    """
+
+    note: dict[str, Any]
+    commit: Commit | None
+    was_undone: bool
+
+    @property
+    def version(self) -> int | None:
+        """The Delta version that it made; None for Parquet."""
+        return None if self.commit is None else self.commit.version
+
+
+def find_earlier_run(
+    spark: SparkSession, storage: Storage, location: str, run_key: str
+) -> EarlierRun | None:
+    """Look for a run with a key in the table that it would have written.
+
+    Args:
+        spark: The session.
+        storage: The session's file systems.
+        location: The output's; the image table's where rows go in place.
+        run_key: The key.
+
+    *Cost:* a small file, or a Delta table's history as far back as Delta keeps it.
+    """
+    if is_path(location):
+        location = storage.canonical(location)
+        manifest = f"{location}/{MANIFEST_NAME}"
+        if not is_delta_path(storage, location):
+            if not storage.exists(manifest):
+                return None
+            note = json.loads(storage.read_text(manifest))
+            return EarlierRun(note, None, False) if note.get("run_key") == run_key else None
+    elif not table_exists(spark, location):
+        return None
+    commit = commit_with(spark, location, "run_key", run_key)
+    if commit is None:
+        return None
+    return EarlierRun(commit.note, commit, was_undone(spark, location, commit.version))
+
+
+def fingerprint(settings: Settings, images: str, lists: Sequence[RemovalList]) -> str:
+    """Return a SHA-256 over what a run's outcome depends on.
+
+    Args:
+        settings: Of the run.
+        images: The image table's canonical location; its version is no matter.
+        lists: The removal lists; their content counts, not where it is or in which order.
+
+    *Cost:* one pass over the lists' IDs.
+    """
+    compared = {name: getattr(settings, name) for name in _COMPARED}
+    text = json.dumps([compared, images, _content_of(lists)])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_same_run(
+    earlier: EarlierRun | None, run_key: str | None, own_fingerprint: str | None
+) -> EarlierRun:
+    """Check that an earlier run with the same key was the same run, and that it still holds.
+
+    Args:
+        earlier: The run; None where Delta knows the key, but the table's history no longer.
+        run_key: The key.
+        own_fingerprint: As `fingerprint` makes it of the run that wants to repeat it.
+
+    Raises:
+        RunKeyError: It had other inputs, was undone since, or can't be told.
+    """
+    if earlier is None:
+        raise RunKeyError(
+            f"--run-key {run_key!r} was used on this table before, in a commit that its history "
+            "no longer holds, and rows to be removed are there again. Use a new key."
+        )
+    if earlier.note.get("fingerprint") != own_fingerprint:
+        raise RunKeyError(
+            f"--run-key {run_key!r} was used before with another list, another image table or "
+            "other settings: a key stands for one run. Use a new key."
+        )
+    if earlier.was_undone:
+        raise RunKeyError(
+            f"the run with --run-key {run_key!r} was done in version {earlier.version}, and the "
+            "table was restored to an earlier version since. To remove the rows again, use a new "
+            "key."
+        )
+    return earlier
+
+
+def _content_of(lists: Sequence[RemovalList]) -> list[str]:
+    """Add up hashes of all entries: the same for the same entries, in whatever order or files."""
+    entries = union(lists)
+    hashes = sum_of_hashes(ENTRY_COLUMN)
+    row = entries.agg(F.count(F.lit(1)), F.count(ENTRY_COLUMN), hashes).collect()[0]
+    return [entries.schema[ENTRY_COLUMN].dataType.simpleString(), *map(str, row)]

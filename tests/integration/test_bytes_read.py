@@ -1,0 +1,51 @@
+"""A clone and a deletion in place read IDs and footers: what images weigh is no matter."""
+
+import pyarrow as pa
+import pytest
+
+from tests.made_tables import write_list, write_parquet
+from tests.spark_stages import newest_stage, stages_since
+
+NUM_ROWS = 1_000
+LIGHT, HEAVY = 50_000, 200_000
+
+
+def make_images(folder, image_bytes):
+    """Two files of a few row groups each, as many for heavy images as for light ones."""
+    ids = [f"image-{number:08}" for number in range(NUM_ROWS)]
+    for part in range(2):
+        half = ids[part::2]
+        table = pa.table({"image_id": half, "image": [bytes([part]) * image_bytes] * len(half)})
+        path = folder / f"{part}.parquet"
+        write_parquet(table, path, compression="none", use_dictionary=False, row_group_size=125)
+    return write_list(folder.parent / f"{folder.name}.parquet", ids[::3])
+
+
+@pytest.fixture(scope="module")
+def inputs(spark, tmp_path_factory):
+    """By weight: a Delta table over files of that weight, and a list of every third ID."""
+    made = {}
+    for image_bytes in (LIGHT, HEAVY):
+        folder = tmp_path_factory.mktemp("weighed") / f"of_{image_bytes}"
+        listed = make_images(folder, image_bytes)
+        spark.sql(f"CONVERT TO DELTA parquet.`{folder}`").collect()
+        made[image_bytes] = (folder, listed)
+    return made
+
+
+@pytest.mark.parametrize("method", ["clone", "in-place"])
+def test_under_one_percent_of_the_table_is_read_and_no_more_of_heavier_images(
+    spark, remove, inputs, tmp_path, method
+):
+    read = {}
+    for image_bytes, (images, listed) in inputs.items():
+        newest = newest_stage(spark)
+        if method == "clone":
+            remove(images, listed, tmp_path / f"out-{image_bytes}", method=method)
+        else:
+            remove(images, listed, None, method=method, enable_deletion_vectors=True)
+        own = stages_since(spark, newest)
+        read[image_bytes] = sum(stage.inputBytes() for stage in own)
+        assert read[image_bytes] < 0.01 * NUM_ROWS * image_bytes
+        assert sum(stage.outputBytes() for stage in own) < 0.01 * NUM_ROWS * image_bytes
+    assert read[HEAVY] < 1.05 * read[LIGHT]

@@ -1,0 +1,26 @@
+"""What Spark's own status store says of the stages that a session ran."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+
+def stages(spark: SparkSession) -> list[Any]:
+    """All stages that this session's status store still holds; it forgets the oldest ones."""
+    context = spark.sparkContext
+    context._jsc.sc().listenerBus().waitUntilEmpty()
+    quantiles = context._gateway.new_array(spark._jvm.double, 0)
+    found = context._jsc.sc().statusStore().stageList(None, False, False, quantiles, None)
+    return [found.apply(index) for index in range(found.size())]
+
+
+def newest_stage(spark: SparkSession) -> int:
+    """The number of the newest stage; -1 where there is none yet."""
+    return max((stage.stageId() for stage in stages(spark)), default=-1)
+
+
+def stages_since(spark: SparkSession, newest: int) -> list[Any]:
+    """The stages that were started after one."""
+    return [stage for stage in stages(spark) if stage.stageId() > newest]
