@@ -24,6 +24,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Report, Settings, run
+from dedup_lib.session_settings import session_settings
 from tests.spark_stages import newest_stage, stages_since
 
 FILES = 24
@@ -97,8 +98,9 @@ def make_table(spark: SparkSession, folder: Path, num_images: int, image_bytes: 
         writer.close()
     ids = [image_id(n) for n in range(num_images) if n % 10 < 3]
     pq.write_table(pa.table({"id": ids}), folder / "list.parquet")
-    # Delta with statistics, as writers make it, over files as they are.
-    spark.sql(f"CONVERT TO DELTA parquet.`{made}`").collect()
+    # Delta with statistics, as writers make it: they are worked out from all columns.
+    with session_settings(spark, {"spark.sql.parquet.columnarReaderBatchSize": "64"}):
+        spark.sql(f"CONVERT TO DELTA parquet.`{made}`").collect()
     table = f"delta.`{made}`"
     spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ('delta.enableDeletionVectors' = 'true')")
     return sum(path.stat().st_size for path in made.glob("*.parquet"))
