@@ -92,7 +92,7 @@ def make_clone(
 
 
 def _newest(spark: SparkSession, location: str, run: str) -> Commit:
-    commit = commit_with(spark, location, "run", run)
+    commit = commit_with(spark, location, "run", run, newest=10)
     if commit is None:
         raise VerificationError(f"the clone that was staged in {location!r} lacks its commit.")
     return commit

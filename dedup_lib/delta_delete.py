@@ -22,6 +22,7 @@ from dedup_lib.errors import (
     InputChangedError,
     UnsupportedError,
 )
+from dedup_lib.id_scan import SCAN_SETTINGS
 from dedup_lib.session_settings import session_settings
 from dedup_lib.sql_names import quoted, sql_name
 from dedup_lib.tables import PinnedTable
@@ -46,12 +47,23 @@ _GLOB = re.compile(r"[\[\]{}*?\\]")
 
 @dataclass(frozen=True)
 class Purge:
-    """What a purge rewrote: files and bytes of data files, before and after."""
+    """What a purge rewrote.
+
+    Attributes:
+        removed_files: Data files that the table no longer refers to.
+        added_files: Data files that take their place.
+        removed_bytes: The size of the former.
+        added_bytes: The size of the latter.
+        vacuum: The statement that deletes the former; None where they are another table's.
+        vacuum_after: From when on, in UTC.
+    """
 
     removed_files: int
     added_files: int
     removed_bytes: int
     added_bytes: int
+    vacuum: str | None = None
+    vacuum_after: str | None = None
 
 
 def check_deletes(spark: SparkSession, location: str, *, must_be_allowed: bool) -> None:
@@ -197,7 +209,10 @@ def delete_ids(
     )
     removed_ids.createOrReplaceTempView(view)
     try:
-        with session_settings(spark, {**_DELETE_SETTINGS, **settings}), deletions_named(location):
+        with (
+            session_settings(spark, {**_DELETE_SETTINGS, **SCAN_SETTINGS, **settings}),
+            deletions_named(location),
+        ):
             try:
                 rows = spark.sql(delete).collect()
             except AnalysisException as error:

@@ -6,12 +6,21 @@ import json
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import Row, SparkSession
 
 from dedup_lib.sql_names import sql_name
 
 # The session setting whose value a commit carries as its note.
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+_COLUMNS = (
+    "version",
+    "timestamp",
+    "operation",
+    "operationParameters",
+    "operationMetrics",
+    "readVersion",
+    "userMetadata",
+)
 _DELETION_VECTOR_METRICS = (
     "numDeletionVectorsAdded",
     "numDeletionVectorsUpdated",
@@ -49,13 +58,16 @@ class Commit:
         return sum(int(self.metrics.get(name, 0)) for name in _DELETION_VECTOR_METRICS)
 
 
-def commit_with(spark: SparkSession, location: str, key: str, value: str) -> Commit | None:
+def commit_with(
+    spark: SparkSession, location: str, key: str, value: str, *, newest: int | None = None
+) -> Commit | None:
     """Find the newest commit of a Delta table whose note has a value under a key.
 
-    *Cost:* the table's history, as far back as Delta keeps it.
+    *Cost:* the files of as many of the newest commits; default as far back as Delta keeps them.
     """
-    notes = _history(spark, location).where("userMetadata IS NOT NULL").orderBy("version")
-    for row in reversed(notes.collect()):
+    for row in _history(spark, location, newest):
+        if row["userMetadata"] is None:
+            continue
         note = as_note(row["userMetadata"])
         if note.get(key) == value:
             return Commit(
@@ -76,16 +88,16 @@ def count_rows_at(spark: SparkSession, location: str, version: int) -> int:
 
 def was_undone(spark: SparkSession, location: str, version: int) -> bool:
     """Tell whether a Delta table was restored to a version before some version, and stays so."""
-    history = _history(spark, location)
-    restores = history.where(f"operation = 'RESTORE' AND version > {version}")
-    newest = restores.orderBy("version", ascending=False).head()
-    if newest is None:
+    history = _history(spark, location, None)
+    restores = [row for row in history if row["operation"] == "RESTORE"]
+    if not restores or restores[0]["version"] < version:
         return False
-    to_version = newest["operationParameters"]["version"]
+    to_version = restores[0]["operationParameters"]["version"]
     if to_version is not None:
         return int(to_version) < version
-    instant = newest["operationParameters"]["timestamp"]
-    return history.where(f"version = {version} AND timestamp <= TIMESTAMP'{instant}'").isEmpty()
+    text = restores[0]["operationParameters"]["timestamp"]  # in the session's time zone
+    instant = spark.sql(f"SELECT TIMESTAMP'{text}' AS instant").collect()[0]["instant"]
+    return any(row["version"] == version and row["timestamp"] > instant for row in history)
 
 
 def as_note(text: str) -> dict[str, Any]:
@@ -97,5 +109,8 @@ def as_note(text: str) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
-def _history(spark: SparkSession, location: str) -> DataFrame:
-    return spark.sql(f"DESCRIBE HISTORY {sql_name(location)}")
+def _history(spark: SparkSession, location: str, newest: int | None) -> list[Row]:
+    """Return the newest commits, or all of them, newest first."""
+    limit = "" if newest is None else f" LIMIT {newest}"
+    history = spark.sql(f"DESCRIBE HISTORY {sql_name(location)}{limit}").select(*_COLUMNS)
+    return sorted(history.collect(), key=lambda row: -row["version"])

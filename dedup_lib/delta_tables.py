@@ -11,6 +11,9 @@ from dedup_lib.errors import InputError, TableFormatError, TableNotFoundError
 from dedup_lib.sql_names import quoted, sql_name
 from dedup_lib.storage import Storage
 
+_SNAPSHOT_PARTITIONS = "spark.databricks.delta.snapshotPartitions"
+_LOG_BYTES_PER_PARTITION = 4 * 1024**2
+
 
 def delta_root(spark: SparkSession, storage: Storage, location: str) -> str:
     """Return where a Delta table keeps its files, as a canonical URI.
@@ -58,6 +61,17 @@ def new_table_root(spark: SparkSession, storage: Storage, name: str) -> str:
     described = spark.sql(f"DESCRIBE SCHEMA {schema or quoted(spark.catalog.currentDatabase())}")
     rows = {row[0]: row[1] for row in described.collect()}
     return f"{storage.canonical(rows['Location'])}/{table.strip('`').lower()}"
+
+
+def log_settings(spark: SparkSession, log_bytes: int) -> dict[str, str]:
+    """Return session settings under which Delta reads a log in as few tasks as its size asks for.
+
+    Delta's default is 50 tasks for each state of each table, which for a small log costs more than
+    the deletion itself. Where the session says otherwise, that holds.
+    """
+    if spark.conf.get(_SNAPSHOT_PARTITIONS, None) is not None:
+        return {}
+    return {_SNAPSHOT_PARTITIONS: str(min(50, 2 + log_bytes // _LOG_BYTES_PER_PARTITION))}
 
 
 def is_delta_path(storage: Storage, location: str) -> bool:

@@ -18,6 +18,11 @@ from dedup_lib.uris import decoded
 BROADCAST_ROW_OVERHEAD_BYTES = 48
 
 
+# A scan of IDs reads some thousandth of what its files weigh: tasks of Spark's usual 128 MB would
+# be many and empty. Spark still makes one a core, where the table is smaller than this times cores.
+SCAN_SETTINGS = {"spark.sql.files.maxPartitionBytes": str(16 * 1024**3)}
+
+
 @dataclass(frozen=True)
 class IdSizes:
     """How many rows an ID column has, how many of them NULL, and the bytes of the rest."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,9 @@ from dedup_lib.errors import ConflictError, UnsupportedError, VerificationError
 from dedup_lib.planning import Plan
 from dedup_lib.sql_names import sql_name
 from dedup_lib.tables import PinnedTable
+
+# A run looks for its own commit, just made, among as many of the newest.
+_NEWEST = 1000
 
 
 @dataclass(frozen=True)
@@ -92,6 +96,8 @@ def delete_in_place(
         ConflictError: Another writer's commit came between.
     """
     images = plan.images
+    if plan.counts.removed_rows == 0:
+        return Deleted(0, None, images.version or 0)
     planned_version = _with_deletion_vectors(spark, images)
     rows = delta_delete.delete_ids(
         spark,
@@ -103,7 +109,7 @@ def delete_in_place(
     )
     if rows is None:
         return None
-    commit = commit_with(spark, images.location, "run", str(note["run"]))
+    commit = commit_with(spark, images.location, "run", str(note["run"]), newest=_NEWEST)
     if rows > 0 and commit is None:
         raise VerificationError(
             f"{rows} rows of {images.location!r} were deleted, but its history lacks the commit."
@@ -158,7 +164,7 @@ def purge_in_place(spark: SparkSession, location: str, run: str) -> Purge:
             f"the rows of {location!r} are deleted, but they could not be purged, for another "
             f"writer's commit came between. Run again, or: REORG TABLE {table} APPLY (PURGE)"
         ) from error
-    commit = commit_with(spark, location, "run", name)
+    commit = commit_with(spark, location, "run", name, newest=_NEWEST)
     if commit is not None:
         before = count_rows_at(spark, location, commit.version - 1)
         after = count_rows_at(spark, location, commit.version)
@@ -166,7 +172,11 @@ def purge_in_place(spark: SparkSession, location: str, run: str) -> Purge:
             raise VerificationError(
                 f"the purge of {location!r} left {after} of {before} rows. {undo(location, commit)}"
             )
-    return purged
+    return dataclasses.replace(
+        purged,
+        vacuum=f"VACUUM {table}",
+        vacuum_after=delta_delete.vacuum_time(spark, location),
+    )
 
 
 def check_deleted(location: str, commit: Commit, *, expected_rows: int) -> None:

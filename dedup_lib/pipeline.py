@@ -17,6 +17,7 @@ from dedup_lib import (
     clones,
     id_scan,
     in_place,
+    kept_plan,
     publish,
     replacement,
     run_key,
@@ -24,7 +25,7 @@ from dedup_lib import (
     tables,
     targets,
 )
-from dedup_lib.delta_delete import Purge, vacuum_time
+from dedup_lib.delta_tables import log_settings
 from dedup_lib.errors import (
     DedupError,
     InputError,
@@ -51,7 +52,6 @@ from dedup_lib.report import Report
 from dedup_lib.run_key import EarlierRun
 from dedup_lib.session_settings import session_settings
 from dedup_lib.settings import Settings, check_supported, is_path
-from dedup_lib.sql_names import sql_name
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
@@ -125,6 +125,7 @@ class _Run:
         with ExitStack() as cleanup:
             with self.phase("plan"):
                 check_places(self.spark, self.storage, self.settings)
+                cleanup.enter_context(session_settings(self.spark, self.log_settings()))
                 if (earlier := self.find_earlier_run()) is not None:
                     self.repeat(earlier, self.read_inputs())
                     return
@@ -165,15 +166,11 @@ class _Run:
         with self.phase("publish"):
             self.keep_plan(plan, removed_output)
             publish.promote(self.spark, self.storage, staged, attempt, self.note(plan))
-            replacement.finish(self.storage, self.settings.removed_output)
+            kept_plan.finish(self.storage, self.settings.removed_output)
         self.report.finish("succeeded")
 
     def delete_in_place(self, plan: Plan, removed_output: Target | None) -> None:
         """Delete the planned rows from the image table, and verify the commit."""
-        if plan.counts.removed_rows == 0:
-            self.report.counts["kept_rows"] = plan.kept_rows
-            self.report.finish("succeeded")
-            return
         column = self.settings.image_id_column
         with self.phase("apply"):
             self.keep_plan(plan, removed_output)
@@ -194,7 +191,7 @@ class _Run:
             self.note_deleted(plan.images.location, deleted, rows)
         with self.phase("publish"):
             self.purge_in_place(plan.images, plan.files)
-            replacement.finish(self.storage, self.settings.removed_output)
+            kept_plan.finish(self.storage, self.settings.removed_output)
         self.report.finish("succeeded")
 
     def note_deleted(self, location: str, deleted: Deleted, rows: TableRows) -> None:
@@ -204,19 +201,7 @@ class _Run:
                 "listed IDs that came with it stay until the next run",
                 location,
             )
-        self.report.counts |= {
-            "input_rows": rows.before,
-            "removed_rows": deleted.rows,
-            "kept_rows": rows.after,
-        }
-        self.report.bytes["output"] = 0
-        commit = deleted.commit
-        self.report.output = {
-            "location": location,
-            "format": "delta",
-            "version": None if commit is None else commit.version,
-            "deletion_vectors": 0 if commit is None else commit.deletion_vectors,
-        }
+        self.report.note_deleted(location, deleted.commit, rows.before, rows.after)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -225,14 +210,23 @@ class _Run:
         numbers = {key: value for key, value in self.report.counts.items() if value is not None}
         _log.info("%s took %.1f s: %s", name, self.report.seconds[name], numbers)
 
+    def log_settings(self) -> dict[str, str]:
+        """Settings for reading Delta's log, where the run commits to it or to a clone of it."""
+        if self.settings.method == "rewrite":
+            return {}
+        root = tables.root_of(self.spark, self.storage, self.settings.images)
+        return log_settings(self.spark, self.storage.total_bytes(f"{root}/_delta_log"))
+
     def find_earlier_run(self) -> EarlierRun | None:
         """Look for a run with the same key; a dry run repeats none."""
         settings = self.settings
         if settings.run_key is None or settings.dry_run:
             return None
-        location = settings.images if settings.output is None else settings.output
-        replacement.repair(self.storage, location, self.attempt_id)
-        return run_key.find_earlier_run(self.spark, self.storage, location, settings.run_key)
+        if settings.output is not None:
+            replacement.repair(self.storage, settings.output, self.attempt_id)
+        return run_key.find_earlier_run(
+            self.spark, self.storage, settings.output or settings.images, settings.run_key
+        )
 
     def repeat(self, earlier: EarlierRun | None, inputs: Inputs) -> None:
         """Report what a run with the same key did, if it was the same run."""
@@ -245,7 +239,7 @@ class _Run:
         if settings.output is None and settings.purge:
             files = id_scan.count_files(inputs.images, settings.image_id_column)
             self.purge_in_place(inputs.images, files)
-        replacement.finish(self.storage, settings.removed_output)
+        kept_plan.finish(self.storage, settings.removed_output)
         self.report.finish("succeeded")
 
     def find_target(self, location: str | None) -> Target | None:
@@ -256,7 +250,7 @@ class _Run:
         mode = settings.output_mode
         if not settings.dry_run:
             replacement.repair(self.storage, location, self.attempt_id)
-            if replacement.is_unfinished(self.storage, location):
+            if kept_plan.is_unfinished(self.storage, location):
                 mode = "overwrite"
         if location == settings.output:
             table_format = settings.resolved_output_format
@@ -318,7 +312,8 @@ class _Run:
             reader = self.spark.read.options(**PARQUET_READER_OPTIONS)
             return reader.schema(rows.schema).parquet(attempt.plan)
 
-        return make_plan(self.storage, self.settings, inputs, self.report, materialise)
+        with session_settings(self.spark, id_scan.SCAN_SETTINGS):
+            return make_plan(self.storage, self.settings, inputs, self.report, materialise)
 
     def rewrite(self, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write the rows that stay, where no reader sees them yet."""
@@ -360,7 +355,7 @@ class _Run:
         )
         self.report.bytes["output"] = 0
         if cloned.purge is not None:
-            self.note_purge(cloned.purge, {})
+            self.report.note_purge(dataclasses.asdict(cloned.purge), cloned.purge.added_bytes)
         return Staged(output, attempt.staged, cloned.version, cloned.deletion_vectors)
 
     def verify(self, plan: Plan, staged: Staged) -> None:
@@ -379,39 +374,22 @@ class _Run:
         if removed_output is None:
             return
         with _storage_errors_as(PublishError), self.report.step("keep plan"):
-            base = targets.default_base(self.spark, self.storage, removed_output)
-            note = {**self.note(plan), "holds": "removal plan"}
-            with attempt_directory(self.storage, base, self.attempt_id) as attempt:
-                staged = publish.stage(
-                    removed_output,
-                    spark_rewrite.writer(plan.rows, ()),
-                    attempt,
-                    spark=self.spark,
-                    column_names=plan.rows.columns,
-                    note=note,
-                )
-                found = publish.count_rows(self.spark, self.storage, staged)
-                publish.check_rows(staged, expected_rows=plan.counts.removed_rows, found_rows=found)
-                unfinished = {} if self.settings.dry_run else {"unfinished": True}
-                publish.promote(self.spark, self.storage, staged, attempt, note | unfinished)
+            kept_plan.keep_plan(
+                self.spark,
+                self.storage,
+                plan,
+                removed_output,
+                note=self.note(plan),
+                is_unfinished=not self.settings.dry_run,
+            )
 
     def purge_in_place(self, images: PinnedTable, files: Sequence[FileRows]) -> None:
         """Rewrite what holds hidden rows (--purge), once the deletion has been verified."""
-        if not self.settings.purge:
-            return
-        settings = settings_for(self.storage, images, files)
-        with self.report.step("purge"), session_settings(self.spark, settings):
-            purge = in_place.purge_in_place(self.spark, images.location, self.attempt_id)
-        vacuum = {
-            "vacuum": f"VACUUM {sql_name(images.location)}",
-            "vacuum_after": vacuum_time(self.spark, images.location),
-        }
-        self.note_purge(purge, vacuum)
-
-    def note_purge(self, purge: Purge, vacuum: dict[str, str]) -> None:
-        self.report.purge = {**dataclasses.asdict(purge), **vacuum}
-        self.report.bytes["output"] = purge.added_bytes
-        _log.info("purged: %s", self.report.purge)
+        if self.settings.purge:
+            settings = settings_for(self.storage, images, files)
+            with self.report.step("purge"), session_settings(self.spark, settings):
+                purge = in_place.purge_in_place(self.spark, images.location, self.attempt_id)
+            self.report.note_purge(dataclasses.asdict(purge), purge.added_bytes)
 
     def note(self, plan: Plan) -> dict[str, Any]:
         """What the manifest, or the Delta commit, says of the run."""

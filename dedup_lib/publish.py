@@ -242,7 +242,7 @@ def _as_conflict(target: Target, error: PySparkException) -> Exception:
 
 
 def _version_of(spark: SparkSession, location: str, run: str) -> int:
-    commit = commit_with(spark, location, "run", run)
+    commit = commit_with(spark, location, "run", run, newest=1000)
     if commit is None:
         raise VerificationError(f"the commit that was made on {location!r} is not in its history.")
     return commit.version

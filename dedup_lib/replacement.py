@@ -52,29 +52,8 @@ def repair_locked(storage: Storage, location: str) -> None:
     storage.delete(sibling(location, "journal"))
 
 
-def is_unfinished(storage: Storage, location: str) -> bool:
-    """Tell whether a kept plan was left by a run that died before it published its output."""
-    if not is_path(location):
-        return False
-    return bool(_manifest(storage, storage.canonical(location)).get("unfinished", False))
-
-
-def finish(storage: Storage, kept_plan: str | None) -> None:
-    """Note in a kept plan's manifest that its run has published its output."""
-    if kept_plan is None or not is_unfinished(storage, kept_plan):
-        return
-    location = storage.canonical(kept_plan)
-    manifest = _manifest(storage, location)
-    del manifest["unfinished"]
-    write_manifest(storage, location, manifest)
-
-
-def write_manifest(storage: Storage, location: str, manifest: dict[str, Any]) -> None:
-    """Write a directory's manifest, replacing one that is there."""
-    storage.write_text(f"{location}/{MANIFEST_NAME}", json.dumps(manifest, indent=2))
-
-
-def _manifest(storage: Storage, location: str) -> dict[str, Any]:
+def read_manifest(storage: Storage, location: str) -> dict[str, Any]:
+    """Read a directory's manifest; empty where there is none that can be read."""
     path = f"{location}/{MANIFEST_NAME}"
     if not storage.exists(path):
         return {}
@@ -83,6 +62,11 @@ def _manifest(storage: Storage, location: str) -> dict[str, Any]:
     except ValueError:
         return {}
     return values if isinstance(values, dict) else {}
+
+
+def write_manifest(storage: Storage, location: str, manifest: dict[str, Any]) -> None:
+    """Write a directory's manifest, replacing one that is there."""
+    storage.write_text(f"{location}/{MANIFEST_NAME}", json.dumps(manifest, indent=2))
 
 
 def _journal(storage: Storage, location: str) -> str | None:

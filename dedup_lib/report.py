@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from dedup_lib.delta_history import Commit
 from dedup_lib.errors import UsageError
 from dedup_lib.redaction import redact, redact_all
 from dedup_lib.settings import Settings, has_scheme
@@ -118,6 +119,28 @@ class Report:
         self.counts |= {**note.get("counts", {}), "kept_rows": note.get("kept_rows")}
         if self.output is not None:
             self.output["version"] = version
+
+    def note_deleted(
+        self, location: str, commit: Commit | None, rows_before: int, rows_after: int
+    ) -> None:
+        """Note what a deletion in place came to; no commit is where nothing was left to delete."""
+        self.counts |= {
+            "input_rows": rows_before,
+            "removed_rows": rows_before - rows_after,
+            "kept_rows": rows_after,
+        }
+        self.bytes["output"] = 0
+        self.output = {
+            "location": location,
+            "format": "delta",
+            "version": None if commit is None else commit.version,
+            "deletion_vectors": 0 if commit is None else commit.deletion_vectors,
+        }
+
+    def note_purge(self, purge: dict[str, Any], added_bytes: int) -> None:
+        """Note what a purge rewrote: the only image bytes that a clone or in place writes."""
+        self.purge = purge
+        self.bytes["output"] = added_bytes
 
     def describe(self, settings: Settings) -> None:
         """Note what was asked for, so that a failed run's report tells it too."""

@@ -90,6 +90,13 @@ class Storage:
         _check_no_broken_link(self.canonical(location))
         return sorted(files, key=lambda file: file.path)
 
+    def total_bytes(self, location: str) -> int:
+        """Add up the sizes of all files below a directory; 0 where there is none."""
+        with _hadoop_errors(f"{location!r} can't be listed"):
+            if not self._fs(location).exists(self._path(location)):
+                return 0
+            return int(self._fs(location).getContentSummary(self._path(location)).getLength())
+
     def list_names(self, location: str) -> list[str]:
         """List the names of what a directory holds, files and directories; [] where none is."""
         if not self.is_directory(location):

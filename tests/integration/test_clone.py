@@ -292,7 +292,7 @@ def test_a_purged_clone_holds_files_of_its_own_without_the_removed_rows(
     assert not {row["image_id"] for row in ids} & set(LISTED)
     assert report.bytes["output"] == sum(path.stat().st_size for path in files)
     assert report.purge["removed_files"] == 1
-    assert "vacuum" not in report.purge  # the source's files are not the clone's to delete
+    assert report.purge["vacuum"] is None  # the source's files are not the clone's to delete
     assert tree_digest(delta_images) == before
 
 

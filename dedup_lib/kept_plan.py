@@ -1,0 +1,70 @@
+"""The plan, kept as a table of its own: what went, from where, and why (--removed-output)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from dedup_lib import publish, spark_rewrite, targets
+from dedup_lib.planning import Plan
+from dedup_lib.publish_lock import attempt_directory
+from dedup_lib.replacement import read_manifest, write_manifest
+from dedup_lib.settings import is_path
+from dedup_lib.storage import Storage
+from dedup_lib.targets import Target
+
+
+def keep_plan(
+    spark: SparkSession,
+    storage: Storage,
+    plan: Plan,
+    target: Target,
+    *,
+    note: Mapping[str, Any],
+    is_unfinished: bool,
+) -> None:
+    """Publish a plan as a table of its own, one row per image row that goes.
+
+    Args:
+        spark: The session.
+        storage: The session's file systems.
+        plan: The plan.
+        target: Where it goes.
+        note: What its manifest or commit says of itself; its `run` names the attempt.
+        is_unfinished: Whether the run is yet to publish its output; a retry may replace the plan
+            until `finish` says that it has.
+    """
+    base = targets.default_base(spark, storage, target)
+    note = {**note, "holds": "removal plan"}
+    with attempt_directory(storage, base, note["run"]) as attempt:
+        staged = publish.stage(
+            target,
+            spark_rewrite.writer(plan.rows, ()),
+            attempt,
+            spark=spark,
+            column_names=plan.rows.columns,
+            note=note,
+        )
+        found = publish.count_rows(spark, storage, staged)
+        publish.check_rows(staged, expected_rows=plan.counts.removed_rows, found_rows=found)
+        state = {"unfinished": True} if is_unfinished else {}
+        publish.promote(spark, storage, staged, attempt, note | state)
+
+
+def is_unfinished(storage: Storage, location: str) -> bool:
+    """Tell whether a kept plan was left by a run that died before it published its output."""
+    if not is_path(location):
+        return False
+    return bool(read_manifest(storage, storage.canonical(location)).get("unfinished", False))
+
+
+def finish(storage: Storage, location: str | None) -> None:
+    """Note in a kept plan's manifest that its run has published its output."""
+    if location is None or not is_unfinished(storage, location):
+        return
+    location = storage.canonical(location)
+    manifest = read_manifest(storage, location)
+    del manifest["unfinished"]
+    write_manifest(storage, location, manifest)
