@@ -149,14 +149,14 @@ def clone(spark: SparkSession, images: PinnedTable, location: str, *, name: str)
         f"CREATE TABLE {sql_name(location)} SHALLOW CLONE {{source}} "
         f"TBLPROPERTIES ('{DELETION_VECTORS}' = 'true')"
     )
-    with _clone_source(spark, images, name) as source:
-        try:
+    try:
+        with _clone_source(spark, images, name) as source:
             row = spark.sql(statement.replace("{source}", source)).collect()[0]
-        except (PySparkException, Py4JError) as error:
-            raise UnsupportedError(
-                f"image table {images.location!r} can't be cloned: {_first_line(error)} "
-                "Use --method rewrite."
-            ) from error
+    except (PySparkException, Py4JError) as error:
+        raise UnsupportedError(
+            f"image table {images.location!r} can't be cloned: {_first_line(error)} "
+            "Use --method rewrite."
+        ) from error
     if images.format == "delta":
         _check_features_kept(spark, images.location, location)
         return
@@ -273,15 +273,20 @@ def purge(spark: SparkSession, location: str, note: Mapping[str, Any]) -> Purge:
     )
 
 
-def vacuum_time(spark: SparkSession, location: str) -> str:
-    """Return the time, in UTC, from which on VACUUM deletes what a table no longer refers to."""
+def vacuum_time(spark: SparkSession, location: str) -> str | None:
+    """Return the time, in UTC, from which on VACUUM deletes what a table no longer refers to.
+
+    None where the table's retention can't be read: that is no reason for a run to fail.
+    """
     properties = delta_detail(spark, location)["properties"]
     retention = properties.get("delta.deletedFileRetentionDuration", "interval 1 week")
+    interval = "interval " + retention.lower().removeprefix("interval ")
     text = "date_format(to_utc_timestamp(time, current_timezone()), \"yyyy-MM-dd'T'HH:mm:ss'Z'\")"
-    row = spark.sql(
-        f"SELECT {text} AS text FROM (SELECT current_timestamp() + {retention} AS time)"
-    )
-    return str(row.collect()[0]["text"])
+    query = f"SELECT {text} AS text FROM (SELECT current_timestamp() + {interval} AS time)"
+    try:
+        return str(spark.sql(query).collect()[0]["text"])
+    except PySparkException:
+        return None
 
 
 @contextmanager

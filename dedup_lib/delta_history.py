@@ -87,17 +87,27 @@ def count_rows_at(spark: SparkSession, location: str, version: int) -> int:
 
 
 def was_undone(spark: SparkSession, location: str, version: int) -> bool:
-    """Tell whether a Delta table was restored to a version before some version, and stays so."""
-    history = _history(spark, location, None)
-    restores = [row for row in history if row["operation"] == "RESTORE"]
-    if not restores or restores[0]["version"] < version:
-        return False
-    to_version = restores[0]["operationParameters"]["version"]
+    """Tell whether a Delta table's newest state does not come from some version of it.
+
+    That is so where it was restored to a version before, and not back again since.
+    """
+    history = {row["version"]: row for row in _history(spark, location, None)}
+    state: int = max(history)
+    while state > version:
+        row = history[state]
+        state = _restored(spark, history, row) if row["operation"] == "RESTORE" else state - 1
+    return state < version
+
+
+def _restored(spark: SparkSession, history: dict[int, Row], restore: Row) -> int:
+    """Return the version that a RESTORE went back to."""
+    to_version = restore["operationParameters"]["version"]
     if to_version is not None:
-        return int(to_version) < version
-    text = restores[0]["operationParameters"]["timestamp"]  # in the session's time zone
+        return int(to_version)
+    text = restore["operationParameters"]["timestamp"]  # in the session's time zone
     instant = spark.sql(f"SELECT TIMESTAMP'{text}' AS instant").collect()[0]["instant"]
-    return any(row["version"] == version and row["timestamp"] > instant for row in history)
+    before = [row["version"] for row in history.values() if row["timestamp"] <= instant]
+    return max(before, default=-1)
 
 
 def as_note(text: str) -> dict[str, Any]:

@@ -99,13 +99,14 @@ def delete_in_place(
     if plan.counts.removed_rows == 0:
         return Deleted(0, None, images.version or 0)
     planned_version = _with_deletion_vectors(spark, images)
+    marked = {**note, "planned_version": planned_version}
     rows = delta_delete.delete_ids(
         spark,
         images.location,
         image_id_column,
         plan.removed_ids,
         view=f"dedup_removed_{note['run']}",
-        settings={**settings, **delta_delete.transaction(note, run_key)},
+        settings={**settings, **delta_delete.transaction(marked, run_key)},
     )
     if rows is None:
         return None
@@ -162,7 +163,8 @@ def purge_in_place(spark: SparkSession, location: str, run: str) -> Purge:
     except ConflictError as error:
         raise ConflictError(
             f"the rows of {location!r} are deleted, but they could not be purged, for another "
-            f"writer's commit came between. Run again, or: REORG TABLE {table} APPLY (PURGE)"
+            f"writer's commit came between. Then: REORG TABLE {table} APPLY (PURGE); or run again "
+            "with the same --run-key, if there was one."
         ) from error
     commit = commit_with(spark, location, "run", name, newest=_NEWEST)
     if commit is not None:
@@ -203,9 +205,8 @@ def check_repeated(location: str, commit: Commit) -> None:
     Raises:
         VerificationError: They differ.
     """
-    counts, inputs = commit.note.get("counts", {}), commit.note.get("inputs", {})
-    if commit.read_version == inputs.get("images", {}).get("version"):
-        check_deleted(location, commit, expected_rows=counts.get("removed_rows"))
+    if commit.read_version == commit.note.get("planned_version"):
+        check_deleted(location, commit, expected_rows=commit.note["counts"]["removed_rows"])
 
 
 def undo(location: str, commit: Commit) -> str:

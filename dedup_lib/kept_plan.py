@@ -60,6 +60,11 @@ def is_unfinished(storage: Storage, location: str) -> bool:
     return bool(read_manifest(storage, storage.canonical(location)).get("unfinished", False))
 
 
+def run_of(storage: Storage, location: str) -> str:
+    """Return the name of the attempt that kept a plan at a path; empty where none is told."""
+    return str(read_manifest(storage, storage.canonical(location)).get("run", ""))
+
+
 def finish(storage: Storage, location: str | None) -> None:
     """Note in a kept plan's manifest that its run has published its output."""
     if location is None or not is_unfinished(storage, location):

@@ -15,6 +15,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import (
     clones,
+    delta_history,
     id_scan,
     in_place,
     kept_plan,
@@ -51,7 +52,7 @@ from dedup_lib.publish_lock import (
 from dedup_lib.report import Report
 from dedup_lib.run_key import EarlierRun
 from dedup_lib.session_settings import session_settings
-from dedup_lib.settings import Settings, check_supported, is_path
+from dedup_lib.settings import OutputMode, Settings, check_supported, is_path
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
@@ -82,11 +83,11 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
         The report; it is written to `settings.report`, too, on failure as well.
 
     Raises:
-        DedupError: As `dedup_lib.errors` says; nothing is published then, unless the message
-            names a Delta commit.
+        DedupError: As `dedup_lib.errors` says; nothing is published then, and no row deleted,
+            unless the message says so and names the Delta commit.
 
-    *Cost:* two scans of the image IDs and two or three of the lists; then one scan of the
-    images, and a write of those that stay.
+    *Cost:* two scans of the image IDs and two or three of the lists; then, for a rewrite, one scan
+    of the images and a write of those that stay; else one more scan of the IDs.
     """
     report = Report() if report is None else report
     report.describe(settings)
@@ -186,12 +187,12 @@ class _Run:
         if deleted is None:  # Delta knows the key: another run was quicker, or long ago
             self.repeat(self.find_earlier_run(), Inputs(plan.images, ()))
             return
+        kept_plan.finish(self.storage, self.settings.removed_output)
         with self.phase("verify"):
             rows = in_place.verify_in_place(self.spark, plan, deleted, column)
             self.note_deleted(plan.images.location, deleted, rows)
         with self.phase("publish"):
             self.purge_in_place(plan.images, plan.files)
-            kept_plan.finish(self.storage, self.settings.removed_output)
         self.report.finish("succeeded")
 
     def note_deleted(self, location: str, deleted: Deleted, rows: TableRows) -> None:
@@ -234,8 +235,10 @@ class _Run:
         earlier = run_key.check_same_run(earlier, settings.run_key, self.fingerprint)
         _log.info("run %r is done already: nothing is applied", settings.run_key)
         self.report.repeat(earlier.note, earlier.version)
-        if settings.output is None and earlier.commit is not None:
+        if earlier.commit is not None and settings.output is None:
             in_place.check_repeated(inputs.images.location, earlier.commit)
+        elif earlier.commit is not None and settings.output is not None:
+            run_key.check_repeated(self.spark, settings.output, earlier.commit)
         if settings.output is None and settings.purge:
             files = id_scan.count_files(inputs.images, settings.image_id_column)
             self.purge_in_place(inputs.images, files)
@@ -251,12 +254,29 @@ class _Run:
         if not settings.dry_run:
             replacement.repair(self.storage, location, self.attempt_id)
             if kept_plan.is_unfinished(self.storage, location):
-                mode = "overwrite"
+                mode = self.mode_for_unfinished(location)
         if location == settings.output:
             table_format = settings.resolved_output_format
         else:
             table_format = "parquet" if is_path(location) else "delta"
-        return targets.find_target(self.spark, self.storage, location, table_format, mode)
+        return targets.find_target(
+            self.spark,
+            self.storage,
+            location,
+            table_format,
+            mode,
+            may_replace=location != settings.output or settings.method != "clone",
+        )
+
+    def mode_for_unfinished(self, location: str) -> OutputMode:
+        """A plan may be replaced whose run never published; not the record of what is deleted."""
+        settings = self.settings
+        if settings.method == "in-place":
+            run = kept_plan.run_of(self.storage, location)
+            if delta_history.commit_with(self.spark, settings.images, "run", run) is not None:
+                kept_plan.finish(self.storage, location)
+                return settings.output_mode
+        return "overwrite"
 
     def read_inputs(self) -> Inputs:
         settings = self.settings
@@ -265,7 +285,7 @@ class _Run:
         if settings.run_key is not None:
             with self.report.step("fingerprint lists"):
                 self.fingerprint = run_key.fingerprint(
-                    settings, inputs.images.location, inputs.lists
+                    self.storage, settings, inputs.images.location, inputs.lists
                 )
         return inputs
 

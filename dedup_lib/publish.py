@@ -13,6 +13,7 @@ from pyspark.sql import DataFrameWriter, SparkSession
 from pyspark.sql.types import StructType
 
 from dedup_lib.delta_history import USER_METADATA, commit_with, count_rows_at
+from dedup_lib.delta_tables import is_delta_path, table_exists
 from dedup_lib.errors import (
     ConflictError,
     InputError,
@@ -223,13 +224,19 @@ def _publish_clone(
         with session_settings(spark, {USER_METADATA: json.dumps(note)}):
             spark.sql(f"CREATE TABLE {name} SHALLOW CLONE {sql_name(staged.location)}")
     except PySparkException as error:
+        if not _is_there(spark, storage, staged.target.location):
+            storage.delete(directory)
         raise _as_conflict(staged.target, error) from error
+
+
+def _is_there(spark: SparkSession, storage: Storage, location: str) -> bool:
+    return is_delta_path(storage, location) if is_path(location) else table_exists(spark, location)
 
 
 def _as_conflict(target: Target, error: PySparkException) -> Exception:
     condition = error.getCondition() or ""
     if "ALREADY_EXISTS" in condition or "PATH_EXISTS" in condition:
-        return output_exists(target.location)
+        return output_exists(target)
     if "NON_EMPTY_LOCATION" in condition:
         return OutputExistsError(
             f"table {target.location!r} is not in the catalog, but its directory holds files: "

@@ -68,7 +68,7 @@ def attempt_directory(storage: Storage, location: str, attempt_id: str) -> Itera
         location: A canonical location: the directory is a hidden sibling of it.
         attempt_id: The attempt's name.
     """
-    _sweep(storage, location)
+    _sweep(storage, location, attempt_id)
     attempt = Attempt(attempt_id, sibling(location, attempt_id))
     storage.make_directory(attempt.directory)
     storage.write_text(f"{attempt.directory}/{_OWNER_FILE}", _owner(attempt_id))
@@ -82,29 +82,28 @@ def attempt_directory(storage: Storage, location: str, attempt_id: str) -> Itera
 def companion_directory(storage: Storage, location: str, attempt_id: str) -> Iterator[Attempt]:
     """Make a directory for files that a table will refer to once it is published.
 
-    It is deleted at the end, unless it was handed over and there is a table that may need it.
+    It is deleted at the end, unless it was handed over to the table.
 
     Args:
         storage: The session's file systems.
         location: The table's canonical location: the directory is a hidden sibling of it.
         attempt_id: The attempt's name.
     """
-    _sweep(storage, location)
+    _sweep(storage, location, attempt_id)
     attempt = Attempt(attempt_id, sibling(location, f"{attempt_id}-companion"))
     storage.make_directory(attempt.directory)
     storage.write_text(f"{attempt.directory}/{_OWNER_FILE}", _owner(attempt_id))
     try:
         yield attempt
     finally:
-        is_mine = storage.exists(f"{attempt.directory}/{_OWNER_FILE}")
-        if is_mine or not storage.exists(f"{location}/_delta_log"):
+        if storage.exists(f"{attempt.directory}/{_OWNER_FILE}"):
             _delete_directory(storage, attempt)
 
 
 def hand_over(storage: Storage, directory: str) -> None:
     """Leave a companion directory to the table that is about to refer to it.
 
-    From here on no run deletes it as one that a killed run left behind.
+    From here on no run deletes it: better a directory too many than a table without its files.
     """
     storage.delete(f"{directory}/{_OWNER_FILE}")
 
@@ -166,12 +165,14 @@ def _held(location: str) -> ConflictError:
     )
 
 
-def _sweep(storage: Storage, location: str) -> None:
+def _sweep(storage: Storage, location: str, attempt_id: str) -> None:
     parent, _, _ = location.rpartition("/")
     prefix = sibling(location, "").rpartition("/")[2]
     for name in storage.list_names(parent):
         directory = f"{parent}/{name}"
-        if not name.startswith(prefix) or not storage.exists(f"{directory}/{_OWNER_FILE}"):
+        if not name.startswith(prefix) or name.startswith(prefix + attempt_id):
+            continue
+        if not storage.exists(f"{directory}/{_OWNER_FILE}"):
             continue
         if _died_here(storage.read_text(f"{directory}/{_OWNER_FILE}")):
             _log.info("deleting %r, left by a run that was killed", directory)

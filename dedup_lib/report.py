@@ -71,7 +71,7 @@ class Report:
         output: The same of the output; None for a dry run without one.
         versions: Of Python, pyspark, Delta and this library.
         run_key: As given.
-        repeated: Whether a run with the same key had done it already; counts are that run's.
+        repeated: Whether a run with the same key had done it already; counts are its plan's.
         steps: Seconds of parts of phases, by name.
         purge: What --purge rewrote, and when VACUUM will delete what was before.
     """

@@ -11,16 +11,16 @@ from typing import Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from dedup_lib.delta_history import Commit, commit_with, was_undone
-from dedup_lib.delta_tables import is_delta_path, table_exists
-from dedup_lib.errors import RunKeyError
-from dedup_lib.parquet_files import MANIFEST_NAME
+from dedup_lib.delta_history import Commit, commit_with, count_rows_at, was_undone
+from dedup_lib.delta_tables import delta_version, is_delta_path, table_exists
+from dedup_lib.errors import RunKeyError, VerificationError
 from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes, union
+from dedup_lib.replacement import read_manifest
 from dedup_lib.settings import Settings, is_path
 from dedup_lib.storage import Storage
 
 # What a run makes depends on these; how it gets there (strategy, work location, …) may differ.
-_COMPARED = ("image_id_column", "method", "output", "resolved_output_format", "removed_output")
+_COMPARED = ("image_id_column", "method", "resolved_output_format")
 
 
 @dataclass(frozen=True)
@@ -58,11 +58,8 @@ def find_earlier_run(
     """
     if is_path(location):
         location = storage.canonical(location)
-        manifest = f"{location}/{MANIFEST_NAME}"
         if not is_delta_path(storage, location):
-            if not storage.exists(manifest):
-                return None
-            note = json.loads(storage.read_text(manifest))
+            note = read_manifest(storage, location)
             return EarlierRun(note, None, False) if note.get("run_key") == run_key else None
     elif not table_exists(spark, location):
         return None
@@ -72,10 +69,13 @@ def find_earlier_run(
     return EarlierRun(commit.note, commit, was_undone(spark, location, commit.version))
 
 
-def fingerprint(settings: Settings, images: str, lists: Sequence[RemovalList]) -> str:
+def fingerprint(
+    storage: Storage, settings: Settings, images: str, lists: Sequence[RemovalList]
+) -> str:
     """Return a SHA-256 over what a run's outcome depends on.
 
     Args:
+        storage: The session's file systems.
         settings: Of the run.
         images: The image table's canonical location; its version is no matter.
         lists: The removal lists; their content counts, not where it is or in which order.
@@ -83,6 +83,12 @@ def fingerprint(settings: Settings, images: str, lists: Sequence[RemovalList]) -
     *Cost:* one pass over the lists' IDs.
     """
     compared = {name: getattr(settings, name) for name in _COMPARED}
+    for name in ("output", "removed_output"):
+        location = getattr(settings, name)
+        is_spelled = location is not None and is_path(location)
+        compared[name] = storage.canonical(location) if is_spelled else location
+    # In place, a purge that was cut off is made up for; a clone that is published is not touched.
+    compared["purge"] = settings.purge and settings.method == "clone"
     text = json.dumps([compared, images, _content_of(lists)])
     return hashlib.sha256(text.encode()).hexdigest()
 
@@ -117,6 +123,24 @@ def check_same_run(
             "key."
         )
     return earlier
+
+
+def check_repeated(spark: SparkSession, output: str, commit: Commit) -> None:
+    """Count the rows of a Delta output that an earlier run made, while it is the newest version.
+
+    A run that ended in exit code 5 for them must not end well when it is repeated.
+
+    Raises:
+        VerificationError: They are not those that the run's plan keeps.
+    """
+    if delta_version(spark, output) != commit.version:
+        return
+    found, kept = count_rows_at(spark, output, commit.version), commit.note["kept_rows"]
+    if found != kept:
+        raise VerificationError(
+            f"version {commit.version} of {output!r} has {found} rows, but the plan of "
+            f"the run that made it keeps {kept}."
+        )
 
 
 def _content_of(lists: Sequence[RemovalList]) -> list[str]:

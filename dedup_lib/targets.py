@@ -30,6 +30,7 @@ class Target:
         mode: `error` or `overwrite`.
         root: The canonical URI of its directory; None for a table that is yet to be made.
         exists: Whether there is a table to be replaced.
+        may_replace: Whether `overwrite` could do so; a clone can't.
     """
 
     location: str
@@ -37,6 +38,7 @@ class Target:
     mode: OutputMode
     root: str | None
     exists: bool
+    may_replace: bool = True
 
     @property
     def is_renamed(self) -> bool:
@@ -53,6 +55,8 @@ def find_target(
     location: str,
     output_format: TableFormat,
     mode: OutputMode,
+    *,
+    may_replace: bool = True,
 ) -> Target:
     """Look at the place that is to be written, and refuse what may not be replaced.
 
@@ -62,6 +66,7 @@ def find_target(
         location: A path, a URI, or a catalog table name.
         output_format: The format to write.
         mode: What to do where something is there.
+        may_replace: Whether what makes the output can replace a table at all.
 
     Raises:
         OutputExistsError: There is something, and it may not be replaced.
@@ -70,9 +75,10 @@ def find_target(
     if not is_path(location):
         exists = table_exists(spark, location)
         root = delta_root(spark, storage, location) if exists else None
+        target = Target(location, "delta", mode, root, exists, may_replace)
         if exists and mode == "error":
-            raise output_exists(location)
-        return Target(location, "delta", mode, root, exists)
+            raise output_exists(target)
+        return target
     canonical = storage.canonical(location)
     if not canonical.rpartition("/")[2] or canonical.count("/") < 1:
         raise SettingsError(f"output {location!r} is the root of a file system.")
@@ -82,11 +88,12 @@ def find_target(
             f"{scheme_of(canonical)}. Use --output-format delta."
         )
     exists = storage.exists(canonical)
+    target = Target(canonical, output_format, mode, canonical, exists, may_replace)
     if exists and mode == "error":
-        raise output_exists(canonical)
+        raise output_exists(target)
     if exists:
         check_replaceable(storage, canonical, output_format)
-    return Target(canonical, output_format, mode, canonical, exists)
+    return target
 
 
 def default_base(spark: SparkSession, storage: Storage, target: Target) -> str:
@@ -135,9 +142,9 @@ def check_replaceable(storage: Storage, location: str, output_format: TableForma
         ) from error
 
 
-def output_exists(location: str) -> OutputExistsError:
+def output_exists(target: Target) -> OutputExistsError:
     """Return the error for a place that is taken."""
-    return OutputExistsError(
-        f"output {location!r} exists. Use --output-mode overwrite to replace it, or choose "
-        "another place."
+    replace = (
+        "Use --output-mode overwrite to replace it, or choose" if target.may_replace else "Choose"
     )
+    return OutputExistsError(f"output {target.location!r} exists. {replace} another place.")

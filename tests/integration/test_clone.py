@@ -12,9 +12,11 @@ from dedup_lib import delta_delete, pipeline, targets
 from dedup_lib.errors import (
     InputChangedError,
     OutputExistsError,
+    RunKeyError,
     UnsupportedError,
     VerificationError,
 )
+from dedup_lib.session_settings import session_settings
 from tests.made_tables import (
     add_unknown_feature,
     delta_table,
@@ -232,9 +234,24 @@ def test_parquet_files_that_change_while_they_are_cloned_are_noticed(
 def test_an_output_that_exists_is_not_touched(remove, delta_images, listed, tmp_path):
     write_parquet(image_rows(["old"]), tmp_path / "out/1.parquet")
     before = tree_digest(tmp_path / "out")
-    with pytest.raises(OutputExistsError, match="exists"):
+    with pytest.raises(OutputExistsError, match=r"exists\. Choose another place"):
         remove(delta_images, listed, tmp_path / "out", method="clone")
     assert tree_digest(tmp_path / "out") == before
+
+
+def test_a_companion_is_kept_wherever_the_catalog_puts_the_table(
+    spark, remove, delta_images, listed
+):
+    """The place of a new table is a guess before it is made: here the name keeps its case."""
+    warehouse = Path(spark.conf.get("spark.sql.warehouse.dir").removeprefix("file:"))
+    with session_settings(spark, {"spark.sql.caseSensitive": "true"}):
+        try:
+            report = remove(delta_images, listed, "ClonedImages", method="clone")
+            assert (warehouse / "ClonedImages").exists()
+            assert spark.table("ClonedImages").select("image").distinct().count() == 37
+        finally:
+            spark.sql("DROP TABLE IF EXISTS ClonedImages")
+    shutil.rmtree(Path(report.output["companion"].removeprefix("file:")).parent)
 
 
 @pytest.mark.parametrize(
@@ -303,5 +320,7 @@ def test_a_run_key_is_found_in_a_clone(remove, delta_images, listed, tmp_path):
     again = remove(delta_images, listed, tmp_path / "out", **settings)
     assert (first.repeated, again.repeated) == (False, True)
     assert again.status == "succeeded"
+    with pytest.raises(RunKeyError, match="other settings"):
+        remove(delta_images, listed, tmp_path / "out", purge=True, **settings)
     assert again.counts["kept_rows"] == 37
     assert tree_digest(tmp_path / "out") == before

@@ -7,11 +7,12 @@ import time
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib import delta_delete, run_key
+from dedup_lib import delta_delete, kept_plan, run_key
 from dedup_lib.delta_history import was_undone
 from dedup_lib.errors import (
     ConflictError,
     NoMatchesError,
+    OutputExistsError,
     RunKeyError,
     UnsupportedError,
     VerificationError,
@@ -239,6 +240,8 @@ def test_a_commit_is_undone_by_a_restore_to_before_it_that_was_not_undone_itself
     assert not was_undone(spark, str(images), 0)
     spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF 1")
     assert not was_undone(spark, str(images), 1)
+    spark.sql(f"RESTORE TABLE {table} TO VERSION AS OF 2")  # the state that was restored first
+    assert was_undone(spark, str(images), 1)
 
 
 def test_a_commit_that_delta_skips_is_told_apart(spark, remove_here, images, listed, monkeypatch):
@@ -368,7 +371,14 @@ def test_g10_a_commit_that_deleted_other_rows_than_planned_is_named_with_what_un
         remove_here(images, listed, run_key="monday")
 
 
-def test_a_purge_rewrites_what_holds_hidden_rows(spark, remove_here, images, listed):
+@pytest.fixture
+def images_for_a_week(made_rows, tmp_path):
+    properties = {"enableDeletionVectors": "true", "deletedFileRetentionDuration": "7 days"}
+    return delta_table(made_rows, tmp_path / "week", **properties)
+
+
+def test_a_purge_rewrites_what_holds_hidden_rows(spark, remove_here, images_for_a_week, listed):
+    images = images_for_a_week
     expected = row_digests(rows_of(spark, images).where(f"NOT ({REMOVED})"))
     old = data_files(images)
     report = remove_here(images, listed, purge=True)
@@ -383,6 +393,29 @@ def test_a_purge_rewrites_what_holds_hidden_rows(spark, remove_here, images, lis
         f"SELECT to_timestamp('{report.purge['vacuum_after']}') - now() AS wait"
     ).collect()[0]["wait"]
     assert 6.9 < week.total_seconds() / 86400 <= 7
+
+
+def test_the_record_of_what_was_deleted_is_not_replaced_by_a_later_run(
+    spark, remove_here, images, listed, tmp_path, monkeypatch
+):
+    """A run that fails between its commit and the record's last mark leaves it unfinished."""
+    removed = str(tmp_path / "removed")
+    with monkeypatch.context() as patch:
+        patch.setattr(kept_plan, "finish", failing)
+        with pytest.raises(StoppedError):
+            remove_here(images, listed, removed_output=removed)
+    assert operations(spark, images) == ["WRITE", "DELETE"]
+    with pytest.raises(OutputExistsError):
+        remove_here(images, listed, removed_output=removed, allow_no_matches=True)
+    assert spark.read.parquet(removed).count() == 3
+
+
+class StoppedError(Exception):
+    """What the tests stop a run with."""
+
+
+def failing(*_):
+    raise StoppedError
 
 
 def test_a_purge_that_was_cut_off_is_done_by_the_same_key(spark, remove_here, images, listed):
