@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -51,7 +51,7 @@ def make_clone(
     location: str,
     *,
     note: Mapping[str, Any],
-    settings: Mapping[str, str],
+    image_settings: Callable[[], Mapping[str, str]],
     is_purged: bool,
     report: Report,
 ) -> Cloned:
@@ -63,7 +63,7 @@ def make_clone(
         image_id_column: The table's ID column.
         location: A free path.
         note: What the clone's commits shall say of themselves; its `run` names the attempt.
-        settings: Session settings for reading and writing images.
+        image_settings: Works out session settings for reading and writing images.
         is_purged: Whether files with removed rows are rewritten without them.
         report: Gets the seconds of each step.
 
@@ -81,12 +81,14 @@ def make_clone(
                 image_id_column,
                 plan.removed_ids,
                 view=f"dedup_removed_{run}",
-                settings={**settings, **marked},
+                settings=marked,
+                image_settings=image_settings,
             )
-    commit = _newest(spark, location, run)
+    with report.step("read history"):
+        commit = _newest(spark, location, run)
     if not is_purged:
         return Cloned(commit.version, commit.deletion_vectors, None)
-    with report.step("purge"), session_settings(spark, settings):
+    with report.step("purge"), session_settings(spark, image_settings()):
         purge = delta_delete.purge(spark, location, note)
     return Cloned(_newest(spark, location, run).version, 0, purge)
 

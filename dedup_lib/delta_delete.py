@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -176,6 +176,7 @@ def delete_ids(
     *,
     view: str,
     settings: Mapping[str, str],
+    image_settings: Callable[[], Mapping[str, str]],
 ) -> int | None:
     """Delete the rows of a Delta table whose ID is among some IDs, in one commit.
 
@@ -186,6 +187,7 @@ def delete_ids(
         removed_ids: One row per ID, `image_id`, of the same type.
         view: A free name for a temporary view.
         settings: Session settings for the statement.
+        image_settings: Works out more of them for a statement that reads images.
 
     Returns:
         The number of rows that were deleted; None where Delta skipped the commit, since one
@@ -218,7 +220,8 @@ def delete_ids(
             except AnalysisException as error:
                 if "SUBQUERY" not in (error.getCondition() or ""):
                     raise
-                rows = spark.sql(merge).collect()
+                with session_settings(spark, image_settings()):
+                    rows = spark.sql(merge).collect()
     finally:
         spark.catalog.dropTempView(view)
     return int(rows[0]["num_affected_rows"]) if rows else None

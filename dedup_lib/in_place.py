@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -77,7 +77,7 @@ def delete_in_place(
     *,
     note: Mapping[str, Any],
     run_key: str | None,
-    settings: Mapping[str, str],
+    image_settings: Callable[[], Mapping[str, str]],
 ) -> Deleted | None:
     """Delete the planned IDs from the image table.
 
@@ -87,7 +87,7 @@ def delete_in_place(
         image_id_column: The table's ID column.
         note: What the commit shall say of itself; its `run` is the attempt's name.
         run_key: Ties the commit to a key, so that Delta takes it once.
-        settings: Session settings for the statement.
+        image_settings: Works out session settings for a statement that reads images.
 
     Returns:
         What went; None where Delta skipped the commit, since one with the key is there.
@@ -106,7 +106,8 @@ def delete_in_place(
         image_id_column,
         plan.removed_ids,
         view=f"dedup_removed_{note['run']}",
-        settings={**settings, **delta_delete.transaction(marked, run_key)},
+        settings=delta_delete.transaction(marked, run_key),
+        image_settings=image_settings,
     )
     if rows is None:
         return None

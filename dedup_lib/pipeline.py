@@ -182,7 +182,7 @@ class _Run:
                     column,
                     note=self.note(plan),
                     run_key=self.settings.run_key,
-                    settings=settings_for(self.storage, plan.images, plan.files),
+                    image_settings=lambda: self.image_settings(plan.images, plan.files),
                 )
         if deleted is None:  # Delta knows the key: another run was quicker, or long ago
             self.repeat(self.find_earlier_run(), Inputs(plan.images, ()))
@@ -346,7 +346,7 @@ class _Run:
             return publish.stage_empty_parquet(self.spark, output, images.frame.schema, attempt)
         kept = spark_rewrite.keep(images, settings.image_id_column, plan.rows, strategy)
         writer = spark_rewrite.writer(kept, images.partition_columns)
-        with session_settings(self.spark, settings_for(self.storage, images, plan.files)):
+        with session_settings(self.spark, self.image_settings(images, plan.files)):
             return publish.stage(
                 output,
                 writer,
@@ -369,7 +369,7 @@ class _Run:
             self.settings.image_id_column,
             attempt.staged,
             note=self.note(plan),
-            settings=settings_for(self.storage, plan.images, plan.files),
+            image_settings=lambda: self.image_settings(plan.images, plan.files),
             is_purged=self.settings.purge,
             report=self.report,
         )
@@ -377,6 +377,10 @@ class _Run:
         if cloned.purge is not None:
             self.report.note_purge(dataclasses.asdict(cloned.purge), cloned.purge.added_bytes)
         return Staged(output, attempt.staged, cloned.version, cloned.deletion_vectors)
+
+    def image_settings(self, images: PinnedTable, files: Sequence[FileRows]) -> dict[str, str]:
+        with self.report.step("weigh images"):
+            return settings_for(self.storage, images, files)
 
     def verify(self, plan: Plan, staged: Staged) -> None:
         """Compare what was written with the plan: kept + removed = input."""
@@ -406,7 +410,7 @@ class _Run:
     def purge_in_place(self, images: PinnedTable, files: Sequence[FileRows]) -> None:
         """Rewrite what holds hidden rows (--purge), once the deletion has been verified."""
         if self.settings.purge:
-            settings = settings_for(self.storage, images, files)
+            settings = self.image_settings(images, files)
             with self.report.step("purge"), session_settings(self.spark, settings):
                 purge = in_place.purge_in_place(self.spark, images.location, self.attempt_id)
             self.report.note_purge(dataclasses.asdict(purge), purge.added_bytes)

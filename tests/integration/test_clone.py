@@ -2,13 +2,12 @@
 
 import json
 import shutil
-from contextlib import contextmanager
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
 
-from dedup_lib import delta_delete, pipeline, targets
+from dedup_lib import delta_delete, targets
 from dedup_lib.errors import (
     InputChangedError,
     OutputExistsError,
@@ -17,6 +16,7 @@ from dedup_lib.errors import (
     VerificationError,
 )
 from dedup_lib.session_settings import session_settings
+from tests.faults import StoppedError, stop_at
 from tests.made_tables import (
     add_unknown_feature,
     delta_table,
@@ -164,23 +164,6 @@ def test_a_clone_where_no_rename_is_atomic_is_one_commit(
     assert row_digests(first) == kept(spark.read.format("delta").load(str(delta_images)))
     (companion,) = companions(tmp_path / "out")
     assert report.output["companion"] == f"file:{companion}/output"
-
-
-class StoppedError(Exception):
-    """What the tests stop a run with."""
-
-
-def stop_at(monkeypatch, phase):
-    timed = pipeline.Report.phase
-
-    @contextmanager
-    def stopping(self, name):
-        with timed(self, name):
-            yield
-            if name == phase:
-                raise StoppedError
-
-    monkeypatch.setattr(pipeline.Report, "phase", stopping)
 
 
 @pytest.mark.parametrize(("phase", "by_name"), [("apply", True), ("verify", False)])

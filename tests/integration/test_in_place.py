@@ -17,6 +17,7 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
+from tests.faults import StoppedError
 from tests.made_tables import (
     add_unknown_feature,
     delta_table,
@@ -408,10 +409,6 @@ def test_the_record_of_what_was_deleted_is_not_replaced_by_a_later_run(
     with pytest.raises(OutputExistsError):
         remove_here(images, listed, removed_output=removed, allow_no_matches=True)
     assert spark.read.parquet(removed).count() == 3
-
-
-class StoppedError(Exception):
-    """What the tests stop a run with."""
 
 
 def failing(*_):

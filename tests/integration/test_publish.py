@@ -3,7 +3,6 @@
 import json
 import os
 import time
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -19,6 +18,7 @@ from dedup_lib.errors import (
 )
 from dedup_lib.report import PHASES
 from dedup_lib.storage import Storage
+from tests.faults import StoppedError, stop_at
 from tests.made_tables import (
     image_rows,
     names_in,
@@ -50,24 +50,6 @@ def ids(spark, path, table_format="parquet"):
 
 
 KEPT = ["a", "c", "e", None]
-
-
-class StoppedError(Exception):
-    """What the tests stop a run with."""
-
-
-def stop_at(monkeypatch, phase):
-    """Let runs fail at the end of a phase, as if the last thing in it had failed."""
-    timed = pipeline.Report.phase
-
-    @contextmanager
-    def stopping(self, name):
-        with timed(self, name):
-            yield
-        if name == phase:
-            raise StoppedError(name)
-
-    monkeypatch.setattr(pipeline.Report, "phase", stopping)
 
 
 @pytest.mark.parametrize("phase", PHASES[:-1])

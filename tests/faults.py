@@ -1,0 +1,29 @@
+"""Faults in this process: runs that fail at a named place."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import pytest
+
+from dedup_lib import pipeline
+from dedup_lib.report import Report
+
+
+class StoppedError(Exception):
+    """What the tests stop a run with."""
+
+
+def stop_at(monkeypatch: pytest.MonkeyPatch, phase: str) -> None:
+    """Let runs fail at the end of a phase, as if the last thing in it had failed."""
+    timed = pipeline.Report.phase
+
+    @contextmanager
+    def stopping(self: Report, name: str) -> Iterator[None]:
+        with timed(self, name):
+            yield
+        if name == phase:
+            raise StoppedError(name)
+
+    monkeypatch.setattr(pipeline.Report, "phase", stopping)
