@@ -289,10 +289,10 @@ def test_a_kept_plan_of_a_run_that_did_not_publish_does_not_block_the_retry(
     plan = f"{folder}/plan"
     promote = publish.promote
 
-    def stop_second(storage, staged, *rest):
+    def stop_second(spark, storage, staged, *rest):
         if staged.target.location.endswith("/out"):
             raise StoppedError
-        promote(storage, staged, *rest)
+        promote(spark, storage, staged, *rest)
 
     with monkeypatch.context() as patched:
         patched.setattr(publish, "promote", stop_second)
