@@ -84,7 +84,10 @@ def test_the_schema_of_a_plan_is_the_stated_one(inputs):
 def test_counts_of_a_plan(inputs):
     table, lists = inputs
     planned = removal_plan.plan(table, "image_id", lists, image_ids=SMALL, list_ids=SMALL)
-    assert removal_plan.count_plan(planned) == PlanCounts(4, 2, 2)
+    counts = removal_plan.count_plan(planned)
+    assert (counts.removed_rows, counts.matched_ids, counts.matched_id_bytes) == (4, 2, 2)
+    assert removal_plan.count_plan(planned.repartition(3)).digest == counts.digest
+    assert removal_plan.count_plan(planned.limit(3)).digest != counts.digest
 
 
 def test_auto_takes_ids_while_they_are_small_and_positions_past_that():
@@ -92,12 +95,13 @@ def test_auto_takes_ids_while_they_are_small_and_positions_past_that():
     row = id_scan.BROADCAST_ROW_OVERHEAD_BYTES + 16
     at_limit, above = limit // row, limit // row + 1
     for ids, strategy in ((at_limit, "broadcast-ids"), (above, "row-positions")):
-        counts = PlanCounts(ids, ids, 16 * ids)
+        counts = PlanCounts(ids, ids, 16 * ids, digest="")
         assert choose_strategy("auto", counts, has_row_index=True) == strategy
 
 
 def test_without_row_indexes_ids_are_broadcast_or_it_is_said_why_not():
-    some, many = PlanCounts(0, 3_000_000, 16 * 3_000_000), PlanCounts(0, 10**9, 10**10)
+    some = PlanCounts(0, 3_000_000, 16 * 3_000_000, digest="")
+    many = PlanCounts(0, 10**9, 10**10, digest="")
     assert choose_strategy("auto", some, has_row_index=False) == "broadcast-ids"
     with pytest.raises(UnsupportedError, match="enableDeletionVectors"):
         choose_strategy("auto", many, has_row_index=False)
