@@ -2,8 +2,9 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+BENCH_READY := .venv/bench-ready
 
-.PHONY: help setup demo test bench-delta check format lock clean
+.PHONY: help setup demo test bench bench-delta check format lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -27,6 +28,14 @@ demo: setup ## Build a small table from real pictures, remove its duplicates, sh
 test: check ## Run the checks and the whole test suite
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
+bench: $(BENCH_READY) ## Time the job beside its peers; SIZE=small|full, CASES="A B", ROUNDS=3
+	$(BIN)/python -m tests.benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(CASES),--cases $(CASES)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS))
+
+$(BENCH_READY): $(READY) requirements-bench.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-bench.lock
+	@touch $@
+
 bench-delta: setup ## Time clone and in-place beside a rewrite, at 2.8 and 11 GB (30 GB of disk)
 	$(BIN)/python -m tests.benchmarks.delta_methods
 
@@ -44,7 +53,10 @@ lock: ## Work out the lock files anew (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
 		--upgrade requirements-build.in --output-file requirements-build.lock
 	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--upgrade --all-extras pyproject.toml requirements.in --output-file requirements.lock
+		--upgrade $(foreach extra,spark delta demo test check,--extra $(extra)) \
+		pyproject.toml requirements.in --output-file requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+		--upgrade --extra bench pyproject.toml requirements-bench.in --output-file requirements-bench.lock
 
 clean: ## Delete what was made
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache
