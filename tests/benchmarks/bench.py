@@ -1,0 +1,175 @@
+"""Run contenders in turns on the same data, and check what each of them made."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from tests.benchmarks import checks, data
+from tests.benchmarks.contenders import Contender
+from tests.benchmarks.data import Made, Workload
+from tests.benchmarks.metering import PeakMemory, usage_of
+from tests.benchmarks.peer_process import PeerProcess, Processes
+from tests.benchmarks.peers.protocol import Request
+from tests.benchmarks.results import UNAVAILABLE, Run
+
+LIMIT_SECONDS = 900
+WARM_UP = -1
+
+
+@dataclass(frozen=True)
+class Turn:
+    """Who runs on what, and how."""
+
+    number: int
+    contender: Contender
+    name: str
+    made: Made
+    is_cold: bool = False
+    is_dry: bool = False
+
+
+class Bench:
+    """Measures one case.
+
+    Attributes:
+        case: Its letter.
+        folder: Where data, outputs and logs go.
+        rounds: How often each contender runs after its warm-up.
+        runs: What was measured so far.
+    """
+
+    def __init__(self, case: str, folder: Path, processes: Processes, rounds: int) -> None:
+        self.case = case
+        self.folder = folder
+        self.rounds = rounds
+        self.runs: list[Run] = []
+        self._processes = processes
+        self._ids_checked: set[tuple[str, str]] = set()
+
+    def make(self, workload: Workload) -> Made:
+        """Make the data, or find it made."""
+        return data.make(workload, self.folder / "data")
+
+    def discard(self, workload: Workload) -> None:
+        """Delete data that is too large to keep."""
+        data.discard(workload, self.folder / "data")
+
+    def cold(
+        self, contenders: Sequence[Contender], workloads: dict[str, Made], *, rounds: int = 0
+    ) -> None:
+        """Time runs that are the first in their process; `rounds` 0 is as often as others."""
+        if self._processes.shared:  # a peer's other contenders would tell nothing new
+            contenders = list({each.peer: each for each in contenders}.values())
+        for number in range(rounds or self.rounds):
+            for contender, name, made in _turns(contenders, workloads, number):
+                self._processes.stop()
+                self._run(Turn(number, contender, name, made, is_cold=True))
+
+    def warm_up(self, contenders: Sequence[Contender], made: Made, *, times: int) -> None:
+        """Let Java compile what is run most: once is not enough for it."""
+        for _ in range(1 if self._processes.shared else times):
+            for contender in contenders:
+                self._run(Turn(WARM_UP, contender, "warm-up", made))
+
+    def warm(
+        self, contenders: Sequence[Contender], workloads: dict[str, Made], *, dry: bool = False
+    ) -> None:
+        """Time all contenders on all workloads in turns, in processes that stay."""
+        for number in range(WARM_UP, self.rounds):
+            for contender, name, made in _turns(contenders, workloads, number):
+                self._run(Turn(number, contender, name, made, is_dry=dry))
+
+    def stop(self) -> None:
+        """Stop the processes, but for those that further cases share."""
+        if not self._processes.shared:
+            self._processes.stop()
+
+    def _run(self, turn: Turn) -> None:
+        if self._is_out(turn):
+            return
+        output = self.folder / "output"
+        process = self._processes.of(turn.contender)
+        run = _timed(self.case, turn, process, None if turn.is_dry else output)
+        if run.error is None:
+            run = replace(run, error=self._fault(turn, output, run))
+        shutil.rmtree(output, ignore_errors=True)
+        os.sync()
+        self._note(run)
+
+    def _fault(self, turn: Turn, output: Path, run: Run) -> str | None:
+        if turn.is_dry:
+            return checks.fault_of_plan(turn.made, run.details)
+        first = (turn.name, turn.contender.name) not in self._ids_checked
+        self._ids_checked.add((turn.name, turn.contender.name))
+        return checks.fault_of_output(
+            turn.contender, turn.made, output, run.details, with_ids=first
+        )
+
+    def _note(self, run: Run) -> None:
+        self.runs.append(run)
+        said = f"{run.wall_seconds:7.2f} s" if run.error is None else run.error
+        when = "warm-up" if run.round == WARM_UP else f"round {run.round + 1}"
+        cold = ", cold" if run.cold else ""
+        print(f"  {when:8} {run.workload:14} {run.contender + cold:34} {said}", flush=True)
+
+    def _is_out(self, turn: Turn) -> bool:
+        """Tell whether a contender has failed on a workload, or can't do such work."""
+        return any(
+            run.contender == turn.contender.name
+            and (run.is_unavailable or (run.error is not None and run.workload == turn.name))
+            for run in self.runs
+        )
+
+
+def _turns(
+    contenders: Sequence[Contender], workloads: dict[str, Made], number: int
+) -> Iterator[tuple[Contender, str, Made]]:
+    """Yield who runs on what in a round; each round begins with another contender."""
+    shift = max(number, 0) % len(contenders)
+    for name, made in workloads.items():
+        for contender in (*contenders[shift:], *contenders[:shift]):
+            yield contender, name, made
+
+
+def _timed(case: str, turn: Turn, process: PeerProcess, output: Path | None) -> Run:
+    made = turn.made
+    request = Request(
+        str(made.images),
+        str(made.duplicate_ids),
+        None if output is None else str(output),
+        made.kept_bytes,
+        dict(turn.contender.options),
+    )
+    run = Run(case, turn.name, turn.contender.name, turn.number, cold=turn.is_cold)
+    before, started = usage_of(process.root), time.monotonic()
+    with PeakMemory(process.root) as peak:
+        answer = process.work(request, LIMIT_SECONDS)
+        answered = time.monotonic()
+        os.sync()
+        ended = time.monotonic()
+    run = replace(
+        run,
+        start_seconds=process.start_seconds,
+        wall_seconds=ended - started,
+        sync_seconds=ended - answered,
+        resident_bytes=peak.resident_bytes,
+        anonymous_bytes=peak.anonymous_bytes,
+        input_bytes=made.file_bytes,
+    )
+    if not process.is_alive:
+        return replace(run, error=answer["error"])
+    used = usage_of(process.root).since(before)
+    answer |= process.details()
+    return replace(run, **asdict(used), details=answer, error=_refusal(answer))
+
+
+def _refusal(answer: dict[str, Any]) -> str | None:
+    if "unavailable" in answer:
+        return UNAVAILABLE + answer["unavailable"]
+    return answer.get("error")
