@@ -14,7 +14,7 @@ from tests.benchmarks import checks, data
 from tests.benchmarks.contenders import Contender
 from tests.benchmarks.data import Made, Workload
 from tests.benchmarks.metering import PeakMemory, usage_of
-from tests.benchmarks.peer_process import PeerProcess, Processes
+from tests.benchmarks.peer_process import PeerProcess, Processes, StartError
 from tests.benchmarks.peers.protocol import Request
 from tests.benchmarks.results import UNAVAILABLE, Run
 
@@ -93,14 +93,22 @@ class Bench:
     def _run(self, turn: Turn) -> None:
         if self._is_out(turn):
             return
+        run = Run(self.case, turn.name, turn.contender.name, turn.number, cold=turn.is_cold)
+        try:
+            process = self._processes.of(turn.contender)
+        except StartError as error:
+            self._note(replace(run, error=f"{UNAVAILABLE}{error}"))
+        else:
+            self._note(self._timed_and_checked(run, turn, process))
+
+    def _timed_and_checked(self, run: Run, turn: Turn, process: PeerProcess) -> Run:
         output = self.folder / "output"
-        process = self._processes.of(turn.contender)
-        run = _timed(self.case, turn, process, None if turn.is_dry else output)
+        run = _timed(run, turn, process, None if turn.is_dry else output)
         if run.error is None:
             run = replace(run, error=self._fault(turn, output, run))
         shutil.rmtree(output, ignore_errors=True)
         os.sync()
-        self._note(run)
+        return run
 
     def _fault(self, turn: Turn, output: Path, run: Run) -> str | None:
         if turn.is_dry:
@@ -137,7 +145,7 @@ def _turns(
             yield contender, name, made
 
 
-def _timed(case: str, turn: Turn, process: PeerProcess, output: Path | None) -> Run:
+def _timed(run: Run, turn: Turn, process: PeerProcess, output: Path | None) -> Run:
     made = turn.made
     request = Request(
         str(made.images),
@@ -146,7 +154,6 @@ def _timed(case: str, turn: Turn, process: PeerProcess, output: Path | None) -> 
         made.kept_bytes,
         dict(turn.contender.options),
     )
-    run = Run(case, turn.name, turn.contender.name, turn.number, cold=turn.is_cold)
     before, started = usage_of(process.root), time.monotonic()
     with PeakMemory(process.root) as peak:
         answer = process.work(request, LIMIT_SECONDS)

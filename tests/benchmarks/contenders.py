@@ -19,6 +19,7 @@ class Contender:
         heap: Java's heap, for peers that run Java.
         options: Sent with each request.
         session: Contenders of one peer with the same word here share a process; None: its own.
+        environment: Whose Python runs it.
         makes: What its output is: a table, a Delta clone that shares files, or so many bytes.
     """
 
@@ -27,6 +28,7 @@ class Contender:
     heap: str = "4g"
     options: Mapping[str, Any] = field(default_factory=dict)
     session: str | None = None
+    environment: Literal["bench", "curator"] = "bench"
     makes: Literal["table", "clone", "bytes"] = "table"
 
 
@@ -47,5 +49,6 @@ DUCKDB = Contender("DuckDB", "duckdb_anti_join")
 POLARS = Contender("Polars", "polars_anti_join")
 PYARROW_SET = Contender("pyarrow and a set", "pyarrow_set")
 COPY = Contender("plain copy", "plain_copy", makes="bytes")
+CURATOR = Contender("Curator's stage", "curator_stage", environment="curator")
 JOB_SPARK = this_job("spark engine", engine="spark")
 JOB_ARROW = this_job("arrow engine", engine="arrow")

@@ -16,11 +16,16 @@ from typing import Any
 import psutil
 
 from tests.benchmarks.contenders import THREADS, Contender
+from tests.benchmarks.curator_environment import python_of_curator
 from tests.benchmarks.metering import tree
 from tests.benchmarks.peers.protocol import Request
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 START_LIMIT_SECONDS = 120
+
+
+class StartError(Exception):
+    """A peer can't be started; the message says why."""
 
 
 class PeerProcess:
@@ -31,7 +36,7 @@ class PeerProcess:
         root: The process; what it starts is below it.
     """
 
-    def __init__(self, contender: Contender, folder: Path, python: str = sys.executable) -> None:
+    def __init__(self, contender: Contender, folder: Path, python: str) -> None:
         own = folder / "processes" / contender.peer
         own.mkdir(parents=True, exist_ok=True)
         options = {"threads": THREADS, "heap": contender.heap, "folder": str(own)}
@@ -48,8 +53,9 @@ class PeerProcess:
                 env={**os.environ, "POLARS_MAX_THREADS": str(THREADS), "PYSPARK_PYTHON": python},
             )
         self.root = psutil.Process(self._process.pid)
-        self.log = own / "stderr.log"
-        self._answer(START_LIMIT_SECONDS)
+        answer = self._answer(START_LIMIT_SECONDS)
+        if "error" in answer:
+            raise StartError(f"{answer['error']}; see {own.name}/stderr.log")
         self.start_seconds = time.monotonic() - started
 
     @property
@@ -103,13 +109,27 @@ class Processes:
         self._running: dict[tuple[str, str, str], PeerProcess] = {}
 
     def of(self, contender: Contender) -> PeerProcess:
-        """Return a contender's process; start it where it doesn't run."""
+        """Return a contender's process; start it where it doesn't run.
+
+        Raises:
+            StartError: It can't be started.
+        """
         name = "" if self.shared else contender.session or contender.name
         key = (contender.peer, contender.heap, name)
         found = self._running.get(key)
         if found is None or not found.is_alive:
-            self._running[key] = found = PeerProcess(contender, self._folder)
+            self._running[key] = found = PeerProcess(
+                contender, self._folder, self._python(contender)
+            )
         return found
+
+    def _python(self, contender: Contender) -> str:
+        if contender.environment == "bench":
+            return sys.executable
+        try:
+            return python_of_curator(self._folder)
+        except subprocess.CalledProcessError as error:
+            raise StartError(f"its environment can't be made: {error.stderr[-300:]}") from error
 
     def stop(self) -> None:
         """Stop all that run."""

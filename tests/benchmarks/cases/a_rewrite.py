@@ -8,6 +8,7 @@ from tests.benchmarks import tables
 from tests.benchmarks.bench import Bench
 from tests.benchmarks.contenders import (
     COPY,
+    CURATOR,
     DUCKDB,
     JOB_ARROW,
     JOB_SPARK,
@@ -21,7 +22,8 @@ from tests.benchmarks.results import Run, Runs
 
 TITLE = __doc__
 CONTENDERS = (
-    JOB_ARROW, JOB_SPARK, DUCKDB, POLARS, PYARROW_SET, COPY, SPARK, SPARK_BROADCAST,
+    JOB_ARROW, JOB_SPARK, DUCKDB, POLARS, PYARROW_SET, CURATOR, COPY, SPARK,
+    SPARK_BROADCAST,
 )  # fmt: skip
 NOTHING, ONCE, FOUR_TIMES = "near-zero data", "1x", "4x"
 ROWS = {"full": 15_000, "small": 1_500}
@@ -53,6 +55,7 @@ def report(runs: Runs) -> Iterator[str]:
     for workload in (ONCE, FOUR_TIMES):
         yield f"{workload}: {_gigabytes(runs, workload):.2f} GB"
         yield tables.measured(runs, workload, DUCKDB.name)
+    yield from _parts_of_curator(runs)
     yield f"Slope between {ONCE} and {FOUR_TIMES}: seconds per GB of input"
     yield tables.markdown(
         ("contender", "s per GB", *(f"x {name}" for name in REFERENCES)),
@@ -70,6 +73,13 @@ def slopes(runs: Runs, contender: str) -> dict[int, float]:
         for run in runs.of(FOUR_TIMES, contender)
         if run.round in once
     }
+
+
+def _parts_of_curator(runs: Runs) -> Iterator[str]:
+    if found := runs.of(FOUR_TIMES, CURATOR.name):
+        parts = sorted(found, key=_wall)[len(found) // 2].details["parts"]
+        said = ", ".join(f"{name} {seconds:.2f} s" for name, seconds in parts.items())
+        yield f"{CURATOR.name}, {FOUR_TIMES}, in one process, without Ray: {said}\n"
 
 
 def _fixed_cost(runs: Runs, name: str) -> list[str]:
