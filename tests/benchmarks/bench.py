@@ -14,6 +14,7 @@ from tests.benchmarks import checks, data
 from tests.benchmarks.contenders import Contender
 from tests.benchmarks.data import Made, Workload
 from tests.benchmarks.metering import PeakMemory, usage_of
+from tests.benchmarks.opens import Opens
 from tests.benchmarks.peer_process import PeerProcess, Processes, StartError
 from tests.benchmarks.peers.protocol import Request
 from tests.benchmarks.results import UNAVAILABLE, Run
@@ -31,7 +32,6 @@ class Turn:
     name: str
     made: Made
     is_cold: bool = False
-    is_dry: bool = False
 
 
 class Bench:
@@ -60,16 +60,28 @@ class Bench:
         """Delete data that is too large to keep."""
         data.discard(workload, self.folder / "data")
 
-    def cold(
-        self, contenders: Sequence[Contender], workloads: dict[str, Made], *, rounds: int = 0
-    ) -> None:
-        """Time runs that are the first in their process; `rounds` 0 is as often as others."""
+    def cold(self, contenders: Sequence[Contender], workloads: dict[str, Made]) -> None:
+        """Time the first run in a process, as often as warm ones."""
         if self._processes.shared:  # a peer's other contenders would tell nothing new
             contenders = list({each.peer: each for each in contenders}.values())
-        for number in range(rounds or self.rounds):
+        for number in range(self.rounds):
             for contender, name, made in _turns(contenders, workloads, number):
                 self._processes.stop()
                 self._run(Turn(number, contender, name, made, is_cold=True))
+
+    def once(self, contenders: Sequence[Contender], workloads: dict[str, Made]) -> None:
+        """Time one run each, in a process of its own: so its memory is its own."""
+        for contender, name, made in _turns(contenders, workloads, 0):
+            self.stop()
+            self._run(Turn(0, contender, name, made))
+
+    def opens(self, contenders: Sequence[Contender], workloads: dict[str, Made]) -> None:
+        """Count how often files and directories of the image table are opened, untimed."""
+        for contender, name, made in _turns(contenders, workloads, 0):
+            with Opens(made.images) as opens:
+                self._run(Turn(0, contender, name, made))
+            counted = {"file_opens": opens.of_files, "listings": opens.of_directory}
+            self.runs[-1].details.update(counted)
 
     def warm_up(self, contenders: Sequence[Contender], made: Made, *, times: int) -> None:
         """Let Java compile what is run most: once is not enough for it."""
@@ -77,13 +89,11 @@ class Bench:
             for contender in contenders:
                 self._run(Turn(WARM_UP, contender, "warm-up", made))
 
-    def warm(
-        self, contenders: Sequence[Contender], workloads: dict[str, Made], *, dry: bool = False
-    ) -> None:
+    def warm(self, contenders: Sequence[Contender], workloads: dict[str, Made]) -> None:
         """Time all contenders on all workloads in turns, in processes that stay."""
         for number in range(WARM_UP, self.rounds):
             for contender, name, made in _turns(contenders, workloads, number):
-                self._run(Turn(number, contender, name, made, is_dry=dry))
+                self._run(Turn(number, contender, name, made))
 
     def stop(self) -> None:
         """Stop the processes, but for those that further cases share."""
@@ -93,7 +103,7 @@ class Bench:
     def _run(self, turn: Turn) -> None:
         if self._is_out(turn):
             return
-        run = Run(self.case, turn.name, turn.contender.name, turn.number, cold=turn.is_cold)
+        run = self._describe(turn)
         try:
             process = self._processes.of(turn.contender)
         except StartError as error:
@@ -101,9 +111,23 @@ class Bench:
         else:
             self._note(self._timed_and_checked(run, turn, process))
 
+    def _describe(self, turn: Turn) -> Run:
+        workload = turn.made.workload
+        return Run(
+            self.case,
+            turn.name,
+            turn.contender.name,
+            turn.number,
+            cold=turn.is_cold,
+            input_bytes=turn.made.file_bytes,
+            files=workload.files,
+            image_rows=workload.rows,
+            list_rows=workload.entries,
+        )
+
     def _timed_and_checked(self, run: Run, turn: Turn, process: PeerProcess) -> Run:
         output = self.folder / "output"
-        run = _timed(run, turn, process, None if turn.is_dry else output)
+        run = _timed(run, turn, process, None if turn.contender.makes == "plan" else output)
         if run.error is None:
             run = replace(run, error=self._fault(turn, output, run))
         shutil.rmtree(output, ignore_errors=True)
@@ -111,13 +135,10 @@ class Bench:
         return run
 
     def _fault(self, turn: Turn, output: Path, run: Run) -> str | None:
-        if turn.is_dry:
-            return checks.fault_of_plan(turn.made, run.details)
-        first = (turn.name, turn.contender.name) not in self._ids_checked
-        self._ids_checked.add((turn.name, turn.contender.name))
-        return checks.fault_of_output(
-            turn.contender, turn.made, output, run.details, with_ids=first
-        )
+        key = (turn.name, turn.contender.name)
+        first = key not in self._ids_checked
+        self._ids_checked.add(key)
+        return checks.fault(turn.contender, turn.made, output, run.details, with_ids=first)
 
     def _note(self, run: Run) -> None:
         self.runs.append(run)
@@ -167,7 +188,6 @@ def _timed(run: Run, turn: Turn, process: PeerProcess, output: Path | None) -> R
         sync_seconds=ended - answered,
         resident_bytes=peak.resident_bytes,
         anonymous_bytes=peak.anonymous_bytes,
-        input_bytes=made.file_bytes,
     )
     if not process.is_alive:
         return replace(run, error=answer["error"])

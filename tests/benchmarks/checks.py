@@ -14,32 +14,32 @@ from tests.benchmarks.data import Made, kept_ids
 Details = dict[str, Any]
 
 
-def fault_of_plan(made: Made, details: Details) -> str | None:
-    """Return what is wrong with a plan: how many rows it found."""
-    return _unlike("rows to remove", details["removed_rows"], made.workload.removed_rows)
-
-
-def fault_of_output(
+def fault(
     contender: Contender, made: Made, output: Path, details: Details, *, with_ids: bool
 ) -> str | None:
-    """Return what is wrong with an output: its rows, its bytes and, with_ids, its IDs."""
-    if contender.makes == "bytes":
-        return _unlike("copied bytes", _bytes(output), made.kept_bytes)
-    if contender.makes == "clone":
-        return _unlike("kept rows", details["rows_of_clone"], made.workload.kept_rows)
-    return _fault_of_table(made, output, with_ids=with_ids)
+    """Return what is wrong with the work: its rows, its bytes and, with_ids, its IDs; or None."""
+    workload = made.workload
+    match contender.makes:
+        case "plan":
+            return _unlike("rows to remove", details["removed_rows"], workload.removed_rows)
+        case "bytes":
+            return _unlike("copied bytes", _bytes(output), made.kept_bytes)
+        case "clone":
+            return _unlike("kept rows", details["rows_of_clone"], workload.kept_rows)
+        case "table":
+            return _fault_of_table(made, output, with_ids=with_ids)
 
 
 def _fault_of_table(made: Made, output: Path, *, with_ids: bool) -> str | None:
     table = ds.dataset(output, format="parquet")
-    fault = _unlike("kept rows", table.count_rows(), made.workload.kept_rows)
-    if fault is None and _bytes(output) < made.kept_image_bytes:
-        fault = f"wrong: {_bytes(output):,} bytes can't hold the kept images"
-    if fault is None and with_ids:
+    found = _unlike("kept rows", table.count_rows(), made.workload.kept_rows)
+    if found is None and _bytes(output) < made.kept_image_bytes:
+        found = f"wrong: {_bytes(output):,} bytes can't hold the kept images"
+    if found is None and with_ids:
         ids = table.to_table(columns=["image_id"])["image_id"].combine_chunks()
         same = ids.take(pc.sort_indices(ids)).cast("string").equals(kept_ids(made.workload))
-        fault = None if same else "wrong: other IDs stayed than should"
-    return fault
+        found = None if same else "wrong: other IDs stayed than should"
+    return found
 
 
 def _unlike(what: str, found: int, wanted: int) -> str | None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 THREADS = 2
+Makes = Literal["table", "clone", "bytes", "plan"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +21,7 @@ class Contender:
         options: Sent with each request.
         session: Contenders of one peer with the same word here share a process; None: its own.
         environment: Whose Python runs it.
-        makes: What its output is: a table, a Delta clone that shares files, or so many bytes.
+        makes: A table; a Delta clone, which shares files; so many bytes; or a plan and no output.
     """
 
     name: str
@@ -29,14 +30,18 @@ class Contender:
     options: Mapping[str, Any] = field(default_factory=dict)
     session: str | None = None
     environment: Literal["bench", "curator"] = "bench"
-    makes: Literal["table", "clone", "bytes"] = "table"
+    makes: Makes = "table"
 
 
 def this_job(
-    name: str, *, heap: str = "4g", session: str | None = None, **settings: Any
+    name: str,
+    *,
+    heap: str = "4g",
+    session: str | None = None,
+    makes: Makes = "table",
+    **settings: Any,
 ) -> Contender:
     """Return this job with some settings."""
-    makes: Literal["table", "clone"] = "clone" if settings.get("method") == "clone" else "table"
     name = f"this job, {name}"
     return Contender(name, "this_job", heap=heap, options=settings, session=session, makes=makes)
 
@@ -47,6 +52,8 @@ SPARK_BROADCAST = Contender(
 )
 DUCKDB = Contender("DuckDB", "duckdb_anti_join")
 POLARS = Contender("Polars", "polars_anti_join")
+DUCKDB_PLAN = replace(DUCKDB, name="DuckDB, rows found", makes="plan")
+POLARS_PLAN = replace(POLARS, name="Polars, rows found", makes="plan")
 PYARROW_SET = Contender("pyarrow and a set", "pyarrow_set")
 COPY = Contender("plain copy", "plain_copy", makes="bytes")
 CURATOR = Contender("Curator's stage", "curator_stage", environment="curator")

@@ -39,6 +39,9 @@ class Run:
         disk_read_bytes: From the disk.
         disk_written_bytes: To the disk.
         input_bytes: What the image table weighs in files.
+        files: Files of the image table.
+        image_rows: Rows of the image table.
+        list_rows: Entries of the removal list.
         details: What the peer said of it.
         error: Why there is no result, or None.
     """
@@ -59,6 +62,9 @@ class Run:
     disk_read_bytes: int = 0
     disk_written_bytes: int = 0
     input_bytes: int = 0
+    files: int = 0
+    image_rows: int = 0
+    list_rows: int = 0
     details: dict[str, Any] = field(default_factory=dict)
     error: str | None = None
 
