@@ -145,7 +145,7 @@ class Bench:
         said = f"{run.wall_seconds:7.2f} s" if run.error is None else run.error
         when = "warm-up" if run.round == WARM_UP else f"round {run.round + 1}"
         cold = ", cold" if run.cold else ""
-        print(f"  {when:8} {run.workload:14} {run.contender + cold:34} {said}", flush=True)
+        print(f"  {when:8} {run.workload:18} {run.contender + cold:40} {said}", flush=True)
 
     def _is_out(self, turn: Turn) -> bool:
         """Tell whether a contender has failed on a workload, or can't do such work."""

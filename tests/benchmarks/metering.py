@@ -2,7 +2,8 @@
 
 Memory is sampled, every 50 ms: the resident set, added up over the processes, so pages that
 processes share count once for each; and the part of it that is anonymous, which leaves out files
-that are mapped (Polars maps its input, Java its jars). Bytes are those of read and write calls,
+that are mapped (Polars maps its input, Java its jars). A child that still is its parent's copy,
+in the moment of a fork, is not counted twice. Bytes are those of read and write calls,
 from the page cache or not; mapped files are not among them. CPU and bytes of processes that ended
 meanwhile are those of their parents, as Linux adds them up.
 """
@@ -89,14 +90,18 @@ class PeakMemory:
             count += 1
 
     def _sample(self, processes: list[psutil.Process]) -> None:
+        mapped: dict[int, int] = {}
         resident = anonymous = 0
         for process in processes:
             try:
-                memory = process.memory_info()
+                memory, parent = process.memory_info(), process.ppid()
             except psutil.NoSuchProcess:
                 continue
-            resident += memory.rss
-            anonymous += memory.rss - memory.shared
+            mapped[process.pid] = memory.vms
+            # A child that was forked and has not yet become another program: Java's own pages.
+            if memory.vms != mapped.get(parent):
+                resident += memory.rss
+                anonymous += memory.rss - memory.shared
         self.resident_bytes = max(self.resident_bytes, resident)
         self.anonymous_bytes = max(self.anonymous_bytes, anonymous)
 

@@ -18,29 +18,32 @@ Bytes are those of read and write calls of the tree, cached or not; mapped files
 NOTHING = "-"
 
 
-def markdown(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    """Return an aligned table: the first column to the left, the others to the right."""
+def markdown(header: Sequence[str], rows: Iterable[Sequence[str]], *, names: int = 1) -> str:
+    """Return an aligned table: columns of names to the left, the others to the right."""
     lines = [list(header), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    rule = ["-" * widths[0], *("-" * (width - 1) + ":" for width in widths[1:])]
+    rule = ["-" * width if n < names else "-" * (width - 1) + ":" for n, width in enumerate(widths)]
     lines.insert(1, rule)
-    return "\n".join("| " + " | ".join(_aligned(line, widths)) + " |" for line in lines) + "\n"
-
-
-def _aligned(line: Sequence[str], widths: Sequence[int]) -> list[str]:
-    first, *others = (
-        cell.ljust(width) if index == 0 else cell.rjust(width)
-        for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+    return (
+        "\n".join("| " + " | ".join(_aligned(line, widths, names)) + " |" for line in lines) + "\n"
     )
-    return [first, *others]
+
+
+def _aligned(line: Sequence[str], widths: Sequence[int], names: int) -> list[str]:
+    return [
+        cell.ljust(width) if n < names else cell.rjust(width)
+        for n, (cell, width) in enumerate(zip(line, widths, strict=True))
+    ]
 
 
 def spread(values: Iterable[float], digits: int = 2) -> str:
-    """Return a median with the least and the most."""
+    """Return a median, with the least and the most where there are several."""
     found = list(values)
     if not found:
         return NOTHING
     three = Spread.of(found)
+    if len(found) == 1:
+        return f"{three.median:.{digits}f}"
     return f"{three.median:.{digits}f} ({three.least:.{digits}f} to {three.most:.{digits}f})"
 
 

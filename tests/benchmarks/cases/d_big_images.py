@@ -55,6 +55,7 @@ def report(runs: Runs) -> Iterator[str]:
     yield tables.markdown(
         ("workload", "contender", "ends", "wall s", "peak MB", "anonymous MB"),
         map(_row, runs.all),
+        names=3,
     )
     yield "Peak memory and the number of images: twice as many of 5 MB"
     yield tables.markdown(
