@@ -24,7 +24,7 @@ from dedup_lib.errors import DedupError, JavaMissingError, SettingsError, neares
 from dedup_lib.pipeline import run
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
-from dedup_lib.settings import DuplicateIds, Settings, alternatives, check_supported, load_toml
+from dedup_lib.settings import DuplicateIds, Settings, alternatives, load_toml
 from dedup_lib.storage import JvmStderr
 from dedup_lib.version import __version__
 
@@ -61,7 +61,6 @@ def run_command(argv: Sequence[str]) -> int:
     try:
         settings = parse(argv)
         report.describe(settings)
-        check_supported(settings)
         _log_to_stderr(settings.log_level)
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGTERM, _stop)
@@ -85,6 +84,8 @@ def parse(argv: Sequence[str]) -> Settings:
     values = {} if config is None else load_toml(config)
     if "duplicate_ids" in flags:
         flags["duplicate_ids"] = tuple(DuplicateIds(item) for item in flags["duplicate_ids"])
+    if "storage_option" in flags:
+        flags["storage_option"] = tuple(flags["storage_option"])
     return Settings(**{"images": None, **values, **flags})
 
 
@@ -135,8 +136,9 @@ def _argument(item: dataclasses.Field[Any], hint: Any) -> dict[str, Any]:
         text += f" (default: {item.default})"
     if hint is bool:
         return {"action": "store_true", "help": text}
-    if item.name == "duplicate_ids":
-        return {"action": "append", "metavar": "LOCATION", "help": text}
+    if typing.get_origin(hint) is tuple:
+        metavar = item.metadata["metavar"] or "LOCATION"
+        return {"action": "append", "metavar": metavar, "help": text}
     kind = alternatives(hint)[0]
     if typing.get_origin(kind) is Literal:
         return {"choices": typing.get_args(kind), "help": text}
@@ -154,6 +156,8 @@ def _session() -> SparkSession:
         return active
     if "SPARK_REMOTE" not in os.environ and not _is_under_spark_submit():
         _check_java()
+    if not _is_under_spark_submit():  # Spark's workers would run the first python3 of the PATH
+        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("remove-duplicates")
     if _has_delta_jars() and not _is_under_spark_submit():
         builder = builder.config(

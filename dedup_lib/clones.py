@@ -15,7 +15,7 @@ from dedup_lib.errors import VerificationError
 from dedup_lib.planning import Plan
 from dedup_lib.report import Report
 from dedup_lib.session_settings import session_settings
-from dedup_lib.tables import PinnedTable
+from dedup_lib.tables import PinnedTable, check_is_readable
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ def check_clone(spark: SparkSession, images: PinnedTable) -> None:
     Raises:
         UnsupportedError: Its layout or its protocol stands in the way.
     """
+    check_is_readable(images)
     delta_delete.check_clonable(images)
     if images.format == "delta":
         delta_delete.check_deletes(spark, images.location, must_be_allowed=False)

@@ -78,35 +78,27 @@ def count_files(images: PinnedTable, image_id_column: str) -> list[FileRows]:
     return [FileRows(**row.asDict()) for row in rows]
 
 
-def check_every_file_was_read(
-    images: PinnedTable, counted: Sequence[FileRows], empty_files: Sequence[str]
-) -> None:
+def check_every_file_was_read(images: PinnedTable, counted: Sequence[FileRows]) -> None:
     """Check that the ID scan read the pinned files, as they were pinned.
 
     Args:
         images: The pinned table; nothing is checked for Delta, whose log pins it.
         counted: What the scan found.
-        empty_files: The pinned files that hold no row, by their footers.
 
     Raises:
         InputChangedError: A file was replaced, deleted or added meanwhile.
     """
     if images.format == "delta":
         return
+    empty = {file.path for file in images.empty_files}
     pinned = {file.path: (file.size_bytes, file.modified_ms) for file in images.files}
     read = {decoded(file.file_path): (file.size_bytes, file.modified_ms) for file in counted}
     for path in sorted(pinned.keys() | read.keys()):
-        if path not in empty_files and pinned.get(path) != read.get(path):
+        if path not in empty and pinned.get(path) != read.get(path):
             raise InputChangedError(
                 f"file {path!r} of the image table was changed, deleted or added while the run "
                 "was planning. Run again when no one writes there."
             )
-
-
-def unread_files(images: PinnedTable, counted: Sequence[FileRows]) -> list[str]:
-    """Return the pinned files in which the ID scan found no row."""
-    read = {decoded(file.file_path) for file in counted}
-    return [file.path for file in images.files if file.path not in read]
 
 
 def total(files: Sequence[FileRows]) -> IdSizes:

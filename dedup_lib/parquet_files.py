@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from urllib.parse import unquote
 
 from pyspark.errors import PySparkException
@@ -17,7 +18,8 @@ from dedup_lib.errors import (
     TableFormatError,
     UnreadableFileError,
 )
-from dedup_lib.storage import FileInfo, Storage
+from dedup_lib.parquet_schema import id_columns, leaf_types
+from dedup_lib.storage import FileInfo, ParquetFooter, Storage
 
 MANIFEST_NAME = "_remove_duplicates.json"
 # Files that writers leave beside the data, and that hold none.
@@ -118,10 +120,10 @@ def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
         ) from error
 
 
-def group_by_schema(
+def read_footers(
     storage: Storage, files: Sequence[FileInfo], *, what: str, advice: str
-) -> dict[str, list[FileInfo]]:
-    """Group files by their Parquet schema, as text.
+) -> dict[FileInfo, ParquetFooter]:
+    """Read the footer of each file.
 
     Args:
         storage: The session's file systems.
@@ -133,39 +135,68 @@ def group_by_schema(
         UnreadableFileError: A file has no readable footer.
     """
     by_path = {file.path: file for file in files}
-    groups: dict[str, list[FileInfo]] = {}
     try:
-        for path, text in storage.parquet_schemas(files):
-            groups.setdefault(text, []).append(by_path[path])
+        return {by_path[footer.path]: footer for footer in storage.parquet_footers(files)}
     except StorageError as error:
         raise UnreadableFileError(f"{what}: {error} {advice}") from error
+
+
+def by_schema(footers: Mapping[FileInfo, ParquetFooter]) -> dict[str, list[FileInfo]]:
+    """Group files by their Parquet schema, as text."""
+    groups: dict[str, list[FileInfo]] = {}
+    for file, footer in footers.items():
+        groups.setdefault(footer.schema, []).append(file)
     return groups
 
 
-def common_schema(
-    spark: SparkSession, storage: Storage, files: Sequence[FileInfo]
-) -> tuple[StructType, tuple[str, ...]]:
-    """Return the schema that an image table's files share, and its texts in their footers.
+@dataclass(frozen=True)
+class CommonSchema:
+    """What the files of an image table have in common.
+
+    Attributes:
+        columns: As Spark reads them; only those that may hold IDs, where it can't read all.
+        why_not_all: Why Spark can't read all columns; None where it can.
+        examples: A file for each text that a Parquet schema has in the footers.
+        empty_files: The files that hold no row.
+    """
+
+    columns: StructType
+    why_not_all: str | None
+    examples: dict[str, FileInfo]
+    empty_files: tuple[FileInfo, ...]
+
+
+def common_schema(spark: SparkSession, storage: Storage, files: Sequence[FileInfo]) -> CommonSchema:
+    """Find the schema that an image table's files share.
 
     Raises:
         TableFormatError: The files have different columns or types.
         UnreadableFileError: A file can't be read.
     """
-    groups = group_by_schema(
+    footers = read_footers(
         storage, files, what="image table", advice="Restore or remove that file."
     )
-    schemas = [(group[0], spark_schema(spark, group[0])) for group in groups.values()]
-    for other in schemas[1:]:
-        _check_same_columns(schemas[0], other)
-    return schemas[0][1], tuple(groups)
+    empty = tuple(file for file, footer in footers.items() if footer.num_rows == 0)
+    examples = {text: group[0] for text, group in by_schema(footers).items()}
+    why_not_all: str | None = None
+    try:
+        schemas = [spark_schema(spark, file) for file in examples.values()]
+    except UnreadableFileError as error:
+        columns, why_not_all = id_columns(next(iter(examples))), str(error)
+        types = [leaf_types(text) for text in examples]
+    else:
+        columns = schemas[0]
+        types = [{field.name: field.dataType.simpleString() for field in s} for s in schemas]
+    files_and_types = list(zip(examples.values(), types, strict=True))
+    for other in files_and_types[1:]:
+        _check_same_columns(files_and_types[0], other)
+    return CommonSchema(columns, why_not_all, examples, empty)
 
 
 def _check_same_columns(
-    one: tuple[FileInfo, StructType], other: tuple[FileInfo, StructType]
+    one: tuple[FileInfo, dict[str, str]], other: tuple[FileInfo, dict[str, str]]
 ) -> None:
-    (file, schema), (other_file, other_schema) = one, other
-    types = {field.name: field.dataType.simpleString() for field in schema}
-    other_types = {field.name: field.dataType.simpleString() for field in other_schema}
+    (file, types), (other_file, other_types) = one, other
     for name in sorted(types.keys() ^ other_types.keys()):
         having, lacking = (file, other_file) if name in types else (other_file, file)
         raise TableFormatError(

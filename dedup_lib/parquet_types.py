@@ -1,20 +1,14 @@
-"""Parquet's types, by the text of files' schemas: which Spark keeps, what is required."""
+"""Which of Parquet's types Spark writes back as they were."""
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 from dedup_lib.errors import ColumnTypeError
+from dedup_lib.parquet_schema import leaves
 from dedup_lib.tables import PinnedTable
 
-_LEAF = re.compile(
-    r"(?P<repetition>required|optional|repeated) (?P<physical>\w+)(?:\(\d+\))? "
-    r"(?P<name>.+?)(?: \((?P<logical>[A-Z_0-9]+(?:\([^()]*\))?)\))?(?: = \d+)?;"
-)
-_GROUP = re.compile(
-    r"(?:required|optional|repeated) group (?P<name>.+?)(?: \([A-Z_]+\))?(?: = \d+)? \{"
-)
 _KEPT_LOGICAL = re.compile(
     r"STRING|UTF8|DATE|DECIMAL(\(.*\))?|INTEGER\((8|16|32|64),true\)|INT_(8|16|32|64)"
     r"|TIMESTAMP\(MICROS,(true|false)\)|TIMESTAMP\(MILLIS,true\)|TIMESTAMP_MI(CRO|LLI)S"
@@ -36,7 +30,7 @@ def check_types_are_kept(images: PinnedTable) -> None:
         ColumnTypeError: A column has such a type.
     """
     for schema in images.file_schemas:
-        for path, physical, logical in _leaves(schema):
+        for path, physical, logical in leaves(schema):
             kind = logical or physical
             if not _is_kept(physical, logical):
                 raise ColumnTypeError(
@@ -51,13 +45,6 @@ def check_types_are_kept(images: PinnedTable) -> None:
         )
 
 
-def required_columns(schema: str) -> set[str]:
-    """Return the top-level columns that are `required` in a Parquet schema's text."""
-    top_level = (line[2:] for line in schema.splitlines() if re.match(r" {2}\S", line))
-    leaves = [leaf for line in top_level if (leaf := _LEAF.fullmatch(line))]
-    return {leaf["name"] for leaf in leaves if leaf["repetition"] == "required"}
-
-
 def timestamp_type(file_schemas: Sequence[str]) -> str:
     """Return the value of spark.sql.parquet.outputTimestampType for schemas' instants."""
     return next(iter(_instants(file_schemas)), "TIMESTAMP_MICROS")
@@ -66,7 +53,7 @@ def timestamp_type(file_schemas: Sequence[str]) -> str:
 def _instants(file_schemas: Sequence[str]) -> set[str]:
     found = set()
     for schema in file_schemas:
-        for _, physical, logical in _leaves(schema):
+        for _, physical, logical in leaves(schema):
             kind = "INT96" if physical == "int96" else logical
             if kind in _INSTANTS:
                 found.add(_INSTANTS[kind])
@@ -77,16 +64,3 @@ def _is_kept(physical: str, logical: str | None) -> bool:
     if physical == "fixed_len_byte_array":
         return logical is not None and logical.startswith("DECIMAL")
     return logical is None or _KEPT_LOGICAL.fullmatch(logical) is not None
-
-
-def _leaves(schema: str) -> Iterator[tuple[str, str, str | None]]:
-    """Yield dotted path, physical and logical type of each leaf of a Parquet schema's text."""
-    path: list[str] = []
-    for line in schema.splitlines()[1:]:
-        text = line.strip()
-        if group := _GROUP.fullmatch(text):
-            path.append(group["name"])
-        elif leaf := _LEAF.fullmatch(text):
-            yield ".".join([*path, leaf["name"]]), leaf["physical"], leaf["logical"]
-        elif text == "}" and path:
-            path.pop()

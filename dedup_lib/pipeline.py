@@ -21,8 +21,8 @@ from dedup_lib import (
     kept_plan,
     publish,
     replacement,
+    rewrite,
     run_key,
-    spark_rewrite,
     tables,
     targets,
 )
@@ -40,7 +40,6 @@ from dedup_lib.image_settings import settings_for
 from dedup_lib.in_place import Deleted, TableRows
 from dedup_lib.overlap import check_places, check_report
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
-from dedup_lib.parquet_types import check_types_are_kept
 from dedup_lib.planning import Inputs, Plan, check_limits, make_plan, read_inputs
 from dedup_lib.publish import Staged
 from dedup_lib.publish_lock import (
@@ -52,7 +51,7 @@ from dedup_lib.publish_lock import (
 from dedup_lib.report import Report
 from dedup_lib.run_key import EarlierRun
 from dedup_lib.session_settings import session_settings
-from dedup_lib.settings import OutputMode, Settings, check_supported, is_path
+from dedup_lib.settings import OutputMode, Settings, is_path
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
@@ -97,7 +96,6 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
         with _storage_errors_as(InputError):
             check_report(spark, storage, settings)
         is_saved = settings.report is not None
-        check_supported(settings)
         with session_settings(spark, _READ_SETTINGS), _read_errors_named():
             _Run(spark, storage, settings, report).execute()
     except BaseException as error:
@@ -135,6 +133,7 @@ class _Run:
                 inputs = self.read_inputs()
                 self.check_method(inputs.images)
                 attempt = self.open_attempt(output, inputs.images, cleanup)
+                self.choose_engine(inputs.images, attempt)
                 plan = self.make_plan(inputs, attempt, cleanup)
             if self.settings.dry_run:
                 self.keep_plan(plan, removed_output)
@@ -296,8 +295,11 @@ class _Run:
             in_place.check_in_place(self.spark, images, may_enable=enable)
         elif self.settings.method == "clone":
             clones.check_clone(self.spark, images)
-        else:
-            check_types_are_kept(images)
+
+    def choose_engine(self, images: PinnedTable, attempt: Attempt | None) -> None:
+        if self.settings.method == "rewrite":
+            with self.report.step("choose engine"):
+                rewrite.choose_engine(self.spark, images, self.settings, attempt, self.report)
 
     def open_attempt(
         self, output: Target | None, images: PinnedTable, cleanup: ExitStack
@@ -333,28 +335,17 @@ class _Run:
             return reader.schema(rows.schema).parquet(attempt.plan)
 
         with session_settings(self.spark, id_scan.SCAN_SETTINGS):
-            return make_plan(self.storage, self.settings, inputs, self.report, materialise)
+            return make_plan(self.settings, inputs, self.report, materialise)
 
     def rewrite(self, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write the rows that stay, where no reader sees them yet."""
-        images, settings = plan.images, self.settings
-        strategy = spark_rewrite.choose_strategy(
-            settings.strategy, plan.counts, has_row_index=images.has_row_index
+        given: dict[str, Any] = {"settings": self.settings, "report": self.report}
+        if self.report.engine == "arrow":
+            return rewrite.rewrite_by_arrow(self.spark, plan, output, attempt, **given)
+        note = self.note(plan)
+        return rewrite.rewrite_by_spark(
+            self.spark, self.storage, plan, output, attempt, note=note, **given
         )
-        self.report.engine, self.report.strategy = "spark", strategy
-        if plan.kept_rows == 0 and output.format == "parquet":
-            return publish.stage_empty_parquet(self.spark, output, images.frame.schema, attempt)
-        kept = spark_rewrite.keep(images, settings.image_id_column, plan.rows, strategy)
-        writer = spark_rewrite.writer(kept, images.partition_columns)
-        with session_settings(self.spark, self.image_settings(images, plan.files)):
-            return publish.stage(
-                output,
-                writer,
-                attempt,
-                spark=self.spark,
-                column_names=kept.columns,
-                note=self.note(plan),
-            )
 
     def clone(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
         """Clone the image table and delete the planned rows, where no reader sees it yet."""

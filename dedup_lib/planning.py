@@ -100,7 +100,6 @@ def read_inputs(
 
 
 def make_plan(
-    storage: Storage,
     settings: Settings,
     inputs: Inputs,
     report: Report,
@@ -109,7 +108,6 @@ def make_plan(
     """Find the rows that go, keep them for the rest of the run, and count.
 
     Args:
-        storage: The session's file systems.
         settings: What to do.
         inputs: The pinned inputs.
         report: Gets the counts.
@@ -120,14 +118,12 @@ def make_plan(
     images, lists = inputs.images, inputs.lists
     with report.step("scan image IDs"):
         files = id_scan.count_files(images, settings.image_id_column)
-        unread = id_scan.unread_files(images, files)
-        id_scan.check_every_file_was_read(images, files, _empty_files(storage, images, unread))
+        id_scan.check_every_file_was_read(images, files)
     image_ids = id_scan.total(files)
     if image_ids.num_rows == 0:
         raise NoImageRowsError(f"image table {images.location!r} has no rows.")
     with report.step("count list entries"):
-        list_ids = removal_plan.count_entries(lists)
-        distinct = removal_plan.distinct_entries(lists, settings.list_counts, list_ids.num_rows)
+        list_ids, distinct = removal_plan.count_entries(lists, settings.list_counts)
     with report.step("find rows that go"):
         rows = materialise(
             removal_plan.plan(
@@ -169,8 +165,3 @@ def _check_id_column(images: PinnedTable, column: str) -> None:
             f"{what}: column {column!r} is kept in directory names, which have no type: "
             "image IDs must be a column of the files."
         )
-
-
-def _empty_files(storage: Storage, images: PinnedTable, unread: Sequence[str]) -> list[str]:
-    files = [file for file in images.files if file.path in set(unread)]
-    return [path for path, rows in storage.parquet_num_rows(files) if rows == 0]

@@ -121,7 +121,7 @@ def count_rows(spark: SparkSession, storage: Storage, staged: Staged) -> int:
         return count_rows_at(spark, staged.location, staged.version or 0)
     try:
         files = data_files(storage, staged.location, what="staged output")
-        return sum(num_rows for _, num_rows in storage.parquet_num_rows(files))
+        return sum(footer.num_rows for footer in storage.parquet_footers(files))
     except (InputError, StorageError) as error:
         raise VerificationError(f"the staged output is broken: {error}") from error
 

@@ -45,6 +45,11 @@ class Attempt:
         """Where the output is written before it is published."""
         return f"{self.directory}/output"
 
+    @property
+    def partial(self) -> str:
+        """Where files are that are not finished, and those of attempts that failed."""
+        return f"{self.directory}/partial"
+
 
 def new_attempt_id() -> str:
     """Return a random name for an attempt."""

@@ -21,8 +21,9 @@ from dedup_lib.errors import (
 from dedup_lib.parquet_files import (
     MARKERS,
     PARQUET_READER_OPTIONS,
+    by_schema,
     fingerprint,
-    group_by_schema,
+    read_footers,
     relative_parts,
     spark_schema,
 )
@@ -50,9 +51,11 @@ class RemovalList(Pinned):
 
     Attributes:
         frame: One row per list entry, lazily: `image_id` of the image table's type, nullable.
+        num_rows: How many, where footers tell; None for Delta.
     """
 
     frame: DataFrame
+    num_rows: int | None
 
 
 @dataclass(frozen=True)
@@ -150,6 +153,7 @@ def _from_delta(table: PinnedTable, wanted: _Wanted) -> RemovalList:
         version=table.version,
         fingerprint=None,
         frame=wanted.entries(table.frame),
+        num_rows=None,
     )
 
 
@@ -157,16 +161,16 @@ def _from_parquet(spark: SparkSession, storage: Storage, wanted: _Wanted) -> Rem
     check_not_in_delta(storage, wanted.location, "removal list")
     files = _list_files(storage, wanted)
     advice = "Its entries can't be known: restore or remove that file."
-    alike = group_by_schema(storage, files, what=wanted.what, advice=advice).values()
-    num_rows = dict(storage.parquet_num_rows(files))
-    if not any(wanted.column in _columns_or_none(spark, group[0]) for group in alike):
+    footers = read_footers(storage, files, what=wanted.what, advice=advice)
+    groups = [(group, _schema_or_none(spark, group[0])) for group in by_schema(footers).values()]
+    if not any(schema is not None and wanted.column in schema.names for _, schema in groups):
         columns = spark_schema(spark, files[0]).names
         raise MissingColumnError.of(wanted.what, wanted.column, columns, _FLAG)
     frames = []
-    for group in alike:
-        filled = [file for file in group if num_rows[file.path] > 0]
+    for group, schema in groups:
+        filled = [file for file in group if footers[file].num_rows > 0]
         if filled:
-            frames.append(_read_group(spark, wanted, filled))
+            frames.append(_read_group(spark, wanted, filled, schema))
     frame = frames[0] if frames else _empty(spark, wanted)
     for other in frames[1:]:
         frame = frame.unionByName(other)
@@ -176,12 +180,15 @@ def _from_parquet(spark: SparkSession, storage: Storage, wanted: _Wanted) -> Rem
         version=None,
         fingerprint=fingerprint(files),
         frame=frame,
+        num_rows=sum(footer.num_rows for footer in footers.values()),
     )
 
 
-def _read_group(spark: SparkSession, wanted: _Wanted, files: Sequence[FileInfo]) -> DataFrame:
+def _read_group(
+    spark: SparkSession, wanted: _Wanted, files: Sequence[FileInfo], schema: StructType | None
+) -> DataFrame:
     """Read files that share one schema and are not empty."""
-    schema = spark_schema(spark, files[0])
+    schema = schema or spark_schema(spark, files[0])  # which says why there was none
     where = f"{wanted.what}, file {files[0].path!r}"
     if wanted.column not in schema.names:
         raise MissingColumnError.of(where, wanted.column, schema.names, _FLAG)
@@ -204,11 +211,11 @@ def _empty(spark: SparkSession, wanted: _Wanted) -> DataFrame:
     return spark.createDataFrame([], StructType([StructField(ENTRY_COLUMN, wanted.data_type)]))
 
 
-def _columns_or_none(spark: SparkSession, file: FileInfo) -> list[str]:
+def _schema_or_none(spark: SparkSession, file: FileInfo) -> StructType | None:
     try:
-        return spark_schema(spark, file).names
+        return spark_schema(spark, file)
     except UnreadableFileError:
-        return []
+        return None
 
 
 def _list_files(storage: Storage, wanted: _Wanted) -> list[FileInfo]:

@@ -71,33 +71,45 @@ def plan_schema(image_id_type: DataType) -> StructType:
     )
 
 
-def count_entries(lists: Sequence[RemovalList]) -> IdSizes:
+def count_entries(lists: Sequence[RemovalList], mode: ListCounts) -> tuple[IdSizes, int | None]:
     """Count the entries of all lists and their NULLs, and add up the bytes of the IDs.
 
-    Cost: one pass over the ID columns.
+    Args:
+        lists: The removal lists.
+        mode: Whether to count distinct IDs, too.
+
+    Returns:
+        The sizes, and the number of distinct IDs; None where that is not wanted.
+
+    Cost: one pass over the ID columns; where distinct IDs are counted, with a shuffle of them.
     """
+    known = [item.num_rows for item in lists if item.num_rows is not None]
+    if len(known) == len(lists) and _wants_distinct(mode, sum(known)):
+        return _count_distinct(lists)
+    sizes = _count_all(lists)
+    return _count_distinct(lists) if _wants_distinct(mode, sizes.num_rows) else (sizes, None)
+
+
+def _wants_distinct(mode: ListCounts, num_rows: int) -> bool:
+    return mode == "exact" or (mode == "auto" and num_rows <= EXACT_LIST_COUNTS_LIMIT_ROWS)
+
+
+def _count_all(lists: Sequence[RemovalList]) -> IdSizes:
     image_id = F.col(ENTRY_COLUMN)
-    row = (
-        union(lists)
-        .agg(
-            F.count(F.lit(1)).alias("num_rows"),
-            F.count(image_id).alias("num_ids"),
-            sum_of_id_bytes(image_id),
-        )
-        .collect()[0]
-    )
-    return IdSizes(row["num_rows"], row["num_rows"] - row["num_ids"], row["id_bytes"])
+    counts = (F.count(F.lit(1)), F.count(image_id), sum_of_id_bytes(image_id))
+    num_rows, num_ids, id_bytes = union(lists).agg(*counts).collect()[0]
+    return IdSizes(num_rows, num_rows - num_ids, id_bytes)
 
 
-def distinct_entries(lists: Sequence[RemovalList], mode: ListCounts, num_rows: int) -> int | None:
-    """Count the distinct IDs of all lists, or return None where that is not wanted.
-
-    Cost: where exact, one pass over the lists, with a shuffle of their IDs.
-    """
-    if mode == "matched" or (mode == "auto" and num_rows > EXACT_LIST_COUNTS_LIMIT_ROWS):
-        return None
-    ids = union(lists).select(ENTRY_COLUMN).where(F.col(ENTRY_COLUMN).isNotNull())
-    return ids.distinct().count()
+def _count_distinct(lists: Sequence[RemovalList]) -> tuple[IdSizes, int]:
+    image_id = F.col(ENTRY_COLUMN)
+    counts = (F.count(F.lit(1)).alias("num_rows"), sum_of_id_bytes(image_id))
+    by_id = union(lists).groupBy(ENTRY_COLUMN).agg(*counts)
+    num_ids = F.when(image_id.isNotNull(), F.col("num_rows"))
+    totals = (F.sum("num_rows"), F.sum(num_ids), F.sum("id_bytes"), F.count(image_id))
+    row = by_id.agg(*(F.coalesce(total, F.lit(0)) for total in totals)).collect()[0]
+    num_rows, not_null, id_bytes, distinct = row
+    return IdSizes(num_rows, num_rows - not_null, id_bytes), distinct
 
 
 def plan(

@@ -60,8 +60,10 @@ class Report:
     Attributes:
         status: `succeeded`, `dry_run` or `failed` (until it ends, too).
         method: `rewrite`, `clone` or `in-place`.
-        engine: `spark`, once chosen; None for a clone and in place, which move no image.
-        strategy: `broadcast-ids` or `row-positions`, once chosen; None as above.
+        engine: `arrow` or `spark`, once chosen; None for a clone and in place, which move no
+            image.
+        strategy: Of engine `spark`: `broadcast-ids` or `row-positions`, once chosen.
+        choices: What the run chose by itself, by name: what it took, and the numbers why.
         error: Class and message of what failed.
         counts: Rows in, kept and removed; entries and IDs of the lists.
         bytes: `input`: the data files that were read; `output`: newly written.
@@ -80,6 +82,7 @@ class Report:
     method: str | None = None
     engine: str | None = None
     strategy: str | None = None
+    choices: dict[str, dict[str, Any]] = field(default_factory=dict)
     error: dict[str, str] | None = None
     counts: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(_COUNTS))
     bytes: dict[str, int | None] = field(default_factory=lambda: {"input": None, "output": None})
@@ -103,6 +106,11 @@ class Report:
         finally:
             self.seconds[name] = round(time.monotonic() - started, 3)
             self.total_seconds = round(time.monotonic() - self._started, 3)
+
+    def choose(self, name: str, chosen: str, **because: Any) -> None:
+        """Note a choice that the run made by itself, and the numbers or words that made it."""
+        self.choices[name] = {"chosen": chosen, **because}
+        _log.info("%s: %s %s", name, chosen, because)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:

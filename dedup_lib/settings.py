@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import tomllib
 import types
 import typing
@@ -10,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dedup_lib.errors import SettingsError, UnsupportedError, nearest
+from dedup_lib.errors import SettingsError, nearest
 
 ImagesFormat = Literal["auto", "parquet", "delta"]
 TableFormat = Literal["parquet", "delta"]
@@ -35,8 +36,16 @@ class DuplicateIds:
     id_column: str | None = None
 
 
-def _option(group: str, text: str, *, default: Any = None, metavar: str | None = None) -> Any:
-    return field(default=default, metadata={"group": group, "help": text, "metavar": metavar})
+def _option(
+    group: str,
+    text: str,
+    *,
+    default: Any = None,
+    metavar: str | None = None,
+    is_secret: bool = False,
+) -> Any:
+    metadata = {"group": group, "help": text, "metavar": metavar}
+    return field(default=default, metadata=metadata, repr=not is_secret)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +134,8 @@ class Settings:
     )
     engine: Engine = _option(
         "tuning",
-        "what moves the bytes in a rewrite (arrow is not in this version: exit 2)",
+        "what moves the bytes in a rewrite: arrow (Parquet to Parquet, file by file, by pyarrow on "
+        "the executors) or spark; auto: arrow where it can run",
         default="auto",
     )
     strategy: Strategy = _option(
@@ -136,6 +146,14 @@ class Settings:
         "distinct and unmatched counts of the list: exact costs a pass over it; "
         "auto: exact up to 5 million entries",
         default="auto",
+    )
+    storage_option: tuple[str, ...] = _option(
+        "tuning",
+        "for the arrow engine: an argument of pyarrow's file system for the images' store, such as "
+        "region=eu-west-1; may be repeated",
+        default=(),
+        metavar="KEY=VALUE",
+        is_secret=True,
     )
     work_location: str | None = _option(
         "tuning", "where the plan and staged files go (default: a hidden sibling of the output)"
@@ -158,6 +176,12 @@ class Settings:
             return self.output_format
         to_table = self.output is not None and not is_path(self.output)
         return "delta" if to_table or self.method != "rewrite" else "parquet"
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """The storage options by key."""
+        pairs = (option.partition("=") for option in self.storage_option)
+        return {key: value for key, _, value in pairs}
 
 
 def is_path(location: str) -> bool:
@@ -193,6 +217,8 @@ def load_toml(path: str) -> dict[str, Any]:
             raise SettingsError(f"--config {path!r}: unknown key {key!r}.{nearest(key, names)}")
     if "duplicate_ids" in values:
         values["duplicate_ids"] = _lists_from_toml(values["duplicate_ids"])
+    if isinstance(values.get("storage_option"), list):
+        values["storage_option"] = tuple(values["storage_option"])
     for key, value in values.items():
         _check_type(key, value)
     return values
@@ -227,9 +253,24 @@ def _check_type(name: str, value: Any) -> None:
         if not isinstance(value, tuple) or not all(isinstance(v, DuplicateIds) for v in value):
             raise SettingsError(f"{name} must be a tuple of DuplicateIds (got {value!r}).")
         return
+    if name == "storage_option":
+        _check_storage_option(value)
+        return
     members = alternatives(hint)
     if not any(_fits(value, member) for member in members):
         raise SettingsError(f"{name} must be {_described(members)} (got {value!r}).")
+
+
+def _check_storage_option(value: Any) -> None:
+    """Check the form only, and show no value: it may be a secret."""
+    if not isinstance(value, tuple) or not all(isinstance(item, str) for item in value):
+        raise SettingsError("storage_option must be a list of KEY=VALUE.")
+    for item in value:
+        if not re.fullmatch(r"[a-z_]+=.*", item, flags=re.DOTALL):
+            raise SettingsError(
+                "--storage-option must be KEY=VALUE, where KEY is an argument of pyarrow's file "
+                "system, in lower case."
+            )
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
@@ -308,9 +349,24 @@ def _check_method(settings: Settings) -> None:
         )
     if method != "in-place" and settings.enable_deletion_vectors:
         raise SettingsError("--enable-deletion-vectors is for --method in-place.")
+    _check_engine(settings)
     if method != "rewrite" and (settings.strategy != "auto" or settings.engine != "auto"):
         raise SettingsError(
             f"--strategy and --engine are for --method rewrite: {method} moves no image."
+        )
+
+
+def _check_engine(settings: Settings) -> None:
+    """Refuse settings that contradict the engine."""
+    if settings.engine == "arrow" and settings.strategy != "auto":
+        raise SettingsError(
+            "--strategy is for --engine spark: arrow finds rows by position. Leave one out."
+        )
+    if settings.engine == "arrow" and settings.resolved_output_format == "delta":
+        raise SettingsError("--engine arrow writes Parquet, not Delta: leave one of the two out.")
+    if settings.engine == "spark" and settings.storage_option:
+        raise SettingsError(
+            "--storage-option is for --engine arrow: spark reads by its own settings."
         )
 
 
@@ -330,16 +386,4 @@ def _check_location(name: str, location: str | None) -> None:
         raise SettingsError(
             f"{flag} {location!r} reads as a table name, since it has no slash: "
             f"write './{location}' for the file."
-        )
-
-
-def check_supported(settings: Settings) -> None:
-    """Refuse settings that are part of the contract, but not of this version.
-
-    Raises:
-        UnsupportedError: There is one.
-    """
-    if settings.engine == "arrow":
-        raise UnsupportedError(
-            "--engine arrow is not in this version: use --engine spark (or auto)."
         )

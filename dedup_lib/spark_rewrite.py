@@ -9,14 +9,14 @@ from pyspark.sql import Column, DataFrame, DataFrameWriter
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import UnsupportedError
-from dedup_lib.parquet_types import required_columns
+from dedup_lib.parquet_schema import required_columns
+from dedup_lib.position_bitmaps import ROWS_PER_BITMAP, position_bitmaps
 from dedup_lib.removal_plan import BROADCAST_LIMIT_BYTES, PlanCounts
 from dedup_lib.settings import Strategy
 from dedup_lib.sql_names import quoted
 from dedup_lib.tables import PinnedTable, metadata
 
 ChosenStrategy = Literal["broadcast-ids", "row-positions"]
-ROWS_PER_BITMAP = 32_768
 # Without row indexes there is no other way than a broadcast; past this it can't work either.
 BROADCAST_MOST_BYTES = 8 * BROADCAST_LIMIT_BYTES
 # A value of each type that may be `required`; it is never seen, since no value is NULL there.
@@ -79,7 +79,7 @@ def keep(
         removed_ids = planned.select("image_id").distinct()
         kept = keep_by_ids(images.frame, image_id_column, removed_ids)
     else:
-        kept = keep_by_positions(images.frame, position_bitmaps(planned))
+        kept = keep_by_positions(images.frame, position_bitmaps(planned, "file_path"))
     return _with_required(kept, images.file_schemas)
 
 
@@ -100,32 +100,6 @@ def keep_by_ids(images: DataFrame, image_id_column: str, removed_ids: DataFrame)
     (name,) = _free_names(images.columns, ("__dedup_removed_id",))
     removed = F.broadcast(removed_ids.toDF(name))
     return images.join(removed, F.col(quoted(image_id_column)) == F.col(name), "left_anti")
-
-
-def position_bitmaps(planned: DataFrame) -> DataFrame:
-    """Turn a plan into bitmaps of row positions.
-
-    Returns:
-        One row per file and 32,768 rows of it that lose any: `file_path`, `bucket` (row index
-        divided by 32,768), `bitmap` (bit n of it: row n of the bucket goes; trimmed after the
-        last byte that is set, up to 4 KB).
-
-    *Cost:* the plan's positions are shuffled.
-    """
-    position = (F.col("row_index") % ROWS_PER_BITMAP).alias("position")
-    bucket = F.floor(F.col("row_index") / ROWS_PER_BITMAP).alias("bucket")
-    return (
-        planned.select("file_path", bucket, position)
-        .groupBy("file_path", "bucket")
-        .agg(F.bitmap_construct_agg("position").alias("bits"), F.max("position").alias("last"))
-        .select(
-            "file_path",
-            "bucket",
-            F.substring("bits", F.lit(1), (F.floor(F.col("last") / 8) + 1).cast("int")).alias(
-                "bitmap"
-            ),
-        )
-    )
 
 
 def keep_by_positions(images: DataFrame, bitmaps: DataFrame) -> DataFrame:

@@ -33,6 +33,15 @@ class FileInfo:
 
 
 @dataclass(frozen=True)
+class ParquetFooter:
+    """What the footer of a Parquet file says: its schema as text, and how many rows it has."""
+
+    path: str
+    schema: str
+    num_rows: int
+
+
+@dataclass(frozen=True)
 class ColumnChunkSizes:
     """What one leaf column weighs in a sample of files, and the codec it is stored with."""
 
@@ -177,27 +186,25 @@ class Storage:
             return _device_of(one) == _device_of(other)
         return one.split("/")[:3] == other.split("/")[:3]  # scheme and host
 
-    def parquet_schemas(self, files: Sequence[FileInfo]) -> Iterator[tuple[str, str]]:
-        """Yield each file's path and its Parquet schema, as text.
+    def parquet_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
+        """Yield what the footer of each file says.
 
         Raises:
             StorageError: A file has no readable Parquet footer; the message names it.
 
         Cost: one footer a file, read by threads of the driver.
         """
-        for footer in self._footers(files, skip_row_groups=True):
-            schema = footer.getParquetMetadata().getFileMetaData().getSchema()
-            yield str(footer.getFile().toString()), str(schema.toString())
-
-    def parquet_num_rows(self, files: Sequence[FileInfo]) -> Iterator[tuple[str, int]]:
-        """Yield each file's path and its number of rows, from its footer."""
-        for footer in self._footers(files, skip_row_groups=False):
-            blocks = footer.getParquetMetadata().getBlocks()
-            yield str(footer.getFile().toString()), sum(int(b.getRowCount()) for b in blocks)
+        for footer in self._footers(files):
+            metadata = footer.getParquetMetadata()
+            yield ParquetFooter(
+                path=str(footer.getFile().toString()),
+                schema=str(metadata.getFileMetaData().getSchema().toString()),
+                num_rows=sum(int(block.getRowCount()) for block in metadata.getBlocks()),
+            )
 
     def parquet_column_sizes(self, files: Sequence[FileInfo]) -> Iterator[ColumnChunkSizes]:
         """Yield one row per file, row group (the first four of each) and leaf column."""
-        for footer in self._footers(files, skip_row_groups=False):
+        for footer in self._footers(files):
             for block in list(footer.getParquetMetadata().getBlocks())[:4]:
                 for chunk in block.getColumns():
                     yield ColumnChunkSizes(
@@ -207,7 +214,7 @@ class Storage:
                         uncompressed_bytes=int(chunk.getTotalUncompressedSize()),
                     )
 
-    def _footers(self, files: Sequence[FileInfo], *, skip_row_groups: bool) -> Iterator[Any]:
+    def _footers(self, files: Sequence[FileInfo]) -> Iterator[Any]:
         conf = self._jvm.org.apache.hadoop.conf.Configuration(self._conf)
         conf.set("parquet.metadata.read.parallelism", _FOOTER_THREADS)
         reader = self._jvm.org.apache.parquet.hadoop.ParquetFileReader
@@ -217,7 +224,7 @@ class Storage:
                 for file in files[start : start + _FOOTERS_AT_ONCE]:
                     path = self._path(file.path)
                     statuses.add(path.getFileSystem(self._conf).getFileStatus(path))
-                footers = reader.readAllFootersInParallel(conf, statuses, skip_row_groups)
+                footers = reader.readAllFootersInParallel(conf, statuses, False)
             yield from footers
 
     def _path(self, location: str) -> Any:

@@ -23,6 +23,7 @@ from dedup_lib.errors import (
     SettingsError,
     TableFormatError,
     TableNotFoundError,
+    UnreadableFileError,
 )
 from dedup_lib.parquet_files import (
     PARQUET_READER_OPTIONS,
@@ -74,6 +75,10 @@ class PinnedTable(Pinned):
         partition_columns: The columns that are kept in directory names.
         files: The data files of a Parquet table; empty for Delta.
         file_schemas: The distinct Parquet schemas of the files, as text; empty for Delta.
+        schema_examples: A file for each of these.
+        unreadable: Why Spark can't read all columns; None where it can. The frame then has those
+            that may hold IDs.
+        empty_files: Those of the files that hold no row.
         has_row_index: Whether `_metadata.row_index` can be read.
     """
 
@@ -82,6 +87,9 @@ class PinnedTable(Pinned):
     partition_columns: tuple[str, ...]
     files: tuple[FileInfo, ...]
     file_schemas: tuple[str, ...]
+    schema_examples: tuple[FileInfo, ...]
+    unreadable: str | None
+    empty_files: tuple[FileInfo, ...]
     has_row_index: bool
 
 
@@ -132,6 +140,9 @@ def read_delta(spark: SparkSession, storage: Storage, location: str) -> PinnedTa
         partition_columns=tuple(detail["partitionColumns"]),
         files=(),
         file_schemas=(),
+        schema_examples=(),
+        unreadable=None,
+        empty_files=(),
         has_row_index=_has_row_index(frame),
     )
 
@@ -166,6 +177,16 @@ def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
 def metadata(frame: DataFrame, name: str) -> Column:
     """Return a field of the hidden file metadata, whatever the user's columns are called."""
     return frame.metadataColumn("_metadata").getField(name)
+
+
+def check_is_readable(table: PinnedTable) -> None:
+    """Check that Spark can read all columns of a table, for what reads its images by Spark.
+
+    Raises:
+        UnreadableFileError: It can't.
+    """
+    if table.unreadable is not None:
+        raise UnreadableFileError(table.unreadable)
 
 
 def check_unchanged(storage: Storage, table: PinnedTable) -> None:
@@ -209,16 +230,16 @@ def _read_parquet(spark: SparkSession, storage: Storage, location: str) -> Pinne
     check_not_in_delta(storage, location, "image table")
     files = data_files(storage, location, what="image table")
     partition_columns = partition_columns_of(location, files, what="image table")
-    data_schema, file_schemas = common_schema(spark, storage, files)
+    schema = common_schema(spark, storage, files)
     for name in partition_columns:
-        if name.lower() in (field.name.lower() for field in data_schema):
+        if name.lower() in (field.name.lower() for field in schema.columns):
             raise TableFormatError(
                 f"image table {location!r} has {name!r} both as a directory name and as a "
                 "column of its files: they could differ."
             )
     partitions = [StructField(name, StringType()) for name in partition_columns]
     frame = (
-        spark.read.schema(StructType([*data_schema.fields, *partitions]))
+        spark.read.schema(StructType([*schema.columns.fields, *partitions]))
         .options(**PARQUET_READER_OPTIONS)
         .parquet(location)
     )
@@ -231,7 +252,10 @@ def _read_parquet(spark: SparkSession, storage: Storage, location: str) -> Pinne
         frame=frame,
         partition_columns=partition_columns,
         files=tuple(files),
-        file_schemas=file_schemas,
+        file_schemas=tuple(schema.examples),
+        schema_examples=tuple(schema.examples.values()),
+        unreadable=schema.why_not_all,
+        empty_files=schema.empty_files,
         has_row_index=True,
     )
 

@@ -21,7 +21,7 @@ FLAGS = {
     "--engine", "--strategy", "--list-counts", "--dry-run", "--max-removed-fraction",
     "--allow-no-matches", "--allow-empty-list", "--removed-output", "--report",
     "--work-location", "--run-key", "--config", "--log-level", "--version", "--help",
-    "--purge", "--enable-deletion-vectors",
+    "--purge", "--enable-deletion-vectors", "--storage-option",
 }  # fmt: skip
 CHOICES = {
     "--images-format": ("auto", "parquet", "delta"),

@@ -436,7 +436,7 @@ def test_columns_that_differ_only_in_case_are_refused(refused, images, listed):
     rows = image_rows(["e"])
     write_parquet(rows.append_column("Width", rows["width"]), images / "1.parquet")
     write_parquet(rows.append_column("Width", rows["width"]), images / "2.parquet")
-    refused(UnreadableFileError, 3, r"1\.parquet.*`width`", images, listed)
+    refused(UnreadableFileError, 3, r"1\.parquet.*`width`", images, listed, engine="spark")
 
 
 @pytest.mark.parametrize("directory", ["width=1", "Width=1"])
@@ -483,14 +483,21 @@ def test_files_at_different_depths_are_refused(refused, listed, tmp_path, one, o
     ],
     ids=str,
 )
-def test_types_that_spark_would_change_are_refused(remove, listed, tmp_path, kind, value):
+def test_types_that_spark_would_change_are_refused_by_its_engine_and_kept_by_arrow(
+    remove, listed, tmp_path, kind, value
+):
     rows = image_rows(["a", "b"]).append_column("odd", pa.array([value, None], kind))
     images = write_parquet(rows, tmp_path / "images/1.parquet").parent
     files, names = tree_digest(tmp_path), names_in(tmp_path)
     with pytest.raises((ColumnTypeError, UnreadableFileError), match=r"'odd|1\.parquet") as caught:
-        remove(images, listed, tmp_path / "out")
+        remove(images, listed, tmp_path / "out", engine="spark")
     assert caught.value.exit_code == 3
     assert (tree_digest(tmp_path), names_in(tmp_path)) == (files, names)
+    assert remove(images, listed, tmp_path / "out").engine == "arrow"
+    kept = pq.ParquetFile(tmp_path / "out/1.parquet")
+    before = pq.ParquetFile(images / "1.parquet")
+    assert str(kept.schema).splitlines()[1:] == str(before.schema).splitlines()[1:]
+    assert kept.read().equals(rows.slice(0, 1))
 
 
 def test_instants_of_several_parquet_types_are_refused(refused, listed, tmp_path):
@@ -498,7 +505,8 @@ def test_instants_of_several_parquet_types_are_refused(refused, listed, tmp_path
     for unit in ("ms", "us"):
         rows = rows.append_column(unit, pa.array([1], pa.timestamp(unit, tz="UTC")))
     images = write_parquet(rows, tmp_path / "images/1.parquet").parent
-    refused(ColumnTypeError, 3, "timestamps of several Parquet types", images, listed)
+    message = "timestamps of several Parquet types"
+    refused(ColumnTypeError, 3, message, images, listed, engine="spark")
 
 
 # Formats and names

@@ -91,25 +91,34 @@ def test_the_second_rename_failing_puts_the_old_output_back(
     assert tree_digest(folder) == before
 
 
+def after_rewrite(monkeypatch, do):
+    """Let something happen when all files are staged, before they are verified."""
+    rewrite = pipeline._Run.rewrite
+
+    def rewriting(self, plan, output, attempt):
+        staged = rewrite(self, plan, output, attempt)
+        do(attempt)
+        return staged
+
+    monkeypatch.setattr(pipeline._Run, "rewrite", rewriting)
+
+
+@pytest.mark.parametrize("engine", ["arrow", "spark"])
 @pytest.mark.parametrize("damage", ["delete", "truncate", "empty"])
 def test_a_staged_file_that_is_damaged_is_noticed_and_nothing_is_published(
-    spark, remove, inputs, folder, monkeypatch, damage
+    spark, remove, inputs, folder, monkeypatch, damage, engine
 ):
-    stage = publish.stage
-
-    def damaging(*args, **kwargs):
-        staged = stage(*args, **kwargs)
-        path = max((folder).rglob("output/part-*.parquet"))
+    def damage_one(_):
+        path = max(folder.rglob("output/*.parquet"))
         if damage == "delete":
             path.unlink()
         else:
             path.write_bytes(path.read_bytes()[:100] if damage == "truncate" else b"")
-        path.with_name(f".{path.name}.crc").unlink()
-        return staged
+        path.with_name(f".{path.name}.crc").unlink(missing_ok=True)
 
-    monkeypatch.setattr(publish, "stage", damaging)
+    after_rewrite(monkeypatch, damage_one)
     with pytest.raises(VerificationError):
-        remove(*inputs, folder / "out")
+        remove(*inputs, folder / "out", engine=engine)
     assert names_in(folder) == []
 
 
@@ -122,24 +131,21 @@ def test_a_delta_commit_that_is_wrong_is_named_with_the_command_that_undoes_it(
         remove(*inputs, folder / "out", output_format="delta", output_mode="overwrite")
 
 
+@pytest.mark.parametrize("engine", ["arrow", "spark"])
 @pytest.mark.parametrize("change", ["replace", "delete"])
 def test_an_image_file_that_changes_during_the_run_is_noticed(
-    spark, remove, inputs, folder, monkeypatch, change
+    spark, remove, inputs, folder, monkeypatch, change, engine
 ):
-    stage = publish.stage
-
-    def changing(*args, **kwargs):
-        staged = stage(*args, **kwargs)
+    def change_one(_):
         path = inputs[0] / "1.parquet"
         if change == "delete":
             path.unlink()
         else:
             write_parquet(image_rows(["a", "b", "f"]), path)
-        return staged
 
-    monkeypatch.setattr(publish, "stage", changing)
+    after_rewrite(monkeypatch, change_one)
     with pytest.raises(InputChangedError, match=r"1\.parquet"):
-        remove(*inputs, folder / "out")
+        remove(*inputs, folder / "out", engine=engine)
     assert names_in(folder) == []
 
 
@@ -315,10 +321,7 @@ def test_a_kept_plan_goes_into_a_delta_table_by_name(spark, remove, inputs, fold
 
 def test_a_work_location_is_used_and_left_empty(spark, remove, inputs, folder, monkeypatch):
     seen = []
-    stage = publish.stage
-    monkeypatch.setattr(
-        publish, "stage", lambda *a, **k: (seen.append(a[2].directory), stage(*a, **k))[1]
-    )
+    after_rewrite(monkeypatch, lambda attempt: seen.append(attempt.directory))
     remove(*inputs, folder / "out", work_location=f"{folder}/work")
     assert f"{folder}/work/.out.dedup-" in seen[0]
     assert names_in(folder) == ["out", "work"]

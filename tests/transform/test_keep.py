@@ -115,7 +115,7 @@ def test_positions_hold_over_bucket_borders_row_groups_and_splits(spark, tmp_pat
         for key, value in confs.items():
             spark.conf.set(key, value)
         images = spark.read.parquet(str(tmp_path))
-        bitmaps = position_bitmaps(plan_of(spark, tmp_path, going))
+        bitmaps = position_bitmaps(plan_of(spark, tmp_path, going), "file_path")
         kept = keep_by_positions(images, bitmaps)
         assert images.rdd.getNumPartitions() > 2
         assert kept.columns == images.columns
@@ -130,6 +130,6 @@ def test_positions_hold_over_bucket_borders_row_groups_and_splits(spark, tmp_pat
 
 def test_bitmaps_end_with_their_last_set_byte(spark, tmp_path):
     pq.write_table(pa.table({"image_id": list(range(40_000))}), tmp_path / "a.parquet")
-    bitmaps = position_bitmaps(plan_of(spark, tmp_path, [0, 9, ROWS_PER_BITMAP + 16]))
+    bitmaps = position_bitmaps(plan_of(spark, tmp_path, [0, 9, ROWS_PER_BITMAP + 16]), "file_path")
     found = {row.bucket: bytes(row.bitmap) for row in bitmaps.collect()}
     assert found == {0: b"\x01\x02", 1: b"\x00\x00\x01"}

@@ -7,8 +7,8 @@ import pytest
 
 from dedup_lib import DuplicateIds, Settings
 from dedup_lib.cli import parse
-from dedup_lib.errors import SettingsError, UnsupportedError, UsageError
-from dedup_lib.settings import alternatives, check_supported, is_path, load_toml
+from dedup_lib.errors import SettingsError
+from dedup_lib.settings import alternatives, is_path, load_toml
 
 BASE = {"images": "a/images", "duplicate_ids": (DuplicateIds("a/list"),), "output": "a/out"}
 FLAGS = ["--images", "a/images", "--duplicate-ids", "a/list", "--output", "a/out"]
@@ -18,7 +18,6 @@ LITERALS = {
     for name, hint in HINTS.items()
     if typing.get_origin(kind := alternatives(hint)[0]) is typing.Literal
 }
-NOT_IN_THIS_VERSION = {("engine", "arrow")}
 
 
 def settings(**values):
@@ -53,12 +52,8 @@ def test_settings_are_frozen():
 @pytest.mark.parametrize(
     ("name", "choice"), [(n, c) for n, k in LITERALS.items() for c in k.__args__]
 )
-def test_every_choice_is_taken_by_flag_and_by_toml_or_named_as_missing(toml, name, choice):
+def test_every_choice_is_taken_by_flag_and_by_toml(toml, name, choice):
     argv = [*FLAGS, "--" + name.replace("_", "-"), choice]
-    if (name, choice) in NOT_IN_THIS_VERSION:
-        with pytest.raises(UnsupportedError, match=f"--{name} {choice} is not in this version"):
-            check_supported(parse(argv))
-        return
     flags = FLAGS
     if (name, choice) == ("method", "in-place"):  # it takes no output
         flags = FLAGS[: FLAGS.index("--output")]
@@ -211,13 +206,23 @@ def test_a_work_location_must_be_a_path():
         settings(work_location="scratch")
 
 
-@pytest.mark.parametrize("later", [{"engine": "arrow"}])
-def test_what_is_not_in_this_version_is_an_error_with_a_way_out(later):
-    (name,) = later
-    with pytest.raises(UnsupportedError, match=f"--{name.replace('_', '-')}.* not in this version"):
-        check_supported(settings(**later))
-    assert issubclass(UnsupportedError, UsageError)
-    assert UnsupportedError.exit_code == 2
+def test_storage_options_come_by_flag_and_by_toml_and_are_shown_nowhere(toml):
+    pairs = ["access_key=k", "secret_key=a=b", "endpoint_override="]
+    argv = [part for pair in pairs for part in ("--storage-option", pair)]
+    by_flag = parse([*FLAGS, *argv])
+    by_toml = parse([*FLAGS, "--config", toml(f"storage_option = {pairs}")])
+    expected = {"access_key": "k", "secret_key": "a=b", "endpoint_override": ""}
+    assert by_flag.storage_options == by_toml.storage_options == expected
+    assert "a=b" not in repr(by_flag)
+
+
+@pytest.mark.parametrize(
+    "wrong", [("hunter2",), ("=hunter2",), ("KEY=hunter2",), "k=hunter2", (1,)]
+)
+def test_an_ill_formed_storage_option_is_an_error_that_does_not_show_it(wrong):
+    with pytest.raises(SettingsError, match="KEY=VALUE") as caught:
+        settings(storage_option=wrong)
+    assert "hunter2" not in str(caught.value)
 
 
 def test_toml_keys_are_the_flags_with_underscores(toml):
@@ -370,6 +375,9 @@ def test_every_setting_is_a_flag_in_the_grouped_help(capsys):
         ({"method": "clone", "output_format": "parquet"}, "makes a Delta table"),
         ({"method": "clone", "output": None}, "--output is required"),
         ({"method": "clone", "strategy": "row-positions"}, "--strategy and --engine are for"),
+        ({"engine": "arrow", "strategy": "row-positions"}, "--strategy is for --engine spark"),
+        ({"engine": "arrow", "output": "db.t"}, "--engine arrow writes Parquet, not Delta"),
+        ({"engine": "spark", "storage_option": ("a=b",)}, "--storage-option is for --engine arrow"),
         ({"method": "in-place", "output": None, "engine": "spark"}, "in-place moves no image"),
         ({"method": "clone", "enable_deletion_vectors": True}, "is for --method in-place"),
         ({"enable_deletion_vectors": True}, "is for --method in-place"),

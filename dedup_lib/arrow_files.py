@@ -1,0 +1,248 @@
+"""Rewrite one Parquet file without some of its rows, by pyarrow, wherever that runs.
+
+Executors get this module, `arrow_options` and `arrow_stores` by value and need nothing but pyarrow:
+these import nothing else of this library, and pyarrow only where it is used.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from dedup_lib.arrow_options import check_int96, writer_options
+from dedup_lib.arrow_stores import FileRefusedError, open_store
+
+_BITMAP_BYTES = 32_768 // 8
+_BATCH_BYTES = 32 * 1024**2
+_ROW_GROUP_BYTES = 128 * 1024**2
+_READ_BUFFERS_BYTES = 32 * 1024**2
+_MOST_READ_BUFFER_BYTES = 1024**2
+
+
+@dataclass(frozen=True)
+class FileTask:
+    """One file to rewrite.
+
+    Attributes:
+        source: Its URI, whose characters stand for themselves.
+        target: The URI of the file to write.
+        partial_directory: The URI of a directory for files that are not finished.
+        size_bytes: As planned.
+        num_rows: As planned.
+        keeps_empty: Whether to write a file without rows where every row goes.
+    """
+
+    source: str
+    target: str
+    partial_directory: str
+    size_bytes: int
+    num_rows: int
+    keeps_empty: bool
+
+
+class Rewritten(NamedTuple):
+    """What came of a file: rows, bytes written (no file: 0), and whether it was just copied."""
+
+    kept_rows: int
+    written_bytes: int
+    is_copy: bool
+
+
+class Bitmap(NamedTuple):
+    """Bit n of `bitmap`: row n of the `bucket`-th 32,768 rows goes. Trimmed after the last set."""
+
+    bucket: int
+    bitmap: bytes
+
+
+def outcome(function: Callable[..., Rewritten], *arguments: Any) -> tuple[Any, ...]:
+    """Call a function; return rows, bytes, copied files, and the kind and text of a refusal.
+
+    What a second try could mend is raised, so that Spark tries again.
+    """
+    try:
+        done = function(*arguments)
+    except FileRefusedError as error:
+        return 0, 0, 0, error.kind, str(error)
+    return done.kept_rows, done.written_bytes, int(done.is_copy), None, None
+
+
+def rewrite(
+    task: FileTask, bitmaps: Sequence[Bitmap] | None, options: Mapping[str, str]
+) -> Rewritten:
+    """Write a file's rows that stay to a file of its own, and give that its name at the end.
+
+    Two attempts at the same file do no harm: each writes a partial file, and the last to end
+    gives it the target's name.
+
+    Args:
+        task: The file, or a row with its fields.
+        bitmaps: The rows that go, or rows with these fields; None for none.
+        options: For pyarrow's file systems, but for the local one.
+
+    Raises:
+        FileRefusedError: The file is not the one that was planned, or can't be kept as it is.
+
+    *Memory:* some 200 MB over what pyarrow takes itself, whatever the file weighs; more where
+    single values are larger than that.
+    """
+    source, source_path = open_store(task.source, options)
+    target, target_path = open_store(task.target, options)
+    found = source.get_file_info(source_path)
+    if found.size != task.size_bytes:
+        raise FileRefusedError("changed", f"file {task.source!r} was changed or deleted")
+    partial_directory = open_store(task.partial_directory, options)[1]
+    partial = f"{partial_directory}/{uuid.uuid4().hex}"
+    target.create_dir(partial_directory)
+    if not bitmaps:
+        _copy(source, source_path, target, partial)
+        kept_rows = task.num_rows
+    else:
+        with source.open_input_file(source_path) as stream:
+            kept_rows = _write_kept(stream, task, bitmaps, target, partial)
+        if kept_rows == 0 and not task.keeps_empty:
+            target.delete_file(partial)
+            return Rewritten(0, 0, is_copy=False)
+    target.create_dir(target_path.rpartition("/")[0])
+    written = target.get_file_info(partial).size
+    _give_name(target, partial, target_path, written)
+    return Rewritten(kept_rows, written, is_copy=not bitmaps)
+
+
+def probe(source: str, partial_directory: str | None, options: Mapping[str, str]) -> Rewritten:
+    """Find out whether a file can be rewritten here and all of it be kept, without doing it.
+
+    Raises:
+        FileRefusedError: It can't.
+    """
+    store, path = open_store(source, options)
+    try:
+        with store.open_input_file(path) as stream:
+            writer_options(_open(stream))
+    except OSError as error:
+        raise FileRefusedError("unavailable", f"pyarrow can't read {source!r}: {error}") from error
+    if partial_directory is None:
+        return Rewritten(0, 0, is_copy=False)
+    store, path = open_store(f"{partial_directory}/{uuid.uuid4().hex}", options)
+    try:
+        store.create_dir(path.rpartition("/")[0])
+        with store.open_output_stream(path) as written:
+            written.write(b"?")
+        store.delete_file(path)
+    except OSError as error:
+        raise FileRefusedError("unavailable", f"pyarrow can't write {path!r}: {error}") from error
+    return Rewritten(0, 0, is_copy=False)
+
+
+def _copy(source: Any, source_path: str, target: Any, target_path: str) -> None:
+    from pyarrow import fs
+
+    fs.copy_files(
+        source_path,
+        target_path,
+        source_filesystem=source,
+        destination_filesystem=target,
+        chunk_size=8 * 1024**2,
+        use_threads=False,
+    )
+
+
+def _give_name(store: Any, partial: str, target: str, size: int) -> None:
+    try:
+        store.move(partial, target)
+    except OSError:
+        # HDFS does not replace: then another attempt has written the same rows there.
+        if store.get_file_info(target).size != size:
+            raise
+        store.delete_file(partial)
+
+
+def _open(stream: Any, **options: Any) -> Any:
+    from pyarrow import parquet as pq
+
+    columns = max(1, pq.read_metadata(stream).num_columns)
+    stream.seek(0)
+    return pq.ParquetFile(
+        stream,
+        pre_buffer=False,
+        buffer_size=max(64 * 1024, min(_MOST_READ_BUFFER_BYTES, _READ_BUFFERS_BYTES // columns)),
+        page_checksum_verification=True,
+        coerce_int96_timestamp_unit="us",
+        **options,
+    )
+
+
+def _write_kept(
+    stream: Any, task: FileTask, bitmaps: Sequence[Bitmap], store: Any, path: str
+) -> int:
+    """Write the rows that stay, a row group for each that keeps any; return how many."""
+    from pyarrow import parquet as pq
+
+    file = _open(stream)
+    if file.metadata.num_rows != task.num_rows:
+        raise FileRefusedError("changed", f"file {task.source!r} was changed")
+    options = writer_options(file)
+    check_int96(file, stream, task.source)
+    goes = _mask(bitmaps, task.num_rows)
+    kept_rows = 0
+    with (
+        store.open_output_stream(path) as sink,
+        pq.ParquetWriter(sink, file.schema_arrow, store_schema=False, **options) as writer,
+    ):
+        for table in _kept_row_groups(file, goes):
+            writer.write_table(table, row_group_size=max(1, table.num_rows))
+            kept_rows += table.num_rows
+        if file.metadata.metadata:
+            writer.add_key_value_metadata(file.metadata.metadata)
+    expected = task.num_rows - goes.true_count
+    if kept_rows != expected:
+        raise RuntimeError(f"{kept_rows} rows of {task.source!r} were kept, not {expected}")
+    return kept_rows
+
+
+def _mask(bitmaps: Sequence[Bitmap], num_rows: int) -> Any:
+    """Return one boolean a row: whether it goes."""
+    import pyarrow as pa
+
+    bits = bytearray((num_rows + 7) // 8)
+    for bucket, part in bitmaps:
+        start = bucket * _BITMAP_BYTES
+        bits[start : start + len(part)] = part
+    goes = pa.BooleanArray.from_buffers(pa.bool_(), num_rows, [None, pa.py_buffer(bytes(bits))])
+    if goes.true_count != sum(int.from_bytes(part).bit_count() for _, part in bitmaps):
+        raise RuntimeError(f"a row past the {num_rows} of the file is to go")
+    return goes
+
+
+def _kept_row_groups(file: Any, goes: Any) -> Iterator[Any]:
+    """Yield the rows that stay, row group by row group; what is too heavy for one in parts."""
+    import pyarrow as pa
+
+    start = 0
+    for index in range(file.metadata.num_row_groups):
+        group = file.metadata.row_group(index)
+        wanted = goes.slice(start, group.num_rows)
+        start += group.num_rows
+        if wanted.true_count == group.num_rows:
+            continue
+        kept, kept_bytes, offset = [], 0, 0
+        row_bytes = max(1, group.total_byte_size // max(1, group.num_rows))
+        batch_rows = max(1, min(65_536, _BATCH_BYTES // row_bytes))
+        for batch in file.iter_batches(batch_rows, row_groups=[index], use_threads=False):
+            part = wanted.slice(offset, batch.num_rows)
+            offset += batch.num_rows
+            kept.append(_without(batch, part))
+            kept_bytes += kept[-1].nbytes
+            if kept_bytes >= _ROW_GROUP_BYTES:
+                yield pa.Table.from_batches(kept)
+                kept, kept_bytes = [], 0
+        if sum(batch.num_rows for batch in kept):
+            yield pa.Table.from_batches(kept)
+
+
+def _without(batch: Any, goes: Any) -> Any:
+    from pyarrow import compute as pc
+
+    return batch if goes.true_count == 0 else batch.filter(pc.invert(goes))

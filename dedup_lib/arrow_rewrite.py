@@ -1,0 +1,265 @@
+"""Engine `arrow`: Parquet to Parquet, file by file, each by pyarrow in a task of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import heapq
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark import cloudpickle
+from pyspark.errors import PySparkException
+from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from dedup_lib import arrow_files, arrow_options, arrow_stores
+from dedup_lib.arrow_files import FileTask
+from dedup_lib.errors import ColumnTypeError, DedupError, InputChangedError, UnsupportedError
+from dedup_lib.id_scan import FileRows
+from dedup_lib.parquet_files import relative_parts
+from dedup_lib.position_bitmaps import position_bitmaps
+from dedup_lib.tables import PinnedTable
+from dedup_lib.uris import decoded
+
+GROUP_BYTES = 64 * 1024**2
+MOST_GROUPS = 20_000
+# What opening, naming and listing a file costs beside its bytes, as bytes.
+_FILE_OVERHEAD_BYTES = 1024**2
+_ERRORS: dict[str, type[DedupError]] = {
+    "changed": InputChangedError,
+    "types": ColumnTypeError,
+    "unavailable": UnsupportedError,
+}
+_OUTCOME = StructType(
+    [
+        StructField("kept_rows", LongType()),
+        StructField("written_bytes", LongType()),
+        StructField("copied_files", LongType()),
+        StructField("refused", StringType()),
+        StructField("reason", StringType()),
+    ]
+)
+# Executors need not have this library: what runs there is sent along.
+for _module in (arrow_files, arrow_options, arrow_stores):
+    cloudpickle.register_pickle_by_value(_module)  # type: ignore[no-untyped-call]  # theirs
+
+
+@dataclass(frozen=True)
+class ArrowRewritten:
+    """What the engine did: rows kept, bytes written, and files written and just copied."""
+
+    kept_rows: int
+    written_bytes: int
+    written_files: int
+    copied_files: int
+    tasks: int
+
+
+def why_not(
+    spark: SparkSession,
+    images: PinnedTable,
+    directory: str | None,
+    options: Mapping[str, str],
+) -> DedupError | None:
+    """Find out whether executors can rewrite a table's files by pyarrow, and keep all of them.
+
+    Args:
+        spark: The session.
+        images: The image table.
+        directory: The URI of a directory to try to write in; None where nothing may be written.
+        options: For pyarrow's file systems.
+
+    Returns:
+        Why they can't, or None.
+
+    *Cost:* the footer of one file for each schema; one small Spark job.
+    """
+    rows = [{"source": file.path, "directory": directory} for file in images.schema_examples]
+    frame = _frame(spark, rows, "source string, directory string")
+    probed = _udf(arrow_files.probe, options)("source", "directory")
+    try:
+        outcomes = frame.select(probed.alias("outcome")).select("outcome.*").collect()
+    except PySparkException as failure:
+        reason = str(failure).strip().splitlines()[-1]
+        return UnsupportedError(f"a Python task failed on an executor: {reason}")
+    return next((error for row in outcomes if (error := _refusal(row)) is not None), None)
+
+
+def rewrite(
+    spark: SparkSession,
+    images: PinnedTable,
+    files: Sequence[FileRows],
+    planned: DataFrame,
+    *,
+    staged: str,
+    partial: str,
+    options: Mapping[str, str],
+    keeps_empty: bool,
+) -> ArrowRewritten:
+    """Write each file of a Parquet table without its planned rows, under the same name.
+
+    Args:
+        spark: The session.
+        images: The image table.
+        files: Rows and sizes of its files.
+        planned: The removal plan.
+        staged: The URI of the directory to write to.
+        partial: The URI of a directory for files that are not finished.
+        options: For pyarrow's file systems.
+        keeps_empty: Whether no row stays at all: then one file is kept for its schema.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InputChangedError: A file is not what it was when it was planned.
+        ColumnTypeError: pyarrow would change a column.
+
+    *Cost:* each file is read and written once; the positions of the rows that go are shuffled,
+    and the names of the files broadcast.
+    """
+    tasks = file_tasks(images, files, staged, partial, keeps_empty=keeps_empty)
+    groups = spread([task.size_bytes for _, task in tasks])
+    keys = partition_keys(spark, max(groups) + 1)
+    rows = [
+        {"number": number, "key": keys[group], "file_path": path, **dataclasses.asdict(task)}
+        for number, ((path, task), group) in enumerate(zip(tasks, groups, strict=True))
+    ]
+    frame = F.broadcast(_frame(spark, rows, _task_schema()))
+    gathered = gather(planned, frame, len(keys))
+    fields = F.struct(*(field.name for field in dataclasses.fields(FileTask)))
+    rewritten = _udf(arrow_files.rewrite, options)(fields, "bitmaps")
+    done = gathered.join(frame, "number").select(rewritten.alias("outcome"))
+    outcomes = done.select("outcome.*").collect()
+    for row in outcomes:
+        if (error := _refusal(row)) is not None:
+            raise error
+    return ArrowRewritten(
+        kept_rows=sum(row["kept_rows"] for row in outcomes),
+        written_bytes=sum(row["written_bytes"] for row in outcomes),
+        written_files=sum(row["written_bytes"] > 0 for row in outcomes),
+        copied_files=sum(row["copied_files"] for row in outcomes),
+        tasks=len(keys),
+    )
+
+
+def file_tasks(
+    images: PinnedTable,
+    files: Sequence[FileRows],
+    staged: str,
+    partial: str,
+    *,
+    keeps_empty: bool,
+) -> list[tuple[str, FileTask]]:
+    """Return each file's path as `_metadata` spells it, and what is to be done with it."""
+    scanned = {decoded(file.file_path): file for file in files}
+    tasks = []
+    for index, file in enumerate(images.files):
+        rows = scanned.get(file.path)
+        task = FileTask(
+            source=file.path,
+            target="/".join([staged, *relative_parts(images.root, file)]),
+            partial_directory=partial,
+            size_bytes=file.size_bytes,
+            num_rows=0 if rows is None else rows.num_rows,
+            keeps_empty=keeps_empty and index == 0,
+        )
+        tasks.append((file.path if rows is None else rows.file_path, task))
+    return tasks
+
+
+def spread(
+    sizes: Sequence[int], group_bytes: int = GROUP_BYTES, most_groups: int = MOST_GROUPS
+) -> list[int]:
+    """Spread files over groups so that these weigh about the same, the heaviest group first.
+
+    Args:
+        sizes: Of each file, in bytes.
+        group_bytes: What a group should weigh.
+        most_groups: How many there may be.
+
+    Returns:
+        The number of each file's group, from 0, in the order of the sizes.
+    """
+    weights = [size + _FILE_OVERHEAD_BYTES for size in sizes]
+    wanted = min(len(sizes), most_groups, -(-sum(weights) // group_bytes))
+    loads = [(0, group) for group in range(wanted)]
+    chosen = [0] * len(sizes)
+    for index in sorted(range(len(sizes)), key=lambda index: -weights[index]):
+        load, group = loads[0]
+        chosen[index] = group
+        heapq.heapreplace(loads, (load + weights[index], group))
+    order = {group: rank for rank, (_, group) in enumerate(sorted(loads, reverse=True))}
+    return [order[group] for group in chosen]
+
+
+def partition_keys(spark: SparkSession, num_partitions: int) -> list[int]:
+    """Return keys by which `repartition` puts each row group of rows in a partition of its own.
+
+    Spark places a row by the hash of its key: these are keys whose hashes are 0, 1, 2, …
+    """
+    wanted = F.pmod(F.hash("id"), F.lit(num_partitions)).alias("partition")
+    tried = 20 * num_partitions  # enough for nearly all: a partition may be left to share
+    found = {
+        row["partition"]: row["id"] for row in spark.range(tried).select("id", wanted).collect()
+    }
+    return [found.get(partition, partition) for partition in range(num_partitions)]
+
+
+def gather(planned: DataFrame, tasks: DataFrame, num_partitions: int) -> DataFrame:
+    """Bring the bitmaps of each file together, in the partition of its group.
+
+    Args:
+        planned: The removal plan.
+        tasks: `number`, `key`, `file_path` and more, one row per file.
+        num_partitions: How many keys there are.
+
+    Returns:
+        One row per file: `key`, `number`, `bitmaps` (array of struct `bucket`, `bitmap`, empty
+        for a file that loses nothing).
+
+    *Cost:* one shuffle, of the positions of rows that go.
+    """
+    numbers = tasks.select("file_path", "key", "number")
+    goes = planned.select("file_path", "row_index").join(numbers, "file_path")
+    every_file = tasks.select("key", "number", F.lit(None).cast("bigint").alias("row_index"))
+    placed = (
+        goes.select("key", "number", "row_index")
+        .unionByName(every_file)
+        .repartition(num_partitions, "key")  # by which all that follows is grouped, too
+    )
+    marked = F.when(F.col("bucket").isNotNull(), F.struct("bucket", "bitmap"))
+    return (
+        position_bitmaps(placed, "key", "number")
+        .groupBy("key", "number")
+        .agg(F.collect_list(marked).alias("bitmaps"))
+    )
+
+
+def _task_schema() -> str:
+    types = {"str": "string", "int": "bigint", "bool": "boolean"}
+    fields = [f"{field.name} {types[str(field.type)]}" for field in dataclasses.fields(FileTask)]
+    return ", ".join(["number bigint", "key bigint", "file_path string", *fields])
+
+
+def _frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]], schema: str) -> DataFrame:
+    # createDataFrame sends rows through a Python worker, where there is a JVM to take text.
+    arguments = {"rows": json.dumps(rows), "schema": f"array<struct<{schema}>>"}
+    return spark.sql("SELECT inline(from_json(:rows, :schema))", arguments)
+
+
+def _udf(function: Callable[..., Any], options: Mapping[str, str]) -> Callable[..., Column]:
+    given = dict(options)
+    # Pickled rows: Arrow's would need pandas on the driver.
+    return F.udf(
+        lambda *values: arrow_files.outcome(function, *values, given), _OUTCOME, useArrow=False
+    ).asNondeterministic()
+
+
+def _refusal(outcome: Row) -> DedupError | None:
+    if outcome["refused"] is None:
+        return None
+    return _ERRORS[outcome["refused"]](outcome["reason"])

@@ -1,0 +1,34 @@
+"""The rows that go as bitmaps: one bit a row, instead of some hundred bytes an ID."""
+
+from __future__ import annotations
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+ROWS_PER_BITMAP = 32_768
+
+
+def position_bitmaps(planned: DataFrame, *by: str) -> DataFrame:
+    """Turn positions into bitmaps.
+
+    Args:
+        planned: Some columns, and `row_index`: one row per row that goes.
+        by: The columns that tell the file, `file_path` in a plan.
+
+    Returns:
+        One row per file and 32,768 rows of it that lose any: the columns of `by`; `bucket` (row
+        index divided by 32,768); `bitmap` (bit n of it: row n of the bucket goes; trimmed after
+        the last byte that is set, up to 4 KB).
+
+    *Nulls:* a NULL row index makes a row with a NULL bucket, whose bitmap means nothing.
+    *Cost:* the positions are shuffled, unless they are partitioned by some of `by`.
+    """
+    position = (F.col("row_index") % ROWS_PER_BITMAP).alias("position")
+    bucket = F.floor(F.col("row_index") / ROWS_PER_BITMAP).alias("bucket")
+    num_bytes = (F.floor(F.col("last") / 8) + 1).cast("int")
+    return (
+        planned.select(*by, bucket, position)
+        .groupBy(*by, "bucket")
+        .agg(F.bitmap_construct_agg("position").alias("bits"), F.max("position").alias("last"))
+        .select(*by, "bucket", F.substring("bits", F.lit(1), num_bytes).alias("bitmap"))
+    )

@@ -1,0 +1,141 @@
+"""A rewrite: choose the engine, and let it write the rows that stay where no reader sees them."""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+from pyspark.sql import SparkSession
+
+from dedup_lib import arrow_rewrite, publish, spark_rewrite
+from dedup_lib.errors import DedupError, UnsupportedError
+from dedup_lib.image_settings import settings_for
+from dedup_lib.parquet_types import check_types_are_kept
+from dedup_lib.planning import Plan
+from dedup_lib.publish import Staged
+from dedup_lib.publish_lock import Attempt
+from dedup_lib.removal_plan import BROADCAST_LIMIT_BYTES
+from dedup_lib.report import Report
+from dedup_lib.session_settings import session_settings
+from dedup_lib.settings import Settings
+from dedup_lib.storage import Storage
+from dedup_lib.tables import PinnedTable, check_is_readable
+from dedup_lib.targets import Target
+
+ChosenEngine = Literal["arrow", "spark"]
+
+
+def choose_engine(
+    spark: SparkSession,
+    images: PinnedTable,
+    settings: Settings,
+    attempt: Attempt | None,
+    report: Report,
+) -> ChosenEngine:
+    """Choose what moves the bytes: `arrow` for Parquet to Parquet where it can run, or `spark`.
+
+    Args:
+        spark: The session.
+        images: The image table.
+        settings: What was asked for.
+        attempt: Where files will be written, to try; None where nothing may be written.
+        report: Gets the choice, and why.
+
+    Raises:
+        DedupError: The engine that was asked for, or the only one that could, can't keep the
+            table as it is.
+
+    *Cost:* one small Spark job.
+    """
+    reason = _why_not_arrow(spark, images, settings, attempt)
+    if reason is None:
+        report.choose("engine", "arrow", reason="Parquet to Parquet")
+        report.engine = "arrow"
+        return "arrow"
+    if settings.engine == "arrow":
+        refusal = reason if isinstance(reason, DedupError) else UnsupportedError(reason)
+        raise refusal
+    report.choose("engine", "spark", reason=str(reason))
+    report.engine = "spark"
+    check_is_readable(images)
+    check_types_are_kept(images)
+    return "spark"
+
+
+def _why_not_arrow(
+    spark: SparkSession, images: PinnedTable, settings: Settings, attempt: Attempt | None
+) -> str | DedupError | None:
+    if settings.engine == "spark":
+        return "asked for"
+    if images.format != "parquet" or settings.resolved_output_format != "parquet":
+        return "arrow goes from Parquet to Parquet only"
+    if settings.strategy != "auto":
+        return "a strategy of the spark engine was asked for"
+    partial = None if attempt is None else attempt.partial
+    return arrow_rewrite.why_not(spark, images, partial, settings.storage_options)
+
+
+def rewrite_by_arrow(
+    spark: SparkSession,
+    plan: Plan,
+    output: Target,
+    attempt: Attempt,
+    *,
+    settings: Settings,
+    report: Report,
+) -> Staged:
+    """Let the `arrow` engine write the rows that stay, under their files' names."""
+    with report.step("rewrite files"):
+        done = arrow_rewrite.rewrite(
+            spark,
+            plan.images,
+            plan.files,
+            plan.rows,
+            staged=attempt.staged,
+            partial=attempt.partial,
+            options=settings.storage_options,
+            keeps_empty=plan.kept_rows == 0,
+        )
+    report.choose(
+        "tasks",
+        str(done.tasks),
+        files=len(plan.images.files),
+        written_files=done.written_files,
+        copied_files=done.copied_files,
+    )
+    return Staged(output, attempt.staged, None)
+
+
+def rewrite_by_spark(
+    spark: SparkSession,
+    storage: Storage,
+    plan: Plan,
+    output: Target,
+    attempt: Attempt,
+    *,
+    settings: Settings,
+    report: Report,
+    note: dict[str, Any],
+) -> Staged:
+    """Let the `spark` engine write the rows that stay, by the strategy that suits the plan."""
+    images = plan.images
+    strategy = spark_rewrite.choose_strategy(
+        settings.strategy, plan.counts, has_row_index=images.has_row_index
+    )
+    report.strategy = strategy
+    report.choose(
+        "strategy",
+        strategy,
+        matched_ids=plan.counts.matched_ids,
+        broadcast_bytes=plan.counts.broadcast_bytes,
+        limit_bytes=BROADCAST_LIMIT_BYTES,
+    )
+    if plan.kept_rows == 0 and output.format == "parquet":
+        return publish.stage_empty_parquet(spark, output, images.frame.schema, attempt)
+    kept = spark_rewrite.keep(images, settings.image_id_column, plan.rows, strategy)
+    writer = spark_rewrite.writer(kept, images.partition_columns)
+    with report.step("weigh images"):
+        values = settings_for(storage, images, plan.files)
+    with session_settings(spark, values), report.step("rewrite"):
+        return publish.stage(
+            output, writer, attempt, spark=spark, column_names=kept.columns, note=note
+        )
