@@ -3,7 +3,8 @@
     python -m tests.benchmarks [--size small|full] [--cases A B …] [--rounds 3]
 
 Writes build/benchmark/results.json, and results.md beside it; cases that are not asked for keep
-the results they had. `--size small` tries the benchmark itself: its figures say nothing.
+the results they had. `--size small` tries the benchmark itself: without warm-ups, and with one
+process for each kind of peer, its figures say nothing.
 """
 
 from __future__ import annotations

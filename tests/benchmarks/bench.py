@@ -85,13 +85,14 @@ class Bench:
 
     def warm_up(self, contenders: Sequence[Contender], made: Made, *, times: int) -> None:
         """Let Java compile what is run most: once is not enough for it."""
-        for _ in range(1 if self._processes.shared else times):
+        for _ in range(0 if self._processes.shared else times):
             for contender in contenders:
                 self._run(Turn(WARM_UP, contender, "warm-up", made))
 
     def warm(self, contenders: Sequence[Contender], workloads: dict[str, Made]) -> None:
         """Time all contenders on all workloads in turns, in processes that stay."""
-        for number in range(WARM_UP, self.rounds):
+        first = 0 if self._processes.shared else WARM_UP
+        for number in range(first, self.rounds):
             for contender, name, made in _turns(contenders, workloads, number):
                 self._run(Turn(number, contender, name, made))
 
@@ -130,6 +131,8 @@ class Bench:
         run = _timed(run, turn, process, None if turn.contender.makes == "plan" else output)
         if run.error is None:
             run = replace(run, error=self._fault(turn, output, run))
+        if run.error is not None:  # who knows what state it is in
+            self._processes.drop(turn.contender)
         shutil.rmtree(output, ignore_errors=True)
         os.sync()
         return run

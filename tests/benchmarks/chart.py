@@ -51,7 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 def draw(rewrite: Runs, growth: Runs) -> Figure:
     """Return a figure of three panels."""
-    figure = Figure(figsize=(11, 4.2), layout="constrained")
+    figure = Figure(figsize=(11, 4.4), layout="constrained")
     bars, by_bytes, by_list = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
     draw_bars(bars, rewrite)
     names = [f_growth.of_bytes(times) for times in f_growth.BYTES]
@@ -60,7 +60,8 @@ def draw(rewrite: Runs, growth: Runs) -> Figure:
     names = [f_growth.of_entries(times) for times in f_growth.ENTRIES]
     draw_curves(by_list, growth, names, lambda run: run.list_rows / 1e6)
     by_list.set(title="Seconds by the length of the list", xlabel="million IDs listed")
-    by_list.legend(*by_bytes.get_legend_handles_labels(), frameon=False, fontsize=8)
+    lines = by_bytes.get_legend_handles_labels()
+    figure.legend(*lines, loc="outside lower right", ncols=4, frameon=False, fontsize=8)
     return figure
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 
@@ -27,7 +28,10 @@ def fault(
         case "clone":
             return _unlike("kept rows", details["rows_of_clone"], workload.kept_rows)
         case "table":
-            return _fault_of_table(made, output, with_ids=with_ids)
+            try:
+                return _fault_of_table(made, output, with_ids=with_ids)
+            except (OSError, pa.ArrowException) as error:
+                return f"wrong: {error}"
 
 
 def _fault_of_table(made: Made, output: Path, *, with_ids: bool) -> str | None:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from contextlib import suppress
@@ -39,7 +41,8 @@ class PeerProcess:
     def __init__(self, contender: Contender, folder: Path, python: str) -> None:
         own = folder / "processes" / contender.peer
         own.mkdir(parents=True, exist_ok=True)
-        options = {"threads": THREADS, "heap": contender.heap, "folder": str(own)}
+        self._scratch = tempfile.mkdtemp(dir=own)
+        options = {"threads": THREADS, "heap": contender.heap, "folder": self._scratch}
         module = f"tests.benchmarks.peers.{contender.peer}"
         started = time.monotonic()
         with (own / "stderr.log").open("a") as log:
@@ -73,11 +76,12 @@ class PeerProcess:
         return self._answer(START_LIMIT_SECONDS)
 
     def stop(self) -> None:
-        """End the process and all below it."""
+        """End the process and all below it, and delete what they left: Spark's shuffled images."""
         self._kill()
         self._process.wait()
         self._process.stdin.close()
         self._process.stdout.close()
+        shutil.rmtree(self._scratch, ignore_errors=True)
 
     def _kill(self) -> None:
         for process in tree(self.root):
@@ -100,11 +104,12 @@ class PeerProcess:
 class Processes:
     """The peers that run: each contender has its own process, or each kind of peer one.
 
-    One for each kind is quicker to start, but what memory a contender took is then not to be told.
+    One for each kind is for trying the benchmark: whose memory it was can't be told then.
     """
 
     def __init__(self, folder: Path, *, shared: bool) -> None:
         self.shared = shared
+        shutil.rmtree(folder / "processes", ignore_errors=True)  # of a call that was killed
         self._folder = folder
         self._running: dict[tuple[str, str, str], PeerProcess] = {}
 
@@ -114,14 +119,21 @@ class Processes:
         Raises:
             StartError: It can't be started.
         """
-        name = "" if self.shared else contender.session or contender.name
-        key = (contender.peer, contender.heap, name)
+        key = self._key(contender)
         found = self._running.get(key)
         if found is None or not found.is_alive:
             self._running[key] = found = PeerProcess(
                 contender, self._folder, self._python(contender)
             )
         return found
+
+    def drop(self, contender: Contender) -> None:
+        """Stop a contender's process: the next of its runs starts another."""
+        self._running.pop(self._key(contender)).stop()
+
+    def _key(self, contender: Contender) -> tuple[str, str, str]:
+        name = "" if self.shared else contender.session or contender.name
+        return (contender.peer, contender.heap, name)
 
     def _python(self, contender: Contender) -> str:
         if contender.environment == "bench":

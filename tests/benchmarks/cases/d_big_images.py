@@ -37,7 +37,6 @@ WORKLOADS = {
         "25 MB, partitioned": Workload(60, 25_000_000, partitions=8),
     },
     "small": {
-        HALF: Workload(10, 5_000_000, files=2),
         WHOLE: Workload(20, 5_000_000, files=4),
         "25 MB, partitioned": Workload(6, 25_000_000, files=3, partitions=2),
     },
