@@ -11,10 +11,23 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from pyspark.sql import SparkSession
+
+from tests.made_tables import image_rows, write_list, write_parquet
+
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-# Short runs are over before the optimising compiler has paid for itself.
-JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
+# Short runs are over before the optimising compiler has paid for itself; room enough means that
+# no code is compiled twice, and that young objects are gone before they are copied.
+QUICK_JAVA = (
+    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
+    " -XX:+UseSerialGC -Xmn256m -XX:MetaspaceSize=256m"
+)
+CLASS_ARCHIVE = ROOT / "build/java-classes.jsa"
+# What Java has to say of an archive, it says on stdout.
+QUIET_ARCHIVES = "-Xlog:cds=off -Xlog:cds+dynamic=off"
+_ARCHIVED = f"-XX:SharedArchiveFile={shlex.quote(str(CLASS_ARCHIVE))} -Xshare:auto {QUIET_ARCHIVES}"
+JAVA_OPTIONS = f"{QUICK_JAVA} {_ARCHIVED}" if CLASS_ARCHIVE.exists() else QUICK_JAVA
 QUICK = (
     "--conf", f"spark.driver.extraJavaOptions={JAVA_OPTIONS}",
     "--conf", "spark.ui.enabled=false",
@@ -69,3 +82,25 @@ def stopped_run(where: str, how: signal.Signals, *arguments: str, cwd: Path) -> 
     """Run the job in a process that gets a signal at a named place, and see it die."""
     command = [sys.executable, ROOT / "tests/stopping_job.py", where, how.name, *arguments]
     return run(command, cwd=cwd, PYTHONPATH=str(ROOT))
+
+
+FLAGS = ("--images", "in/images", "--duplicate-ids", "in/list/", "--output", "./out")
+KEPT = ["a", "c", "e", None]
+
+
+def small_inputs(folder: Path) -> Path:
+    """Write six rows in two files, lists, and a config: FLAGS remove two and keep KEPT."""
+    write_parquet(image_rows(["a", "b", None, "c"]), folder / "in/images/1.parquet")
+    write_parquet(image_rows(["d", "e"]), folder / "in/images/2.parquet")
+    write_list(folder / "in/list/1.parquet", ["b", "d", "b"])
+    write_list(folder / "in/wrong.parquet", ["x", "y"])
+    (folder / "job.toml").write_text(
+        'images = "in/images"\nduplicate_ids = ["in/list"]\noutput = "./config-out"\n'
+    )
+    return folder
+
+
+def ids(spark: SparkSession, path: Path, table_format: str = "parquet") -> list[Any]:
+    """The IDs in a table."""
+    rows = spark.read.format(table_format).load(str(path)).collect()
+    return sorted((row.image_id for row in rows), key=repr)

@@ -1,42 +1,17 @@
-"""The job as users start it: exit codes, stdout, stderr, the report; and killed runs."""
+"""The job as users start it: exit codes, stdout, stderr, the report; on the oldest Delta too."""
 
 import json
-import signal
 
 import pytest
 
 from tests import old_delta
-from tests.made_tables import (
-    delta_table,
-    image_rows,
-    names_in,
-    tree_digest,
-    write_list,
-    write_parquet,
-)
-from tests.processes import console, report_of, spark_submit, stopped_run
-
-KEPT = ["a", "c", "e", None]
+from tests.made_tables import image_rows, names_in, write_list, write_parquet
+from tests.processes import FLAGS, KEPT, console, ids, report_of, small_inputs, spark_submit
 
 
 @pytest.fixture
 def folder(tmp_path):
-    write_parquet(image_rows(["a", "b", None, "c"]), tmp_path / "in/images/1.parquet")
-    write_parquet(image_rows(["d", "e"]), tmp_path / "in/images/2.parquet")
-    write_list(tmp_path / "in/list/1.parquet", ["b", "d", "b"])
-    write_list(tmp_path / "in/wrong.parquet", ["x", "y"])
-    (tmp_path / "job.toml").write_text(
-        'images = "in/images"\nduplicate_ids = ["in/list"]\noutput = "./config-out"\n'
-    )
-    return tmp_path
-
-
-FLAGS = ("--images", "in/images", "--duplicate-ids", "in/list/", "--output", "./out")
-
-
-def ids(spark, path, table_format="parquet"):
-    rows = spark.read.format(table_format).load(str(path)).collect()
-    return sorted((row.image_id for row in rows), key=repr)
+    return small_inputs(tmp_path)
 
 
 def test_spark_submit_ends_in_one_line_of_json_and_the_right_rows(spark, folder):
@@ -95,7 +70,7 @@ def test_an_output_that_exists_is_exit_5(folder):
         ((*FLAGS, "--strategy", "magic"), "row-positions"),
         ((*FLAGS, "--max-removed-fraction", "much"), "max-removed-fraction"),
         ((*FLAGS, "--method", "in-place"), "takes no --output"),
-        ((*FLAGS, "--engine", "arrow", "--run-key", "monday"), "--engine arrow is not in"),
+        ((*FLAGS, "--engine", "arrow", "--strategy", "row-positions"), "is for --engine spark"),
         (("--config", "none.toml"), "none.toml"),
     ],
 )
@@ -104,15 +79,14 @@ def test_usage_errors_are_exit_2_with_a_report_and_without_starting_spark(folder
     assert result.returncode == 2, result.stderr
     assert words in report_of(result)["error"]["message"]
     assert json.loads((folder / "sub/report.json").read_text()) == report_of(result)
-    if "--run-key" in flags:
-        assert report_of(result)["run_key"] == "monday"
 
 
 def test_without_java_the_error_is_one_clear_line(folder):
-    result = console(*FLAGS, cwd=folder, JAVA_HOME="/nowhere")
+    result = console(*FLAGS, "--run-key", "monday", cwd=folder, JAVA_HOME="/nowhere")
     assert result.returncode == 2
     assert len(result.stderr.splitlines()) == 1
     assert "Java 17" in result.stderr
+    assert report_of(result)["run_key"] == "monday"
 
 
 def test_help_and_version_go_to_stdout_and_end_in_0(folder):
@@ -139,105 +113,11 @@ def test_the_job_runs_from_a_checkout_that_is_not_installed(folder):
     assert result.stdout.startswith("remove-duplicates 0.")
 
 
-OVERWRITE = (*FLAGS, "--output-mode", "overwrite")
-
-
-def test_g6_a_parquet_run_killed_in_any_phase_leaves_the_old_output_or_one_that_is_mended(
-    spark, folder
-):
-    """One kill in each phase, each over what the one before left; then one run to the end."""
-    write_parquet(image_rows(["old"]), folder / "out/1.parquet")
-    before = tree_digest(folder / "out")
-    for place in ("plan", "check", "apply", "verify"):
-        result = stopped_run(place, signal.SIGKILL, *OVERWRITE, cwd=folder)
-        assert result.returncode == -signal.SIGKILL, result.stderr
-        assert tree_digest(folder / "out") == before
-    result = stopped_run("renamed", signal.SIGKILL, *OVERWRITE, cwd=folder)
-    assert result.returncode == -signal.SIGKILL, result.stderr
-    assert not (folder / "out").exists()
-    result = console(*OVERWRITE, cwd=folder)
-    assert result.returncode == 0, result.stderr
-    assert ids(spark, folder / "out") == KEPT
-    assert names_in(folder) == ["in", "job.toml", "out"]
-
-
-def test_g6_a_run_that_is_terminated_tidies_up_and_reports(folder):
-    write_parquet(image_rows(["old"]), folder / "out/1.parquet")
-    before = tree_digest(folder / "out")
-    result = stopped_run("renamed", signal.SIGTERM, *OVERWRITE, cwd=folder)
-    assert result.returncode == 1, result.stderr
-    assert report_of(result)["status"] == "failed"
-    assert tree_digest(folder / "out") == before
-    assert names_in(folder) == ["in", "job.toml", "out"]
-
-
-def test_g6_a_fresh_output_is_not_there_when_its_run_is_killed(folder):
-    result = stopped_run("verify", signal.SIGKILL, *FLAGS, cwd=folder)
-    assert result.returncode == -signal.SIGKILL, result.stderr
-    assert not (folder / "out").exists()
-
-
-def test_g6_a_delta_output_is_the_old_version_or_the_new_one(spark, folder):
-    spark.createDataFrame([("old",)], "image_id string").write.format("delta").save(f"{folder}/out")
-    flags = (*OVERWRITE, "--output-format", "delta")
-    assert ids(spark, folder / "out", "delta") == ["old"]
-    result = stopped_run("committed", signal.SIGKILL, *flags, cwd=folder)
-    assert result.returncode == -signal.SIGKILL, result.stderr
-    assert ids(spark, folder / "out", "delta") == KEPT
-    result = console(*flags, cwd=folder)
-    assert result.returncode == 0, result.stderr
-    assert ids(spark, folder / "out", "delta") == KEPT
-    assert set(names_in(folder)) - {"spark-warehouse"} == {"in", "job.toml", "out"}
-
-
-CLONE = (*FLAGS, "--method", "clone")
-
-
-def test_g7_a_clone_that_is_killed_is_made_by_the_retry(spark, folder):
-    for place in ("deleted", "verify"):
-        result = stopped_run(place, signal.SIGKILL, *CLONE, cwd=folder)
-        assert result.returncode == -signal.SIGKILL, result.stderr
-        assert not (folder / "out").exists()
-    result = console(*CLONE, cwd=folder)
-    assert result.returncode == 0, result.stderr
-    assert ids(spark, folder / "out", "delta") == KEPT
-    assert set(names_in(folder)) - {"spark-warehouse"} == {"in", "job.toml", "out"}
-
-
-def test_g7_a_clone_into_the_catalog_that_is_killed_leaves_nothing_to_the_retry(folder):
-    flags = (*FLAGS[:4], "--output", "unique", "--method", "clone")
-    result = stopped_run("verify", signal.SIGKILL, *flags, cwd=folder)
-    assert result.returncode == -signal.SIGKILL, result.stderr
-    killed = set(names_in(folder / "spark-warehouse"))
-    result = console(*flags, cwd=folder)
-    assert result.returncode == 0, result.stderr
-    names = set(names_in(folder / "spark-warehouse"))
-    assert len(killed) == 2  # the plan, and the staged clone
-    assert not killed & names
-    assert {name.partition(".dedup")[0] for name in names} == {"unique", ".unique"}
-
-
-def test_g7_rows_deleted_in_place_by_a_killed_run_are_found_by_the_same_key(spark, folder):
-    images = spark.read.parquet(str(folder / "in/images"))
-    table = delta_table(images, folder / "in/delta", enableDeletionVectors="true")
-    flags = ("--images", "in/delta", *FLAGS[2:4], "--method", "in-place", "--run-key", "monday")
-    result = stopped_run("deleted", signal.SIGKILL, *flags, cwd=folder)
-    assert result.returncode == -signal.SIGKILL, result.stderr
-    result = console(*flags, cwd=folder)
-    assert result.returncode == 0, result.stderr
-    report = report_of(result)
-    assert (report["repeated"], report["run_key"]) == (True, "monday")
-    assert report["counts"]["removed_rows"] == 2
-    history = spark.sql(f"DESCRIBE HISTORY delta.`{table}`").collect()
-    assert [row["operation"] for row in history] == ["DELETE", "WRITE"]
-    assert ids(spark, table, "delta") == KEPT
-
-
 def test_the_oldest_delta_deletes_by_merge(spark, folder):
     home = old_delta.spark_home()
     if home is None:
         pytest.skip(f"{old_delta.PACKAGE} can't be had: no network")
-    result = spark_submit(*CLONE, cwd=folder, SPARK_HOME=str(home))
+    result = spark_submit(*FLAGS, "--method", "clone", cwd=folder, SPARK_HOME=str(home))
     assert result.returncode == 0, result.stderr
     assert ids(spark, folder / "out", "delta") == KEPT
     write_list(folder / "in/more.parquet", ["c", "b"])
