@@ -26,7 +26,8 @@ demo: setup ## Build a small table from real pictures, remove its duplicates, sh
 	$(BIN)/python -m tests.demo.run_demo
 
 test: check ## Run the checks and the whole test suite
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+	-$(BIN)/python -m tests.class_archive
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 
 bench: $(BENCH_READY) ## Time the job beside its peers; SIZE=small|full, CASES="A B", ROUNDS=3
 	$(BIN)/python -m tests.benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(CASES),--cases $(CASES)) \
