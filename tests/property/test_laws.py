@@ -16,6 +16,7 @@ from dedup_lib.storage import Storage
 from dedup_lib.tables import read_images
 from tests.made_tables import write_list, write_parquet
 
+pytestmark = pytest.mark.usefixtures("interpreted")
 SLOW = settings(
     max_examples=12,
     deadline=None,
