@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructType
@@ -17,6 +17,7 @@ _READ_BATCH_BYTES = 32 * 1024**2
 _ROW_GROUP_BYTES = 64 * 1024**2
 _CHECK_EVERY_BYTES = 4 * 1024**2
 _SAMPLED_FILES = 8
+TARGET_FILE_BYTES = 256 * 1024**2
 _SPARK_CODECS = frozenset({"uncompressed", "snappy", "gzip", "zstd", "lz4_raw"})
 
 
@@ -52,6 +53,19 @@ def settings_for(
     ]
     weights = weigh(files, storage.parquet_column_sizes(sample), binary)
     return rewrite_settings(weights, binary, images.file_schemas)
+
+
+def split_settings(target_file_bytes: int, kept_fraction: float) -> dict[str, str]:
+    """Return the settings under which what a task keeps of its input fills one output file."""
+    split_bytes = int(target_file_bytes / max(kept_fraction, 0.01))
+    return {"spark.sql.files.maxPartitionBytes": str(split_bytes)}
+
+
+def writer_options(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return what of the settings Spark's Parquet writer takes as options, on any platform."""
+    options = {key: value for key, value in settings.items() if key.startswith("parquet.")}
+    codec = settings.get("spark.sql.parquet.compression.codec")
+    return options if codec is None else options | {"compression": codec}
 
 
 def binary_columns(schema: StructType) -> list[str]:
@@ -104,7 +118,9 @@ def rewrite_settings(
         "parquet.block.size.row.check.min": rows_per_check,
         "parquet.block.size.row.check.max": rows_per_check,
     }
-    settings |= {f"parquet.enable.dictionary#{column}": "false" for column in images}
+    for column in images:
+        settings[f"parquet.enable.dictionary#{column}"] = "false"
+        settings[f"parquet.column.statistics.enabled#{column}"] = "false"
     if weights.codec is not None:
         settings["spark.sql.parquet.compression.codec"] = weights.codec
     return settings

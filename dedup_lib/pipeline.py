@@ -50,7 +50,7 @@ from dedup_lib.publish_lock import (
 )
 from dedup_lib.report import Report
 from dedup_lib.run_key import EarlierRun
-from dedup_lib.session_settings import session_settings
+from dedup_lib.session_settings import session_settings, tuning_settings
 from dedup_lib.settings import OutputMode, Settings, is_path
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
@@ -124,7 +124,7 @@ class _Run:
         with ExitStack() as cleanup:
             with self.phase("plan"):
                 check_places(self.spark, self.storage, self.settings)
-                cleanup.enter_context(session_settings(self.spark, self.log_settings()))
+                cleanup.enter_context(tuning_settings(self.spark, self.log_settings()))
                 if (earlier := self.find_earlier_run()) is not None:
                     self.repeat(earlier, self.read_inputs())
                     return
@@ -334,7 +334,7 @@ class _Run:
             reader = self.spark.read.options(**PARQUET_READER_OPTIONS)
             return reader.schema(rows.schema).parquet(attempt.plan)
 
-        with session_settings(self.spark, id_scan.SCAN_SETTINGS):
+        with tuning_settings(self.spark, id_scan.SCAN_SETTINGS):
             return make_plan(self.settings, inputs, self.report, materialise)
 
     def rewrite(self, plan: Plan, output: Target, attempt: Attempt) -> Staged:

@@ -124,6 +124,13 @@ def make_plan(
         raise NoImageRowsError(f"image table {images.location!r} has no rows.")
     with report.step("count list entries"):
         list_ids, distinct = removal_plan.count_entries(lists, settings.list_counts)
+    report.choose(
+        "plan join",
+        removal_plan.choose_join(image_ids, list_ids),
+        list_bytes=list_ids.broadcast_bytes,
+        image_id_bytes=image_ids.broadcast_bytes,
+        limit_bytes=removal_plan.BROADCAST_LIMIT_BYTES,
+    )
     with report.step("find rows that go"):
         rows = materialise(
             removal_plan.plan(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
@@ -26,6 +27,7 @@ from dedup_lib.tables import PinnedTable, metadata
 # Broadcasts are built on the driver: well below the heap of a small one.
 BROADCAST_LIMIT_BYTES = 128 * 1024**2
 EXACT_LIST_COUNTS_LIMIT_ROWS = 5_000_000
+PlanJoin = Literal["broadcast list", "broadcast image IDs", "shuffle both"]
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,15 @@ def _count_distinct(lists: Sequence[RemovalList]) -> tuple[IdSizes, int]:
     return IdSizes(num_rows, num_rows - not_null, id_bytes), distinct
 
 
+def choose_join(image_ids: IdSizes, list_ids: IdSizes) -> PlanJoin:
+    """Choose how IDs are joined: the smaller side is broadcast, where one is small."""
+    if list_ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES:
+        return "broadcast list"
+    if image_ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES:
+        return "broadcast image IDs"
+    return "shuffle both"
+
+
 def plan(
     images: PinnedTable,
     image_id_column: str,
@@ -138,15 +149,13 @@ def plan(
     """
     candidates = _candidates(images, image_id_column)
     entries = union(lists).where(F.col(ENTRY_COLUMN).isNotNull())
-    join = "broadcast"
-    if list_ids.broadcast_bytes > BROADCAST_LIMIT_BYTES:
-        if image_ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES:
-            ids = candidates.select(ENTRY_COLUMN)
-            entries = entries.join(F.broadcast(ids), ENTRY_COLUMN, "left_semi")
-        else:
-            join = "shuffle_hash"
+    join = choose_join(image_ids, list_ids)
+    if join == "broadcast image IDs":
+        ids = candidates.select(ENTRY_COLUMN)
+        entries = entries.join(F.broadcast(ids), ENTRY_COLUMN, "left_semi")
+    hint = "shuffle_hash" if join == "shuffle both" else "broadcast"
     listed = by_entry(entries, num_lists=len(lists))
-    matched = candidates.join(listed.hint(join), ENTRY_COLUMN)
+    matched = candidates.join(listed.hint(hint), ENTRY_COLUMN)
     schema = plan_schema(images.frame.schema[image_id_column].dataType)
     return with_reasons(matched, [item.location for item in lists], schema)
 

@@ -8,14 +8,19 @@ from pyspark.sql import SparkSession
 
 from dedup_lib import arrow_rewrite, publish, spark_rewrite
 from dedup_lib.errors import DedupError, UnsupportedError
-from dedup_lib.image_settings import settings_for
+from dedup_lib.image_settings import (
+    TARGET_FILE_BYTES,
+    settings_for,
+    split_settings,
+    writer_options,
+)
 from dedup_lib.parquet_types import check_types_are_kept
 from dedup_lib.planning import Plan
 from dedup_lib.publish import Staged
 from dedup_lib.publish_lock import Attempt
 from dedup_lib.removal_plan import BROADCAST_LIMIT_BYTES
 from dedup_lib.report import Report
-from dedup_lib.session_settings import session_settings
+from dedup_lib.session_settings import tuning_settings
 from dedup_lib.settings import Settings
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable, check_is_readable
@@ -68,8 +73,8 @@ def _why_not_arrow(
         return "asked for"
     if images.format != "parquet" or settings.resolved_output_format != "parquet":
         return "arrow goes from Parquet to Parquet only"
-    if settings.strategy != "auto":
-        return "a strategy of the spark engine was asked for"
+    if settings.strategy != "auto" or settings.target_file_size is not None:
+        return "what only the spark engine does was asked for: a strategy, or a target file size"
     partial = None if attempt is None else attempt.partial
     return arrow_rewrite.why_not(spark, images, partial, settings.storage_options)
 
@@ -135,7 +140,13 @@ def rewrite_by_spark(
     writer = spark_rewrite.writer(kept, images.partition_columns)
     with report.step("weigh images"):
         values = settings_for(storage, images, plan.files)
-    with session_settings(spark, values), report.step("rewrite"):
+    if output.format == "parquet":
+        writer = writer.options(**writer_options(values))
+    values |= split_settings(
+        settings.target_file_bytes or TARGET_FILE_BYTES, plan.kept_rows / plan.image_ids.num_rows
+    )
+    with tuning_settings(spark, values) as refused, report.step("rewrite"):
+        report.choices["settings"] = {"chosen": values, "refused": refused}
         return publish.stage(
             output, writer, attempt, spark=spark, column_names=kept.columns, note=note
         )

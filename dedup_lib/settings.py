@@ -141,6 +141,12 @@ class Settings:
     strategy: Strategy = _option(
         "tuning", "how the spark engine finds the rows; auto chooses by size", default="auto"
     )
+    target_file_size: str | None = _option(
+        "tuning",
+        "what an output file of the spark engine should weigh, such as 512MB (default: 256MB, "
+        "less where there would be fewer files than cores); arrow keeps the files as they are",
+        metavar="SIZE",
+    )
     list_counts: ListCounts = _option(
         "tuning",
         "distinct and unmatched counts of the list: exact costs a pass over it; "
@@ -176,6 +182,11 @@ class Settings:
             return self.output_format
         to_table = self.output is not None and not is_path(self.output)
         return "delta" if to_table or self.method != "rewrite" else "parquet"
+
+    @property
+    def target_file_bytes(self) -> int | None:
+        """The target file size in bytes."""
+        return None if self.target_file_size is None else _bytes_of(self.target_file_size)
 
     @property
     def storage_options(self) -> dict[str, str]:
@@ -350,20 +361,39 @@ def _check_method(settings: Settings) -> None:
     if method != "in-place" and settings.enable_deletion_vectors:
         raise SettingsError("--enable-deletion-vectors is for --method in-place.")
     _check_engine(settings)
-    if method != "rewrite" and (settings.strategy != "auto" or settings.engine != "auto"):
+    tuned = settings.strategy != "auto" or settings.engine != "auto"
+    if method != "rewrite" and (tuned or settings.target_file_size is not None):
         raise SettingsError(
-            f"--strategy and --engine are for --method rewrite: {method} moves no image."
+            "--strategy and --engine are for --method rewrite, and so is --target-file-size: "
+            f"{method} moves no image."
         )
+
+
+def _bytes_of(size: str) -> int:
+    found = re.fullmatch(r"([1-9]\d*) ?([KMG]?)B?", size.strip().upper())
+    if found is None:
+        raise SettingsError(
+            "--target-file-size must be a number of bytes, KB, MB or GB, such as 512MB "
+            f"(got {size!r})."
+        )
+    factor: int = 1024 ** " KMG".index(found[2] or " ")
+    return int(found[1]) * factor
 
 
 def _check_engine(settings: Settings) -> None:
     """Refuse settings that contradict the engine."""
+    if settings.target_file_size is not None:
+        _bytes_of(settings.target_file_size)
     if settings.engine == "arrow" and settings.strategy != "auto":
         raise SettingsError(
             "--strategy is for --engine spark: arrow finds rows by position. Leave one out."
         )
     if settings.engine == "arrow" and settings.resolved_output_format == "delta":
         raise SettingsError("--engine arrow writes Parquet, not Delta: leave one of the two out.")
+    if settings.engine == "arrow" and settings.target_file_size is not None:
+        raise SettingsError(
+            "--target-file-size is for --engine spark: arrow writes a file for each of the input's."
+        )
     if settings.engine == "spark" and settings.storage_option:
         raise SettingsError(
             "--storage-option is for --engine arrow: spark reads by its own settings."

@@ -22,6 +22,7 @@ FLAGS = {
     "--allow-no-matches", "--allow-empty-list", "--removed-output", "--report",
     "--work-location", "--run-key", "--config", "--log-level", "--version", "--help",
     "--purge", "--enable-deletion-vectors", "--storage-option",
+    "--target-file-size",
 }  # fmt: skip
 CHOICES = {
     "--images-format": ("auto", "parquet", "delta"),

@@ -334,6 +334,18 @@ def test_a_work_location_on_another_file_system_is_refused(remove, inputs, folde
         remove(*inputs, folder / "out", work_location="/dev/shm/dedup-work")
 
 
+def test_the_target_file_size_decides_how_many_files_there_are(remove, folder, tmp_path):
+    rows = image_rows([f"id-{n}" for n in range(400)])
+    images = write_parquet(rows, tmp_path / "images/1.parquet", row_group_size=20).parent
+    listed = write_list(tmp_path / "list.parquet", ["id-1"])
+    for size in ("20KB", "1GB"):
+        report = remove(images, listed, folder / size, target_file_size=size)
+        settings = report.choices["settings"]["chosen"]
+        assert int(settings["spark.sql.files.maxPartitionBytes"]) >= report.bytes["output"] // 10
+    counts = [len(list((folder / size).glob("*.parquet"))) for size in ("20KB", "1GB")]
+    assert counts[0] >= 4 > counts[1]
+
+
 def test_the_manifest_and_the_marker_are_there_when_the_output_is(remove, inputs, folder):
     remove(*inputs, folder / "out")
     manifest = json.loads((folder / "out/_remove_duplicates.json").read_text())

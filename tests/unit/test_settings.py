@@ -376,6 +376,13 @@ def test_every_setting_is_a_flag_in_the_grouped_help(capsys):
         ({"method": "clone", "output": None}, "--output is required"),
         ({"method": "clone", "strategy": "row-positions"}, "--strategy and --engine are for"),
         ({"engine": "arrow", "strategy": "row-positions"}, "--strategy is for --engine spark"),
+        (
+            {"engine": "arrow", "target_file_size": "1GB"},
+            "--target-file-size is for --engine spark",
+        ),
+        ({"target_file_size": "1 TB"}, "must be a number of bytes, KB, MB or GB"),
+        ({"target_file_size": "0"}, "such as 512MB"),
+        ({"method": "clone", "target_file_size": "1GB"}, "clone moves no image"),
         ({"engine": "arrow", "output": "db.t"}, "--engine arrow writes Parquet, not Delta"),
         ({"engine": "spark", "storage_option": ("a=b",)}, "--storage-option is for --engine arrow"),
         ({"method": "in-place", "output": None, "engine": "spark"}, "in-place moves no image"),
@@ -392,3 +399,11 @@ def test_what_contradicts_the_method_is_refused(contradicting, words):
 def test_a_clone_is_delta_wherever_it_goes():
     assert settings(method="clone").resolved_output_format == "delta"
     assert settings().resolved_output_format == "parquet"
+
+
+@pytest.mark.parametrize(
+    ("size", "num_bytes"),
+    [("1", 1), ("512MB", 512 * 1024**2), ("1 gb", 1024**3), ("4k", 4096), ("7B", 7)],
+)
+def test_a_size_is_read_with_its_unit(size, num_bytes):
+    assert settings(target_file_size=size).target_file_bytes == num_bytes
