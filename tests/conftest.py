@@ -24,7 +24,8 @@ SPARK_SETTINGS = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "2",
     "spark.default.parallelism": "2",
-    "spark.databricks.delta.snapshotPartitions": "2",
+    "spark.sql.ui.explainMode": "simple",  # each query's plan is written out, for nobody
+    "spark.databricks.delta.snapshotPartitions": "1",
     # Delta's usual store starts processes (readlink, chmod) for each file of a log.
     "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

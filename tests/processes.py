@@ -35,7 +35,7 @@ QUICK = (
     "--conf", "spark.driver.host=127.0.0.1",
     "--conf", "spark.driver.bindAddress=127.0.0.1",
     "--conf", "spark.sql.shuffle.partitions=2",
-    "--conf", "spark.databricks.delta.snapshotPartitions=2",
+    "--conf", "spark.databricks.delta.snapshotPartitions=1",
 )  # fmt: skip
 # Python leads, Spark follows: so a signal to the process is a signal to the job.
 _SUBMIT_ARGUMENTS = ["--master", "local[2]", *QUICK, "pyspark-shell"]
