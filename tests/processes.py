@@ -17,11 +17,10 @@ from tests.made_tables import image_rows, write_list, write_parquet
 
 ROOT = Path(__file__).resolve().parent.parent
 BIN = Path(sys.executable).parent
-# Short runs are over before the optimising compiler has paid for itself; room enough means that
-# no code is compiled twice, and that young objects are gone before they are copied.
+# Short runs are over before the optimising compiler has paid for itself. With room enough, no code
+# is compiled twice, and no heap collected because classes are many.
 QUICK_JAVA = (
-    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m"
-    " -XX:+UseSerialGC -Xmn256m -XX:MetaspaceSize=256m"
+    "-XX:TieredStopAtLevel=1 -XX:ReservedCodeCacheSize=240m -XX:+UseSerialGC -XX:MetaspaceSize=256m"
 )
 CLASS_ARCHIVE = ROOT / "build/java-classes.jsa"
 # What Java has to say of an archive, it says on stdout.
