@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-import tomllib
 import types
 import typing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
-from dedup_lib.errors import SettingsError, nearest
+from dedup_lib.errors import SettingsError
 
 ImagesFormat = Literal["auto", "parquet", "delta"]
 TableFormat = Literal["parquet", "delta"]
@@ -172,7 +171,7 @@ class Settings:
         if self.images is None:
             raise SettingsError("no image table given: --images is required.")
         for item in dataclasses.fields(self):
-            _check_type(item.name, getattr(self, item.name))
+            check_type(item.name, getattr(self, item.name))
         _check_values(self)
 
     @property
@@ -206,59 +205,12 @@ def has_scheme(location: str) -> bool:
     return bool(colon) and scheme.replace("+", "").isalnum()
 
 
-def load_toml(path: str) -> dict[str, Any]:
-    """Read settings from a TOML file, as keyword arguments of `Settings`.
-
-    Args:
-        path: A file on the driver. `duplicate_ids` is a string, a list of strings, or
-            an array of tables with `location` and `id_column`.
+def check_type(name: str, value: Any) -> None:
+    """Check that a value is of the type that its setting has.
 
     Raises:
-        SettingsError: The file can't be read, or a key is unknown or ill-typed.
+        SettingsError: It isn't.
     """
-    try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except OSError as error:
-        raise SettingsError(f"--config {path!r} can't be read: {error.strerror}.") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--config {path!r} is no TOML: {error}.") from error
-    names = [item.name for item in dataclasses.fields(Settings)]
-    for key in values:
-        if key not in names:
-            raise SettingsError(f"--config {path!r}: unknown key {key!r}.{nearest(key, names)}")
-    if "duplicate_ids" in values:
-        values["duplicate_ids"] = _lists_from_toml(values["duplicate_ids"])
-    if isinstance(values.get("storage_option"), list):
-        values["storage_option"] = tuple(values["storage_option"])
-    for key, value in values.items():
-        _check_type(key, value)
-    return values
-
-
-def _lists_from_toml(value: Any) -> tuple[DuplicateIds, ...]:
-    items = value if isinstance(value, list) else [value]
-    return tuple(_list_from_toml(item) for item in items)
-
-
-def _list_from_toml(item: Any) -> DuplicateIds:
-    if isinstance(item, str):
-        return DuplicateIds(item)
-    if not isinstance(item, dict):
-        raise SettingsError(
-            f"duplicate_ids must be locations or tables with a location (got {item!r})."
-        )
-    names = [known.name for known in dataclasses.fields(DuplicateIds)]
-    for key, value in item.items():
-        if key not in names:
-            raise SettingsError(f"[[duplicate_ids]]: unknown key {key!r}.{nearest(key, names)}")
-        if not isinstance(value, str):
-            raise SettingsError(f"[[duplicate_ids]]: {key} must be a string (got {value!r}).")
-    if "location" not in item:
-        raise SettingsError("[[duplicate_ids]]: a table needs a location.")
-    return DuplicateIds(**item)
-
-
-def _check_type(name: str, value: Any) -> None:
     hint = typing.get_type_hints(Settings)[name]
     if name == "duplicate_ids":
         if not isinstance(value, tuple) or not all(isinstance(v, DuplicateIds) for v in value):

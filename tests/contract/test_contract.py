@@ -11,7 +11,8 @@ import pytest
 import dedup_lib
 from dedup_lib import cli, errors
 from dedup_lib.report import Report
-from dedup_lib.settings import DuplicateIds, Settings, load_toml
+from dedup_lib.settings import DuplicateIds, Settings
+from dedup_lib.settings_file import load_toml
 from tests.processes import ROOT
 
 README = (ROOT / "README.md").read_text()

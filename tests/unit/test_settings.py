@@ -8,7 +8,8 @@ import pytest
 from dedup_lib import DuplicateIds, Settings
 from dedup_lib.cli import parse
 from dedup_lib.errors import SettingsError
-from dedup_lib.settings import alternatives, is_path, load_toml
+from dedup_lib.settings import alternatives, is_path
+from dedup_lib.settings_file import load_toml
 
 BASE = {"images": "a/images", "duplicate_ids": (DuplicateIds("a/list"),), "output": "a/out"}
 FLAGS = ["--images", "a/images", "--duplicate-ids", "a/list", "--output", "a/out"]
