@@ -21,6 +21,7 @@ from dedup_lib.uris import local_path, scheme_of
 ATOMIC_RENAME_SCHEMES = frozenset({"file", "hdfs", "viewfs"})
 _FOOTERS_AT_ONCE = 512
 _FOOTER_THREADS = "32"
+_BLOCK_BYTES = 128 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -60,8 +61,12 @@ class Storage:
                 "Spark Connect is not supported in this version: run with spark-submit, or in "
                 "a classic Spark session."
             )
-        self._jvm: Any = spark._jvm
+        jvm: Any = spark._jvm
+        self._jvm = jvm
         self._conf = spark._jsparkSession.sessionState().newHadoopConf()
+        # Each dot of a class name is a question to the JVM: ask once, not for every file.
+        self._path_class = jvm.org.apache.hadoop.fs.Path
+        self._status_class = jvm.org.apache.hadoop.fs.FileStatus
 
     def canonical(self, location: str) -> str:
         """Return a location as an absolute URI: `..`, repeated and trailing slashes and,
@@ -222,13 +227,17 @@ class Storage:
             with _hadoop_errors("a Parquet footer can't be read"):
                 statuses = self._jvm.java.util.ArrayList()
                 for file in files[start : start + _FOOTERS_AT_ONCE]:
-                    path = self._path(file.path)
-                    statuses.add(path.getFileSystem(self._conf).getFileStatus(path))
+                    statuses.add(self._status(file))
                 footers = reader.readAllFootersInParallel(conf, statuses, False)
             yield from footers
 
+    def _status(self, file: FileInfo) -> Any:
+        """Return what the listing said of a file, without asking the store again."""
+        path, size, modified = self._path(file.path), file.size_bytes, file.modified_ms
+        return self._status_class(size, False, 1, _BLOCK_BYTES, modified, path)
+
     def _path(self, location: str) -> Any:
-        return self._jvm.org.apache.hadoop.fs.Path(location)
+        return self._path_class(location)
 
     def _fs(self, location: str) -> Any:
         return self._path(location).getFileSystem(self._conf)

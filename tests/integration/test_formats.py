@@ -261,8 +261,8 @@ def test_an_empty_output_can_be_replaced_and_read_as_input(spark, remove, tmp_pa
 
 
 def test_the_writer_is_set_for_images(remove, parquet_images, listed, tmp_path):
-    """No dictionary for images; timestamps of the same type."""
-    remove(parquet_images, listed, tmp_path / "out")
+    """No dictionary or statistics for images; timestamps of the same type."""
+    remove(parquet_images, listed, tmp_path / "out", engine="spark")
     footer = pq.ParquetFile(next((tmp_path / "out").glob("*.parquet")))
     columns = {
         chunk.path_in_schema: chunk
@@ -270,6 +270,8 @@ def test_the_writer_is_set_for_images(remove, parquet_images, listed, tmp_path):
     }
     for image in ("image", "nested.thumb"):
         assert not any("DICTIONARY" in encoding for encoding in columns[image].encodings)
+        assert not columns[image].is_stats_set
+    assert columns["day"].is_stats_set
     assert any("DICTIONARY" in encoding for encoding in columns["day"].encodings)
     assert footer.schema_arrow.field("taken").type == pa.timestamp("us", "UTC")
 
@@ -283,7 +285,9 @@ def test_the_codec_is_the_inputs_where_compressing_gains_and_else_none(
     images = pa.array([make_image(100_000) for _ in range(3)])
     rows = image_rows(["a", "b", "c"]).set_column(1, "image", images)
     write_parquet(rows, tmp_path / "i/1.parquet", compression="zstd", use_dictionary=False)
-    remove(tmp_path / "i", write_list(tmp_path / "l.parquet", ["b"]), tmp_path / "out")
+    remove(
+        tmp_path / "i", write_list(tmp_path / "l.parquet", ["b"]), tmp_path / "out", engine="spark"
+    )
     footer = pq.ParquetFile(next((tmp_path / "out").glob("*.parquet"))).metadata
     assert footer.row_group(0).column(1).compression == codec
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dedup_lib import id_scan, removal_plan, remove_duplicates
+from dedup_lib import arrow_rewrite, id_scan, removal_plan, remove_duplicates
 from dedup_lib.removal_list import read_removal_list
 from dedup_lib.settings import DuplicateIds
 from dedup_lib.spark_rewrite import keep
@@ -64,7 +64,7 @@ def multiset(frame):
 
 @SLOW
 @given(case=cases())
-def test_every_strategy_and_join_keeps_what_the_set_model_keeps(spark, tmp_path, case):
+def test_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark, tmp_path, case):
     rows, kept = write_case(case, tmp_path / "case")
     images = read_images(spark, Storage(spark), f"{tmp_path}/case/images", "auto")
     lists = [
@@ -86,6 +86,18 @@ def test_every_strategy_and_join_keeps_what_the_set_model_keeps(spark, tmp_path,
         assert planned.count() == removed.distinct().count() == (rows - kept).total()
     for strategy in STRATEGIES:
         assert multiset(keep(images, "image_id", planned, strategy)) == kept
+    arrow_rewrite.rewrite(
+        spark,
+        images,
+        id_scan.count_files(images, "image_id"),
+        planned,
+        staged=f"file:{tmp_path}/case/out",
+        partial=f"file:{tmp_path}/case/partial",
+        options={},
+        keeps_empty=not kept,
+    )
+    written = spark.read.schema(images.frame.schema).parquet(f"{tmp_path}/case/out")
+    assert multiset(written) == kept
 
 
 @SLOW
