@@ -15,7 +15,7 @@ from dedup_lib.arrow_options import check_int96, writer_options
 from dedup_lib.arrow_stores import FileRefusedError, open_store
 
 _BITMAP_BYTES = 32_768 // 8
-_BATCH_BYTES = 32 * 1024**2
+_BATCH_BYTES = 8 * 1024**2
 _ROW_GROUP_BYTES = 128 * 1024**2
 _READ_BUFFERS_BYTES = 32 * 1024**2
 _MOST_READ_BUFFER_BYTES = 1024**2

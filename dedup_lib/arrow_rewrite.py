@@ -24,7 +24,10 @@ from dedup_lib.position_bitmaps import position_bitmaps
 from dedup_lib.tables import PinnedTable
 from dedup_lib.uris import decoded
 
-GROUP_BYTES = 64 * 1024**2
+# A task for Python costs 0.1 s before its first row: few and large ones, but some for each core.
+LEAST_GROUP_BYTES = 32 * 1024**2
+MOST_GROUP_BYTES = 256 * 1024**2
+GROUPS_PER_CORE = 4
 MOST_GROUPS = 20_000
 # What opening, naming and listing a file costs beside its bytes, as bytes.
 _FILE_OVERHEAD_BYTES = 1024**2
@@ -122,7 +125,8 @@ def rewrite(
     and the names of the files broadcast.
     """
     tasks = file_tasks(images, files, staged, partial, keeps_empty=keeps_empty)
-    groups = spread([task.size_bytes for _, task in tasks])
+    sizes = [task.size_bytes for _, task in tasks]
+    groups = spread(sizes, group_bytes(sum(sizes), spark.sparkContext.defaultParallelism))
     keys = partition_keys(spark, max(groups) + 1)
     rows = [
         {"number": number, "key": keys[group], "file_path": path, **dataclasses.asdict(task)}
@@ -171,9 +175,13 @@ def file_tasks(
     return tasks
 
 
-def spread(
-    sizes: Sequence[int], group_bytes: int = GROUP_BYTES, most_groups: int = MOST_GROUPS
-) -> list[int]:
+def group_bytes(total_bytes: int, cores: int) -> int:
+    """Return what the files of a task should weigh together, in bytes."""
+    wanted = total_bytes // (GROUPS_PER_CORE * cores)
+    return max(LEAST_GROUP_BYTES, min(MOST_GROUP_BYTES, wanted))
+
+
+def spread(sizes: Sequence[int], group_bytes: int, most_groups: int = MOST_GROUPS) -> list[int]:
     """Spread files over groups so that these weigh about the same, the heaviest group first.
 
     Args:
