@@ -6,6 +6,7 @@ these import nothing else of this library, and pyarrow only where it is used.
 
 from __future__ import annotations
 
+import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -66,7 +67,19 @@ def outcome(function: Callable[..., Rewritten], *arguments: Any) -> tuple[Any, .
         done = function(*arguments)
     except FileRefusedError as error:
         return 0, 0, 0, error.kind, str(error)
+    finally:
+        _forget_jars()
     return done.kept_rows, done.written_bytes, int(done.is_copy), None, None
+
+
+def _forget_jars() -> None:
+    """Drop Spark's jar from the cache of places to import from, to which it comes back as needed.
+
+    Spark's workers refresh that cache before each task, and some versions of Python then read the
+    directory of the whole jar: 0.25 s.
+    """
+    for place in [place for place in sys.path_importer_cache if place.endswith(".jar")]:
+        sys.path_importer_cache.pop(place, None)
 
 
 def rewrite(

@@ -24,7 +24,7 @@ from dedup_lib.position_bitmaps import position_bitmaps
 from dedup_lib.tables import PinnedTable
 from dedup_lib.uris import decoded
 
-# A task for Python costs 0.1 s before its first row: few and large ones, but some for each core.
+# Few and large ones, but some for each core.
 LEAST_GROUP_BYTES = 32 * 1024**2
 MOST_GROUP_BYTES = 256 * 1024**2
 GROUPS_PER_CORE = 4
@@ -125,8 +125,8 @@ def rewrite(
     and the names of the files broadcast.
     """
     tasks = file_tasks(images, files, staged, partial, keeps_empty=keeps_empty)
-    sizes = [task.size_bytes for _, task in tasks]
-    groups = spread(sizes, group_bytes(sum(sizes), spark.sparkContext.defaultParallelism))
+    weights = [task.size_bytes + _FILE_OVERHEAD_BYTES for _, task in tasks]
+    groups = spread(weights, group_bytes(sum(weights), spark.sparkContext.defaultParallelism))
     keys = partition_keys(spark, max(groups) + 1)
     rows = [
         {"number": number, "key": keys[group], "file_path": path, **dataclasses.asdict(task)}
@@ -181,22 +181,21 @@ def group_bytes(total_bytes: int, cores: int) -> int:
     return max(LEAST_GROUP_BYTES, min(MOST_GROUP_BYTES, wanted))
 
 
-def spread(sizes: Sequence[int], group_bytes: int, most_groups: int = MOST_GROUPS) -> list[int]:
+def spread(weights: Sequence[int], group_bytes: int, most_groups: int = MOST_GROUPS) -> list[int]:
     """Spread files over groups so that these weigh about the same, the heaviest group first.
 
     Args:
-        sizes: Of each file, in bytes.
+        weights: What the work on each file costs, as bytes.
         group_bytes: What a group should weigh.
         most_groups: How many there may be.
 
     Returns:
-        The number of each file's group, from 0, in the order of the sizes.
+        The number of each file's group, from 0, in the order of the weights.
     """
-    weights = [size + _FILE_OVERHEAD_BYTES for size in sizes]
-    wanted = min(len(sizes), most_groups, -(-sum(weights) // group_bytes))
+    wanted = min(len(weights), most_groups, -(-sum(weights) // group_bytes))
     loads = [(0, group) for group in range(wanted)]
-    chosen = [0] * len(sizes)
-    for index in sorted(range(len(sizes)), key=lambda index: -weights[index]):
+    chosen = [0] * len(weights)
+    for index in sorted(range(len(weights)), key=lambda index: -weights[index]):
         load, group = loads[0]
         chosen[index] = group
         heapq.heapreplace(loads, (load + weights[index], group))

@@ -104,16 +104,23 @@ def test_positions_and_paths_are_all_that_is_shuffled(spark, remove, tmp_path):
 
 def test_groups_weigh_about_the_same_and_the_heaviest_comes_first():
     mb = 1024**2
-    sizes = [1000 * mb, *([10 * mb] * 40), *([mb] * 60), 0]
-    groups = arrow_rewrite.spread(sizes, group_bytes=100 * mb)
+    weights = [1000 * mb, *([10 * mb] * 40), *([2 * mb] * 60), mb]
+    groups = arrow_rewrite.spread(weights, group_bytes=100 * mb)
     loads = [0] * (max(groups) + 1)
-    for size, group in zip(sizes, groups, strict=True):
-        loads[group] += size
+    for weight, group in zip(weights, groups, strict=True):
+        loads[group] += weight
     assert groups[0] == 0
     assert loads[0] == 1000 * mb
     assert max(loads[1:]) < 1.3 * min(loads[1:])
     assert arrow_rewrite.spread([5, 5], group_bytes=10**9) == [0, 0]
-    assert len(set(arrow_rewrite.spread([mb] * 5000, most_groups=16))) == 16
+    assert len(set(arrow_rewrite.spread([mb] * 5000, mb, most_groups=16))) == 16
+
+
+def test_groups_are_several_a_core_but_neither_tiny_nor_huge():
+    mb = 1024**2
+    assert arrow_rewrite.group_bytes(1_600 * mb, cores=4) == 100 * mb
+    assert arrow_rewrite.group_bytes(10 * mb, cores=4) == 32 * mb
+    assert arrow_rewrite.group_bytes(10**12, cores=4) == 256 * mb
 
 
 def test_each_group_is_a_partition_of_its_own(spark):
