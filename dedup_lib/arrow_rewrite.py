@@ -126,7 +126,7 @@ def rewrite(
     """
     tasks = file_tasks(images, files, staged, partial, keeps_empty=keeps_empty)
     weights = [task.size_bytes + _FILE_OVERHEAD_BYTES for _, task in tasks]
-    groups = spread(weights, group_bytes(sum(weights), spark.sparkContext.defaultParallelism))
+    groups = spread(weights, group_bytes(sum(weights), _cores(spark)))
     keys = partition_keys(spark, max(groups) + 1)
     rows = [
         {"number": number, "key": keys[group], "file_path": path, **dataclasses.asdict(task)}
@@ -244,6 +244,12 @@ def gather(planned: DataFrame, tasks: DataFrame, num_partitions: int) -> DataFra
         .groupBy("key", "number")
         .agg(F.collect_list(marked).alias("bitmaps"))
     )
+
+
+def _cores(spark: SparkSession) -> int:
+    # Spark cuts a range in as many parts; this asks without what Spark Connect lacks.
+    last = spark.range(100_000).agg(F.max(F.spark_partition_id())).collect()[0][0]
+    return int(last) + 1
 
 
 def _task_schema() -> str:
