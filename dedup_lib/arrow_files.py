@@ -1,12 +1,11 @@
 """Rewrite one Parquet file without some of its rows, by pyarrow, wherever that runs.
 
-Executors get this module, `arrow_options` and `arrow_stores` by value and need nothing but pyarrow:
-these import nothing else of this library, and pyarrow only where it is used.
+Executors get this module and others whose names begin with `arrow_` by value, and need nothing but
+pyarrow: these import nothing else of this library, and pyarrow only where it is used.
 """
 
 from __future__ import annotations
 
-import sys
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -67,19 +66,7 @@ def outcome(function: Callable[..., Rewritten], *arguments: Any) -> tuple[Any, .
         done = function(*arguments)
     except FileRefusedError as error:
         return 0, 0, 0, error.kind, str(error)
-    finally:
-        _forget_jars()
     return done.kept_rows, done.written_bytes, int(done.is_copy), None, None
-
-
-def _forget_jars() -> None:
-    """Drop Spark's jar from the cache of places to import from, to which it comes back as needed.
-
-    Spark's workers refresh that cache before each task, and some versions of Python then read the
-    directory of the whole jar: 0.25 s.
-    """
-    for place in [place for place in sys.path_importer_cache if place.endswith(".jar")]:
-        sys.path_importer_cache.pop(place, None)
 
 
 def rewrite(

@@ -38,6 +38,11 @@ def writer_options(file: Any) -> dict[str, Any]:
     raise FileRefusedError("types", f"pyarrow would write {difference}")
 
 
+def schema_lines(schema: Any) -> list[str]:
+    """Return a Parquet schema's text without its first lines: an address, the root's name."""
+    return [line.strip() for line in str(schema).splitlines()[2:]]
+
+
 def check_int96(file: Any, stream: Any, source: str) -> None:
     """Check that timestamps of 12 bytes have no nanoseconds: they are read in microseconds."""
     import pyarrow as pa
@@ -130,15 +135,10 @@ def _schema_difference(file: Any, options: Mapping[str, Any]) -> str | None:
     except (pa.ArrowException, OSError, ValueError) as error:
         return str(error)
     found = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
-    for before, after in zip(_lines(file.schema), _lines(found), strict=False):
+    for before, after in zip(schema_lines(file.schema), schema_lines(found), strict=False):
         if before != after:
             return f"{before!r} as {after!r}"
     return None
-
-
-def _lines(schema: Any) -> list[str]:
-    """Return a Parquet schema's text without its first lines: an address, the root's name."""
-    return [line.strip() for line in str(schema).splitlines()[2:]]
 
 
 def _int96_columns(file: Any) -> Iterator[str]:

@@ -9,22 +9,23 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark import cloudpickle
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
-from dedup_lib import arrow_files, arrow_options, arrow_stores
+from dedup_lib import arrow_files
 from dedup_lib.arrow_files import FileTask
 from dedup_lib.errors import ColumnTypeError, DedupError, InputChangedError, UnsupportedError
+from dedup_lib.executor_functions import on_executors
 from dedup_lib.id_scan import FileRows
 from dedup_lib.parquet_files import relative_parts
 from dedup_lib.position_bitmaps import position_bitmaps
 from dedup_lib.tables import PinnedTable
 from dedup_lib.uris import decoded
 
-# Few and large ones, but some for each core.
+# Each group of files is a task. A Python task costs 0.1 s of its own: so few and large ones; but
+# four for each core, so that none waits long for the last.
 LEAST_GROUP_BYTES = 32 * 1024**2
 MOST_GROUP_BYTES = 256 * 1024**2
 GROUPS_PER_CORE = 4
@@ -45,9 +46,6 @@ _OUTCOME = StructType(
         StructField("reason", StringType()),
     ]
 )
-# Executors need not have this library: what runs there is sent along.
-for _module in (arrow_files, arrow_options, arrow_stores):
-    cloudpickle.register_pickle_by_value(_module)  # type: ignore[no-untyped-call]  # theirs
 
 
 @dataclass(frozen=True)
@@ -82,7 +80,7 @@ def why_not(
     """
     rows = [{"source": file.path, "directory": directory} for file in images.schema_examples]
     frame = _frame(spark, rows, "source string, directory string")
-    probed = _udf(arrow_files.probe, options)("source", "directory")
+    probed = _outcomes(arrow_files.probe, options)("source", "directory")
     try:
         outcomes = frame.select(probed.alias("outcome")).select("outcome.*").collect()
     except PySparkException as failure:
@@ -126,7 +124,7 @@ def rewrite(
     """
     tasks = file_tasks(images, files, staged, partial, keeps_empty=keeps_empty)
     weights = [task.size_bytes + _FILE_OVERHEAD_BYTES for _, task in tasks]
-    groups = spread(weights, group_bytes(sum(weights), _cores(spark)))
+    groups = spread(weights, bytes_per_group(sum(weights), _cores(spark)))
     keys = partition_keys(spark, max(groups) + 1)
     rows = [
         {"number": number, "key": keys[group], "file_path": path, **dataclasses.asdict(task)}
@@ -135,7 +133,7 @@ def rewrite(
     frame = F.broadcast(_frame(spark, rows, _task_schema()))
     gathered = gather(planned, frame, len(keys))
     fields = F.struct(*(field.name for field in dataclasses.fields(FileTask)))
-    rewritten = _udf(arrow_files.rewrite, options)(fields, "bitmaps")
+    rewritten = _outcomes(arrow_files.rewrite, options)(fields, "bitmaps")
     done = gathered.join(frame, "number").select(rewritten.alias("outcome"))
     outcomes = done.select("outcome.*").collect()
     for row in outcomes:
@@ -175,8 +173,8 @@ def file_tasks(
     return tasks
 
 
-def group_bytes(total_bytes: int, cores: int) -> int:
-    """Return what the files of a task should weigh together, in bytes."""
+def bytes_per_group(total_bytes: int, cores: int) -> int:
+    """Return what the files of a group should weigh together."""
     wanted = total_bytes // (GROUPS_PER_CORE * cores)
     return max(LEAST_GROUP_BYTES, min(MOST_GROUP_BYTES, wanted))
 
@@ -263,12 +261,9 @@ def _frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]], schema: str) 
     return spark.sql("SELECT inline(from_json(:rows, :schema))", arguments)
 
 
-def _udf(function: Callable[..., Any], options: Mapping[str, str]) -> Callable[..., Column]:
+def _outcomes(function: Callable[..., Any], options: Mapping[str, str]) -> Callable[..., Column]:
     given = dict(options)
-    # Pickled rows: Arrow's would need pandas on the driver.
-    return F.udf(
-        lambda *values: arrow_files.outcome(function, *values, given), _OUTCOME, useArrow=False
-    ).asNondeterministic()
+    return on_executors(lambda *values: arrow_files.outcome(function, *values, given), _OUTCOME)
 
 
 def _refusal(outcome: Row) -> DedupError | None:

@@ -18,6 +18,7 @@ from dedup_lib.errors import (
     TableFormatError,
     UnreadableFileError,
 )
+from dedup_lib.footers import read_footers
 from dedup_lib.parquet_schema import id_columns, leaf_types
 from dedup_lib.storage import FileInfo, ParquetFooter, Storage
 
@@ -120,12 +121,13 @@ def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
         ) from error
 
 
-def read_footers(
-    storage: Storage, files: Sequence[FileInfo], *, what: str, advice: str
+def footers_of(
+    spark: SparkSession, storage: Storage, files: Sequence[FileInfo], *, what: str, advice: str
 ) -> dict[FileInfo, ParquetFooter]:
     """Read the footer of each file.
 
     Args:
+        spark: The session.
         storage: The session's file systems.
         files: The files.
         what: Whose files they are, for the message.
@@ -134,9 +136,8 @@ def read_footers(
     Raises:
         UnreadableFileError: A file has no readable footer.
     """
-    by_path = {file.path: file for file in files}
     try:
-        return {by_path[footer.path]: footer for footer in storage.parquet_footers(files)}
+        return dict(zip(files, read_footers(spark, storage, files), strict=True))
     except StorageError as error:
         raise UnreadableFileError(f"{what}: {error} {advice}") from error
 
@@ -173,8 +174,8 @@ def common_schema(spark: SparkSession, storage: Storage, files: Sequence[FileInf
         TableFormatError: The files have different columns or types.
         UnreadableFileError: A file can't be read.
     """
-    footers = read_footers(
-        storage, files, what="image table", advice="Restore or remove that file."
+    footers = footers_of(
+        spark, storage, files, what="image table", advice="Restore or remove that file."
     )
     empty = tuple(file for file, footer in footers.items() if footer.num_rows == 0)
     examples = {text: group[0] for text, group in by_schema(footers).items()}

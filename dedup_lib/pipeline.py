@@ -90,7 +90,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     """
     report = Report() if report is None else report
     report.describe(settings)
-    storage = Storage(spark)
+    storage = Storage(spark, settings.storage_options)
     is_saved = False  # not before it is sure that the report replaces no input
     try:
         with _storage_errors_as(InputError):

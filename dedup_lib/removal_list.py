@@ -23,7 +23,7 @@ from dedup_lib.parquet_files import (
     PARQUET_READER_OPTIONS,
     by_schema,
     fingerprint,
-    read_footers,
+    footers_of,
     relative_parts,
     spark_schema,
 )
@@ -161,7 +161,7 @@ def _from_parquet(spark: SparkSession, storage: Storage, wanted: _Wanted) -> Rem
     check_not_in_delta(storage, wanted.location, "removal list")
     files = _list_files(storage, wanted)
     advice = "Its entries can't be known: restore or remove that file."
-    footers = read_footers(storage, files, what=wanted.what, advice=advice)
+    footers = footers_of(spark, storage, files, what=wanted.what, advice=advice)
     groups = [(group, _schema_or_none(spark, group[0])) for group in by_schema(footers).values()]
     if not any(schema is not None and wanted.column in schema.names for _, schema in groups):
         columns = spark_schema(spark, files[0]).names

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Any
 
 from py4j.protocol import Py4JError, Py4JJavaError
@@ -53,9 +54,16 @@ class ColumnChunkSizes:
 
 
 class Storage:
-    """The file systems that a Spark session reaches, with the session's own configuration."""
+    """The file systems that a Spark session reaches, with the session's own configuration.
 
-    def __init__(self, spark: SparkSession) -> None:
+    Attributes:
+        pyarrow_options: What pyarrow needs to reach them as well, on executors.
+    """
+
+    def __init__(
+        self, spark: SparkSession, pyarrow_options: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        self.pyarrow_options = pyarrow_options
         if not hasattr(spark, "_jsparkSession"):
             raise UnsupportedError(
                 "Spark Connect is not supported in this version: run with spark-submit, or in "
@@ -102,13 +110,9 @@ class Storage:
             path = self._path(location)
             file_system = path.getFileSystem(self._conf)
             root = str(file_system.makeQualified(path).toString())
-            if scheme_of(root) == "file":
-                return _list_local_files(root)
-            found = file_system.listFiles(path, True)
-            files = []
-            while found.hasNext():
-                files.append(_file_info(found.next()))
-        return sorted(files, key=lambda file: file.path)
+            is_local = scheme_of(root) == "file"
+            found = _local_files(root) if is_local else _files(file_system.listFiles(path, True))
+            return sorted(found, key=lambda file: file.path)
 
     def total_bytes(self, location: str) -> int:
         """Add up the sizes of all files below a directory; 0 where there is none."""
@@ -278,12 +282,14 @@ def _items(java_list: Any, most: int | None = None) -> Iterator[Any]:
         yield java_list.get(index)
 
 
-def _file_info(status: Any) -> FileInfo:
-    return FileInfo(
-        path=str(status.getPath().toString()),
-        size_bytes=int(status.getLen()),
-        modified_ms=int(status.getModificationTime()),
-    )
+def _files(found: Any) -> Iterator[FileInfo]:
+    while found.hasNext():
+        status = found.next()
+        yield FileInfo(
+            path=str(status.getPath().toString()),
+            size_bytes=int(status.getLen()),
+            modified_ms=int(status.getModificationTime()),
+        )
 
 
 def _create_exclusive_locally(path: str, text: str) -> bool:
@@ -299,11 +305,10 @@ def _create_exclusive_locally(path: str, text: str) -> bool:
     return True
 
 
-def _list_local_files(root: str) -> list[FileInfo]:
+def _local_files(root: str) -> Iterator[FileInfo]:
     # Hadoop's own listing starts a process for each file, and leaves out links that lead nowhere.
     top = local_path(root)
-    names = [top] if os.path.isfile(top) else _names_below(top)
-    return sorted((_local_file_info(name) for name in names), key=lambda file: file.path)
+    return map(_local_file_info, [top] if os.path.isfile(top) else _names_below(top))
 
 
 def _names_below(top: str) -> Iterator[str]:

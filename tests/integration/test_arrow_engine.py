@@ -118,9 +118,9 @@ def test_groups_weigh_about_the_same_and_the_heaviest_comes_first():
 
 def test_groups_are_several_a_core_but_neither_tiny_nor_huge():
     mb = 1024**2
-    assert arrow_rewrite.group_bytes(1_600 * mb, cores=4) == 100 * mb
-    assert arrow_rewrite.group_bytes(10 * mb, cores=4) == 32 * mb
-    assert arrow_rewrite.group_bytes(10**12, cores=4) == 256 * mb
+    assert arrow_rewrite.bytes_per_group(1_600 * mb, cores=4) == 100 * mb
+    assert arrow_rewrite.bytes_per_group(10 * mb, cores=4) == 32 * mb
+    assert arrow_rewrite.bytes_per_group(10**12, cores=4) == 256 * mb
 
 
 def test_each_group_is_a_partition_of_its_own(spark):

@@ -3,7 +3,6 @@
 import dataclasses
 import datetime as dt
 import decimal
-import sys
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -319,11 +318,3 @@ def test_stores_that_pyarrow_lacks_are_named(uri, options, message):
     with pytest.raises(FileRefusedError, match=message) as refused:
         open_store(uri, options)
     assert refused.value.kind == "unavailable"
-
-
-def test_spark_s_jar_is_not_read_again_before_each_task(monkeypatch):
-    places = {"/spark/jars/spark-core.jar": object(), "/spark/pyspark.zip": object()}
-    monkeypatch.setattr(sys, "path_importer_cache", places)
-    done = arrow_files.outcome(lambda: arrow_files.Rewritten(1, 2, is_copy=False))
-    assert done[:3] == (1, 2, 0)
-    assert list(places) == ["/spark/pyspark.zip"]

@@ -1,0 +1,29 @@
+"""Python functions that executors run; these need not have this library: it is sent along."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pyspark import cloudpickle
+from pyspark.sql import Column
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
+
+from dedup_lib import arrow_files, arrow_footers, arrow_options, arrow_stores, arrow_worker
+
+for _module in (arrow_files, arrow_footers, arrow_options, arrow_stores, arrow_worker):
+    cloudpickle.register_pickle_by_value(_module)  # type: ignore[no-untyped-call]  # theirs
+
+
+def on_executors(function: Callable[..., Any], returns: DataType | str) -> Callable[..., Column]:
+    """Return a function of columns that calls a function of one of these modules for each row.
+
+    Args:
+        function: Of values as Python has them; a struct comes as a row.
+        returns: The type of what it returns.
+    """
+    # Pickled rows: Arrow's would need pandas on the driver.
+    return F.udf(
+        lambda *values: arrow_worker.run(function, *values), returns, useArrow=False
+    ).asNondeterministic()
