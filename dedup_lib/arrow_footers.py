@@ -16,33 +16,38 @@ _THREADS = 8
 
 
 def read_footers(
-    directory: str, names: Sequence[str], options: Mapping[str, str]
+    directory: str, files: Sequence[tuple[str, int]], options: Mapping[str, str]
 ) -> list[tuple[str, int]]:
     """Read the footers of files, up to the first that can't be read here.
 
     Args:
         directory: A URI.
-        names: The files' paths below it.
+        files: Path below it and size in bytes of each.
         options: For pyarrow's file systems, but for the local one.
 
     Returns:
         Of each file a digest of its schema, the same for the same schema, and how many rows it
-        has; fewer entries than names where one can't be read: why, the driver finds out.
+        has; fewer entries than files where one can't be read, or is of another size: why, the
+        driver finds out.
     """
     found: list[tuple[str, int]] = []
     threads = ThreadPoolExecutor(_THREADS)
     with contextlib.suppress(Exception):
         store, path = open_store(directory, options)
-        paths = [f"{path.rstrip('/')}/{name}" for name in names]
-        found.extend(threads.map(lambda path: _read_footer(store, path), paths))
+        top = path.rstrip("/")
+        found.extend(
+            threads.map(lambda file: _read_footer(store, f"{top}/{file[0]}", file[1]), files)
+        )
     threads.shutdown(cancel_futures=True)
     return found
 
 
-def _read_footer(store: Any, path: str) -> tuple[str, int]:
+def _read_footer(store: Any, path: str, size_bytes: int) -> tuple[str, int]:
     from pyarrow import parquet as pq
 
     with store.open_input_file(path) as stream:
+        if stream.size() != size_bytes:
+            raise ValueError(f"{path!r} is not the file that was listed")
         metadata = pq.read_metadata(stream)
     lines = "\n".join(schema_lines(metadata.schema))
     return hashlib.sha256(lines.encode()).hexdigest(), metadata.num_rows

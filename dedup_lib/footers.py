@@ -11,7 +11,8 @@ from pyspark.sql import SparkSession
 
 from dedup_lib import arrow_footers
 from dedup_lib.executor_functions import on_executors
-from dedup_lib.storage import FileInfo, ParquetFooter, Storage
+from dedup_lib.files import FileInfo, ParquetFooter
+from dedup_lib.storage import Storage
 
 # The driver takes 5 ms for each, and a Python task on an executor some 100 ms before its first.
 MANY_FILES = 256
@@ -52,12 +53,12 @@ def _read_on_executors(
     spark: SparkSession, storage: Storage, files: Sequence[FileInfo]
 ) -> dict[str, tuple[str, int]]:
     """Return schema digest and number of rows by path, of the files that they can read."""
-    paths = [file.path for file in files]
-    common = os.path.commonprefix(paths)  # noqa: RUF071  # commonpath makes one slash of a URI's two
+    # Not commonpath, which would make one slash of a URI's two.
+    common = os.path.commonprefix([file.path for file in files])  # noqa: RUF071  # cut at a slash
     directory = common.rpartition("/")[0]
-    names = [path[len(directory) + 1 :] for path in paths]
+    named = [(file.path[len(directory) + 1 :], file.size_bytes) for file in files]
     parts = [
-        names[start : start + _FILES_PER_TASK] for start in range(0, len(names), _FILES_PER_TASK)
+        named[start : start + _FILES_PER_TASK] for start in range(0, len(named), _FILES_PER_TASK)
     ]
     options = dict(storage.pyarrow_options)
 
@@ -75,5 +76,5 @@ def _read_on_executors(
     return {
         f"{directory}/{name}": tuple(footer)
         for number, part in enumerate(parts)
-        for name, footer in zip(part, answers[number], strict=False)
+        for (name, _), footer in zip(part, answers[number], strict=False)
     }

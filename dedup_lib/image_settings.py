@@ -7,9 +7,10 @@ from dataclasses import dataclass
 
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructType
 
+from dedup_lib.files import ColumnChunkSizes, FileInfo
 from dedup_lib.id_scan import FileRows
 from dedup_lib.parquet_types import timestamp_type
-from dedup_lib.storage import ColumnChunkSizes, FileInfo, Storage
+from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.uris import decoded
 

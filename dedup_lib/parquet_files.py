@@ -18,9 +18,10 @@ from dedup_lib.errors import (
     TableFormatError,
     UnreadableFileError,
 )
+from dedup_lib.files import FileInfo, ParquetFooter
 from dedup_lib.footers import read_footers
 from dedup_lib.parquet_schema import id_columns, leaf_types
-from dedup_lib.storage import FileInfo, ParquetFooter, Storage
+from dedup_lib.storage import Storage
 
 MANIFEST_NAME = "_remove_duplicates.json"
 # Files that writers leave beside the data, and that hold none.

@@ -18,6 +18,7 @@ from dedup_lib.errors import (
     TableNotFoundError,
     UnreadableFileError,
 )
+from dedup_lib.files import FileInfo
 from dedup_lib.parquet_files import (
     MARKERS,
     PARQUET_READER_OPTIONS,
@@ -29,7 +30,7 @@ from dedup_lib.parquet_files import (
 )
 from dedup_lib.settings import DuplicateIds, is_path
 from dedup_lib.sql_names import quoted
-from dedup_lib.storage import FileInfo, Storage
+from dedup_lib.storage import Storage
 from dedup_lib.tables import (
     Pinned,
     PinnedTable,

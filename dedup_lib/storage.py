@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -15,7 +14,9 @@ from pyspark.errors import PySparkException
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
 
+from dedup_lib import local_files
 from dedup_lib.errors import StorageError, UnsupportedError
+from dedup_lib.files import ColumnChunkSizes, FileInfo, ParquetFooter
 from dedup_lib.uris import local_path, scheme_of
 
 # A rename of a directory is one step here; on object stores it is a copy.
@@ -23,34 +24,6 @@ ATOMIC_RENAME_SCHEMES = frozenset({"file", "hdfs", "viewfs"})
 _FOOTERS_AT_ONCE = 512
 _FOOTER_THREADS = "32"
 _BLOCK_BYTES = 128 * 1024**2
-
-
-@dataclass(frozen=True)
-class FileInfo:
-    """One file: its path as a URI whose characters stand for themselves, size and time."""
-
-    path: str
-    size_bytes: int
-    modified_ms: int
-
-
-@dataclass(frozen=True)
-class ParquetFooter:
-    """What the footer of a Parquet file says: its schema as text, and how many rows it has."""
-
-    path: str
-    schema: str
-    num_rows: int
-
-
-@dataclass(frozen=True)
-class ColumnChunkSizes:
-    """What one leaf column weighs in a sample of files, and the codec it is stored with."""
-
-    column: str
-    codec: str
-    compressed_bytes: int
-    uncompressed_bytes: int
 
 
 class Storage:
@@ -110,8 +83,10 @@ class Storage:
             path = self._path(location)
             file_system = path.getFileSystem(self._conf)
             root = str(file_system.makeQualified(path).toString())
-            is_local = scheme_of(root) == "file"
-            found = _local_files(root) if is_local else _files(file_system.listFiles(path, True))
+            if scheme_of(root) == "file":
+                found = local_files.list_files(root)
+            else:
+                found = _files(file_system.listFiles(path, True))
             return sorted(found, key=lambda file: file.path)
 
     def total_bytes(self, location: str) -> int:
@@ -157,7 +132,7 @@ class Storage:
         """Create a small text file; return False where there is one, and leave that alone."""
         canonical = self.canonical(location)
         if scheme_of(canonical) == "file":
-            return _create_exclusive_locally(local_path(canonical), text)
+            return local_files.create_exclusive(local_path(canonical), text)
         with _hadoop_errors(f"{location!r} can't be created"):
             try:
                 created = self._fs(location).create(self._path(location), False)
@@ -198,7 +173,7 @@ class Storage:
     def same_file_system(self, one: str, other: str) -> bool:
         """Tell whether a rename between two canonical locations stays on one file system."""
         if scheme_of(one) == scheme_of(other) == "file":
-            return _device_of(one) == _device_of(other)
+            return local_files.device_of(one) == local_files.device_of(other)
         return one.split("/")[:3] == other.split("/")[:3]  # scheme and host
 
     def parquet_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
@@ -290,52 +265,6 @@ def _files(found: Any) -> Iterator[FileInfo]:
             size_bytes=int(status.getLen()),
             modified_ms=int(status.getModificationTime()),
         )
-
-
-def _create_exclusive_locally(path: str, text: str) -> bool:
-    # Hadoop's local file system looks first and creates then: two processes can both win.
-    try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
-    except FileExistsError:
-        return False
-    except OSError as error:
-        raise StorageError(f"{path!r} can't be created: {error.strerror}.") from error
-    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
-        stream.write(text)
-    return True
-
-
-def _local_files(root: str) -> Iterator[FileInfo]:
-    # Hadoop's own listing starts a process for each file, and leaves out links that lead nowhere.
-    top = local_path(root)
-    return map(_local_file_info, [top] if os.path.isfile(top) else _names_below(top))
-
-
-def _names_below(top: str) -> Iterator[str]:
-    def fail(error: OSError) -> None:
-        raise StorageError(f"{error.filename!r} can't be listed: {error.strerror}.") from error
-
-    for directory, _, names in os.walk(top, onerror=fail, followlinks=True):
-        for name in names:
-            if not (name.startswith(".") and name.endswith(".crc")):
-                yield os.path.join(directory, name)
-
-
-def _local_file_info(path: str) -> FileInfo:
-    try:
-        found = os.stat(path)
-    except OSError as error:
-        if os.path.islink(path):
-            raise StorageError(f"{path!r} is a symbolic link that leads nowhere.") from error
-        raise StorageError(f"{path!r} can't be listed: {error.strerror}.") from error
-    return FileInfo(f"file:{path}", found.st_size, found.st_mtime_ns // 1_000_000)
-
-
-def _device_of(canonical: str) -> int:
-    path = local_path(canonical)
-    while not os.path.exists(path):
-        path = os.path.dirname(path)
-    return os.stat(path).st_dev
 
 
 @contextmanager

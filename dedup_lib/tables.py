@@ -25,6 +25,7 @@ from dedup_lib.errors import (
     TableNotFoundError,
     UnreadableFileError,
 )
+from dedup_lib.files import FileInfo
 from dedup_lib.parquet_files import (
     PARQUET_READER_OPTIONS,
     common_schema,
@@ -34,7 +35,7 @@ from dedup_lib.parquet_files import (
 )
 from dedup_lib.settings import ImagesFormat, TableFormat, is_path
 from dedup_lib.sql_names import sql_name
-from dedup_lib.storage import FileInfo, Storage
+from dedup_lib.storage import Storage
 
 ID_TYPES = ("string", "bigint", "int")
 

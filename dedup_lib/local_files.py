@@ -1,0 +1,59 @@
+"""Files on the driver's own disk: what Hadoop does slowly there, or not in one step."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+from dedup_lib.errors import StorageError
+from dedup_lib.files import FileInfo
+from dedup_lib.uris import local_path
+
+
+def create_exclusive(path: str, text: str) -> bool:
+    """Create a small text file; return False where there is one, and leave that alone."""
+    # Hadoop's local file system looks first and creates then: two processes can both win.
+    try:
+        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise StorageError(f"{path!r} can't be created: {error.strerror}.") from error
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+    return True
+
+
+def list_files(root: str) -> Iterator[FileInfo]:
+    """List all files below a directory (or the one file), by `file:` URIs, but for checksums."""
+    # Hadoop's own listing starts a process for each file, and leaves out links that lead nowhere.
+    top = local_path(root)
+    return map(_file_info, [top] if os.path.isfile(top) else _names_below(top))
+
+
+def _names_below(top: str) -> Iterator[str]:
+    def fail(error: OSError) -> None:
+        raise StorageError(f"{error.filename!r} can't be listed: {error.strerror}.") from error
+
+    for directory, _, names in os.walk(top, onerror=fail, followlinks=True):
+        for name in names:
+            if not (name.startswith(".") and name.endswith(".crc")):
+                yield os.path.join(directory, name)
+
+
+def _file_info(path: str) -> FileInfo:
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        if os.path.islink(path):
+            raise StorageError(f"{path!r} is a symbolic link that leads nowhere.") from error
+        raise StorageError(f"{path!r} can't be listed: {error.strerror}.") from error
+    return FileInfo(f"file:{path}", found.st_size, found.st_mtime_ns // 1_000_000)
+
+
+def device_of(canonical: str) -> int:
+    """Return the number of the disk that a `file:` URI is on, or will be."""
+    path = local_path(canonical)
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return os.stat(path).st_dev
