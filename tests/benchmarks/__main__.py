@@ -43,9 +43,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def _measure(bench: Bench, size: str) -> None:
     case = CASES[bench.case]
     print(f"\n{case.TITLE}\n", flush=True)
-    case.measure(bench, size)
-    bench.stop()
-    results.save(bench.folder / "results.json", bench.case, size, bench.runs)
+    try:
+        case.measure(bench, size)
+    finally:  # interrupted: what was measured by then
+        bench.stop()
+        results.save(bench.folder / "results.json", bench.case, size, bench.runs)
     print("\n" + "\n".join(_report(bench.case, Runs(bench.runs))), flush=True)
 
 
