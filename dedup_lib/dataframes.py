@@ -6,7 +6,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import ColumnTypeError
-from dedup_lib.removal_plan import by_entry, plan_schema, with_reasons
+from dedup_lib.removal_plan import plan_schema, with_reasons
 from dedup_lib.spark_rewrite import keep_by_ids
 from dedup_lib.sql_names import quoted
 from dedup_lib.tables import id_type, metadata
@@ -81,9 +81,8 @@ def plan_removal(
         metadata(images, "file_path").alias("file_path"),
         metadata(images, "row_index").alias("row_index"),
     )
-    listed = by_entry(entries, num_lists=1)
-    schema = plan_schema(images.schema[image_id_column].dataType)
-    return with_reasons(positioned.join(listed, "image_id"), [None], schema)
+    matched = positioned.join(entries, "image_id", "left_semi")
+    return with_reasons(matched, [None], plan_schema(images.schema[image_id_column].dataType))
 
 
 def _entries(

@@ -132,10 +132,13 @@ def make_plan(
         limit_bytes=removal_plan.BROADCAST_LIMIT_BYTES,
     )
     with report.step("find rows that go"):
-        rows = materialise(
-            removal_plan.plan(
-                images, settings.image_id_column, lists, image_ids=image_ids, list_ids=list_ids
-            )
+        rows = removal_plan.plan(
+            images,
+            settings.image_id_column,
+            lists,
+            image_ids=image_ids,
+            list_ids=list_ids,
+            materialise=materialise,
         )
         counts = removal_plan.count_plan(rows)
     plan = Plan(images, rows, counts, files, image_ids, list_ids, distinct)

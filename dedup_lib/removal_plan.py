@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -130,6 +130,7 @@ def plan(
     *,
     image_ids: IdSizes,
     list_ids: IdSizes,
+    materialise: Callable[[DataFrame], DataFrame] = lambda rows: rows,
 ) -> DataFrame:
     """Find the rows that go, lazily.
 
@@ -139,6 +140,7 @@ def plan(
         lists: The removal lists, their IDs of the same type.
         image_ids: Sizes of the image IDs.
         list_ids: Sizes of all list entries together.
+        materialise: Evaluates what was found, once; it is narrower than what is returned.
 
     Returns:
         One row per removed image row, as `plan_schema` says.
@@ -152,12 +154,14 @@ def plan(
     join = choose_join(image_ids, list_ids)
     if join == "broadcast image IDs":
         ids = candidates.select(ENTRY_COLUMN)
-        entries = entries.join(F.broadcast(ids), ENTRY_COLUMN, "left_semi")
+        entries = entries.join(F.broadcast(ids), ENTRY_COLUMN, "left_semi").distinct()
     hint = "shuffle_hash" if join == "shuffle both" else "broadcast"
-    listed = by_entry(entries, num_lists=len(lists))
-    matched = candidates.join(listed.hint(hint), ENTRY_COLUMN)
+    if len(lists) == 1:
+        matched = candidates.join(entries.hint(hint), ENTRY_COLUMN, "left_semi")
+    else:
+        matched = candidates.join(by_entry(entries).hint(hint), ENTRY_COLUMN)
     schema = plan_schema(images.frame.schema[image_id_column].dataType)
-    return with_reasons(matched, [item.location for item in lists], schema)
+    return with_reasons(materialise(matched), [item.location for item in lists], schema)
 
 
 def count_plan(planned: DataFrame) -> PlanCounts:
@@ -187,19 +191,15 @@ def _candidates(images: PinnedTable, image_id_column: str) -> DataFrame:
     )
 
 
-def by_entry(entries: DataFrame, *, num_lists: int) -> DataFrame:
+def by_entry(entries: DataFrame) -> DataFrame:
     """Gather list entries by ID.
 
     Args:
         entries: `image_id` and `list_index`, one row per entry.
-        num_lists: How many lists there are.
 
     Returns:
         One row per ID: `image_id`, and `list_indexes`, the lists that name it, in order.
     """
-    if num_lists == 1:  # collect_set sorts where there are many IDs; distinct does not
-        one = F.array(F.lit(0)).alias("list_indexes")
-        return entries.select(ENTRY_COLUMN).distinct().select(ENTRY_COLUMN, one)
     indexes = F.sort_array(F.collect_set("list_index"))
     return entries.groupBy(ENTRY_COLUMN).agg(indexes.alias("list_indexes"))
 
@@ -210,7 +210,8 @@ def with_reasons(
     """Give matched rows the columns of a plan.
 
     Args:
-        matched: `image_id`, `file_path`, `row_index`, `list_indexes`, one row per image row.
+        matched: `image_id`, `file_path`, `row_index`, one row per image row; where there are
+            several lists also `list_indexes`.
         locations: Of each list.
         schema: As `plan_schema` makes it.
     """
@@ -225,10 +226,14 @@ def with_reasons(
             F.lit(None).alias("score"),
         )
 
+    if len(locations) == 1:
+        reasons = F.array(reason(F.lit(0)))
+    else:
+        reasons = F.transform("list_indexes", reason)
     return matched.select(
         "image_id",
         "file_path",
         "row_index",
-        F.transform("list_indexes", reason).cast(reasons_type).alias("reasons"),
+        reasons.cast(reasons_type).alias("reasons"),
         F.lit(None).cast(schema["surviving_keeper_id"].dataType).alias("surviving_keeper_id"),
     )
