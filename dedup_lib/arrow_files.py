@@ -1,11 +1,12 @@
 """Rewrite one Parquet file without some of its rows, by pyarrow, wherever that runs.
 
-Executors get this module and others whose names begin with `arrow_` by value, and need nothing but
+Executors get this module, and those of this library that it imports, by value and need nothing but
 pyarrow: these import nothing else of this library, and pyarrow only where it is used.
 """
 
 from __future__ import annotations
 
+import contextlib
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -50,6 +51,10 @@ class Rewritten(NamedTuple):
     is_copy: bool
 
 
+class FileReadError(Exception):
+    """A file can't be read, which a second try may mend; the message names it."""
+
+
 class Bitmap(NamedTuple):
     """Bit n of `bitmap`: row n of the `bucket`-th 32,768 rows goes. Trimmed after the last set."""
 
@@ -84,6 +89,7 @@ def rewrite(
 
     Raises:
         FileRefusedError: The file is not the one that was planned, or can't be kept as it is.
+        FileReadError: It can't be read.
 
     *Memory:* some 200 MB over what pyarrow takes itself, whatever the file weighs; more where
     single values are larger than that.
@@ -96,18 +102,23 @@ def rewrite(
     partial_directory = open_store(task.partial_directory, options)[1]
     partial = f"{partial_directory}/{uuid.uuid4().hex}"
     target.create_dir(partial_directory)
-    if not bitmaps:
-        _copy(source, source_path, target, partial)
-        kept_rows = task.num_rows
-    else:
-        with source.open_input_file(source_path) as stream:
-            kept_rows = _write_kept(stream, task, bitmaps, target, partial)
-        if kept_rows == 0 and not task.keeps_empty:
+    try:
+        if not bitmaps:
+            _copy(source, source_path, target, partial)
+            kept_rows = task.num_rows
+        else:
+            with source.open_input_file(source_path) as stream:
+                kept_rows = _write_kept(stream, task, bitmaps, target, partial)
+            if kept_rows == 0 and not task.keeps_empty:
+                target.delete_file(partial)
+                return Rewritten(0, 0, is_copy=False)
+        target.create_dir(target_path.rpartition("/")[0])
+        written = target.get_file_info(partial).size
+        _give_name(target, partial, target_path, written)
+    except BaseException:
+        with contextlib.suppress(OSError):  # the next attempt shall have its space
             target.delete_file(partial)
-            return Rewritten(0, 0, is_copy=False)
-    target.create_dir(target_path.rpartition("/")[0])
-    written = target.get_file_info(partial).size
-    _give_name(target, partial, target_path, written)
+        raise
     return Rewritten(kept_rows, written, is_copy=not bitmaps)
 
 
@@ -117,22 +128,23 @@ def probe(source: str, partial_directory: str | None, options: Mapping[str, str]
     Raises:
         FileRefusedError: It can't.
     """
-    store, path = open_store(source, options)
     try:
+        store, path = open_store(source, options)
         with store.open_input_file(path) as stream:
             writer_options(_open(stream))
     except OSError as error:
         raise FileRefusedError("unavailable", f"pyarrow can't read {source!r}: {error}") from error
     if partial_directory is None:
         return Rewritten(0, 0, is_copy=False)
-    store, path = open_store(f"{partial_directory}/{uuid.uuid4().hex}", options)
+    tried = f"{partial_directory}/{uuid.uuid4().hex}"
     try:
+        store, path = open_store(tried, options)
         store.create_dir(path.rpartition("/")[0])
         with store.open_output_stream(path) as written:
             written.write(b"?")
         store.delete_file(path)
     except OSError as error:
-        raise FileRefusedError("unavailable", f"pyarrow can't write {path!r}: {error}") from error
+        raise FileRefusedError("unavailable", f"pyarrow can't write {tried!r}: {error}") from error
     return Rewritten(0, 0, is_copy=False)
 
 
@@ -180,18 +192,19 @@ def _write_kept(
     """Write the rows that stay, a row group for each that keeps any; return how many."""
     from pyarrow import parquet as pq
 
-    file = _open(stream)
-    if file.metadata.num_rows != task.num_rows:
-        raise FileRefusedError("changed", f"file {task.source!r} was changed")
-    options = writer_options(file)
-    check_int96(file, stream, task.source)
+    with _reading(task.source):
+        file = _open(stream)
+        if file.metadata.num_rows != task.num_rows:
+            raise FileRefusedError("changed", f"file {task.source!r} was changed")
+        options = writer_options(file)
+        check_int96(file, stream, task.source)
     goes = _mask(bitmaps, task.num_rows)
     kept_rows = 0
     with (
         store.open_output_stream(path) as sink,
         pq.ParquetWriter(sink, file.schema_arrow, store_schema=False, **options) as writer,
     ):
-        for table in _kept_row_groups(file, goes):
+        for table in _kept_row_groups(file, goes, task.source):
             writer.write_table(table, row_group_size=max(1, table.num_rows))
             kept_rows += table.num_rows
         if file.metadata.metadata:
@@ -216,7 +229,7 @@ def _mask(bitmaps: Sequence[Bitmap], num_rows: int) -> Any:
     return goes
 
 
-def _kept_row_groups(file: Any, goes: Any) -> Iterator[Any]:
+def _kept_row_groups(file: Any, goes: Any, source: str) -> Iterator[Any]:
     """Yield the rows that stay, row group by row group; what is too heavy for one in parts."""
     import pyarrow as pa
 
@@ -230,7 +243,7 @@ def _kept_row_groups(file: Any, goes: Any) -> Iterator[Any]:
         kept, kept_bytes, offset = [], 0, 0
         row_bytes = max(1, group.total_byte_size // max(1, group.num_rows))
         batch_rows = max(1, min(65_536, _BATCH_BYTES // row_bytes))
-        for batch in file.iter_batches(batch_rows, row_groups=[index], use_threads=False):
+        for batch in _batches(file, index, batch_rows, source):
             part = wanted.slice(offset, batch.num_rows)
             offset += batch.num_rows
             kept.append(_without(batch, part))
@@ -240,6 +253,21 @@ def _kept_row_groups(file: Any, goes: Any) -> Iterator[Any]:
                 kept, kept_bytes = [], 0
         if sum(batch.num_rows for batch in kept):
             yield pa.Table.from_batches(kept)
+
+
+def _batches(file: Any, row_group: int, batch_rows: int, source: str) -> Iterator[Any]:
+    with _reading(source):
+        yield from file.iter_batches(batch_rows, row_groups=[row_group], use_threads=False)
+
+
+@contextlib.contextmanager
+def _reading(source: str) -> Iterator[None]:
+    import pyarrow as pa
+
+    try:
+        yield
+    except (OSError, pa.ArrowException) as error:
+        raise FileReadError(f"pyarrow can't read file {source!r}: {error}") from error
 
 
 def _without(batch: Any, goes: Any) -> Any:

@@ -5,10 +5,13 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import json
-from collections.abc import Callable, Mapping, Sequence
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
@@ -16,8 +19,14 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from dedup_lib import arrow_files
 from dedup_lib.arrow_files import FileTask
-from dedup_lib.errors import ColumnTypeError, DedupError, InputChangedError, UnsupportedError
-from dedup_lib.executor_functions import on_executors
+from dedup_lib.errors import (
+    ColumnTypeError,
+    DedupError,
+    InputChangedError,
+    UnreadableFileError,
+    UnsupportedError,
+)
+from dedup_lib.executor_functions import on_executors, reason_of
 from dedup_lib.id_scan import FileRows
 from dedup_lib.parquet_files import relative_parts
 from dedup_lib.position_bitmaps import position_bitmaps
@@ -50,10 +59,8 @@ _OUTCOME = StructType(
 
 @dataclass(frozen=True)
 class ArrowRewritten:
-    """What the engine did: rows kept, bytes written, and files written and just copied."""
+    """What the engine did: files written, those of them that were just copied, and tasks."""
 
-    kept_rows: int
-    written_bytes: int
     written_files: int
     copied_files: int
     tasks: int
@@ -83,9 +90,8 @@ def why_not(
     probed = _outcomes(arrow_files.probe, options)("source", "directory")
     try:
         outcomes = frame.select(probed.alias("outcome")).select("outcome.*").collect()
-    except PySparkException as failure:
-        reason = str(failure).strip().splitlines()[-1]
-        return UnsupportedError(f"a Python task failed on an executor: {reason}")
+    except (PySparkException, Py4JError) as failure:
+        return UnsupportedError(f"a Python task failed on an executor: {reason_of(failure)}")
     return next((error for row in outcomes if (error := _refusal(row)) is not None), None)
 
 
@@ -118,6 +124,7 @@ def rewrite(
     Raises:
         InputChangedError: A file is not what it was when it was planned.
         ColumnTypeError: pyarrow would change a column.
+        UnreadableFileError: pyarrow can't read a file, however often that was tried.
 
     *Cost:* each file is read and written once; the positions of the rows that go are shuffled,
     and the names of the files broadcast.
@@ -135,13 +142,12 @@ def rewrite(
     fields = F.struct(*(field.name for field in dataclasses.fields(FileTask)))
     rewritten = _outcomes(arrow_files.rewrite, options)(fields, "bitmaps")
     done = gathered.join(frame, "number").select(rewritten.alias("outcome"))
-    outcomes = done.select("outcome.*").collect()
+    with _read_errors_named():
+        outcomes = done.select("outcome.*").collect()
     for row in outcomes:
         if (error := _refusal(row)) is not None:
             raise error
     return ArrowRewritten(
-        kept_rows=sum(row["kept_rows"] for row in outcomes),
-        written_bytes=sum(row["written_bytes"] for row in outcomes),
         written_files=sum(row["written_bytes"] > 0 for row in outcomes),
         copied_files=sum(row["copied_files"] for row in outcomes),
         tasks=len(keys),
@@ -264,6 +270,17 @@ def _frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]], schema: str) 
 def _outcomes(function: Callable[..., Any], options: Mapping[str, str]) -> Callable[..., Column]:
     given = dict(options)
     return on_executors(lambda *values: arrow_files.outcome(function, *values, given), _OUTCOME)
+
+
+@contextmanager
+def _read_errors_named() -> Iterator[None]:
+    try:
+        yield
+    except PySparkException as failure:
+        found = re.search(r"FileReadError: (.*)", str(failure))
+        if found is None:
+            raise
+        raise UnreadableFileError(f"{found[1]}. Restore or remove that file.") from failure
 
 
 def _refusal(outcome: Row) -> DedupError | None:

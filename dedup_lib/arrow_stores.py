@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-OLDEST_PYARROW = (16, 0)
+OLDEST_PYARROW = (17, 0)
 
 
 class FileRefusedError(Exception):
@@ -30,6 +30,7 @@ def open_store(uri: str, options: Mapping[str, str]) -> tuple[Any, str]:
 
     Raises:
         FileRefusedError: pyarrow, the file system, or an option is not there.
+        OSError: The store can't be reached.
     """
     _check_pyarrow()
     from pyarrow import fs
@@ -54,7 +55,7 @@ def open_store(uri: str, options: Mapping[str, str]) -> tuple[Any, str]:
             host, _, port = authority.partition(":")
             place = {"host": host or "default", "port": int(port or 0)}
             return fs.HadoopFileSystem(**(place | values)), slash + path
-    except (AttributeError, ImportError, OSError, TypeError, ValueError) as error:
+    except (AttributeError, ImportError, TypeError, ValueError) as error:
         raise FileRefusedError(
             "unavailable", f"pyarrow has no use of {scheme}: {type(error).__name__}: {error}"
         ) from error

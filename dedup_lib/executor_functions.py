@@ -27,3 +27,10 @@ def on_executors(function: Callable[..., Any], returns: DataType | str) -> Calla
     return F.udf(
         lambda *values: arrow_worker.run(function, *values), returns, useArrow=False
     ).asNondeterministic()
+
+
+def reason_of(failure: Exception) -> str:
+    """Return the line that says why a job with such a function failed."""
+    lines = str(failure).strip().splitlines()
+    of_java = (line.removeprefix(": ") for line in lines if line.startswith(": "))
+    return next(of_java, lines[-1])

@@ -158,7 +158,7 @@ class CommonSchema:
     Attributes:
         columns: As Spark reads them; only those that may hold IDs, where it can't read all.
         why_not_all: Why Spark can't read all columns; None where it can.
-        examples: A file for each text that a Parquet schema has in the footers.
+        examples: A file for each text that a Parquet schema has in the footers, with rows if any.
         empty_files: The files that hold no row.
     """
 
@@ -179,7 +179,10 @@ def common_schema(spark: SparkSession, storage: Storage, files: Sequence[FileInf
         spark, storage, files, what="image table", advice="Restore or remove that file."
     )
     empty = tuple(file for file, footer in footers.items() if footer.num_rows == 0)
-    examples = {text: group[0] for text, group in by_schema(footers).items()}
+    examples = {
+        text: next((file for file in group if footers[file].num_rows), group[0])
+        for text, group in by_schema(footers).items()
+    }
     why_not_all: str | None = None
     try:
         schemas = [spark_schema(spark, file) for file in examples.values()]

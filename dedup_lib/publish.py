@@ -136,11 +136,7 @@ def written_bytes(spark: SparkSession, storage: Storage, staged: Staged) -> int:
     if staged.target.format == "delta":
         frame = spark.sql(f"DESCRIBE DETAIL {sql_name(staged.location)}")
         return int(frame.select("sizeInBytes").collect()[0][0])
-    return sum(
-        file.size_bytes
-        for file in storage.list_files(staged.location)
-        if not file.path.endswith(".crc")
-    )
+    return sum(file.size_bytes for file in storage.list_files(staged.location))
 
 
 def check_rows(staged: Staged, *, expected_rows: int, found_rows: int) -> None:

@@ -1,6 +1,7 @@
 """Engine arrow: each file without its planned rows, under its name, and nothing else changed."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -10,8 +11,10 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import arrow_rewrite, arrow_stores, pipeline
+from dedup_lib import arrow_files, arrow_rewrite, arrow_stores, pipeline
 from dedup_lib.errors import ColumnTypeError, InputChangedError, UnsupportedError
+from dedup_lib.storage import Storage
+from dedup_lib.tables import read_images
 from tests.made_tables import (
     image_rows,
     names_in,
@@ -141,6 +144,23 @@ def test_where_it_cannot_run_the_spark_engine_is_taken_and_the_report_says_why(
         remove(images, listed, tmp_path / "2", engine="arrow")
     assert refused.value.exit_code == 2
     assert not (tmp_path / "2").exists()
+
+
+def test_a_python_worker_that_dies_gives_the_spark_engine(
+    spark, remove, images, listed, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(arrow_files, "probe", lambda *_: os._exit(3))
+    report = remove(images, listed, tmp_path / "out")
+    assert report.engine == "spark"
+    assert "Python worker exited" in report.choices["engine"]["reason"]
+
+
+def test_the_engine_is_tried_on_a_file_that_has_rows(spark, images):
+    for path in (images / "p=007").iterdir():
+        path.rename(path.with_name(f"z-{path.name}"))
+    (images / "p=007/z-none.parquet").rename(images / "p=007/a.parquet")
+    table = read_images(spark, Storage(spark), str(images), "auto")
+    assert [file.path.rpartition("/")[2] for file in table.schema_examples] == ["z-a.parquet"]
 
 
 @pytest.mark.parametrize(

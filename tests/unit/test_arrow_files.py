@@ -9,7 +9,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib import arrow_files, arrow_options
-from dedup_lib.arrow_files import Bitmap, FileTask
+from dedup_lib.arrow_files import Bitmap, FileReadError, FileTask
 from dedup_lib.arrow_stores import FileRefusedError
 from tests.made_tables import image_rows, names_in, tree_digest, write_parquet
 
@@ -270,9 +270,10 @@ def test_a_flipped_bit_under_a_page_checksum_is_found(tmp_path):
     content = bytearray(source.read_bytes())
     content[content.index(b"yyyy")] ^= 1
     source.write_bytes(content)
-    with pytest.raises(OSError, match="CRC"):
+    with pytest.raises(FileReadError, match=r"in/1\.parquet.*CRC"):
         arrow_files.rewrite(task(tmp_path, source), bitmap(0), {})
     assert not (tmp_path / "out").exists()
+    assert names_in(tmp_path / "partial") == []  # the next attempt has the space
 
 
 def test_pages_and_batches_of_big_images_stay_small(tmp_path):
@@ -309,7 +310,6 @@ def test_hadoop_uris_are_mapped(uri, kind, path):
     [
         ("wasb://box@account/x", {}, "no file system for wasb"),
         ("s3a://bucket/x", {"colour": "blue"}, "colour"),
-        ("hdfs://nowhere:8020/x", {}, "no use of hdfs"),
     ],
 )
 def test_stores_that_pyarrow_lacks_are_named(uri, options, message):
@@ -318,3 +318,8 @@ def test_stores_that_pyarrow_lacks_are_named(uri, options, message):
     with pytest.raises(FileRefusedError, match=message) as refused:
         open_store(uri, options)
     assert refused.value.kind == "unavailable"
+
+
+def test_a_store_that_can_t_be_reached_is_found_by_the_first_look():
+    with pytest.raises(FileRefusedError, match="can't read 'hdfs://nowhere:8020/x'"):
+        arrow_files.probe("hdfs://nowhere:8020/x", None, {})
