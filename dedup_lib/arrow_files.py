@@ -17,6 +17,8 @@ from dedup_lib.arrow_stores import FileRefusedError, open_store
 
 _BITMAP_BYTES = 32_768 // 8
 _BATCH_BYTES = 8 * 1024**2
+_MOST_BATCH_ROWS = 65_536
+_TRIAL_ROWS = 64
 _ROW_GROUP_BYTES = 128 * 1024**2
 _READ_BUFFERS_BYTES = 32 * 1024**2
 _MOST_READ_BUFFER_BYTES = 1024**2
@@ -101,7 +103,8 @@ def rewrite(
         raise FileRefusedError("changed", f"file {task.source!r} was changed or deleted")
     partial_directory = open_store(task.partial_directory, options)[1]
     partial = f"{partial_directory}/{uuid.uuid4().hex}"
-    target.create_dir(partial_directory)
+    # Not its parents: a late attempt shall not bring back what a failed run has cleaned up.
+    target.create_dir(partial_directory, recursive=False)
     try:
         if not bitmaps:
             _copy(source, source_path, target, partial)
@@ -112,8 +115,8 @@ def rewrite(
             if kept_rows == 0 and not task.keeps_empty:
                 target.delete_file(partial)
                 return Rewritten(0, 0, is_copy=False)
+        written = _size_of(target, partial)
         target.create_dir(target_path.rpartition("/")[0])
-        written = target.get_file_info(partial).size
         _give_name(target, partial, target_path, written)
     except BaseException:
         with contextlib.suppress(OSError):  # the next attempt shall have its space
@@ -139,7 +142,7 @@ def probe(source: str, partial_directory: str | None, options: Mapping[str, str]
     tried = f"{partial_directory}/{uuid.uuid4().hex}"
     try:
         store, path = open_store(tried, options)
-        store.create_dir(path.rpartition("/")[0])
+        store.create_dir(path.rpartition("/")[0], recursive=False)
         with store.open_output_stream(path) as written:
             written.write(b"?")
         store.delete_file(path)
@@ -159,6 +162,13 @@ def _copy(source: Any, source_path: str, target: Any, target_path: str) -> None:
         chunk_size=8 * 1024**2,
         use_threads=False,
     )
+
+
+def _size_of(store: Any, path: str) -> int:
+    size: int | None = store.get_file_info(path).size
+    if size is None:
+        raise FileNotFoundError(f"{path!r} was deleted")
+    return size
 
 
 def _give_name(store: Any, partial: str, target: str, size: int) -> None:
@@ -241,9 +251,7 @@ def _kept_row_groups(file: Any, goes: Any, source: str) -> Iterator[Any]:
         if wanted.true_count == group.num_rows:
             continue
         kept, kept_bytes, offset = [], 0, 0
-        row_bytes = max(1, group.total_byte_size // max(1, group.num_rows))
-        batch_rows = max(1, min(65_536, _BATCH_BYTES // row_bytes))
-        for batch in _batches(file, index, batch_rows, source):
+        for batch in _batches(file, index, source):
             part = wanted.slice(offset, batch.num_rows)
             offset += batch.num_rows
             kept.append(_without(batch, part))
@@ -255,9 +263,30 @@ def _kept_row_groups(file: Any, goes: Any, source: str) -> Iterator[Any]:
             yield pa.Table.from_batches(kept)
 
 
-def _batches(file: Any, row_group: int, batch_rows: int, source: str) -> Iterator[Any]:
+def _batches(file: Any, row_group: int, source: str) -> Iterator[Any]:
     with _reading(source):
-        yield from file.iter_batches(batch_rows, row_groups=[row_group], use_threads=False)
+        rows = _batch_rows(file, row_group)
+        yield from file.iter_batches(rows, row_groups=[row_group], use_threads=False)
+
+
+def _batch_rows(file: Any, row_group: int) -> int:
+    """Return how many rows weigh about as much as a batch should."""
+    group = file.metadata.row_group(row_group)
+    rows: int = min(group.num_rows, _rows_for(_BATCH_BYTES, group.total_byte_size, group.num_rows))
+    chunks = [group.column(index) for index in range(group.num_columns)]
+    # A value of a dictionary is in the file once, and in a batch as often as rows have it.
+    packed = [chunk for chunk in chunks if chunk.has_dictionary_page]
+    if rows * sum(chunk.total_uncompressed_size for chunk in packed) <= _BATCH_BYTES:
+        return rows
+    columns = [chunk.path_in_schema for chunk in packed]
+    first = next(file.iter_batches(_TRIAL_ROWS, row_groups=[row_group], columns=columns))
+    weighed = _rows_for(_BATCH_BYTES, first.nbytes, first.num_rows)
+    return min(rows, weighed)
+
+
+def _rows_for(num_bytes: int, found_bytes: int, found_rows: int) -> int:
+    """Return how many rows weigh so much, where some were found that weigh something."""
+    return max(1, min(_MOST_BATCH_ROWS, num_bytes * found_rows // max(1, found_bytes)))
 
 
 @contextlib.contextmanager

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from dedup_lib.arrow_stores import FileRefusedError
@@ -11,7 +12,10 @@ from dedup_lib.arrow_stores import FileRefusedError
 _PAGE_BYTES = 1024**2
 # A value that weighs more gains nothing from a dictionary, which Parquet bounds at 1 MB.
 _DICTIONARY_VALUE_BYTES = 1024
+# So many of a file's row groups are looked at.
+_ROW_GROUPS = 16
 _CODECS = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
+_DICTIONARY_ENCODINGS = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 _ENCODINGS = {
     "DELTA_BINARY_PACKED",
     "DELTA_LENGTH_BYTE_ARRAY",
@@ -23,7 +27,7 @@ _ENCODINGS = {
 def writer_options(file: Any) -> dict[str, Any]:
     """Return options for pyarrow's writer under which a Parquet file stays what it is.
 
-    Codec, dictionary, statistics and encoding of each column are those of the first row group.
+    Codec, dictionary, statistics and encoding of each column are those of the first row groups.
 
     Raises:
         FileRefusedError: A column would come out as another type under any of them.
@@ -72,44 +76,46 @@ def check_int96(file: Any, stream: Any, source: str) -> None:
 
 
 def _column_options(metadata: Any) -> dict[str, Any]:
-    group = metadata.row_group(0)
-    chunks = {}
-    for index in range(group.num_columns):
-        chunk = group.column(index)
-        chunks[chunk.path_in_schema] = chunk
-    dictionary = [path for path, chunk in chunks.items() if _has_dictionary(chunk)]
-    statistics = [path for path, chunk in chunks.items() if chunk.is_stats_set]
-    encodings = {
-        path: encoding
-        for path, chunk in chunks.items()
-        for encoding in _ENCODINGS.intersection(chunk.encodings)
-        if path not in dictionary
-    }
-    row_bytes = max(1, group.total_byte_size // max(1, group.num_rows))
+    groups = [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
+    columns = [_ColumnFacts(groups, index) for index in range(metadata.num_columns)]
+    num_rows = max(1, sum(group.num_rows for group in groups))
+    row_bytes = max(1, sum(group.total_byte_size for group in groups) // num_rows)
     return {
-        "compression": {
-            path: _CODECS.get(chunk.compression, chunk.compression)
-            for path, chunk in chunks.items()
-        },
-        "use_dictionary": dictionary or False,
-        "write_statistics": statistics or False,
-        "column_encoding": encodings or None,
-        "sorting_columns": group.sorting_columns or None,
-        "write_page_index": any(chunk.has_offset_index for chunk in chunks.values()),
+        "compression": {column.path: column.codec for column in columns},
+        "use_dictionary": [column.path for column in columns if column.has_dictionary] or False,
+        "write_statistics": [column.path for column in columns if column.has_statistics] or False,
+        "column_encoding": {
+            column.path: encoding
+            for column in columns
+            for encoding in _ENCODINGS.intersection(column.encodings)
+            if not column.has_dictionary
+        }
+        or None,
+        "sorting_columns": groups[0].sorting_columns or None,
+        "write_page_index": any(column.has_page_index for column in columns),
         # Others rarely write checksums; no footer tells.
         "write_page_checksum": (metadata.created_by or "").startswith("parquet-mr"),
         # The writer looks at a page's size after so many values.
         "write_batch_size": max(1, min(1024, _PAGE_BYTES // row_bytes)),
-        "use_deprecated_int96_timestamps": any(
-            chunk.physical_type == "INT96" for chunk in chunks.values()
-        ),
+        "use_deprecated_int96_timestamps": any(column.is_int96 for column in columns),
     }
 
 
-def _has_dictionary(chunk: Any) -> bool:
-    if not {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}.intersection(chunk.encodings):
-        return False
-    return bool(chunk.total_uncompressed_size <= _DICTIONARY_VALUE_BYTES * max(1, chunk.num_values))
+class _ColumnFacts:
+    """What row groups say of one of their columns; the first may hold nothing but NULL."""
+
+    def __init__(self, groups: Sequence[Any], index: int) -> None:
+        chunks = [group.column(index) for group in groups]
+        self.path = chunks[0].path_in_schema
+        self.codec = _CODECS.get(chunks[0].compression, chunks[0].compression)
+        self.encodings = {encoding for chunk in chunks for encoding in chunk.encodings}
+        self.has_statistics = any(chunk.is_stats_set for chunk in chunks)
+        self.has_page_index = any(chunk.has_offset_index for chunk in chunks)
+        self.is_int96 = chunks[0].physical_type == "INT96"
+        num_values = max(1, sum(chunk.num_values for chunk in chunks))
+        value_bytes = sum(chunk.total_uncompressed_size for chunk in chunks) / num_values
+        is_light = value_bytes <= _DICTIONARY_VALUE_BYTES
+        self.has_dictionary = is_light and bool(_DICTIONARY_ENCODINGS & self.encodings)
 
 
 def _variants(format_version: str) -> Iterator[dict[str, Any]]:
@@ -135,10 +141,8 @@ def _schema_difference(file: Any, options: Mapping[str, Any]) -> str | None:
     except (pa.ArrowException, OSError, ValueError) as error:
         return str(error)
     found = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
-    for before, after in zip(schema_lines(file.schema), schema_lines(found), strict=False):
-        if before != after:
-            return f"{before!r} as {after!r}"
-    return None
+    lines = itertools.zip_longest(schema_lines(file.schema), schema_lines(found))
+    return next((f"{before!r} as {after!r}" for before, after in lines if before != after), None)
 
 
 def _int96_columns(file: Any) -> Iterator[str]:

@@ -18,6 +18,7 @@ from dedup_lib.storage import Storage
 # The driver takes 4 ms for each, and a Python task on an executor some 100 ms before its first.
 MANY_FILES = 256
 _FILES_PER_TASK = 256
+_MOST_TASKS = 500
 _log = logging.getLogger(__name__)
 
 
@@ -58,9 +59,8 @@ def _read_on_executors(
     common = os.path.commonprefix([file.path for file in files])  # noqa: RUF071  # cut at a slash
     directory = common.rpartition("/")[0]
     named = [(file.path[len(directory) + 1 :], file.size_bytes) for file in files]
-    parts = [
-        named[start : start + _FILES_PER_TASK] for start in range(0, len(named), _FILES_PER_TASK)
-    ]
+    size = max(_FILES_PER_TASK, -(-len(named) // _MOST_TASKS))  # each task is sent all names
+    parts = [named[start : start + size] for start in range(0, len(named), size)]
     options = dict(storage.pyarrow_options)
 
     def read_part(number: int) -> list[tuple[str, int]]:

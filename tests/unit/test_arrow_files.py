@@ -96,6 +96,19 @@ def test_required_columns_field_ids_and_extension_types_stay(tmp_path):
     assert "required binary field_id=7 image_id" in str(after.schema)
 
 
+def test_a_type_that_this_pyarrow_does_not_know_is_refused(tmp_path):
+    """It would be read and written as the bytes it is made of, without its name."""
+    uuids = pa.array([b"0123456789abcdef"] * 2, pa.binary(16)).cast(pa.uuid())
+    source = write_parquet(pa.table({"image_id": ["a", "b"], "new": uuids}), tmp_path / "1.parquet")
+    as_uuid, as_none_yet = b"\xec\x00", b"\x9c\x00"  # in Thrift: field 14 of a union; field 9
+    content = source.read_bytes()
+    assert content.count(as_uuid) == 1
+    source.write_bytes(content.replace(as_uuid, as_none_yet))
+    with pytest.raises(FileRefusedError, match=r"new \(UNKNOWN\)") as refused:
+        arrow_files.rewrite(task(tmp_path, source), bitmap(0), {})
+    assert refused.value.kind == "types"
+
+
 @pytest.mark.parametrize("codec", ["none", "snappy", "gzip", "zstd", "lz4", "brotli"])
 def test_the_codec_of_each_column_stays(tmp_path, codec):
     table = image_rows(["a", "b", "c"])
@@ -125,6 +138,16 @@ def test_dictionary_statistics_and_encoding_of_each_column_stay(tmp_path):
         assert columns(after, fact) == columns(before, fact)
     assert "RLE_DICTIONARY" in columns(after, "encodings")["caption"]
     assert "DELTA_BYTE_ARRAY" in columns(after, "encodings")["image_id"]
+
+
+def test_a_first_row_group_without_values_decides_nothing(tmp_path):
+    images = pa.array([None] * 10 + [bytes([n]) * 5_000 for n in range(30)])
+    labels = pa.array([None] * 10 + ["cat"] * 30)
+    table = pa.table({"image_id": [f"id-{n}" for n in range(40)], "image": images, "label": labels})
+    before, after = rewritten(tmp_path, table, 3, row_group_size=10)
+    assert before.num_row_groups == after.num_row_groups == 4
+    assert "RLE_DICTIONARY" in after.metadata.row_group(3).column(2).encodings
+    assert "RLE_DICTIONARY" not in after.metadata.row_group(3).column(1).encodings
 
 
 def test_heavy_values_get_no_dictionary(tmp_path):
@@ -284,6 +307,26 @@ def test_pages_and_batches_of_big_images_stay_small(tmp_path):
     options = arrow_options.writer_options(pq.ParquetFile(source))
     assert options["write_batch_size"] == 3
     rewritten(tmp_path, table, 3, source=source)
+
+
+def test_an_image_that_many_rows_share_does_not_make_batches_heavy(tmp_path):
+    """The file has it once, in a dictionary; a batch has it as often as rows do."""
+    images = pa.array([b"x" * 100_000] * 2_000)
+    table = pa.table({"image_id": [f"id-{n}" for n in range(2_000)], "image": images})
+    source = write_parquet(table, tmp_path / "in/1.parquet")
+    assert source.stat().st_size < 1_000_000
+    before, _ = rewritten(tmp_path, table, 3, source=source)
+    weights = [batch.nbytes for batch in arrow_files._batches(before, 0, str(source))]
+    assert max(weights) < 10 * 1024**2
+    assert len(weights) < 30
+
+
+def test_a_late_attempt_does_not_bring_back_what_was_cleaned_up(tmp_path):
+    source = write_parquet(image_rows(["a", "b"]), tmp_path / "in/1.parquet")
+    gone = {"target": f"file:{tmp_path}/gone/out/1", "partial_directory": f"file:{tmp_path}/gone/p"}
+    with pytest.raises(OSError, match="gone"):
+        arrow_files.rewrite(task(tmp_path, source, **gone), bitmap(0), {})
+    assert names_in(tmp_path) == ["in"]
 
 
 @pytest.mark.parametrize(
