@@ -17,6 +17,7 @@ from dedup_lib.arrow_stores import FileRefusedError, open_store
 
 _BITMAP_BYTES = 32_768 // 8
 _BATCH_BYTES = 8 * 1024**2
+_MOST_BATCH_BYTES = 64 * 1024**2
 _MOST_BATCH_ROWS = 65_536
 _TRIAL_ROWS = 64
 _ROW_GROUP_BYTES = 128 * 1024**2
@@ -276,7 +277,7 @@ def _batch_rows(file: Any, row_group: int) -> int:
     chunks = [group.column(index) for index in range(group.num_columns)]
     # A value of a dictionary is in the file once, and in a batch as often as rows have it.
     packed = [chunk for chunk in chunks if chunk.has_dictionary_page]
-    if rows * sum(chunk.total_uncompressed_size for chunk in packed) <= _BATCH_BYTES:
+    if rows * sum(chunk.total_uncompressed_size for chunk in packed) <= _MOST_BATCH_BYTES:
         return rows
     columns = [chunk.path_in_schema for chunk in packed]
     first = next(file.iter_batches(_TRIAL_ROWS, row_groups=[row_group], columns=columns))
