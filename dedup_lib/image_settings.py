@@ -14,7 +14,7 @@ from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.uris import decoded
 
-_READ_BATCH_BYTES = 32 * 1024**2
+_READ_BATCH_BYTES = 8 * 1024**2
 _ROW_GROUP_BYTES = 64 * 1024**2
 _CHECK_EVERY_BYTES = 4 * 1024**2
 _SAMPLED_FILES = 8

@@ -74,22 +74,30 @@ def plan_schema(image_id_type: DataType) -> StructType:
 
 
 def count_entries(lists: Sequence[RemovalList], mode: ListCounts) -> tuple[IdSizes, int | None]:
-    """Count the entries of all lists and their NULLs, and add up the bytes of the IDs.
+    """Count the entries of all lists and their NULLs, and weigh the IDs.
 
     Args:
         lists: The removal lists.
         mode: Whether to count distinct IDs, too.
 
     Returns:
-        The sizes, and the number of distinct IDs; None where that is not wanted.
+        The sizes, and the number of distinct IDs; None where that is not wanted. IDs are taken to
+        weigh nothing where there are too many to be broadcast, whatever they weigh.
 
-    Cost: one pass over the ID columns; where distinct IDs are counted, with a shuffle of them.
+    *Cost:* one pass over the ID columns; where distinct IDs are counted, with a shuffle of them.
+    Of IDs that need not be weighed only the row groups that hold a NULL are read.
     """
     known = [item.num_rows for item in lists if item.num_rows is not None]
-    if len(known) == len(lists) and _wants_distinct(mode, sum(known)):
+    if len(known) < len(lists):
+        sizes = _count_all(lists)
+        return _count_distinct(lists) if _wants_distinct(mode, sizes.num_rows) else (sizes, None)
+    if _wants_distinct(mode, sum(known)):
         return _count_distinct(lists)
-    sizes = _count_all(lists)
-    return _count_distinct(lists) if _wants_distinct(mode, sizes.num_rows) else (sizes, None)
+    if _is_long(IdSizes(sum(known), num_nulls=0, id_bytes=0)):
+        sizes = IdSizes(sum(known), _count_nulls(lists), id_bytes=0)
+        if _is_long(sizes):
+            return sizes, None
+    return _count_all(lists), None
 
 
 def _wants_distinct(mode: ListCounts, num_rows: int) -> bool:
@@ -101,6 +109,10 @@ def _count_all(lists: Sequence[RemovalList]) -> IdSizes:
     counts = (F.count(F.lit(1)), F.count(image_id), sum_of_id_bytes(image_id))
     num_rows, num_ids, id_bytes = union(lists).agg(*counts).collect()[0]
     return IdSizes(num_rows, num_rows - num_ids, id_bytes)
+
+
+def _count_nulls(lists: Sequence[RemovalList]) -> int:
+    return union(lists).where(F.col(ENTRY_COLUMN).isNull()).count()
 
 
 def _count_distinct(lists: Sequence[RemovalList]) -> tuple[IdSizes, int]:
@@ -116,11 +128,15 @@ def _count_distinct(lists: Sequence[RemovalList]) -> tuple[IdSizes, int]:
 
 def choose_join(image_ids: IdSizes, list_ids: IdSizes) -> PlanJoin:
     """Choose how IDs are joined: the smaller side is broadcast, where one is small."""
-    if list_ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES:
+    if not _is_long(list_ids):
         return "broadcast list"
     if image_ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES:
         return "broadcast image IDs"
     return "shuffle both"
+
+
+def _is_long(list_ids: IdSizes) -> bool:
+    return list_ids.broadcast_bytes > BROADCAST_LIMIT_BYTES
 
 
 def plan(
@@ -153,8 +169,7 @@ def plan(
     entries = union(lists).where(F.col(ENTRY_COLUMN).isNotNull())
     join = choose_join(image_ids, list_ids)
     if join == "broadcast image IDs":
-        ids = candidates.select(ENTRY_COLUMN)
-        entries = entries.join(F.broadcast(ids), ENTRY_COLUMN, "left_semi").distinct()
+        entries = _those_that_may_match(entries, candidates).distinct()
     hint = "shuffle_hash" if join == "shuffle both" else "broadcast"
     if len(lists) == 1:
         matched = candidates.join(entries.hint(hint), ENTRY_COLUMN, "left_semi")
@@ -162,6 +177,17 @@ def plan(
         matched = candidates.join(by_entry(entries).hint(hint), ENTRY_COLUMN)
     schema = plan_schema(images.frame.schema[image_id_column].dataType)
     return with_reasons(materialise(matched), [item.location for item in lists], schema)
+
+
+def _those_that_may_match(entries: DataFrame, candidates: DataFrame) -> DataFrame:
+    """Leave out entries whose hash no image ID has: looked up in half the time of an ID."""
+    hashed = F.xxhash64(ENTRY_COLUMN)
+    hashes = candidates.select(hashed.alias("hash"))
+    return (
+        entries.withColumn("hash", hashed)
+        .join(F.broadcast(hashes), "hash", "left_semi")
+        .drop("hash")
+    )
 
 
 def count_plan(planned: DataFrame) -> PlanCounts:

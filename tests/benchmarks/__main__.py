@@ -46,8 +46,8 @@ def _measure(bench: Bench, size: str) -> None:
     try:
         case.measure(bench, size)
     finally:  # interrupted: what was measured by then
-        bench.stop()
         results.save(bench.folder / "results.json", bench.case, size, bench.runs)
+        bench.stop()
     print("\n" + "\n".join(_report(bench.case, Runs(bench.runs))), flush=True)
 
 

@@ -128,6 +128,7 @@ class Bench:
 
     def _timed_and_checked(self, run: Run, turn: Turn, process: PeerProcess) -> Run:
         output = self.folder / "output"
+        shutil.rmtree(output, ignore_errors=True)  # of a call that was killed
         run = _timed(run, turn, process, None if turn.contender.makes == "plan" else output)
         if run.error is None:
             run = replace(run, error=self._fault(turn, output, run))

@@ -18,6 +18,7 @@ class Contender:
         name: As printed.
         peer: Module in `peers` that does it.
         heap: Java's heap, for peers that run Java.
+        java_options: More for Java.
         options: Sent with each request.
         session: Contenders of one peer with the same word here share a process; None: its own.
         environment: Whose Python runs it.
@@ -27,6 +28,7 @@ class Contender:
     name: str
     peer: str
     heap: str = "4g"
+    java_options: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     session: str | None = None
     environment: Literal["bench", "curator"] = "bench"
@@ -37,13 +39,21 @@ def this_job(
     name: str,
     *,
     heap: str = "4g",
+    java_options: str = "",
     session: str | None = None,
     makes: Makes = "table",
     **settings: Any,
 ) -> Contender:
     """Return this job with some settings."""
-    name = f"this job, {name}"
-    return Contender(name, "this_job", heap=heap, options=settings, session=session, makes=makes)
+    return Contender(
+        f"this job, {name}",
+        "this_job",
+        heap=heap,
+        java_options=java_options,
+        options=settings,
+        session=session,
+        makes=makes,
+    )
 
 
 SPARK = Contender("plain Spark", "spark_left_anti")

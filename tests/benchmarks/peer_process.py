@@ -42,7 +42,12 @@ class PeerProcess:
         own = folder / "processes" / contender.peer
         own.mkdir(parents=True, exist_ok=True)
         self._scratch = tempfile.mkdtemp(dir=own)
-        options = {"threads": THREADS, "heap": contender.heap, "folder": self._scratch}
+        options = {
+            "threads": THREADS,
+            "heap": contender.heap,
+            "java_options": contender.java_options,
+            "folder": self._scratch,
+        }
         module = f"tests.benchmarks.peers.{contender.peer}"
         started = time.monotonic()
         with (own / "stderr.log").open("a") as log:
@@ -90,6 +95,7 @@ class PeerProcess:
 
     def _answer(self, limit_seconds: float) -> dict[str, Any]:
         late = threading.Timer(limit_seconds, self._kill)
+        late.daemon = True  # an interrupted benchmark does not wait for it
         late.start()
         started = time.monotonic()
         line = self._process.stdout.readline()

@@ -1,7 +1,9 @@
 """The plan: which side is broadcast, what is read, and that every way finds the same rows."""
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
+from pyspark.sql.types import StringType
 
 from dedup_lib import id_scan, removal_plan
 from dedup_lib.errors import UnsupportedError
@@ -40,11 +42,36 @@ def inputs(spark, tmp_path):
     return table, lists
 
 
+def test_a_list_too_long_for_a_broadcast_is_read_only_where_it_has_nulls(
+    spark, tmp_path, monkeypatch
+):
+    """The pages of the other row groups may be anything: nobody looks."""
+    monkeypatch.setattr(removal_plan, "BROADCAST_LIMIT_BYTES", 48)
+    ids = pa.table({"id": ["not read", "nor this", "b", None]})
+    path = write_parquet(ids, tmp_path / "list.parquet", row_group_size=2, use_dictionary=False)
+    content = path.read_bytes()
+    start = pq.read_metadata(path).row_group(0).column(0).data_page_offset
+    path.write_bytes(content[:start] + b"\xff" * 8 + content[start + 8 :])
+    lists = [
+        read_removal_list(
+            spark,
+            Storage(spark),
+            DuplicateIds(str(path)),
+            default_column=None,
+            image_id_type=StringType(),
+        )
+    ]
+    sizes, distinct = removal_plan.count_entries(lists, "matched")
+    assert (sizes, distinct) == (IdSizes(4, 1, 0), None)
+    with pytest.raises(Exception, match="FAILED_READ_FILE"):
+        removal_plan.count_entries(lists, "exact")
+
+
 @pytest.mark.parametrize(
     ("image_ids", "list_ids", "join"),
     [
         (LARGE, SMALL, "BroadcastHashJoin"),
-        (SMALL, LARGE, "BroadcastHashJoin [image_id"),
+        (SMALL, LARGE, "BroadcastHashJoin [hash"),
         (LARGE, LARGE, "ShuffledHashJoin"),
     ],
 )

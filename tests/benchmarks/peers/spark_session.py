@@ -24,6 +24,7 @@ def start_session(options: Options, **confs: str) -> SparkSession:
     builder = SparkSession.builder.master(f"local[{options['threads']}]").appName("benchmark")
     for key, value in {
         "spark.driver.memory": options["heap"],
+        "spark.driver.extraJavaOptions": options["java_options"],
         "spark.driver.host": "127.0.0.1",
         "spark.local.dir": str(folder),
         "spark.sql.warehouse.dir": (folder / "warehouse").as_uri(),
