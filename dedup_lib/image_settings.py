@@ -15,6 +15,9 @@ from dedup_lib.tables import PinnedTable
 from dedup_lib.uris import decoded
 
 _READ_BATCH_BYTES = 8 * 1024**2
+# Java's G1 can't move a buffer that weighs half a region of its heap, 512 KB at least: it would run
+# out of room for a page while much of the heap is free.
+_READ_BUFFER_BYTES = 400 * 1024
 _ROW_GROUP_BYTES = 64 * 1024**2
 _CHECK_EVERY_BYTES = 4 * 1024**2
 _SAMPLED_FILES = 8
@@ -109,6 +112,7 @@ def rewrite_settings(
     rows_per_batch = max(1, min(4096, _READ_BATCH_BYTES // weights.row_bytes))
     settings = {
         "spark.sql.parquet.columnarReaderBatchSize": str(rows_per_batch),
+        "parquet.read.allocation.size": str(_READ_BUFFER_BYTES),
         "spark.sql.parquet.outputTimestampType": timestamp_type(file_schemas),
         "spark.sql.parquet.writeLegacyFormat": "false",
         # A partitioned write would sort whole rows, images and all.
