@@ -94,8 +94,8 @@ def rewrite(
         FileRefusedError: The file is not the one that was planned, or can't be kept as it is.
         FileReadError: It can't be read.
 
-    *Memory:* some 200 MB over what pyarrow takes itself, whatever the file weighs; more where
-    single values are larger than that.
+    *Memory:* some 450 MB with what pyarrow takes itself, whatever the file weighs; or two and a
+    half times its largest page, where that is more.
     """
     source, source_path = open_store(task.source, options)
     target, target_path = open_store(task.target, options)

@@ -5,9 +5,7 @@ from __future__ import annotations
 import dataclasses
 import heapq
 import json
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -23,7 +21,6 @@ from dedup_lib.errors import (
     ColumnTypeError,
     DedupError,
     InputChangedError,
-    UnreadableFileError,
     UnsupportedError,
 )
 from dedup_lib.executor_functions import on_executors, reason_of
@@ -124,7 +121,8 @@ def rewrite(
     Raises:
         InputChangedError: A file is not what it was when it was planned.
         ColumnTypeError: pyarrow would change a column.
-        UnreadableFileError: pyarrow can't read a file, however often that was tried.
+        PySparkException: A task failed; `FileReadError` and the file are in its text where pyarrow
+            can't read one, however often that was tried.
 
     *Cost:* each file is read and written once; the positions of the rows that go are shuffled,
     and the names of the files broadcast.
@@ -142,8 +140,7 @@ def rewrite(
     fields = F.struct(*(field.name for field in dataclasses.fields(FileTask)))
     rewritten = _outcomes(arrow_files.rewrite, options)(fields, "bitmaps")
     done = gathered.join(frame, "number").select(rewritten.alias("outcome"))
-    with _read_errors_named():
-        outcomes = done.select("outcome.*").collect()
+    outcomes = done.select("outcome.*").collect()
     for row in outcomes:
         if (error := _refusal(row)) is not None:
             raise error
@@ -270,17 +267,6 @@ def _frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]], schema: str) 
 def _outcomes(function: Callable[..., Any], options: Mapping[str, str]) -> Callable[..., Column]:
     given = dict(options)
     return on_executors(lambda *values: arrow_files.outcome(function, *values, given), _OUTCOME)
-
-
-@contextmanager
-def _read_errors_named() -> Iterator[None]:
-    try:
-        yield
-    except PySparkException as failure:
-        found = re.search(r"FileReadError: (.*)", str(failure))
-        if found is None:
-            raise
-        raise UnreadableFileError(f"{found[1]}. Restore or remove that file.") from failure
 
 
 def _refusal(outcome: Row) -> DedupError | None:

@@ -433,10 +433,14 @@ def _read_errors_named() -> Iterator[None]:
     try:
         yield
     except (PySparkException, Py4JError) as error:
-        if "FAILED_READ_FILE" in str(error) or "CANNOT_READ_FILE_FOOTER" in str(error):
-            lines = [line for line in str(error).splitlines() if "READ_FILE" in line]
-            raise UnreadableFileError(
-                f"Spark could not read an input file: {lines[0].strip()} "
-                "Restore or remove that file."
-            ) from error
+        if (reason := _unread_file(str(error))) is not None:
+            raise UnreadableFileError(f"{reason} Restore or remove that file.") from error
         raise
+
+
+def _unread_file(failure: str) -> str | None:
+    if "FAILED_READ_FILE" in failure or "CANNOT_READ_FILE_FOOTER" in failure:
+        lines = [line for line in failure.splitlines() if "READ_FILE" in line]
+        return f"Spark could not read an input file: {lines[0].strip()}"
+    _, _, by_pyarrow = failure.partition("FileReadError: ")
+    return f"{by_pyarrow.splitlines()[0]}." if by_pyarrow else None

@@ -93,9 +93,9 @@ def count_entries(lists: Sequence[RemovalList], mode: ListCounts) -> tuple[IdSiz
         return _count_distinct(lists) if _wants_distinct(mode, sizes.num_rows) else (sizes, None)
     if _wants_distinct(mode, sum(known)):
         return _count_distinct(lists)
-    if _is_long(IdSizes(sum(known), num_nulls=0, id_bytes=0)):
+    if not _can_be_broadcast(IdSizes(sum(known), num_nulls=0, id_bytes=0)):
         sizes = IdSizes(sum(known), _count_nulls(lists), id_bytes=0)
-        if _is_long(sizes):
+        if not _can_be_broadcast(sizes):
             return sizes, None
     return _count_all(lists), None
 
@@ -128,15 +128,15 @@ def _count_distinct(lists: Sequence[RemovalList]) -> tuple[IdSizes, int]:
 
 def choose_join(image_ids: IdSizes, list_ids: IdSizes) -> PlanJoin:
     """Choose how IDs are joined: the smaller side is broadcast, where one is small."""
-    if not _is_long(list_ids):
+    if _can_be_broadcast(list_ids):
         return "broadcast list"
-    if image_ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES:
+    if _can_be_broadcast(image_ids):
         return "broadcast image IDs"
     return "shuffle both"
 
 
-def _is_long(list_ids: IdSizes) -> bool:
-    return list_ids.broadcast_bytes > BROADCAST_LIMIT_BYTES
+def _can_be_broadcast(ids: IdSizes) -> bool:
+    return ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES
 
 
 def plan(

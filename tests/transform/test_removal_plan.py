@@ -29,17 +29,18 @@ def inputs(spark, tmp_path):
     storage = Storage(spark)
     table = read_images(spark, storage, f"{tmp_path}/images", "auto")
     id_type = table.frame.schema["image_id"].dataType
-    lists = [
-        read_removal_list(
-            spark,
-            storage,
-            DuplicateIds(f"{tmp_path}/{name}.parquet"),
-            default_column=None,
-            image_id_type=id_type,
-        )
-        for name in ("one", "two")
-    ]
+    lists = [read_list(spark, tmp_path / f"{name}.parquet", id_type) for name in ("one", "two")]
     return table, lists
+
+
+def read_list(spark, path, id_type):
+    return read_removal_list(
+        spark,
+        Storage(spark),
+        DuplicateIds(str(path)),
+        default_column=None,
+        image_id_type=id_type,
+    )
 
 
 def test_a_list_too_long_for_a_broadcast_is_read_only_where_it_has_nulls(
@@ -52,15 +53,7 @@ def test_a_list_too_long_for_a_broadcast_is_read_only_where_it_has_nulls(
     content = path.read_bytes()
     start = pq.read_metadata(path).row_group(0).column(0).data_page_offset
     path.write_bytes(content[:start] + b"\xff" * 8 + content[start + 8 :])
-    lists = [
-        read_removal_list(
-            spark,
-            Storage(spark),
-            DuplicateIds(str(path)),
-            default_column=None,
-            image_id_type=StringType(),
-        )
-    ]
+    lists = [read_list(spark, path, StringType())]
     sizes, distinct = removal_plan.count_entries(lists, "matched")
     assert (sizes, distinct) == (IdSizes(4, 1, 0), None)
     with pytest.raises(Exception, match="FAILED_READ_FILE"):
