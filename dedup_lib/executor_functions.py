@@ -10,9 +10,24 @@ from pyspark.sql import Column
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
-from dedup_lib import arrow_files, arrow_footers, arrow_options, arrow_stores, arrow_worker
+from dedup_lib import (
+    arrow_batches,
+    arrow_files,
+    arrow_footers,
+    arrow_options,
+    arrow_stores,
+    arrow_worker,
+)
 
-for _module in (arrow_files, arrow_footers, arrow_options, arrow_stores, arrow_worker):
+_SENT_ALONG = (
+    arrow_batches,
+    arrow_files,
+    arrow_footers,
+    arrow_options,
+    arrow_stores,
+    arrow_worker,
+)
+for _module in _SENT_ALONG:
     cloudpickle.register_pickle_by_value(_module)  # type: ignore[no-untyped-call]  # theirs
 
 

@@ -8,8 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import arrow_files, arrow_options
-from dedup_lib.arrow_files import Bitmap, FileReadError, FileTask
+from dedup_lib import arrow_batches, arrow_files, arrow_options
+from dedup_lib.arrow_batches import Bitmap, FileReadError
+from dedup_lib.arrow_files import FileTask
 from dedup_lib.arrow_stores import FileRefusedError
 from tests.made_tables import image_rows, names_in, tree_digest, write_parquet
 
@@ -179,8 +180,8 @@ def test_row_groups_keep_their_rows_together(tmp_path):
 
 
 def test_a_row_group_that_is_too_heavy_is_written_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr(arrow_files, "_BATCH_BYTES", 1_000)
-    monkeypatch.setattr(arrow_files, "_ROW_GROUP_BYTES", 1_000)
+    monkeypatch.setattr(arrow_batches, "_BATCH_BYTES", 1_000)
+    monkeypatch.setattr(arrow_batches, "_ROW_GROUP_BYTES", 1_000)
     before, after = rewritten(tmp_path, image_rows([f"id-{n}" for n in range(30)]), 3)
     assert before.num_row_groups == 1 < after.num_row_groups
 
@@ -316,7 +317,7 @@ def test_an_image_that_many_rows_share_does_not_make_batches_heavy(tmp_path):
     source = write_parquet(table, tmp_path / "in/1.parquet")
     assert source.stat().st_size < 1_000_000
     before, _ = rewritten(tmp_path, table, 3, source=source)
-    weights = [batch.nbytes for batch in arrow_files._batches(before, 0, str(source))]
+    weights = [batch.nbytes for batch in arrow_batches._batches(before, 0, str(source))]
     assert max(weights) < 10 * 1024**2
     assert len(weights) < 30
 
