@@ -33,20 +33,19 @@ def main(arguments: Sequence[str] | None = None) -> None:
     processes = Processes(folder, shared=options.size == "small")
     try:
         for case in options.cases:
-            bench = Bench(case, folder, processes, rounds)
-            _measure(bench, options.size)
+            bench = Bench(case, options.size, folder, processes, rounds)
+            _measure(bench)
     finally:
         processes.stop()
     _write_tables(folder)
 
 
-def _measure(bench: Bench, size: str) -> None:
+def _measure(bench: Bench) -> None:
     case = CASES[bench.case]
     print(f"\n{case.TITLE}\n", flush=True)
     try:
-        case.measure(bench, size)
-    finally:  # interrupted: what was measured by then
-        results.save(bench.folder / "results.json", bench.case, size, bench.runs)
+        case.measure(bench, bench.size)
+    finally:
         bench.stop()
     print("\n" + "\n".join(_report(bench.case, Runs(bench.runs))), flush=True)
 

@@ -10,7 +10,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from tests.benchmarks import checks, data
+from tests.benchmarks import checks, data, results
 from tests.benchmarks.contenders import Contender
 from tests.benchmarks.data import Made, Workload
 from tests.benchmarks.metering import PeakMemory, usage_of
@@ -39,13 +39,17 @@ class Bench:
 
     Attributes:
         case: Its letter.
+        size: Of its data.
         folder: Where data, outputs and logs go.
         rounds: How often each contender runs after its warm-up.
         runs: What was measured so far.
     """
 
-    def __init__(self, case: str, folder: Path, processes: Processes, rounds: int) -> None:
+    def __init__(
+        self, case: str, size: str, folder: Path, processes: Processes, rounds: int
+    ) -> None:
         self.case = case
+        self.size = size
         self.folder = folder
         self.rounds = rounds
         self.runs: list[Run] = []
@@ -146,6 +150,8 @@ class Bench:
 
     def _note(self, run: Run) -> None:
         self.runs.append(run)
+        # After each run: whoever loses patience keeps what was measured by then.
+        results.save(self.folder / "results.json", self.case, self.size, self.runs)
         said = f"{run.wall_seconds:7.2f} s" if run.error is None else run.error
         when = "warm-up" if run.round == WARM_UP else f"round {run.round + 1}"
         cold = ", cold" if run.cold else ""

@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--images", type=int, default=60_000, help="rows (default: 60,000)")
     parser.add_argument("--image-bytes", type=int, nargs="+", default=[50_000, 200_000])
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--folder", type=Path, default=Path("build/benchmark"))
+    parser.add_argument("--folder", type=Path, default=Path("build/benchmark-delta"))
     options = parser.parse_args(arguments)
     folder = options.folder.absolute()
     spark = session(folder)

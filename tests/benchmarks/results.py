@@ -120,7 +120,9 @@ def save(path: Path, case: str, size: str, runs: Sequence[Run]) -> None:
         "versions": versions(),
         "cases": dict(sorted(cases.items())),
     }
-    path.write_text(json.dumps(everything, indent=1) + "\n")
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(everything, indent=1) + "\n")
+    partial.replace(path)
 
 
 def load(path: Path) -> dict[str, Runs]:

@@ -13,7 +13,7 @@ from tests.benchmarks.results import Runs, Spread
 TITLE = __doc__
 CONTENDERS = (
     this_job("rewrite, arrow", engine="arrow", session="job"),
-    this_job("rewrite, spark", engine="spark", session="job"),
+    this_job("rewrite, spark", engine="spark"),
     this_job("clone", method="clone", makes="clone", session="job"),
     this_job("plan", makes="plan", session="job"),
     DUCKDB,
