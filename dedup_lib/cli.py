@@ -36,7 +36,7 @@ exit codes:
   1  anything else
   2  usage: flags, TOML, impossible combinations, overlapping places, Java missing
   3  input: table, list or column missing or unreadable, types, no image rows
-  4  safety limit: removed fraction, no match, an empty list
+  4  safety limit: removed fraction, no match, an empty list, lost keepers
   5  output exists, publishing failed, conflict with another writer
 
 stdout holds one line, the report as JSON; logs go to stderr.

@@ -82,7 +82,9 @@ def plan_removal(
         metadata(images, "row_index").alias("row_index"),
     )
     matched = positioned.join(entries, "image_id", "left_semi")
-    return with_reasons(matched, [None], plan_schema(images.schema[image_id_column].dataType))
+    return with_reasons(
+        matched, [(None, "remove")], plan_schema(images.schema[image_id_column].dataType)
+    )
 
 
 def _entries(

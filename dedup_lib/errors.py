@@ -14,11 +14,14 @@ DedupError                    1  anything else
 │   ├── MissingColumnError
 │   ├── ColumnTypeError
 │   ├── UnreadableFileError
+│   ├── AmbiguousListError
+│   ├── NotAListError
 │   ├── NoImageRowsError
 │   └── InputChangedError
 ├── SafetyLimitError          4  the plan passed a limit; nothing was written
 │   ├── EmptyListError
 │   ├── NoMatchesError
+│   ├── LostKeeperError
 │   └── RemovedFractionError
 └── PublishError              5  the output exists, or could not be published
     ├── OutputExistsError
@@ -105,6 +108,14 @@ class UnreadableFileError(InputError):
     """A file can't be read as Parquet."""
 
 
+class AmbiguousListError(InputError):
+    """A list may mean two things, or mixes what means different things."""
+
+
+class NotAListError(InputError):
+    """What was given as a list says nothing of what to remove or to keep."""
+
+
 class NoImageRowsError(InputError):
     """The image table holds no row."""
 
@@ -125,6 +136,10 @@ class EmptyListError(SafetyLimitError):
 
 class NoMatchesError(SafetyLimitError):
     """No ID of the removal list is in the image table."""
+
+
+class LostKeeperError(SafetyLimitError):
+    """An image would go, and so would every image that it duplicates."""
 
 
 class RemovedFractionError(SafetyLimitError):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
 import logging
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -134,7 +135,7 @@ class _Run:
                 self.check_method(inputs.images)
                 attempt = self.open_attempt(output, inputs.images, cleanup)
                 self.choose_engine(inputs.images, attempt)
-                plan = self.make_plan(inputs, attempt, cleanup)
+                plan = self.make_plan(inputs, attempt)
             if self.settings.dry_run:
                 self.keep_plan(plan, removed_output)
             with self.phase("check"):
@@ -322,17 +323,18 @@ class _Run:
         with _storage_errors_as(PublishError):
             return cleanup.enter_context(attempt_directory(self.storage, base, self.attempt_id))
 
-    def make_plan(self, inputs: Inputs, attempt: Attempt | None, cleanup: ExitStack) -> Plan:
+    def make_plan(self, inputs: Inputs, attempt: Attempt | None) -> Plan:
         """Make the plan, and keep it: in files, which no lost executor can change."""
+        numbers = itertools.count()
 
         def materialise(rows: DataFrame) -> DataFrame:
             if attempt is None:
-                kept = rows.persist(StorageLevel.DISK_ONLY)
-                cleanup.callback(kept.unpersist)
-                return kept
-            rows.write.parquet(attempt.plan)
+                # Not `persist`: frames are made of frames here, and their plans would nest.
+                return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
+            place = f"{attempt.plan}/{next(numbers)}"
+            rows.write.parquet(place)
             reader = self.spark.read.options(**PARQUET_READER_OPTIONS)
-            return reader.schema(rows.schema).parquet(attempt.plan)
+            return reader.schema(rows.schema).parquet(place)
 
         with tuning_settings(self.spark, id_scan.SCAN_SETTINGS):
             return make_plan(self.settings, inputs, self.report, materialise)

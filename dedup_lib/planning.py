@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import DataFrame, SparkSession
 
-from dedup_lib import id_scan, removal_plan, safety_limits, tables
-from dedup_lib.errors import ColumnTypeError, NoImageRowsError
+from dedup_lib import groups, id_scan, keepers, removal_plan, safety_limits, tables
+from dedup_lib.errors import (
+    ColumnTypeError,
+    MissingColumnError,
+    NoImageRowsError,
+    SettingsError,
+)
+from dedup_lib.groups import Ranking
 from dedup_lib.id_scan import FileRows, IdSizes
+from dedup_lib.keepers import KeeperCounts
 from dedup_lib.removal_list import RemovalList, read_removal_list
 from dedup_lib.removal_plan import PlanCounts
 from dedup_lib.report import Report
 from dedup_lib.settings import Settings
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
+
+_NAMING_KEEPERS = {"pairwise", "groups"}
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -38,6 +49,8 @@ class Plan:
         image_ids: Sizes of the image IDs.
         list_ids: Sizes of all list entries together.
         list_distinct_ids: How many IDs the lists name; None where that was not counted.
+        list_matched_ids: How many of them are in the image table.
+        keepers: What became of the keepers; None where no list names any.
     """
 
     images: PinnedTable
@@ -47,6 +60,8 @@ class Plan:
     image_ids: IdSizes
     list_ids: IdSizes
     list_distinct_ids: int | None
+    list_matched_ids: int
+    keepers: KeeperCounts | None
 
     @property
     def kept_rows(self) -> int:
@@ -65,7 +80,7 @@ class Plan:
 
     def reported_counts(self) -> dict[str, int | None]:
         """Return the report's counts, but for what is known only when rows were written."""
-        distinct, matched = self.list_distinct_ids, self.counts.matched_ids
+        distinct, matched = self.list_distinct_ids, self.list_matched_ids
         return {
             "input_rows": self.image_ids.num_rows,
             "removed_rows": self.counts.removed_rows,
@@ -91,12 +106,31 @@ def read_inputs(
             spark,
             storage,
             item,
-            default_column=settings.duplicate_id_column,
             image_id_type=images.frame.schema[settings.image_id_column].dataType,
+            default_column=settings.duplicate_id_column,
+            default_kind=settings.list_kind,
+            eps=settings.eps,
         )
         lists.append(removal_list)
         report.inputs["duplicate_ids"][index] = removal_list.described()
+        shape = removal_list.shape
+        _log.info("%r is taken for: %s (%s)", removal_list.location, shape.kind, shape.producer)
+    _check_kinds(images, lists, settings)
     return Inputs(images, lists)
+
+
+def _check_kinds(images: PinnedTable, lists: Sequence[RemovalList], settings: Settings) -> None:
+    """Check that what was set for kinds of lists is for a list that is there."""
+    kinds = {item.kind for item in lists}
+    if settings.eps is not None and "pairwise" not in kinds:
+        raise SettingsError(
+            "--eps is for pairwise lists, and there is none: the lists were taken for "
+            f"{', '.join(sorted(kinds))}. Leave it out, or give the pairwise results."
+        )
+    column = settings.keeper_rule.column
+    if column is not None and column not in images.frame.columns:
+        what = f"image table {images.location!r}"
+        raise MissingColumnError.of(what, column, images.frame.columns, "--keeper")
 
 
 def make_plan(
@@ -111,9 +145,10 @@ def make_plan(
         settings: What to do.
         inputs: The pinned inputs.
         report: Gets the counts.
-        materialise: Evaluates the plan once, and returns a frame that reads what came out.
+        materialise: Evaluates a frame once, and returns one that reads what came out.
 
-    *Cost:* two scans of the image IDs, and two or three of the lists.
+    *Cost:* two scans of the image IDs, and two or three of the lists; one more scan of the IDs for
+    lists to keep, for groups, and for following keepers.
     """
     images, lists = inputs.images, inputs.lists
     with report.step("scan image IDs"):
@@ -131,20 +166,42 @@ def make_plan(
         image_id_bytes=image_ids.broadcast_bytes,
         limit_bytes=removal_plan.BROADCAST_LIMIT_BYTES,
     )
+    sizes = {"image_ids": image_ids, "list_ids": list_ids}
+    ranking = groups.ranking_of(images.frame, settings.image_id_column, settings.keeper_rule)
     with report.step("find rows that go"):
-        rows = removal_plan.plan(
-            images,
-            settings.image_id_column,
-            lists,
-            image_ids=image_ids,
-            list_ids=list_ids,
-            materialise=materialise,
-        )
+        marking = [_marking(item, ranking) for item in lists]
+        found = removal_plan.find_rows(images, settings.image_id_column, marking, **sizes)
+        found = materialise(found)
+    keeper_counts = None
+    if _NAMING_KEEPERS.intersection(item.kind for item in lists):
+        with report.step("follow keepers"):
+            own_ids = removal_plan.candidates_of(images, settings.image_id_column)
+            found, keeper_counts = keepers.settle(
+                found,
+                own_ids.select("image_id"),
+                ranking,
+                settings.on_lost_keeper,
+                materialise,
+            )
+            report.keepers = keeper_counts.described()
+    id_type = images.frame.schema[settings.image_id_column].dataType
+    with report.step("count rows that go"):
+        rows = removal_plan.finish_plan(found, lists, id_type)
         counts = removal_plan.count_plan(rows)
-    plan = Plan(images, rows, counts, files, image_ids, list_ids, distinct)
+        matched = counts.matched_ids
+        if {item.kind for item in lists} - {"remove"}:  # what matched may stay all the same
+            matched = removal_plan.count_matched(images, settings.image_id_column, lists, **sizes)
+    plan = Plan(images, rows, counts, files, image_ids, list_ids, distinct, matched, keeper_counts)
     report.counts |= plan.reported_counts()
     report.bytes["input"] = plan.input_bytes
     return plan
+
+
+def _marking(item: RemovalList, ranking: Ranking) -> RemovalList:
+    """Turn a list's entries into marks of what goes: of groups all but the best."""
+    if item.kind != "groups":
+        return item
+    return replace(item, frame=groups.pairs(item.frame, ranking))
 
 
 def check_limits(plan: Plan, settings: Settings) -> None:
@@ -157,9 +214,11 @@ def check_limits(plan: Plan, settings: Settings) -> None:
     safety_limits.check_list_not_empty(num_ids=num_ids, allow_empty_list=settings.allow_empty_list)
     safety_limits.check_matches(
         num_ids=num_ids,
-        removed_rows=plan.counts.removed_rows,
+        matched_ids=plan.list_matched_ids,
         allow_no_matches=settings.allow_no_matches,
     )
+    if plan.keepers is not None and settings.on_lost_keeper == "error":
+        safety_limits.check_keepers(plan.keepers)
     safety_limits.check_removed_fraction(
         input_rows=plan.image_ids.num_rows,
         removed_rows=plan.counts.removed_rows,

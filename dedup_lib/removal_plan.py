@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Literal
 
 from pyspark.sql import Column, DataFrame
@@ -20,7 +21,7 @@ from pyspark.sql.types import (
 
 from dedup_lib.id_scan import IdSizes, broadcast_bytes, sum_of_id_bytes
 from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes, union
-from dedup_lib.settings import ListCounts
+from dedup_lib.settings import ListCounts, ListKind
 from dedup_lib.sql_names import quoted
 from dedup_lib.tables import PinnedTable, metadata
 
@@ -139,44 +140,105 @@ def _can_be_broadcast(ids: IdSizes) -> bool:
     return ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES
 
 
-def plan(
+def find_rows(
     images: PinnedTable,
     image_id_column: str,
     lists: Sequence[RemovalList],
     *,
     image_ids: IdSizes,
     list_ids: IdSizes,
-    materialise: Callable[[DataFrame], DataFrame] = lambda rows: rows,
 ) -> DataFrame:
     """Find the rows that go, lazily.
 
     Args:
         images: The pinned image table.
         image_id_column: Its ID column.
-        lists: The removal lists, their IDs of the same type.
+        lists: The removal lists, their IDs of the same type; groups turned into pairs.
         image_ids: Sizes of the image IDs.
         list_ids: Sizes of all list entries together.
-        materialise: Evaluates what was found, once; it is narrower than what is returned.
 
     Returns:
-        One row per removed image row, as `plan_schema` says.
+        One row per image row that goes: `image_id`, `file_path`, `row_index`; and, but for one
+        list without keepers, `marks`: what the lists say of the ID (array of struct `list_index`,
+        `keeper_id`, `score`).
 
     *Nulls:* a NULL ID, in table or list, matches nothing.
     *Cost:* one scan of the image IDs (two where they are broadcast) and one of the lists.
     The smaller side is broadcast; where both are large, IDs are shuffled, never images.
     """
-    candidates = _candidates(images, image_id_column)
-    entries = union(lists).where(F.col(ENTRY_COLUMN).isNotNull())
+    candidates = candidates_of(images, image_id_column)
+    is_plain = [item.kind for item in lists] == ["remove"]
+    entries = lists[0].frame if is_plain else _marks(lists)
+    entries = entries.where(F.col(ENTRY_COLUMN).isNotNull())
     join = choose_join(image_ids, list_ids)
     if join == "broadcast image IDs":
         entries = _those_that_may_match(entries, candidates).distinct()
     hint = "shuffle_hash" if join == "shuffle both" else "broadcast"
-    if len(lists) == 1:
-        matched = candidates.join(entries.hint(hint), ENTRY_COLUMN, "left_semi")
-    else:
-        matched = candidates.join(by_entry(entries).hint(hint), ENTRY_COLUMN)
-    schema = plan_schema(images.frame.schema[image_id_column].dataType)
-    return with_reasons(materialise(matched), [item.location for item in lists], schema)
+    if is_plain:
+        return candidates.join(entries.hint(hint), ENTRY_COLUMN, "left_semi")
+    marks = by_entry(entries).hint(hint)
+    kept_by = [index for index, item in enumerate(lists) if item.kind == "keep"]
+    if not kept_by:
+        return candidates.join(marks, ENTRY_COLUMN)
+    marked = candidates.where(F.col(ENTRY_COLUMN).isNotNull()).join(marks, ENTRY_COLUMN, "left")
+    return _unless_kept(marked, kept_by)
+
+
+def count_matched(
+    images: PinnedTable,
+    image_id_column: str,
+    lists: Sequence[RemovalList],
+    *,
+    image_ids: IdSizes,
+    list_ids: IdSizes,
+) -> int:
+    """Count the distinct listed IDs that are in the image table.
+
+    *Cost:* one scan of the image IDs and one of the lists.
+    """
+    candidates = candidates_of(images, image_id_column).select(ENTRY_COLUMN)
+    entries = union(lists).select(ENTRY_COLUMN)
+    join = choose_join(image_ids, list_ids)
+    if join == "broadcast image IDs":
+        entries = _those_that_may_match(entries, candidates).distinct()
+    hint = "shuffle_hash" if join == "shuffle both" else "broadcast"
+    return candidates.join(entries.hint(hint), ENTRY_COLUMN, "left_semi").distinct().count()
+
+
+def finish_plan(
+    rows: DataFrame, lists: Sequence[RemovalList], image_id_type: DataType
+) -> DataFrame:
+    """Give rows that go the columns of a plan.
+
+    Args:
+        rows: As `find_rows` makes them; perhaps with `surviving_keeper_id`.
+        lists: The lists that mark them.
+        image_id_type: The type of the image table's IDs.
+
+    Returns:
+        One row per removed image row, as `plan_schema` says.
+    """
+    named = [(item.location, item.kind) for item in lists]
+    return with_reasons(rows, named, plan_schema(image_id_type))
+
+
+def _unless_kept(marked: DataFrame, kept_by: Sequence[int]) -> DataFrame:
+    """Leave rows that a list marks for removal, or that none of the lists to keep names."""
+    of_keep = F.array(*(F.lit(index) for index in kept_by))
+    marks = F.coalesce(F.col("marks"), F.array().cast(marked.schema["marks"].dataType))
+
+    def is_kept(mark: Column) -> Column:
+        return F.array_contains(of_keep, mark["list_index"])
+
+    to_remove = F.filter(marks, lambda mark: ~is_kept(mark))
+    missing = F.transform(
+        of_keep,
+        lambda index: F.struct(
+            index.alias("list_index"), F.lit(None).alias("keeper_id"), F.lit(None).alias("score")
+        ),
+    ).cast(marked.schema["marks"].dataType)
+    all_marks = F.when(F.exists(marks, is_kept), to_remove).otherwise(F.concat(to_remove, missing))
+    return marked.withColumn("marks", all_marks).where(F.size("marks") > 0)
 
 
 def _those_that_may_match(entries: DataFrame, candidates: DataFrame) -> DataFrame:
@@ -207,7 +269,8 @@ def count_plan(planned: DataFrame) -> PlanCounts:
     )
 
 
-def _candidates(images: PinnedTable, image_id_column: str) -> DataFrame:
+def candidates_of(images: PinnedTable, image_id_column: str) -> DataFrame:
+    """Read where IDs are: `image_id`, `file_path`, `row_index` (NULL where a table has none)."""
     frame = images.frame
     row_index = metadata(frame, "row_index") if images.has_row_index else F.lit(None)
     return frame.select(
@@ -217,49 +280,71 @@ def _candidates(images: PinnedTable, image_id_column: str) -> DataFrame:
     )
 
 
+def _marks(lists: Sequence[RemovalList]) -> DataFrame:
+    """Put lists together: one row per entry, `image_id`, `list_index`, `keeper_id`, `score`."""
+
+    def marks_of(index: int, item: RemovalList) -> DataFrame:
+        names = item.frame.columns
+        keeper_id = F.col("keeper_id") if "keeper_id" in names else F.lit(None)
+        score = F.col("score") if "score" in names else F.lit(None)
+        return item.frame.select(
+            ENTRY_COLUMN,
+            F.lit(index).alias("list_index"),
+            keeper_id.cast(item.frame.schema[ENTRY_COLUMN].dataType).alias("keeper_id"),
+            score.cast("double").alias("score"),
+        )
+
+    frames = [marks_of(index, item) for index, item in enumerate(lists)]
+    return reduce(DataFrame.unionByName, frames)
+
+
 def by_entry(entries: DataFrame) -> DataFrame:
     """Gather list entries by ID.
 
     Args:
-        entries: `image_id` and `list_index`, one row per entry.
+        entries: `image_id`, `list_index`, `keeper_id`, `score`, one row per entry.
 
     Returns:
-        One row per ID: `image_id`, and `list_indexes`, the lists that name it, in order.
+        One row per ID: `image_id`, and `marks`, what the lists say of it, in their order.
     """
-    indexes = F.sort_array(F.collect_set("list_index"))
-    return entries.groupBy(ENTRY_COLUMN).agg(indexes.alias("list_indexes"))
+    mark = F.struct("list_index", "keeper_id", "score")
+    return entries.groupBy(ENTRY_COLUMN).agg(F.sort_array(F.collect_set(mark)).alias("marks"))
 
 
 def with_reasons(
-    matched: DataFrame, locations: Sequence[str | None], schema: StructType
+    rows: DataFrame, lists: Sequence[tuple[str | None, ListKind]], schema: StructType
 ) -> DataFrame:
-    """Give matched rows the columns of a plan.
+    """Give rows that go the columns of a plan.
 
     Args:
-        matched: `image_id`, `file_path`, `row_index`, one row per image row; where there are
-            several lists also `list_indexes`.
-        locations: Of each list.
+        rows: `image_id`, `file_path`, `row_index`, one row per image row; where there are
+            several lists, or one names keepers, also `marks`; perhaps `surviving_keeper_id`.
+        lists: The location and kind of each.
         schema: As `plan_schema` makes it.
     """
-    names = F.array(*(F.lit(location) for location in locations))
-    reasons_type = schema["reasons"].dataType
+    locations = F.array(*(F.lit(location) for location, _ in lists))
+    kinds = F.array(*(F.lit(kind) for _, kind in lists))
 
-    def reason(index: Column) -> Column:
+    def reason(index: Column, keeper_id: Column, score: Column) -> Column:
         return F.struct(
-            F.element_at(names, index + 1).alias("list_location"),
-            F.lit("remove").alias("list_kind"),
-            F.lit(None).alias("keeper_id"),
-            F.lit(None).alias("score"),
+            F.element_at(locations, index + 1).alias("list_location"),
+            F.element_at(kinds, index + 1).alias("list_kind"),
+            keeper_id.alias("keeper_id"),
+            score.alias("score"),
         )
 
-    if len(locations) == 1:
-        reasons = F.array(reason(F.lit(0)))
+    if "marks" in rows.columns:
+        reasons = F.transform(
+            "marks", lambda mark: reason(mark["list_index"], mark["keeper_id"], mark["score"])
+        )
     else:
-        reasons = F.transform("list_indexes", reason)
-    return matched.select(
+        reasons = F.array(reason(F.lit(0), F.lit(None), F.lit(None)))
+    has_survivors = "surviving_keeper_id" in rows.columns
+    survivor = F.col("surviving_keeper_id") if has_survivors else F.lit(None)
+    return rows.select(
         "image_id",
         "file_path",
         "row_index",
-        reasons.cast(reasons_type).alias("reasons"),
-        F.lit(None).cast(schema["surviving_keeper_id"].dataType).alias("surviving_keeper_id"),
+        reasons.cast(schema["reasons"].dataType).alias("reasons"),
+        survivor.cast(schema["surviving_keeper_id"].dataType).alias("surviving_keeper_id"),
     )

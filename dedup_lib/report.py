@@ -76,6 +76,7 @@ class Report:
         repeated: Whether a run with the same key had done it already; counts are its plan's.
         steps: Seconds of parts of phases, by name.
         purge: What --purge rewrote, and when VACUUM will delete what was before.
+        keepers: Where lists name keepers: how many IDs that go have a survivor, and how many lost.
     """
 
     status: Status = "failed"
@@ -95,6 +96,7 @@ class Report:
     repeated: bool = False
     steps: dict[str, float] = field(default_factory=dict)
     purge: dict[str, Any] | None = None
+    keepers: dict[str, Any] | None = None
     _started: float = field(default_factory=time.monotonic, repr=False)
 
     @contextmanager

@@ -20,7 +20,14 @@ from dedup_lib.settings import Settings, is_path
 from dedup_lib.storage import Storage
 
 # What a run makes depends on these; how it gets there (strategy, work location, …) may differ.
-_COMPARED = ("image_id_column", "method", "resolved_output_format")
+_COMPARED = (
+    "image_id_column",
+    "method",
+    "resolved_output_format",
+    "eps",
+    "keeper",
+    "on_lost_keeper",
+)
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from dedup_lib.errors import EmptyListError, NoMatchesError, RemovedFractionError
+from dedup_lib.errors import (
+    EmptyListError,
+    LostKeeperError,
+    NoMatchesError,
+    RemovedFractionError,
+)
+from dedup_lib.keepers import KeeperCounts
 
 
 def check_list_not_empty(*, num_ids: int, allow_empty_list: bool) -> None:
@@ -18,17 +24,33 @@ def check_list_not_empty(*, num_ids: int, allow_empty_list: bool) -> None:
         )
 
 
-def check_matches(*, num_ids: int, removed_rows: int, allow_no_matches: bool) -> None:
+def check_matches(*, num_ids: int, matched_ids: int, allow_no_matches: bool) -> None:
     """Refuse lists of which no ID is in the image table.
 
     Raises:
         NoMatchesError: The lists hold IDs, none matched, and that is not allowed.
     """
-    if num_ids > 0 and removed_rows == 0 and not allow_no_matches:
+    if num_ids > 0 and matched_ids == 0 and not allow_no_matches:
         raise NoMatchesError(
             f"none of the {num_ids} list entries is an ID of the image table: the list may "
             "belong to another table, or name another kind of ID. Compare a few of both; use "
             "--allow-no-matches where that is expected."
+        )
+
+
+def check_keepers(counts: KeeperCounts) -> None:
+    """Refuse to remove an image of which nothing would be left.
+
+    Raises:
+        LostKeeperError: Some image's keepers all go, too.
+    """
+    if counts.lost_ids > 0:
+        shown = ", ".join(repr(image_id) for image_id in counts.examples)
+        raise LostKeeperError(
+            f"{counts.lost_ids} of {counts.with_keeper_ids} images would go together with every "
+            f"image that they duplicate (such as {shown}): the lists contradict one another, or "
+            "name images in a circle. Use --on-lost-keeper keep-one to spare the best of each "
+            "such cluster, or ignore to remove them all the same."
         )
 
 

@@ -19,6 +19,9 @@ Method = Literal["rewrite", "clone", "in-place"]
 Engine = Literal["auto", "arrow", "spark"]
 Strategy = Literal["auto", "broadcast-ids", "row-positions"]
 ListCounts = Literal["auto", "exact", "matched"]
+ListKind = Literal["remove", "keep", "pairwise", "groups"]
+AskedListKind = Literal["auto", "remove", "keep", "pairwise", "groups"]
+OnLostKeeper = Literal["error", "keep-one", "ignore"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -29,10 +32,12 @@ class DuplicateIds:
     Attributes:
         location: A Parquet file or directory, a Delta table's path, or a catalog table name.
         id_column: The column with the IDs; None takes `Settings.duplicate_id_column`.
+        kind: What its entries mean; None takes `Settings.list_kind`.
     """
 
     location: str
     id_column: str | None = None
+    kind: AskedListKind | None = None
 
 
 def _option(
@@ -69,7 +74,28 @@ class Settings:
         "input", "removal list: a directory, a file, or a table; may be repeated", default=()
     )
     duplicate_id_column: str | None = _option(
-        "input", "column of the removal lists that holds the image IDs (default: id)"
+        "input",
+        "column of the removal lists that holds the image IDs (default: that of the recognised "
+        "producer, else id)",
+    )
+    list_kind: AskedListKind = _option(
+        "input",
+        "what the lists' entries mean: IDs to remove; IDs to keep, where all others go; pairs with "
+        "scores (NeMo Curator's pairwise results); or groups of which one stays; auto recognises "
+        "each list by its columns",
+        default="auto",
+    )
+    eps: float | None = _option(
+        "input",
+        "pairwise lists: an image goes when its cosine_sim_score is at least 1 - EPS",
+        metavar="EPS",
+    )
+    keeper: str = _option(
+        "input",
+        "groups: which image of each stays: smallest-id, or largest:COLUMN or smallest:COLUMN of "
+        "the image table, such as largest:width",
+        default="smallest-id",
+        metavar="RULE",
     )
     output: str | None = _option(
         "output",
@@ -113,6 +139,12 @@ class Settings:
     )
     allow_empty_list: bool = _option(
         "safety", "go on when the removal lists hold no ID at all", default=False
+    )
+    on_lost_keeper: OnLostKeeper = _option(
+        "safety",
+        "what to do with images whose every keeper would go, too, where lists name keepers: stop, "
+        "spare the best of each such cluster (by --keeper), or remove them all the same",
+        default="error",
     )
     run_key: str | None = _option(
         "safety",
@@ -183,6 +215,11 @@ class Settings:
         return "delta" if to_table or self.method != "rewrite" else "parquet"
 
     @property
+    def keeper_rule(self) -> KeeperRule:
+        """Which image of a group stays."""
+        return _keeper_rule_of(self.keeper)
+
+    @property
     def target_file_bytes(self) -> int | None:
         """The target file size in bytes."""
         return None if self.target_file_size is None else _bytes_of(self.target_file_size)
@@ -192,6 +229,31 @@ class Settings:
         """The storage options by key."""
         pairs = (option.partition("=") for option in self.storage_option)
         return {key: value for key, _, value in pairs}
+
+
+@dataclass(frozen=True)
+class KeeperRule:
+    """Which image of a group stays.
+
+    Attributes:
+        column: The column of the image table to go by; None for the ID itself.
+        is_largest: Whether the largest value stays; NULL never does where there is another.
+            Of equal ones the smallest ID stays.
+    """
+
+    column: str | None
+    is_largest: bool
+
+
+def _keeper_rule_of(text: str) -> KeeperRule:
+    if text == "smallest-id":
+        return KeeperRule(None, is_largest=False)
+    order, _, column = text.partition(":")
+    if order not in ("largest", "smallest") or not column:
+        raise SettingsError(
+            f"--keeper must be smallest-id, largest:COLUMN or smallest:COLUMN (got {text!r})."
+        )
+    return KeeperRule(column, is_largest=order == "largest")
 
 
 def is_path(location: str) -> bool:
@@ -215,6 +277,10 @@ def check_type(name: str, value: Any) -> None:
     if name == "duplicate_ids":
         if not isinstance(value, tuple) or not all(isinstance(v, DuplicateIds) for v in value):
             raise SettingsError(f"{name} must be a tuple of DuplicateIds (got {value!r}).")
+        for item in value:
+            if item.kind is not None and not _fits(item.kind, AskedListKind):
+                kinds = _described((AskedListKind,))
+                raise SettingsError(f"{name}: kind must be {kinds} (got {item.kind!r}).")
         return
     if name == "storage_option":
         _check_storage_option(value)
@@ -268,6 +334,9 @@ def _check_values(settings: Settings) -> None:
         raise SettingsError(
             f"--max-removed-fraction must be from 0 to 1 (got {settings.max_removed_fraction})."
         )
+    if settings.eps is not None and not 0 <= settings.eps <= 2:
+        raise SettingsError(f"--eps must be from 0 to 2 (got {settings.eps}).")
+    _keeper_rule_of(settings.keeper)
     _check_method(settings)
     if settings.output is None and not settings.dry_run and settings.method != "in-place":
         raise SettingsError("--output is required (but for --dry-run and --method in-place).")

@@ -23,7 +23,7 @@ FLAGS = {
     "--allow-no-matches", "--allow-empty-list", "--removed-output", "--report",
     "--work-location", "--run-key", "--config", "--log-level", "--version", "--help",
     "--purge", "--enable-deletion-vectors", "--storage-option",
-    "--target-file-size",
+    "--target-file-size", "--list-kind", "--eps", "--keeper", "--on-lost-keeper",
 }  # fmt: skip
 CHOICES = {
     "--images-format": ("auto", "parquet", "delta"),
@@ -33,6 +33,8 @@ CHOICES = {
     "--engine": ("auto", "arrow", "spark"),
     "--strategy": ("auto", "broadcast-ids", "row-positions"),
     "--list-counts": ("auto", "exact", "matched"),
+    "--list-kind": ("auto", "remove", "keep", "pairwise", "groups"),
+    "--on-lost-keeper": ("error", "keep-one", "ignore"),
 }
 
 

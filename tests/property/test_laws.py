@@ -72,14 +72,13 @@ def test_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark, tm
             spark,
             Storage(spark),
             DuplicateIds(f"{tmp_path}/case/lists/{number}.parquet"),
-            default_column=None,
             image_id_type=images.frame.schema["image_id"].dataType,
         )
         for number in range(len(case[2]))
     ]
     small, large = id_scan.IdSizes(1, 0, 1), id_scan.IdSizes(10**9, 0, 10**11)
     for image_ids, list_ids in ((large, small), (small, large), (large, large)):
-        planned = removal_plan.plan(
+        planned = removal_plan.find_rows(
             images, "image_id", lists, image_ids=image_ids, list_ids=list_ids
         ).localCheckpoint()
         removed = planned.select("image_id", "file_path", "row_index")

@@ -38,9 +38,13 @@ def read_list(spark, path, id_type):
         spark,
         Storage(spark),
         DuplicateIds(str(path)),
-        default_column=None,
         image_id_type=id_type,
     )
+
+
+def planned_rows(table, column, lists, **sizes):
+    found = removal_plan.find_rows(table, column, lists, **sizes)
+    return removal_plan.finish_plan(found, lists, table.frame.schema[column].dataType)
 
 
 def test_a_list_too_long_for_a_broadcast_is_read_only_where_it_has_nulls(
@@ -72,7 +76,7 @@ def test_every_way_to_join_finds_the_same_rows_and_reads_ids_only(
     inputs, image_ids, list_ids, join
 ):
     table, lists = inputs
-    planned = removal_plan.plan(table, "image_id", lists, image_ids=image_ids, list_ids=list_ids)
+    planned = planned_rows(table, "image_id", lists, image_ids=image_ids, list_ids=list_ids)
     rows = [
         (row.image_id, row.row_index, [reason.list_location[-11:] for reason in row.reasons])
         for row in planned.collect()
@@ -94,7 +98,7 @@ def test_every_way_to_join_finds_the_same_rows_and_reads_ids_only(
 
 def test_the_schema_of_a_plan_is_the_stated_one(inputs):
     table, lists = inputs
-    planned = removal_plan.plan(table, "image_id", lists, image_ids=SMALL, list_ids=SMALL)
+    planned = planned_rows(table, "image_id", lists, image_ids=SMALL, list_ids=SMALL)
     stated = removal_plan.plan_schema(table.frame.schema["image_id"].dataType)
     assert [(f.name, f.dataType.simpleString()) for f in planned.schema] == [
         (f.name, f.dataType.simpleString()) for f in stated
@@ -103,7 +107,7 @@ def test_the_schema_of_a_plan_is_the_stated_one(inputs):
 
 def test_counts_of_a_plan(inputs):
     table, lists = inputs
-    planned = removal_plan.plan(table, "image_id", lists, image_ids=SMALL, list_ids=SMALL)
+    planned = planned_rows(table, "image_id", lists, image_ids=SMALL, list_ids=SMALL)
     counts = removal_plan.count_plan(planned)
     assert (counts.removed_rows, counts.matched_ids, counts.matched_id_bytes) == (4, 2, 2)
     assert removal_plan.count_plan(planned.repartition(3)).digest == counts.digest
