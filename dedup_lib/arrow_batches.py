@@ -6,7 +6,8 @@ import contextlib
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
-_BITMAP_BYTES = 32_768 // 8
+_BITMAP_ROWS = 32_768
+_BITMAP_BYTES = _BITMAP_ROWS // 8
 _BATCH_BYTES = 8 * 1024**2
 _MOST_BATCH_BYTES = 64 * 1024**2
 _MOST_BATCH_ROWS = 65_536
@@ -16,11 +17,19 @@ _READ_BUFFERS_BYTES = 32 * 1024**2
 _MOST_READ_BUFFER_BYTES = 1024**2
 
 
+class Keeper(NamedTuple):
+    """The surviving keeper of the row at a position in its 32,768 rows."""
+
+    position: int
+    keeper_id: str | int
+
+
 class Bitmap(NamedTuple):
     """Bit n of `bitmap`: row n of the `bucket`-th 32,768 rows goes. Trimmed after the last set."""
 
     bucket: int
     bitmap: bytes
+    keepers: Sequence[Keeper] = ()
 
 
 class FileReadError(Exception):
@@ -59,13 +68,22 @@ def rows_to_remove(bitmaps: Sequence[Bitmap], num_rows: int) -> Any:
     import pyarrow as pa
 
     bits = bytearray((num_rows + 7) // 8)
-    for bucket, part in bitmaps:
-        start = bucket * _BITMAP_BYTES
-        bits[start : start + len(part)] = part
+    for part in bitmaps:
+        start = part.bucket * _BITMAP_BYTES
+        bits[start : start + len(part.bitmap)] = part.bitmap
     goes = pa.BooleanArray.from_buffers(pa.bool_(), num_rows, [None, pa.py_buffer(bytes(bits))])
-    if goes.true_count != sum(int.from_bytes(part).bit_count() for _, part in bitmaps):
+    if goes.true_count != sum(int.from_bytes(part.bitmap).bit_count() for part in bitmaps):
         raise RuntimeError(f"a row past the {num_rows} of the file is to go")
     return goes
+
+
+def keepers_by_row(bitmaps: Sequence[Bitmap]) -> dict[int, str | int]:
+    """Return the surviving keeper of each row that has one, by row index."""
+    return {
+        bitmap.bucket * _BITMAP_ROWS + keeper.position: keeper.keeper_id
+        for bitmap in bitmaps
+        for keeper in bitmap.keepers
+    }
 
 
 def kept_row_groups(file: Any, goes: Any, source: str) -> Iterator[Any]:
@@ -118,7 +136,12 @@ def _rows_for(num_bytes: int, found_bytes: int, found_rows: int) -> int:
     return max(1, min(_MOST_BATCH_ROWS, num_bytes * found_rows // max(1, found_bytes)))
 
 
-def _without(batch: Any, goes: Any) -> Any:
+def inverted(goes: Any) -> Any:
+    """Return the opposite of each boolean."""
     from pyarrow import compute as pc
 
-    return batch if goes.true_count == 0 else batch.filter(pc.invert(goes))
+    return pc.invert(goes)
+
+
+def _without(batch: Any, goes: Any) -> Any:
+    return batch if goes.true_count == 0 else batch.filter(inverted(goes))

@@ -12,8 +12,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from dedup_lib.arrow_annotate import Footer, annotated, annotated_footer
 from dedup_lib.arrow_batches import (
     Bitmap,
+    inverted,
+    keepers_by_row,
     kept_row_groups,
     open_file,
     reading,
@@ -33,7 +36,7 @@ class FileTask:
         partial_directory: The URI of a directory for files that are not finished.
         size_bytes: As planned.
         num_rows: As planned.
-        keeps_empty: Whether to write a file without rows where every row goes.
+        keeps_empty: Whether to write a file without rows where none is wanted.
     """
 
     source: str
@@ -44,10 +47,25 @@ class FileTask:
     keeps_empty: bool
 
 
+class Wanted(NamedTuple):
+    """What is written: the rows that stay, or the others (`extract`), or all (`annotate`).
+
+    Attributes:
+        action: `remove`, `extract` or `annotate`.
+        id_column: The image ID's, whose type the keepers have; only to annotate.
+    """
+
+    action: str = "remove"
+    id_column: str = ""
+
+
+_REMOVE = Wanted()
+
+
 class Rewritten(NamedTuple):
     """What came of a file: rows, bytes written (no file: 0), and whether it was just copied."""
 
-    kept_rows: int
+    num_rows: int
     written_bytes: int
     is_copy: bool
 
@@ -61,13 +79,16 @@ def outcome(function: Callable[..., Rewritten], *arguments: Any) -> tuple[Any, .
         done = function(*arguments)
     except FileRefusedError as error:
         return 0, 0, 0, error.kind, str(error)
-    return done.kept_rows, done.written_bytes, int(done.is_copy), None, None
+    return done.num_rows, done.written_bytes, int(done.is_copy), None, None
 
 
 def rewrite(
-    task: FileTask, bitmaps: Sequence[Bitmap] | None, options: Mapping[str, str]
+    task: FileTask,
+    bitmaps: Sequence[Bitmap] | None,
+    options: Mapping[str, str],
+    wanted: Wanted = _REMOVE,
 ) -> Rewritten:
-    """Write a file's rows that stay to a file of its own, and give that its name at the end.
+    """Write a file's rows that are wanted to a file of its own, and give that its name at the end.
 
     Two attempts at the same file do no harm: each writes a partial file, and the last to end
     gives it the target's name.
@@ -76,6 +97,7 @@ def rewrite(
         task: The file, or a row with its fields.
         bitmaps: The rows that go, or rows with these fields; None for none.
         options: For pyarrow's file systems, but for the local one.
+        wanted: Which rows are written.
 
     Raises:
         FileRefusedError: The file is not the one that was planned, or can't be kept as it is.
@@ -93,14 +115,17 @@ def rewrite(
     partial = f"{partial_directory}/{uuid.uuid4().hex}"
     # Not its parents: a late attempt shall not bring back what a failed run has cleaned up.
     target.create_dir(partial_directory, recursive=False)
+    is_copy = wanted.action == "remove" and not bitmaps
     try:
-        if not bitmaps:
+        if is_copy:
             _copy(source, source_path, target, partial)
-            kept_rows = task.num_rows
+            num_rows = task.num_rows
+        elif wanted.action == "extract" and not bitmaps and not task.keeps_empty:
+            return Rewritten(0, 0, is_copy=False)
         else:
             with source.open_input_file(source_path) as stream:
-                kept_rows = _write_kept(stream, task, bitmaps, target, partial)
-            if kept_rows == 0 and not task.keeps_empty:
+                num_rows = _write(stream, task, bitmaps or (), target, partial, wanted=wanted)
+            if num_rows == 0 and not task.keeps_empty:
                 target.delete_file(partial)
                 return Rewritten(0, 0, is_copy=False)
         written = _size_of(target, partial)
@@ -110,7 +135,7 @@ def rewrite(
         with contextlib.suppress(OSError):  # the next attempt shall have its space
             target.delete_file(partial)
         raise
-    return Rewritten(kept_rows, written, is_copy=not bitmaps)
+    return Rewritten(num_rows, written, is_copy)
 
 
 def probe(source: str, partial_directory: str | None, options: Mapping[str, str]) -> Rewritten:
@@ -169,10 +194,16 @@ def _give_name(store: Any, partial: str, target: str, size: int) -> None:
         store.delete_file(partial)
 
 
-def _write_kept(
-    stream: Any, task: FileTask, bitmaps: Sequence[Bitmap], store: Any, path: str
+def _write(
+    stream: Any,
+    task: FileTask,
+    bitmaps: Sequence[Bitmap],
+    store: Any,
+    path: str,
+    *,
+    wanted: Wanted,
 ) -> int:
-    """Write the rows that stay, a row group for each that keeps any; return how many."""
+    """Write the rows that are wanted, a row group for each that has any; return how many."""
     from pyarrow import parquet as pq
 
     with reading(task.source):
@@ -182,17 +213,26 @@ def _write_kept(
         options = writer_options(file)
         check_int96(file, stream, task.source)
     goes = rows_to_remove(bitmaps, task.num_rows)
-    kept_rows = 0
+    footer = Footer(file.schema_arrow, options, file.metadata.metadata or {})
+    if wanted.action == "annotate":
+        keepers = keepers_by_row(bitmaps)
+        footer = annotated_footer(footer, wanted.id_column)
+        tables = annotated(file, goes, keepers, footer.schema, task.source)
+        expected = task.num_rows
+    elif wanted.action == "extract":
+        tables, expected = kept_row_groups(file, inverted(goes), task.source), goes.true_count
+    else:
+        tables, expected = kept_row_groups(file, goes, task.source), goes.false_count
+    num_rows = 0
     with (
         store.open_output_stream(path) as sink,
-        pq.ParquetWriter(sink, file.schema_arrow, store_schema=False, **options) as writer,
+        pq.ParquetWriter(sink, footer.schema, store_schema=False, **footer.options) as writer,
     ):
-        for table in kept_row_groups(file, goes, task.source):
+        for table in tables:
             writer.write_table(table, row_group_size=max(1, table.num_rows))
-            kept_rows += table.num_rows
-        if file.metadata.metadata:
-            writer.add_key_value_metadata(file.metadata.metadata)
-    expected = task.num_rows - goes.true_count
-    if kept_rows != expected:
-        raise RuntimeError(f"{kept_rows} rows of {task.source!r} were kept, not {expected}")
-    return kept_rows
+            num_rows += table.num_rows
+        if footer.key_values:
+            writer.add_key_value_metadata(footer.key_values)
+    if num_rows != expected:
+        raise RuntimeError(f"{num_rows} rows of {task.source!r} were written, not {expected}")
+    return num_rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import heapq
 import json
 from collections.abc import Callable, Mapping, Sequence
@@ -16,7 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from dedup_lib import arrow_files
-from dedup_lib.arrow_files import FileTask
+from dedup_lib.arrow_files import FileTask, Wanted
 from dedup_lib.errors import (
     ColumnTypeError,
     DedupError,
@@ -27,6 +28,7 @@ from dedup_lib.executor_functions import on_executors, reason_of
 from dedup_lib.id_scan import FileRows
 from dedup_lib.parquet_files import relative_parts
 from dedup_lib.position_bitmaps import position_bitmaps
+from dedup_lib.settings import Action
 from dedup_lib.tables import PinnedTable
 from dedup_lib.uris import decoded
 
@@ -45,7 +47,7 @@ _ERRORS: dict[str, type[DedupError]] = {
 }
 _OUTCOME = StructType(
     [
-        StructField("kept_rows", LongType()),
+        StructField("num_rows", LongType()),
         StructField("written_bytes", LongType()),
         StructField("copied_files", LongType()),
         StructField("refused", StringType()),
@@ -101,9 +103,13 @@ def rewrite(
     staged: str,
     partial: str,
     options: Mapping[str, str],
+    action: Action,
+    image_id_column: str,
     keeps_empty: bool,
 ) -> ArrowRewritten:
     """Write each file of a Parquet table without its planned rows, under the same name.
+
+    Or with no other rows, or with all of them and two columns more, by the action.
 
     Args:
         spark: The session.
@@ -113,7 +119,9 @@ def rewrite(
         staged: The URI of the directory to write to.
         partial: The URI of a directory for files that are not finished.
         options: For pyarrow's file systems.
-        keeps_empty: Whether no row stays at all: then one file is kept for its schema.
+        action: What is written.
+        image_id_column: Whose type the keepers have.
+        keeps_empty: Whether no row is written at all: then one file is kept for its schema.
 
     Returns:
         What was written.
@@ -124,8 +132,8 @@ def rewrite(
         PySparkException: A task failed; `FileReadError` and the file are in its text where pyarrow
             can't read one, however often that was tried.
 
-    *Cost:* each file is read and written once; the positions of the rows that go are shuffled,
-    and the names of the files broadcast.
+    *Cost:* each file is read and written once; the positions of the rows that go are shuffled
+    (with their keepers, to annotate), and the names of the files broadcast.
     """
     tasks = file_tasks(images, files, staged, partial, keeps_empty=keeps_empty)
     weights = [task.size_bytes + _FILE_OVERHEAD_BYTES for _, task in tasks]
@@ -136,9 +144,11 @@ def rewrite(
         for number, ((path, task), group) in enumerate(zip(tasks, groups, strict=True))
     ]
     frame = F.broadcast(_frame(spark, rows, _task_schema()))
-    gathered = gather(planned, frame, len(keys))
+    gathered = gather(planned, frame, len(keys), keepers=action == "annotate")
     fields = F.struct(*(field.name for field in dataclasses.fields(FileTask)))
-    rewritten = _outcomes(arrow_files.rewrite, options)(fields, "bitmaps")
+    wanted = Wanted(action, image_id_column)
+    function = functools.partial(arrow_files.rewrite, wanted=wanted)
+    rewritten = _outcomes(function, options)(fields, "bitmaps")
     done = gathered.join(frame, "number").select(rewritten.alias("outcome"))
     outcomes = done.select("outcome.*").collect()
     for row in outcomes:
@@ -217,31 +227,36 @@ def partition_keys(spark: SparkSession, num_partitions: int) -> list[int]:
     return [found.get(partition, partition) for partition in range(num_partitions)]
 
 
-def gather(planned: DataFrame, tasks: DataFrame, num_partitions: int) -> DataFrame:
+def gather(
+    planned: DataFrame, tasks: DataFrame, num_partitions: int, *, keepers: bool = False
+) -> DataFrame:
     """Bring the bitmaps of each file together, in the partition of its group.
 
     Args:
         planned: The removal plan.
         tasks: `number`, `key`, `file_path` and more, one row per file.
         num_partitions: How many keys there are.
+        keepers: Whether to bring the surviving keepers, too.
 
     Returns:
-        One row per file: `key`, `number`, `bitmaps` (array of struct `bucket`, `bitmap`, empty
-        for a file that loses nothing).
+        One row per file: `key`, `number`, `bitmaps` (array of struct `bucket`, `bitmap`, and
+        perhaps `keepers`; empty for a file that loses nothing).
 
     *Cost:* one shuffle, of the positions of rows that go.
     """
+    of_row = ["row_index", "surviving_keeper_id"] if keepers else ["row_index"]
     numbers = tasks.select("file_path", "key", "number")
-    goes = planned.select("file_path", "row_index").join(numbers, "file_path")
-    every_file = tasks.select("key", "number", F.lit(None).cast("bigint").alias("row_index"))
+    goes = planned.select("file_path", *of_row).join(numbers, "file_path")
+    none = (F.lit(None).cast(planned.schema[name].dataType).alias(name) for name in of_row)
     placed = (
-        goes.select("key", "number", "row_index")
-        .unionByName(every_file)
+        goes.select("key", "number", *of_row)
+        .unionByName(tasks.select("key", "number", *none))  # every file
         .repartition(num_partitions, "key")  # by which all that follows is grouped, too
     )
-    marked = F.when(F.col("bucket").isNotNull(), F.struct("bucket", "bitmap"))
+    fields = ["bucket", "bitmap", "keepers"] if keepers else ["bucket", "bitmap"]
+    marked = F.when(F.col("bucket").isNotNull(), F.struct(*fields))
     return (
-        position_bitmaps(placed, "key", "number")
+        position_bitmaps(placed, "key", "number", keepers=keepers)
         .groupBy("key", "number")
         .agg(F.collect_list(marked).alias("bitmaps"))
     )

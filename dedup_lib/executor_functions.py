@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from dedup_lib import (
+    arrow_annotate,
     arrow_batches,
     arrow_files,
     arrow_footers,
@@ -20,6 +21,7 @@ from dedup_lib import (
 )
 
 _SENT_ALONG = (
+    arrow_annotate,
     arrow_batches,
     arrow_files,
     arrow_footers,

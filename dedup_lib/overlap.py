@@ -78,6 +78,7 @@ def check_places(spark: SparkSession, storage: Storage, settings: Settings) -> N
     for role, location in (
         ("output", settings.output),
         ("removed output", settings.removed_output),
+        ("unmatched output", settings.unmatched_output),
     ):
         if location is not None:
             written.append(Place(role, _output_root(spark, storage, location)))

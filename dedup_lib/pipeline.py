@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -19,14 +19,15 @@ from dedup_lib import (
     delta_history,
     id_scan,
     in_place,
-    kept_plan,
     publish,
+    records,
     replacement,
     rewrite,
     run_key,
     tables,
     targets,
 )
+from dedup_lib.arrow_annotate import IS_DUPLICATE
 from dedup_lib.delta_tables import log_settings
 from dedup_lib.errors import (
     DedupError,
@@ -129,34 +130,38 @@ class _Run:
                 if (earlier := self.find_earlier_run()) is not None:
                     self.repeat(earlier, self.read_inputs())
                     return
-                output = self.find_target(self.settings.output)
-                removed_output = self.find_target(self.settings.removed_output)
+                location = self.settings.output
+                output = None if location is None else self.find_target(location)
+                record_targets = {
+                    name: self.find_target(location)
+                    for name, location in self.settings.record_locations.items()
+                }
                 inputs = self.read_inputs()
                 self.check_method(inputs.images)
                 attempt = self.open_attempt(output, inputs.images, cleanup)
                 self.choose_engine(inputs.images, attempt)
                 plan = self.make_plan(inputs, attempt)
             if self.settings.dry_run:
-                self.keep_plan(plan, removed_output)
+                self.keep_records(plan, record_targets)
             with self.phase("check"):
                 check_limits(plan, self.settings)
             if attempt is None:
                 self.report.counts["kept_rows"] = plan.kept_rows
                 self.report.finish("dry_run")
             elif output is None:
-                self.delete_in_place(plan, removed_output)
+                self.delete_in_place(plan, record_targets)
             else:
-                self.make_output(plan, output, removed_output, attempt, cleanup)
+                self.make_output(plan, output, record_targets, attempt, cleanup)
 
     def make_output(
         self,
         plan: Plan,
         output: Target,
-        removed_output: Target | None,
+        record_targets: Mapping[str, Target],
         attempt: Attempt,
         cleanup: ExitStack,
     ) -> None:
-        """Make a table of the rows that stay, verify it, and publish it."""
+        """Make the output (of the rows that stay, as a rule), verify it, and publish it."""
         with self.phase("apply"):
             if self.settings.method == "clone":
                 staged = self.clone(plan, output, attempt, cleanup)
@@ -165,16 +170,16 @@ class _Run:
         with self.phase("verify"):
             self.verify(plan, staged)
         with self.phase("publish"):
-            self.keep_plan(plan, removed_output)
+            self.keep_records(plan, record_targets)
             publish.promote(self.spark, self.storage, staged, attempt, self.note(plan))
-            kept_plan.finish(self.storage, self.settings.removed_output)
+            self.finish_records()
         self.report.finish("succeeded")
 
-    def delete_in_place(self, plan: Plan, removed_output: Target | None) -> None:
+    def delete_in_place(self, plan: Plan, record_targets: Mapping[str, Target]) -> None:
         """Delete the planned rows from the image table, and verify the commit."""
         column = self.settings.image_id_column
         with self.phase("apply"):
-            self.keep_plan(plan, removed_output)
+            self.keep_records(plan, record_targets)
             with self.report.step("delete"):
                 deleted = in_place.delete_in_place(
                     self.spark,
@@ -187,7 +192,7 @@ class _Run:
         if deleted is None:  # Delta knows the key: another run was quicker, or long ago
             self.repeat(self.find_earlier_run(), Inputs(plan.images, ()))
             return
-        kept_plan.finish(self.storage, self.settings.removed_output)
+        self.finish_records()
         with self.phase("verify"):
             rows = in_place.verify_in_place(self.spark, plan, deleted, column)
             self.note_deleted(plan.images.location, deleted, rows)
@@ -242,18 +247,16 @@ class _Run:
         if settings.output is None and settings.purge:
             files = id_scan.count_files(inputs.images, settings.image_id_column)
             self.purge_in_place(inputs.images, files)
-        kept_plan.finish(self.storage, settings.removed_output)
+        self.finish_records()
         self.report.finish("succeeded")
 
-    def find_target(self, location: str | None) -> Target | None:
+    def find_target(self, location: str) -> Target:
         """Look at a place that is to be written; an earlier run's half-done swap is mended."""
         settings = self.settings
-        if location is None:
-            return None
         mode = settings.output_mode
         if not settings.dry_run:
             replacement.repair(self.storage, location, self.attempt_id)
-            if kept_plan.is_unfinished(self.storage, location):
+            if records.is_unfinished(self.storage, location):
                 mode = self.mode_for_unfinished(location)
         if location == settings.output:
             table_format = settings.resolved_output_format
@@ -269,12 +272,12 @@ class _Run:
         )
 
     def mode_for_unfinished(self, location: str) -> OutputMode:
-        """A plan may be replaced whose run never published; not the record of what is deleted."""
+        """A record may be replaced whose run never published; not one of what is deleted."""
         settings = self.settings
         if settings.method == "in-place":
-            run = kept_plan.run_of(self.storage, location)
+            run = records.run_of(self.storage, location)
             if delta_history.commit_with(self.spark, settings.images, "run", run) is not None:
-                kept_plan.finish(self.storage, location)
+                records.finish(self.storage, location)
                 return settings.output_mode
         return "overwrite"
 
@@ -340,7 +343,7 @@ class _Run:
             return make_plan(self.settings, inputs, self.report, materialise)
 
     def rewrite(self, plan: Plan, output: Target, attempt: Attempt) -> Staged:
-        """Write the rows that stay, where no reader sees them yet."""
+        """Write the output's rows, where no reader sees them yet."""
         given: dict[str, Any] = {"settings": self.settings, "report": self.report}
         if self.report.engine == "arrow":
             return rewrite.rewrite_by_arrow(self.spark, plan, output, attempt, **given)
@@ -376,29 +379,37 @@ class _Run:
             return settings_for(self.storage, images, files)
 
     def verify(self, plan: Plan, staged: Staged) -> None:
-        """Compare what was written with the plan: kept + removed = input."""
+        """Compare what was written with the plan: kept + removed = input, none marked but those."""
         tables.check_unchanged(self.storage, plan.images)
+        action, removed_rows = self.settings.action, plan.counts.removed_rows
         found = publish.count_rows(self.spark, self.storage, staged)
-        publish.check_rows(staged, expected_rows=plan.kept_rows, found_rows=found)
-        self.report.counts["kept_rows"] = found
-        self.report.output = publish.describe(staged)
+        publish.check_rows(staged, expected_rows=plan.output_rows(action), found_rows=found)
+        if action == "annotate":
+            marked = publish.count_marked(self.spark, staged, IS_DUPLICATE)
+            publish.check_rows(staged, expected_rows=removed_rows, found_rows=marked, what="marks")
+        self.report.counts["kept_rows"] = plan.kept_rows
+        self.report.output = {**publish.describe(staged), "num_rows": found}
         if self.settings.method == "rewrite":
             written = publish.written_bytes(self.spark, self.storage, staged)
             self.report.bytes["output"] = written
 
-    def keep_plan(self, plan: Plan, removed_output: Target | None) -> None:
-        """Publish the plan as a table of its own (--removed-output)."""
-        if removed_output is None:
-            return
-        with _storage_errors_as(PublishError), self.report.step("keep plan"):
-            kept_plan.keep_plan(
-                self.spark,
-                self.storage,
-                plan,
-                removed_output,
-                note=self.note(plan),
-                is_unfinished=not self.settings.dry_run,
-            )
+    def keep_records(self, plan: Plan, record_targets: Mapping[str, Target]) -> None:
+        """Publish what is kept beside the output (--removed-output, --unmatched-output)."""
+        for name, target in record_targets.items():
+            with _storage_errors_as(PublishError), self.report.step(f"keep {name}"):
+                records.keep(
+                    self.spark,
+                    self.storage,
+                    plan.records[name],
+                    target,
+                    note=self.note(plan),
+                    is_unfinished=not self.settings.dry_run,
+                )
+
+    def finish_records(self) -> None:
+        """Note that what was kept beside the output is that of a run that has published it."""
+        for location in self.settings.record_locations.values():
+            records.finish(self.storage, location)
 
     def purge_in_place(self, images: PinnedTable, files: Sequence[FileRows]) -> None:
         """Rewrite what holds hidden rows (--purge), once the deletion has been verified."""
@@ -417,6 +428,7 @@ class _Run:
             "fingerprint": self.fingerprint,
             "plan": plan.counts.digest,
             "kept_rows": plan.kept_rows,
+            "output_rows": plan.output_rows(self.settings.action),
             "counts": self.report.counts,
             "inputs": self.report.inputs,
         }

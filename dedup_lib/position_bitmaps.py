@@ -8,17 +8,19 @@ from pyspark.sql import functions as F
 ROWS_PER_BITMAP = 32_768
 
 
-def position_bitmaps(planned: DataFrame, *by: str) -> DataFrame:
+def position_bitmaps(planned: DataFrame, *by: str, keepers: bool = False) -> DataFrame:
     """Turn positions into bitmaps.
 
     Args:
         planned: Some columns, and `row_index`: one row per row that goes.
         by: The columns that tell the file, `file_path` in a plan.
+        keepers: Whether to gather `surviving_keeper_id`, too.
 
     Returns:
         One row per file and 32,768 rows of it that lose any: the columns of `by`; `bucket` (row
         index divided by 32,768); `bitmap` (bit n of it: row n of the bucket goes; trimmed after
-        the last byte that is set, up to 4 KB).
+        the last byte that is set, up to 4 KB); and, where asked for, `keepers` (array of struct
+        `position`, `keeper_id`, of the rows that have one, in no order).
 
     *Nulls:* a NULL row index makes a row with a NULL bucket, whose bitmap means nothing.
     *Cost:* the positions are shuffled, unless they are partitioned by some of `by`.
@@ -26,9 +28,13 @@ def position_bitmaps(planned: DataFrame, *by: str) -> DataFrame:
     position = (F.col("row_index") % ROWS_PER_BITMAP).alias("position")
     bucket = F.floor(F.col("row_index") / ROWS_PER_BITMAP).alias("bucket")
     num_bytes = (F.floor(F.col("last") / 8) + 1).cast("int")
-    return (
-        planned.select(*by, bucket, position)
-        .groupBy(*by, "bucket")
-        .agg(F.bitmap_construct_agg("position").alias("bits"), F.max("position").alias("last"))
-        .select(*by, "bucket", F.substring("bits", F.lit(1), num_bytes).alias("bitmap"))
-    )
+    bitmap = F.substring("bits", F.lit(1), num_bytes).alias("bitmap")
+    bits = [F.bitmap_construct_agg("position").alias("bits"), F.max("position").alias("last")]
+    if not keepers:
+        grouped = planned.select(*by, bucket, position).groupBy(*by, "bucket")
+        return grouped.agg(*bits).select(*by, "bucket", bitmap)
+    keeper_id = F.col("surviving_keeper_id")
+    keeper = F.when(keeper_id.isNotNull(), F.struct("position", keeper_id.alias("keeper_id")))
+    grouped = planned.select(*by, bucket, position, keeper_id).groupBy(*by, "bucket")
+    gathered = grouped.agg(*bits, F.collect_list(keeper).alias("keepers"))
+    return gathered.select(*by, "bucket", bitmap, "keepers")

@@ -11,7 +11,8 @@ from typing import Any
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrameWriter, SparkSession
-from pyspark.sql.types import StructType
+from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, StructField, StructType
 
 from dedup_lib.delta_history import USER_METADATA, commit_with, count_rows_at
 from dedup_lib.delta_tables import is_delta_path, table_exists
@@ -131,6 +132,22 @@ def count_rows(spark: SparkSession, storage: Storage, staged: Staged) -> int:
         raise VerificationError(f"the staged output is broken: {error}") from error
 
 
+def count_marked(spark: SparkSession, staged: Staged, column: str) -> int:
+    """Count the rows whose boolean column is true.
+
+    *Cost:* one scan of that column.
+    """
+    if staged.target.format == "delta":
+        name = sql_name(staged.location)
+        frame = spark.sql(f"SELECT * FROM {name} VERSION AS OF {staged.version or 0}")
+    else:
+        fields = StructType([StructField(column, BooleanType())])
+        reader = spark.read.schema(fields).options(**PARQUET_READER_OPTIONS)
+        frame = reader.parquet(staged.location)
+    with tuning_settings(spark, SCAN_SETTINGS):
+        return frame.where(F.col(column)).count()
+
+
 def written_bytes(spark: SparkSession, storage: Storage, staged: Staged) -> int:
     """Return the size of the data files of what was written."""
     if staged.target.format == "delta":
@@ -139,7 +156,7 @@ def written_bytes(spark: SparkSession, storage: Storage, staged: Staged) -> int:
     return sum(file.size_bytes for file in storage.list_files(staged.location))
 
 
-def check_rows(staged: Staged, *, expected_rows: int, found_rows: int) -> None:
+def check_rows(staged: Staged, *, expected_rows: int, found_rows: int, what: str = "keeps") -> None:
     """Compare what was written with the plan.
 
     Raises:
@@ -149,7 +166,8 @@ def check_rows(staged: Staged, *, expected_rows: int, found_rows: int) -> None:
     if expected_rows == found_rows:
         return
     message = (
-        f"the plan keeps {expected_rows} rows, but {found_rows} were written to {staged.location!r}"
+        f"the plan {what} {expected_rows} rows, but {found_rows} were written to "
+        f"{staged.location!r}"
     )
     if staged.location != staged.target.location:
         raise VerificationError(f"{message}. Nothing was published.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
@@ -205,6 +205,38 @@ def count_matched(
     return candidates.join(entries.hint(hint), ENTRY_COLUMN, "left_semi").distinct().count()
 
 
+def unmatched_ids(
+    images: PinnedTable,
+    image_id_column: str,
+    lists: Sequence[RemovalList],
+    *,
+    image_ids: IdSizes,
+    list_ids: IdSizes,
+) -> DataFrame:
+    """Find the listed IDs that are not in the image table, lazily.
+
+    Returns:
+        One row per list and ID: `image_id`, `list_location`, `list_kind` (strings).
+
+    *Nulls:* a NULL entry is no ID.
+    *Cost:* a scan of the image IDs and one or two of the lists; IDs are shuffled.
+    """
+    entries = union(lists).where(F.col(ENTRY_COLUMN).isNotNull()).distinct()
+    candidates = candidates_of(images, image_id_column).select(ENTRY_COLUMN)
+    join = choose_join(image_ids, list_ids)
+    if join == "broadcast list":  # a broadcast can't be the side that an anti join keeps
+        listed = F.broadcast(entries.select(ENTRY_COLUMN).distinct())
+        candidates = candidates.join(listed, ENTRY_COLUMN, "left_semi").distinct()
+    hint = "shuffle_hash" if join == "shuffle both" else "broadcast"
+    unmatched = entries.join(candidates.hint(hint), ENTRY_COLUMN, "left_anti")
+    place = F.col("list_index") + 1
+    return unmatched.select(
+        ENTRY_COLUMN,
+        F.element_at(_texts(item.location for item in lists), place).alias("list_location"),
+        F.element_at(_texts(item.kind for item in lists), place).alias("list_kind"),
+    )
+
+
 def finish_plan(
     rows: DataFrame, lists: Sequence[RemovalList], image_id_type: DataType
 ) -> DataFrame:
@@ -322,8 +354,8 @@ def with_reasons(
         lists: The location and kind of each.
         schema: As `plan_schema` makes it.
     """
-    locations = F.array(*(F.lit(location) for location, _ in lists))
-    kinds = F.array(*(F.lit(kind) for _, kind in lists))
+    locations = _texts(location for location, _ in lists)
+    kinds = _texts(kind for _, kind in lists)
 
     def reason(index: Column, keeper_id: Column, score: Column) -> Column:
         return F.struct(
@@ -348,3 +380,7 @@ def with_reasons(
         reasons.cast(schema["reasons"].dataType).alias("reasons"),
         survivor.cast(schema["surviving_keeper_id"].dataType).alias("surviving_keeper_id"),
     )
+
+
+def _texts(texts: Iterable[str | None]) -> Column:
+    return F.array(*(F.lit(text) for text in texts))

@@ -77,6 +77,9 @@ class Report:
         steps: Seconds of parts of phases, by name.
         purge: What --purge rewrote, and when VACUUM will delete what was before.
         keepers: Where lists name keepers: how many IDs that go have a survivor, and how many lost.
+        action: `remove`, `annotate` or `extract`.
+        eps_sweep: Of a sweep: how many rows, and about how many bytes, each eps would remove.
+        match_hints: Where hardly any listed ID is in the table: why that may be, with counts.
     """
 
     status: Status = "failed"
@@ -97,6 +100,9 @@ class Report:
     steps: dict[str, float] = field(default_factory=dict)
     purge: dict[str, Any] | None = None
     keepers: dict[str, Any] | None = None
+    action: str | None = None
+    eps_sweep: list[dict[str, Any]] | None = None
+    match_hints: list[dict[str, Any]] | None = None
     _started: float = field(default_factory=time.monotonic, repr=False)
 
     @contextmanager
@@ -155,6 +161,7 @@ class Report:
     def describe(self, settings: Settings) -> None:
         """Note what was asked for, so that a failed run's report tells it too."""
         self.method = settings.method
+        self.action = settings.action
         self.run_key = settings.run_key
         self.inputs = {
             "images": {"location": settings.images},

@@ -52,6 +52,8 @@ def choose_engine(
     *Cost:* one small Spark job.
     """
     reason = _why_not_arrow(spark, images, settings, attempt)
+    if settings.action == "annotate":
+        _check_added_columns(images)
     if reason is None:
         report.choose("engine", "arrow", reason="Parquet to Parquet")
         report.engine = "arrow"
@@ -64,6 +66,16 @@ def choose_engine(
     check_is_readable(images)
     check_types_are_kept(images)
     return "spark"
+
+
+def _check_added_columns(images: PinnedTable) -> None:
+    taken = {name.lower() for name in images.frame.columns}
+    for name in spark_rewrite.ADDED_COLUMNS:
+        if name in taken:
+            raise UnsupportedError(
+                f"--action annotate adds the columns {' and '.join(spark_rewrite.ADDED_COLUMNS)}, "
+                f"and image table {images.location!r} has {name!r} already: rename that one."
+            )
 
 
 def _why_not_arrow(
@@ -88,7 +100,7 @@ def rewrite_by_arrow(
     settings: Settings,
     report: Report,
 ) -> Staged:
-    """Let the `arrow` engine write the rows that stay, under their files' names."""
+    """Let the `arrow` engine write the output's rows, under their files' names."""
     with report.step("rewrite files"):
         done = arrow_rewrite.rewrite(
             spark,
@@ -98,7 +110,9 @@ def rewrite_by_arrow(
             staged=attempt.staged,
             partial=attempt.partial,
             options=settings.storage_options,
-            keeps_empty=plan.kept_rows == 0,
+            action=settings.action,
+            image_id_column=settings.image_id_column,
+            keeps_empty=plan.output_rows(settings.action) == 0,
         )
     report.choose(
         "tasks",
@@ -121,10 +135,10 @@ def rewrite_by_spark(
     report: Report,
     note: dict[str, Any],
 ) -> Staged:
-    """Let the `spark` engine write the rows that stay, by the strategy that suits the plan."""
-    images = plan.images
+    """Let the `spark` engine write the output's rows, by the strategy that suits the plan."""
+    images, action = plan.images, settings.action
     strategy = spark_rewrite.choose_strategy(
-        settings.strategy, plan.counts, has_row_index=images.has_row_index
+        settings.strategy, plan.counts, has_row_index=images.has_row_index, action=action
     )
     report.strategy = strategy
     report.choose(
@@ -134,19 +148,20 @@ def rewrite_by_spark(
         broadcast_bytes=plan.counts.broadcast_bytes,
         limit_bytes=BROADCAST_LIMIT_BYTES,
     )
-    if plan.kept_rows == 0 and output.format == "parquet":
+    output_rows = plan.output_rows(action)
+    if output_rows == 0 and output.format == "parquet":
         return publish.stage_empty_parquet(spark, output, images.frame.schema, attempt)
-    kept = spark_rewrite.keep(images, settings.image_id_column, plan.rows, strategy)
-    writer = spark_rewrite.writer(kept, images.partition_columns)
+    rows = spark_rewrite.apply(images, settings.image_id_column, plan.rows, strategy, action)
+    writer = spark_rewrite.writer(rows, images.partition_columns)
     with report.step("weigh images"):
         values = settings_for(storage, images, plan.files)
     if output.format == "parquet":
         writer = writer.options(**writer_options(values))
     values |= split_settings(
-        settings.target_file_bytes or TARGET_FILE_BYTES, plan.kept_rows / plan.image_ids.num_rows
+        settings.target_file_bytes or TARGET_FILE_BYTES, output_rows / plan.image_ids.num_rows
     )
     with tuning_settings(spark, values) as refused, report.step("rewrite"):
         report.choices["settings"] = {"chosen": values, "refused": refused}
         return publish.stage(
-            output, writer, attempt, spark=spark, column_names=kept.columns, note=note
+            output, writer, attempt, spark=spark, column_names=rows.columns, note=note
         )

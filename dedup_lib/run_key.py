@@ -6,21 +6,23 @@ import hashlib
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.delta_history import Commit, commit_with, count_rows_at, was_undone
 from dedup_lib.delta_tables import delta_version, is_delta_path, table_exists
 from dedup_lib.errors import RunKeyError, VerificationError
-from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes, union
+from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes
 from dedup_lib.replacement import read_manifest
 from dedup_lib.settings import Settings, is_path
 from dedup_lib.storage import Storage
 
 # What a run makes depends on these; how it gets there (strategy, work location, …) may differ.
 _COMPARED = (
+    "action",
     "image_id_column",
     "method",
     "resolved_output_format",
@@ -90,7 +92,7 @@ def fingerprint(
     *Cost:* one pass over the lists' IDs.
     """
     compared = {name: getattr(settings, name) for name in _COMPARED}
-    for name in ("output", "removed_output"):
+    for name in ("output", "removed_output", "unmatched_output"):
         location = getattr(settings, name)
         is_spelled = location is not None and is_path(location)
         compared[name] = storage.canonical(location) if is_spelled else location
@@ -142,17 +144,24 @@ def check_repeated(spark: SparkSession, output: str, commit: Commit) -> None:
     """
     if delta_version(spark, output) != commit.version:
         return
-    found, kept = count_rows_at(spark, output, commit.version), commit.note["kept_rows"]
-    if found != kept:
+    found, planned = count_rows_at(spark, output, commit.version), commit.note["output_rows"]
+    if found != planned:
         raise VerificationError(
             f"version {commit.version} of {output!r} has {found} rows, but the plan of "
-            f"the run that made it keeps {kept}."
+            f"the run that made it keeps {planned}."
         )
 
 
-def _content_of(lists: Sequence[RemovalList]) -> list[str]:
-    """Add up hashes of all entries: the same for the same entries, in whatever order or files."""
-    entries = union(lists)
-    hashes = sum_of_hashes(ENTRY_COLUMN)
-    row = entries.agg(F.count(F.lit(1)), F.count(ENTRY_COLUMN), hashes).collect()[0]
-    return [entries.schema[ENTRY_COLUMN].dataType.simpleString(), *map(str, row)]
+def _content_of(lists: Sequence[RemovalList]) -> list[list[str]]:
+    """Add up hashes of the entries of each kind, keepers, scores and groups included.
+
+    The same for the same entries, in whatever order, files or number of lists.
+    """
+    contents = []
+    for kind in sorted({item.kind for item in lists}):
+        entries = reduce(DataFrame.unionByName, [i.frame for i in lists if i.kind == kind])
+        hashes = sum_of_hashes(*entries.columns)
+        row = entries.agg(F.count(F.lit(1)), F.count(ENTRY_COLUMN), hashes).collect()[0]
+        id_type = entries.schema[ENTRY_COLUMN].dataType.simpleString()
+        contents.append([kind, id_type, *map(str, row)])
+    return contents

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from dedup_lib.errors import (
     EmptyListError,
     LostKeeperError,
@@ -24,17 +26,25 @@ def check_list_not_empty(*, num_ids: int, allow_empty_list: bool) -> None:
         )
 
 
-def check_matches(*, num_ids: int, matched_ids: int, allow_no_matches: bool) -> None:
+def check_matches(
+    *, num_ids: int, matched_ids: int, allow_no_matches: bool, hints: Sequence[str] = ()
+) -> None:
     """Refuse lists of which no ID is in the image table.
+
+    Args:
+        num_ids: Non-null entries.
+        matched_ids: Distinct IDs of them that are in the table.
+        allow_no_matches: Whether none is right.
+        hints: What was found out of why, in sentences.
 
     Raises:
         NoMatchesError: The lists hold IDs, none matched, and that is not allowed.
     """
     if num_ids > 0 and matched_ids == 0 and not allow_no_matches:
+        why = hints or ["the list may belong to another table, or name another kind of ID"]
         raise NoMatchesError(
-            f"none of the {num_ids} list entries is an ID of the image table: the list may "
-            "belong to another table, or name another kind of ID. Compare a few of both; use "
-            "--allow-no-matches where that is expected."
+            f"none of the {num_ids} list entries is an ID of the image table: {'; '.join(why)}. "
+            "Compare a few of both; use --allow-no-matches where that is expected."
         )
 
 

@@ -22,6 +22,7 @@ ListCounts = Literal["auto", "exact", "matched"]
 ListKind = Literal["remove", "keep", "pairwise", "groups"]
 AskedListKind = Literal["auto", "remove", "keep", "pairwise", "groups"]
 OnLostKeeper = Literal["error", "keep-one", "ignore"]
+Action = Literal["remove", "annotate", "extract"]
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
@@ -90,6 +91,12 @@ class Settings:
         "pairwise lists: an image goes when its cosine_sim_score is at least 1 - EPS",
         metavar="EPS",
     )
+    eps_sweep: str | None = _option(
+        "input",
+        "dry runs: report how many rows, and about how many bytes, each of several EPS would "
+        "remove, such as 0.01,0.05,0.1; the plan is that of the largest",
+        metavar="EPS,EPS,…",
+    )
     keeper: str = _option(
         "input",
         "groups: which image of each stays: smallest-id, or largest:COLUMN or smallest:COLUMN of "
@@ -107,10 +114,20 @@ class Settings:
     output_mode: OutputMode = _option(
         "output", "what to do where the output exists", default="error"
     )
+    action: Action = _option(
+        "output",
+        "what is written: the rows that stay; or all rows, with is_duplicate and kept_image_id as "
+        "columns more; or the duplicates alone",
+        default="remove",
+    )
     removed_output: str | None = _option(
         "output",
         "keep the removal plan as a table: Parquet at a path, Delta for a table name; "
         "obeys --output-mode",
+    )
+    unmatched_output: str | None = _option(
+        "output",
+        "keep the listed IDs that are not in the image table, as --removed-output keeps the plan",
     )
     report: str | None = _option(
         "output",
@@ -215,6 +232,22 @@ class Settings:
         return "delta" if to_table or self.method != "rewrite" else "parquet"
 
     @property
+    def eps_values(self) -> tuple[float, ...]:
+        """The values of --eps-sweep, in their order; none where it is not given."""
+        return () if self.eps_sweep is None else _eps_values_of(self.eps_sweep)
+
+    @property
+    def planned_eps(self) -> float | None:
+        """What the plan takes from pairs: --eps, or the largest of a sweep."""
+        return max(self.eps_values, default=self.eps)
+
+    @property
+    def record_locations(self) -> dict[str, str]:
+        """Where what a run keeps beside its output goes, by setting: those that are given."""
+        named = {name: getattr(self, name) for name in ("removed_output", "unmatched_output")}
+        return {name: location for name, location in named.items() if location is not None}
+
+    @property
     def keeper_rule(self) -> KeeperRule:
         """Which image of a group stays."""
         return _keeper_rule_of(self.keeper)
@@ -254,6 +287,16 @@ def _keeper_rule_of(text: str) -> KeeperRule:
             f"--keeper must be smallest-id, largest:COLUMN or smallest:COLUMN (got {text!r})."
         )
     return KeeperRule(column, is_largest=order == "largest")
+
+
+def _eps_values_of(text: str) -> tuple[float, ...]:
+    try:
+        return tuple(float(part) for part in text.split(","))
+    except ValueError as error:
+        raise SettingsError(
+            "--eps-sweep must be numbers with commas between them, such as 0.01,0.05 "
+            f"(got {text!r})."
+        ) from error
 
 
 def is_path(location: str) -> bool:
@@ -334,8 +377,7 @@ def _check_values(settings: Settings) -> None:
         raise SettingsError(
             f"--max-removed-fraction must be from 0 to 1 (got {settings.max_removed_fraction})."
         )
-    if settings.eps is not None and not 0 <= settings.eps <= 2:
-        raise SettingsError(f"--eps must be from 0 to 2 (got {settings.eps}).")
+    _check_eps(settings)
     _keeper_rule_of(settings.keeper)
     _check_method(settings)
     if settings.output is None and not settings.dry_run and settings.method != "in-place":
@@ -346,7 +388,7 @@ def _check_values(settings: Settings) -> None:
             f"--output {settings.output!r} is a table name, which can't be "
             "--output-format parquet: use delta, or give a path with a slash."
         )
-    for name in ("images", "output", "removed_output", "work_location"):
+    for name in ("images", "output", "removed_output", "unmatched_output", "work_location"):
         _check_location(name, getattr(settings, name))
     for item in settings.duplicate_ids:
         _check_location("duplicate_ids", item.location)
@@ -354,6 +396,19 @@ def _check_values(settings: Settings) -> None:
         raise SettingsError(
             f"--work-location must be a path (got {settings.work_location!r}): "
             f"write './{settings.work_location}'."
+        )
+
+
+def _check_eps(settings: Settings) -> None:
+    for flag, values in (("--eps", (settings.eps,)), ("--eps-sweep", settings.eps_values)):
+        for value in values:
+            if value is not None and not 0 <= value <= 2:
+                raise SettingsError(f"{flag} must be from 0 to 2 (got {value}).")
+    if settings.eps_sweep is not None and settings.eps is not None:
+        raise SettingsError("--eps-sweep takes the place of --eps: leave one of the two out.")
+    if settings.eps_sweep is not None and not settings.dry_run:
+        raise SettingsError(
+            "--eps-sweep is for choosing: add --dry-run, and then run with the --eps you chose."
         )
 
 
@@ -374,6 +429,10 @@ def _check_method(settings: Settings) -> None:
         raise SettingsError(
             "--method clone makes a Delta table, not --output-format parquet: leave the format "
             "out, or use --method rewrite."
+        )
+    if method != "rewrite" and settings.action != "remove":
+        raise SettingsError(
+            f"--action {settings.action} is for --method rewrite: {method} only removes."
         )
     if method == "rewrite" and settings.purge:
         raise SettingsError(
@@ -408,6 +467,10 @@ def _check_engine(settings: Settings) -> None:
     if settings.engine == "arrow" and settings.strategy != "auto":
         raise SettingsError(
             "--strategy is for --engine spark: arrow finds rows by position. Leave one out."
+        )
+    if settings.action == "annotate" and settings.strategy == "row-positions":
+        raise SettingsError(
+            "--strategy row-positions knows no kept_image_id: leave it out for --action annotate."
         )
     if settings.engine == "arrow" and settings.resolved_output_format == "delta":
         raise SettingsError("--engine arrow writes Parquet, not Delta: leave one of the two out.")

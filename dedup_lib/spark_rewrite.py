@@ -1,4 +1,4 @@
-"""Engine `spark`: read the images, drop the rows that the plan names, write the rest."""
+"""Engine `spark`: read the images, drop or mark the rows that the plan names, write the rest."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from typing import Literal
 from pyspark.sql import Column, DataFrame, DataFrameWriter
 from pyspark.sql import functions as F
 
+from dedup_lib.arrow_annotate import IS_DUPLICATE, KEPT_IMAGE_ID
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.parquet_schema import required_columns
 from dedup_lib.position_bitmaps import ROWS_PER_BITMAP, position_bitmaps
 from dedup_lib.removal_plan import BROADCAST_LIMIT_BYTES, PlanCounts
-from dedup_lib.settings import Strategy
+from dedup_lib.settings import Action, Strategy
 from dedup_lib.sql_names import quoted
 from dedup_lib.tables import PinnedTable, metadata
 
+ADDED_COLUMNS = (IS_DUPLICATE, KEPT_IMAGE_ID)
 ChosenStrategy = Literal["broadcast-ids", "row-positions"]
 # Without row indexes there is no other way than a broadcast; past this it can't work either.
 BROADCAST_MOST_BYTES = 8 * BROADCAST_LIMIT_BYTES
@@ -37,7 +39,7 @@ _ZEROS = {
 
 
 def choose_strategy(
-    strategy: Strategy, counts: PlanCounts, *, has_row_index: bool
+    strategy: Strategy, counts: PlanCounts, *, has_row_index: bool, action: Action = "remove"
 ) -> ChosenStrategy:
     """Choose how rows are found: by broadcast IDs while they are small, else by position.
 
@@ -46,9 +48,11 @@ def choose_strategy(
             at most `BROADCAST_LIMIT_BYTES` as a broadcast.
         counts: What the plan holds.
         has_row_index: Whether the table has row indexes to go by.
+        action: `annotate` needs the IDs, each with its keeper.
 
     Raises:
-        UnsupportedError: Positions are wanted, or needed, and the table has none.
+        UnsupportedError: Positions are wanted, or needed, and the table has none; or IDs are
+            needed, and are too many.
     """
     if strategy == "row-positions" and not has_row_index:
         raise UnsupportedError(
@@ -56,58 +60,101 @@ def choose_strategy(
             "with deletion vectors or row tracking: use broadcast-ids, or set "
             "delta.enableDeletionVectors on the table."
         )
-    if strategy != "auto":
+    if strategy != "auto" and action != "annotate":
         return strategy
     cost = counts.broadcast_bytes
     if cost <= BROADCAST_LIMIT_BYTES:
         return "broadcast-ids"
-    if has_row_index:
+    if has_row_index and action != "annotate":
         return "row-positions"
     if cost <= BROADCAST_MOST_BYTES:
         return "broadcast-ids"
+    if action == "annotate":
+        raise UnsupportedError(
+            f"{counts.matched_ids} IDs and their keepers are too many to broadcast for --action "
+            "annotate: --engine arrow, from Parquet to Parquet, takes any number."
+        )
     raise UnsupportedError(
         f"{counts.matched_ids} IDs are too many to broadcast, and this Delta table has no row "
         "indexes: set delta.enableDeletionVectors on it, then run again."
     )
 
 
-def keep(
-    images: PinnedTable, image_id_column: str, planned: DataFrame, strategy: ChosenStrategy
+def apply(
+    images: PinnedTable,
+    image_id_column: str,
+    planned: DataFrame,
+    strategy: ChosenStrategy,
+    action: Action = "remove",
 ) -> DataFrame:
-    """Drop the planned rows, by a strategy; both give the same rows."""
-    if strategy == "broadcast-ids":
-        removed_ids = planned.select("image_id").distinct()
-        kept = keep_by_ids(images.frame, image_id_column, removed_ids)
+    """Drop the planned rows, or all others, or mark them; both strategies give the same rows."""
+    if action == "annotate":
+        rows = annotated(images.frame, image_id_column, planned)
+    elif strategy == "broadcast-ids":
+        planned_ids = planned.select("image_id").distinct()
+        rows = keep_by_ids(images.frame, image_id_column, planned_ids, drops=action == "remove")
     else:
-        kept = keep_by_positions(images.frame, position_bitmaps(planned, "file_path"))
-    return _with_required(kept, images.file_schemas)
+        bitmaps = position_bitmaps(planned, "file_path")
+        rows = keep_by_positions(images.frame, bitmaps, drops=action == "remove")
+    return _with_required(rows, images.file_schemas)
 
 
-def keep_by_ids(images: DataFrame, image_id_column: str, removed_ids: DataFrame) -> DataFrame:
-    """Drop the rows whose ID is among some IDs.
+def annotated(images: DataFrame, image_id_column: str, planned: DataFrame) -> DataFrame:
+    """Mark the rows whose ID is planned to go.
+
+    Args:
+        images: The image table; it has none of the columns that are added.
+        image_id_column: Its ID column.
+        planned: The removal plan.
+
+    Returns:
+        All rows, with `is_duplicate` (boolean, never NULL) and `kept_image_id` (of the ID's type:
+        the surviving keeper, NULL where none is known, and in rows that stay).
+
+    *Nulls:* rows with a NULL ID are no duplicates.
+    *Cost:* IDs and keepers are broadcast; the images are not shuffled.
+    """
+    (name,) = _free_names(images.columns, ("__dedup_planned_id",))
+    marks = planned.select("image_id", "surviving_keeper_id").distinct()
+    marks = F.broadcast(marks.toDF(name, KEPT_IMAGE_ID))
+    marked = images.join(marks, F.col(quoted(image_id_column)) == F.col(name), "left")
+    return marked.select(
+        *(quoted(column) for column in images.columns),
+        F.col(name).isNotNull().alias(IS_DUPLICATE),
+        KEPT_IMAGE_ID,
+    )
+
+
+def keep_by_ids(
+    images: DataFrame, image_id_column: str, planned_ids: DataFrame, *, drops: bool = True
+) -> DataFrame:
+    """Drop the rows whose ID is among some IDs, or keep no others.
 
     Args:
         images: The image table.
         image_id_column: Its ID column.
-        removed_ids: One row per ID, in its one column, of the same type.
+        planned_ids: One row per ID, in its one column, of the same type.
+        drops: Whether these go; else only these stay.
 
     Returns:
         The rows that stay, with the same columns.
 
-    *Nulls:* rows with a NULL ID stay.
+    *Nulls:* rows with a NULL ID are among no IDs.
     *Cost:* the IDs are broadcast; the images are not shuffled.
     """
-    (name,) = _free_names(images.columns, ("__dedup_removed_id",))
-    removed = F.broadcast(removed_ids.toDF(name))
-    return images.join(removed, F.col(quoted(image_id_column)) == F.col(name), "left_anti")
+    (name,) = _free_names(images.columns, ("__dedup_planned_id",))
+    planned = F.broadcast(planned_ids.toDF(name))
+    same = F.col(quoted(image_id_column)) == F.col(name)
+    return images.join(planned, same, "left_anti" if drops else "left_semi")
 
 
-def keep_by_positions(images: DataFrame, bitmaps: DataFrame) -> DataFrame:
-    """Drop the rows whose position is set in a bitmap.
+def keep_by_positions(images: DataFrame, bitmaps: DataFrame, *, drops: bool = True) -> DataFrame:
+    """Drop the rows whose position is set in a bitmap, or keep no others.
 
     Args:
         images: The image table, read from files with row indexes.
         bitmaps: As `position_bitmaps` makes them.
+        drops: Whether these go; else only these stay.
 
     Returns:
         The rows that stay, with the same columns.
@@ -128,10 +175,10 @@ def keep_by_positions(images: DataFrame, bitmaps: DataFrame) -> DataFrame:
         F.floor(F.col(index) / ROWS_PER_BITMAP) == F.col(f"{index}_bucket")
     )
     # Past the end of a trimmed bitmap the bit is NULL, as where there is no bitmap.
-    goes = F.coalesce(_bit(F.col(f"{index}_bitmap"), F.col(index) % ROWS_PER_BITMAP), F.lit(0))
+    bit = F.coalesce(_bit(F.col(f"{index}_bitmap"), F.col(index) % ROWS_PER_BITMAP), F.lit(0))
     return (
         positioned.join(F.broadcast(renamed), same, "left")
-        .where(goes == 0)
+        .where(bit == (0 if drops else 1))
         .select(*(quoted(name) for name in columns))
     )
 

@@ -23,7 +23,8 @@ FLAGS = {
     "--allow-no-matches", "--allow-empty-list", "--removed-output", "--report",
     "--work-location", "--run-key", "--config", "--log-level", "--version", "--help",
     "--purge", "--enable-deletion-vectors", "--storage-option",
-    "--target-file-size", "--list-kind", "--eps", "--keeper", "--on-lost-keeper",
+    "--target-file-size", "--list-kind", "--eps", "--eps-sweep", "--keeper", "--on-lost-keeper",
+    "--action", "--unmatched-output",
 }  # fmt: skip
 CHOICES = {
     "--images-format": ("auto", "parquet", "delta"),
@@ -34,6 +35,7 @@ CHOICES = {
     "--strategy": ("auto", "broadcast-ids", "row-positions"),
     "--list-counts": ("auto", "exact", "matched"),
     "--list-kind": ("auto", "remove", "keep", "pairwise", "groups"),
+    "--action": ("remove", "annotate", "extract"),
     "--on-lost-keeper": ("error", "keep-one", "ignore"),
 }
 

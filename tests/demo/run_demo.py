@@ -7,17 +7,13 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import itertools
 import os
 import shutil
 import sys
 import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -27,41 +23,11 @@ from pyspark.sql import SparkSession
 from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import DedupError
 from dedup_lib.settings import Strategy, TableFormat
-from tests.demo import near_duplicates, pictures, spark_runs
+from tests.demo import choose_eps, near_duplicates, pictures, spark_runs
 from tests.demo.spark_runs import DemoError
+from tests.demo.steps import Json, Places, check, size_mb, step, submit_aloud
 
 ROOT = Path(__file__).resolve().parent.parent.parent
-Json = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class Places:
-    """Where the demo keeps what it makes: everything below one directory."""
-
-    work: Path
-
-    @property
-    def images(self) -> Path:
-        return self.work / "images"
-
-    @property
-    def delta_images(self) -> Path:
-        return self.work / "images-delta"
-
-    @property
-    def duplicates(self) -> Path:
-        return self.work / "duplicates"
-
-    @property
-    def removed(self) -> Path:
-        return self.work / "removed"
-
-    @property
-    def log(self) -> Path:
-        return self.work / "demo.log"
-
-    def report(self, name: str) -> Path:
-        return self.work / "reports" / f"{name}.json"
 
 
 @dataclass(frozen=True)
@@ -121,7 +87,7 @@ def prepare(places: Places) -> None:
 
 
 def demo(places: Places) -> None:
-    """Make the inputs, run the job in its five ways, and compare what came out."""
+    """Make the inputs, run the job in its five ways, compare what came out; then choose an eps."""
     started = time.monotonic()
     print(f"Remove duplicate images: a demo with real pictures, in {places.work}")
     inputs = make_inputs(places)
@@ -142,8 +108,9 @@ def demo(places: Places) -> None:
             reports += [second, run_here(spark, places, jobs[4])]
         with step("Compare the five outputs: SHA-256 over all rows, in every column"):
             compare(spark, jobs, reports, inputs)
-    books = f"{inputs.expected.num_rows:,} kept + {len(inputs.listed):,} removed"
-    print(f"\nAll five are the same, to the byte: {books} = {inputs.images.num_rows:,} rows.")
+        books = f"{inputs.expected.num_rows:,} kept + {len(inputs.listed):,} removed"
+        print(f"\nAll five are the same, to the byte: {books} = {inputs.images.num_rows:,} rows.")
+        choose_eps.show(spark, places, inputs.images)
     print(f"Done in {time.monotonic() - started:.0f} s.")
 
 
@@ -188,15 +155,13 @@ def real_run(places: Places, job: Job, inputs: Inputs) -> Json:
 
 
 def submit(places: Places, job: Job, *more: str, name: str) -> Json:
-    """Show the spark-submit command as a user would type it, and run it."""
+    """Run the job by spark-submit, on the plain list."""
     arguments = ["--images", str(job.images), "--duplicate-ids", str(places.duplicates)]
     arguments += ["--output", str(job.output)]
     arguments += [] if job.strategy == "auto" else ["--strategy", job.strategy]
     arguments += [] if job.format == "parquet" else ["--output-format", job.format]
     arguments += [*more, "--report", str(places.report(name))]
-    command = spark_runs.submit_command(arguments, on_delta=job.format == "delta")
-    print("   $ " + spark_runs.as_typed(command).replace("\n", "\n   "), flush=True)
-    return spark_runs.submit(command, places.log)
+    return submit_aloud(arguments, places, on_delta=job.format == "delta")
 
 
 def make_delta_copy(spark: SparkSession, places: Places) -> None:
@@ -267,24 +232,6 @@ def check_counts(report: Json, inputs: Inputs) -> None:
     check("counts of the report", found, expected)
 
 
-def check(what: str, found: object, expected: object) -> None:
-    """Raise DemoError where something is not what it must be."""
-    if found != expected:
-        raise DemoError(f"{what}: found {found!r:.300}, expected {expected!r:.300}")
-
-
-_steps = itertools.count(1)
-
-
-@contextmanager
-def step(headline: str) -> Iterator[None]:
-    """Print a step's headline, and its seconds at the end."""
-    print(f"\n{next(_steps)}  {headline}", flush=True)
-    started = time.monotonic()
-    yield
-    print(f"   [{time.monotonic() - started:.1f} s]", flush=True)
-
-
 def print_images(directory: Path, images: pa.Table) -> None:
     """Say what is in the image table."""
     formats = Counter(images["format"].to_pylist())
@@ -321,12 +268,6 @@ def print_counts(report: Json) -> None:
         f"{counts['removed_rows']:,} removed; {counts['list_distinct_ids']:,} IDs listed, "
         f"{counts['list_unmatched_ids']:,} of them not in the table"
     )
-
-
-def size_mb(directory: Path) -> str:
-    """Return the size of the files of a directory, in words."""
-    files = (path for path in directory.rglob("*") if path.is_file() and path.suffix != ".crc")
-    return f"{sum(path.stat().st_size for path in files) / 1e6:.1f} MB"
 
 
 def print_end_of(log: Path) -> None:

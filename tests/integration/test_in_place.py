@@ -7,7 +7,7 @@ import time
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib import delta_delete, kept_plan, run_key
+from dedup_lib import delta_delete, records, run_key
 from dedup_lib.delta_history import was_undone
 from dedup_lib.errors import (
     ConflictError,
@@ -402,7 +402,7 @@ def test_the_record_of_what_was_deleted_is_not_replaced_by_a_later_run(
     """A run that fails between its commit and the record's last mark leaves it unfinished."""
     removed = str(tmp_path / "removed")
     with monkeypatch.context() as patch:
-        patch.setattr(kept_plan, "finish", failing)
+        patch.setattr(records, "finish", failing)
         with pytest.raises(StoppedError):
             remove_here(images, listed, removed_output=removed)
     assert operations(spark, images) == ["WRITE", "DELETE"]

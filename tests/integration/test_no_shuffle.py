@@ -51,12 +51,21 @@ def test_a_run_shuffles_ids_and_reads_each_image_once(spark, remove, inputs, tmp
     assert NUM_ROWS * IMAGE_BYTES <= read < 1.1 * NUM_ROWS * IMAGE_BYTES
 
 
-@pytest.mark.parametrize("strategy", ["broadcast-ids", "row-positions"])
-def test_no_image_column_is_in_an_exchange(spark, inputs, strategy):
+@pytest.mark.parametrize(
+    ("strategy", "action"),
+    [
+        ("broadcast-ids", "remove"),
+        ("row-positions", "remove"),
+        ("broadcast-ids", "extract"),
+        ("row-positions", "extract"),
+        ("broadcast-ids", "annotate"),
+    ],
+)
+def test_no_image_column_is_in_an_exchange(spark, inputs, strategy, action):
     images, listed = inputs
     table = tables.read_images(spark, Storage(spark), str(images), "auto")
     planned = plan_removal(table.frame, spark.read.parquet(str(listed)))
-    kept = spark_rewrite.keep(table, "image_id", planned, strategy)
+    kept = spark_rewrite.apply(table, "image_id", planned, strategy, action)
     assert "image" not in shuffled_columns(kept)
     assert "image" in shuffled_columns(kept.repartition(3))
 

@@ -41,7 +41,7 @@ def rewritten(folder, table, *gone, source=None, **options):
     source = source or write_parquet(table, folder / "in/1.parquet", **options)
     done = arrow_files.rewrite(task(folder, source), bitmap(*gone), {})
     assert names_in(folder / "partial") == []
-    assert done.kept_rows == table.num_rows - len(gone)
+    assert done.num_rows == table.num_rows - len(gone)
     before, after = pq.ParquetFile(source), pq.ParquetFile(folder / "out" / source.name)
     assert done.written_bytes == (folder / "out" / source.name).stat().st_size
     expected = table.take([row for row in range(table.num_rows) if row not in gone])

@@ -1,4 +1,4 @@
-"""The plan, kept as a table of its own: what went, from where, and why (--removed-output)."""
+"""What a run keeps beside its output: the plan, and the listed IDs that are not in the table."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from dedup_lib import publish, spark_rewrite, targets
-from dedup_lib.planning import Plan
+from dedup_lib.planning import Record
 from dedup_lib.publish_lock import attempt_directory
 from dedup_lib.replacement import read_manifest, write_manifest
 from dedup_lib.settings import is_path
@@ -16,58 +16,58 @@ from dedup_lib.storage import Storage
 from dedup_lib.targets import Target
 
 
-def keep_plan(
+def keep(
     spark: SparkSession,
     storage: Storage,
-    plan: Plan,
+    record: Record,
     target: Target,
     *,
     note: Mapping[str, Any],
     is_unfinished: bool,
 ) -> None:
-    """Publish a plan as a table of its own, one row per image row that goes.
+    """Publish a record as a table of its own.
 
     Args:
         spark: The session.
         storage: The session's file systems.
-        plan: The plan.
-        target: Where it goes.
+        record: The rows.
+        target: Where they go.
         note: What its manifest or commit says of itself; its `run` names the attempt.
-        is_unfinished: Whether the run is yet to publish its output; a retry may replace the plan
-            until `finish` says that it has.
+        is_unfinished: Whether the run is yet to publish its output; a retry may replace the
+            record until `finish` says that it has.
     """
     base = targets.default_base(spark, storage, target)
-    note = {**note, "holds": "removal plan"}
+    note = {**note, "holds": record.holds}
     with attempt_directory(storage, base, note["run"]) as attempt:
         staged = publish.stage(
             target,
-            spark_rewrite.writer(plan.rows, ()),
+            spark_rewrite.writer(record.rows, ()),
             attempt,
             spark=spark,
-            column_names=plan.rows.columns,
+            column_names=record.rows.columns,
             note=note,
         )
         found = publish.count_rows(spark, storage, staged)
-        publish.check_rows(staged, expected_rows=plan.counts.removed_rows, found_rows=found)
+        publish.check_rows(staged, expected_rows=record.num_rows, found_rows=found)
         state = {"unfinished": True} if is_unfinished else {}
         publish.promote(spark, storage, staged, attempt, note | state)
 
 
 def is_unfinished(storage: Storage, location: str) -> bool:
-    """Tell whether a kept plan was left by a run that died before it published its output."""
+    """Tell whether a record was left by a run that died before it published its output."""
     if not is_path(location):
         return False
     return bool(read_manifest(storage, storage.canonical(location)).get("unfinished", False))
 
 
 def run_of(storage: Storage, location: str) -> str:
-    """Return the name of the attempt that kept a plan at a path; empty where none is told."""
+    """Return the name of the attempt that kept a record at a path; empty where none is told."""
     return str(read_manifest(storage, storage.canonical(location)).get("run", ""))
 
 
-def finish(storage: Storage, location: str | None) -> None:
-    """Note in a kept plan's manifest that its run has published its output."""
-    if location is None or not is_unfinished(storage, location):
+def finish(storage: Storage, location: str) -> None:
+    """Note in a record's manifest that its run has published its output."""
+    if not is_unfinished(storage, location):
         return
     location = storage.canonical(location)
     manifest = read_manifest(storage, location)
