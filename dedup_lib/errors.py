@@ -105,7 +105,7 @@ class ColumnTypeError(InputError):
 
 
 class UnreadableFileError(InputError):
-    """A file can't be read as Parquet."""
+    """A file can't be read as what it is to be."""
 
 
 class AmbiguousListError(InputError):

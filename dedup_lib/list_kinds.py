@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 
 from dedup_lib.errors import AmbiguousListError, MissingColumnError, NotAListError
 from dedup_lib.settings import ListKind
@@ -13,12 +14,24 @@ DEFAULT_ID_COLUMN = "id"
 ID_FLAG = "--duplicate-id-column"
 KIND_FLAG = "--list-kind"
 PAIRWISE_COLUMNS = ("id", "max_id", "cosine_sim_score")
+NPY_FIELDS = ("f0", "f1")
+_PLAIN = "a list of IDs"
 _OF_K_MEANS = {"l2_dist_to_cent", "centroid"}
 _OF_EMBEDDINGS = {"embedding", "embeddings"}
 _OF_UNIQUE_IDS = ({"dist", "cluster"}, {"cosine_dist_to_cent", "cluster"})
-_GROUP_COLUMNS = ("_hashes", "group")
-_CURATOR_ID = "_curator_dedup_id"
-_DATA_PREP_KIT_ID = "docs_to_remove"
+_HASHES = "_hashes"
+_GROUP_COLUMNS = (_HASHES, "group")
+# Directories of lists of one column, which has the name that the user's own ID column has.
+_DUPLICATES_BY_ANY_NAME = {
+    "ExactDuplicateIds": "NeMo Curator's exact duplicates",
+    "FuzzyDuplicateIds": "NeMo Curator's fuzzy duplicates",
+}
+_BY_COLUMN = {
+    "_curator_dedup_id": "NeMo Curator's generated IDs",
+    "docs_to_remove": "data-prep-kit's documents to remove",
+}
+# What pandas makes of a frame's row labels, where they are not left out.
+_ROW_LABELS = re.compile(r"__index_level_\d+__")
 
 
 @dataclass(frozen=True)
@@ -50,7 +63,7 @@ class ListShape:
 
 def recognise(
     what: str,
-    location: str,
+    path: str,
     columns: Mapping[str, str],
     *,
     kind: ListKind | None,
@@ -60,7 +73,7 @@ def recognise(
 
     Args:
         what: The list or file, for messages.
-        location: Its path.
+        path: Of one of its files; of what is no file, and a slash.
         columns: Its columns: name to type, as Spark spells types.
         kind: What the user says it is; None where it is to be recognised.
         id_column: The ID column that the user names; None takes the recognised producer's.
@@ -70,93 +83,147 @@ def recognise(
         NotAListError: It is no list of images to remove or to keep.
         MissingColumnError: A column that it needs is missing.
     """
+    columns = {name: of for name, of in columns.items() if not _ROW_LABELS.fullmatch(name)}
+    found = _Found(what, path, columns, id_column)
     if kind is not None:
-        return _AS_SAID[kind](what, columns, id_column)
-    if set(columns) == set(PAIRWISE_COLUMNS):
-        return _pairwise(what, columns, id_column)
-    _refuse_what_is_no_list(what, location, columns)
-    _refuse_what_is_ambiguous(what, location, columns)
-    if len(columns) == 2 and _group_column(columns, id_column) is not None:
-        return _groups(what, columns, id_column)
-    return _plain("remove", what, columns, id_column)
+        return _AS_SAID[kind](found)
+    if set(columns) >= set(PAIRWISE_COLUMNS):
+        return _pairwise(found)
+    _refuse_what_is_no_list(found)
+    _refuse_what_is_ambiguous(found)
+    if found.directory == "pairwise_results":
+        raise MissingColumnError(
+            f"{what} is in a directory of pairwise results, but has not their columns "
+            f"{', '.join(PAIRWISE_COLUMNS)} (columns: {_shown(columns)}). Give NeMo Curator's own "
+            f"files; or say with {KIND_FLAG} what these are."
+        )
+    group = found.group_column
+    if group is not None and (group == _HASHES or len(columns) == 2):
+        return _groups(found)
+    return _plain("remove", found)
 
 
-def _plain(
-    kind: ListKind, what: str, columns: Mapping[str, str], id_column: str | None
-) -> ListShape:
-    producer = "a list of IDs"
-    if id_column is None and DEFAULT_ID_COLUMN not in columns:
-        for name, its_producer in (
-            (_CURATOR_ID, "NeMo Curator's generated IDs"),
-            (_DATA_PREP_KIT_ID, "data-prep-kit's documents to remove"),
-        ):
-            if name in columns:
-                id_column, producer = name, its_producer
-    return ListShape(kind, producer, _present(what, columns, id_column or DEFAULT_ID_COLUMN))
+def recognise_npy(what: str, kind: ListKind | None) -> ListShape:
+    """Tell what .npy files of IDs mean: those to keep, unless the user says otherwise.
+
+    Raises:
+        MissingColumnError: The user says what IDs alone can't be.
+    """
+    if kind in ("pairwise", "groups"):
+        raise MissingColumnError(
+            f"{what} holds IDs alone (.npy), and no {kind}: {KIND_FLAG} must be keep or remove."
+        )
+    producer = "DataComp's IDs to keep (.npy)" if kind in (None, "keep") else f"{_PLAIN} (.npy)"
+    return ListShape(kind or "keep", producer, ",".join(NPY_FIELDS))
 
 
-def _pairwise(what: str, columns: Mapping[str, str], id_column: str | None) -> ListShape:
+@dataclass(frozen=True)
+class _Found:
+    """What is known of a list: its name for messages, path, columns, and the ID the user names."""
+
+    what: str
+    path: str
+    columns: Mapping[str, str]
+    id_column: str | None
+
+    @property
+    def directory(self) -> str:
+        """The directory that it is in, past its partitions."""
+        above = (part for part in reversed(self.path.split("/")[:-1]) if "=" not in part)
+        return next(above, "")
+
+    @property
+    def group_column(self) -> str | None:
+        others = (name for name in _GROUP_COLUMNS if name != self.id_column)
+        return next((name for name in others if name in self.columns), None)
+
+    def present(self, name: str, flag: str = ID_FLAG) -> str:
+        if name not in self.columns:
+            raise MissingColumnError.of(self.what, name, list(self.columns), flag)
+        return name
+
+
+def _plain(kind: ListKind, found: _Found) -> ListShape:
+    id_column = found.id_column or _own_id_column(found)
+    return ListShape(kind, _producer(found, id_column), found.present(id_column))
+
+
+def _own_id_column(found: _Found) -> str:
+    if DEFAULT_ID_COLUMN in found.columns:
+        return DEFAULT_ID_COLUMN
+    if found.directory in _DUPLICATES_BY_ANY_NAME and len(found.columns) == 1:
+        return next(iter(found.columns))
+    return next((name for name in _BY_COLUMN if name in found.columns), DEFAULT_ID_COLUMN)
+
+
+def _producer(found: _Found, id_column: str) -> str:
+    if list(found.columns) == [id_column]:
+        if found.directory in _DUPLICATES_BY_ANY_NAME:
+            return _DUPLICATES_BY_ANY_NAME[found.directory]
+        if (found.directory, id_column) == ("duplicates", DEFAULT_ID_COLUMN):
+            return "NeMo Curator's duplicates"
+    return _BY_COLUMN.get(id_column, _PLAIN)
+
+
+def _pairwise(found: _Found) -> ListShape:
     own_id, keeper, score = PAIRWISE_COLUMNS
     return ListShape(
         "pairwise",
         "NeMo Curator's pairwise results",
-        _present(what, columns, id_column or own_id),
-        keeper_column=_present(what, columns, keeper, KIND_FLAG),
-        score_column=_present(what, columns, score, KIND_FLAG),
+        found.present(found.id_column or own_id),
+        keeper_column=found.present(keeper, KIND_FLAG),
+        score_column=found.present(score, KIND_FLAG),
     )
 
 
-def _groups(what: str, columns: Mapping[str, str], id_column: str | None) -> ListShape:
-    group = _group_column(columns, id_column)
+def _groups(found: _Found) -> ListShape:
+    group = found.group_column
     if group is None:
-        raise MissingColumnError.of(what, _GROUP_COLUMNS[1], list(columns), KIND_FLAG)
-    others = [name for name in columns if name != group]
-    own_id = id_column or (others[0] if len(others) == 1 else DEFAULT_ID_COLUMN)
+        raise MissingColumnError.of(found.what, _GROUP_COLUMNS[1], list(found.columns), KIND_FLAG)
+    others = [name for name in found.columns if name != group]
+    own_id = found.id_column or (others[0] if len(others) == 1 else DEFAULT_ID_COLUMN)
     producer = (
         "NeMo Curator 0.x exact duplicates, every member of each group"
-        if group == _GROUP_COLUMNS[0]
+        if group == _HASHES
         else "groups, every member of each (NeMo Curator 0.x fuzzy duplicates)"
     )
-    return ListShape("groups", producer, _present(what, columns, own_id), group_column=group)
+    return ListShape("groups", producer, found.present(own_id), group_column=group)
 
 
-def _group_column(columns: Mapping[str, str], id_column: str | None) -> str | None:
-    return next((name for name in _GROUP_COLUMNS if name in columns and name != id_column), None)
-
-
-_AS_SAID: dict[ListKind, Callable[[str, Mapping[str, str], str | None], ListShape]] = {
-    "remove": lambda *given: _plain("remove", *given),
-    "keep": lambda *given: _plain("keep", *given),
+_AS_SAID: dict[ListKind, Callable[[_Found], ListShape]] = {
+    "remove": partial(_plain, "remove"),
+    "keep": partial(_plain, "keep"),
     "pairwise": _pairwise,
     "groups": _groups,
 }
 
 
-def _present(what: str, columns: Mapping[str, str], name: str, flag: str = ID_FLAG) -> str:
-    if name not in columns:
-        raise MissingColumnError.of(what, name, list(columns), flag)
-    return name
-
-
-def _refuse_what_is_no_list(what: str, location: str, columns: Mapping[str, str]) -> None:
-    names = set(columns)
+def _refuse_what_is_no_list(found: _Found) -> None:
+    columns, names = found.columns, set(found.columns)
     of_arrays = [name for name in names & _OF_EMBEDDINGS if columns[name].startswith("array")]
-    if names & _OF_K_MEANS or of_arrays or re.search(r"/centroid=[^/]*(/|$)", location):
+    if names & _OF_K_MEANS or of_arrays or "/centroid=" in found.path:
         raise NotAListError(
-            f"{what} is no removal list: its columns ({_shown(columns)}) are those of k-means "
-            "results or embeddings, which hold every image. Give the directory of duplicates, or "
-            f"of pairwise results; {KIND_FLAG} remove takes it for a list all the same."
+            f"{found.what} is no removal list: its columns ({_shown(columns)}), or directories "
+            "'centroid=…', are those of k-means results or embeddings, which hold every image. "
+            "Give the directory of duplicates, or of pairwise results; "
+            f"{KIND_FLAG} remove takes it for a list all the same."
         )
 
 
-def _refuse_what_is_ambiguous(what: str, location: str, columns: Mapping[str, str]) -> None:
-    is_named = re.search(r"/unique_ids_[^/]*(\.parquet)?(/|$)", location) is not None
-    others = set(columns) - {DEFAULT_ID_COLUMN}
+def _refuse_what_is_ambiguous(found: _Found) -> None:
+    is_named = re.search(r"/unique_ids_[^/]*(\.parquet)?(/|$)", found.path) is not None
+    others = set(found.columns) - {DEFAULT_ID_COLUMN}
     if is_named or others in _OF_UNIQUE_IDS:
         raise AmbiguousListError(
-            f"{what} has two meanings: NeMo Curator up to 0.7.1 wrote the IDs to keep under this "
-            f"name, and from 0.8.0 on the IDs to remove. Say which: {KIND_FLAG} keep or "
-            f"{KIND_FLAG} remove."
+            f"{found.what} has two meanings: NeMo Curator up to 0.7.1 wrote the IDs to keep under "
+            "this name, and from 0.8.0 on the IDs to remove. Say which: "
+            f"{KIND_FLAG} keep or {KIND_FLAG} remove."
+        )
+    if found.group_column == _GROUP and len(found.columns) > 2:
+        raise AmbiguousListError(
+            f"{found.what} has a column {_GROUP!r} among others ({_shown(found.columns)}): it may "
+            "name every member of each group, of which one is to stay, or only those to remove. "
+            f"Say which: {KIND_FLAG} groups or {KIND_FLAG} remove."
         )
 
 

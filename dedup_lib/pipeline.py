@@ -42,7 +42,7 @@ from dedup_lib.image_settings import settings_for
 from dedup_lib.in_place import Deleted, TableRows
 from dedup_lib.overlap import check_places, check_report
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
-from dedup_lib.planning import Inputs, Plan, check_limits, make_plan, read_inputs
+from dedup_lib.planning import PLAN_SETTINGS, Inputs, Plan, check_limits, make_plan, read_inputs
 from dedup_lib.publish import Staged
 from dedup_lib.publish_lock import (
     Attempt,
@@ -339,7 +339,7 @@ class _Run:
             reader = self.spark.read.options(**PARQUET_READER_OPTIONS)
             return reader.schema(rows.schema).parquet(place)
 
-        with tuning_settings(self.spark, id_scan.SCAN_SETTINGS):
+        with tuning_settings(self.spark, PLAN_SETTINGS):
             return make_plan(self.settings, inputs, self.report, materialise)
 
     def rewrite(self, plan: Plan, output: Target, attempt: Attempt) -> Staged:

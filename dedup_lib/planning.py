@@ -29,6 +29,11 @@ from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 
 _NAMING_KEEPERS = {"pairwise", "groups"}
+# Joins of IDs with IDs: hashed where each part of them is small, which takes half of sorting them.
+PLAN_SETTINGS = id_scan.SCAN_SETTINGS | {
+    "spark.sql.adaptive.advisoryPartitionSizeInBytes": "32MB",
+    "spark.sql.adaptive.maxShuffledHashJoinLocalMapThreshold": "32MB",
+}
 # So small a share of what could match is no accident of two tables that overlap.
 _FEW_FRACTION = 0.1
 _log = logging.getLogger(__name__)

@@ -83,7 +83,7 @@ class Settings:
         "input",
         "what the lists' entries mean: IDs to remove; IDs to keep, where all others go; pairs with "
         "scores (NeMo Curator's pairwise results); or groups of which one stays; auto recognises "
-        "each list by its columns",
+        "each list by its columns and directory (and .npy files, which name IDs to keep)",
         default="auto",
     )
     eps: float | None = _option(

@@ -36,24 +36,25 @@ def pairs_of(rows: DataFrame) -> DataFrame:
         rows: Rows that go, with `image_id` and `marks`.
 
     Returns:
-        One row per ID and keeper: `image_id`, `keeper_id`, and `distance`, minus the best score
-        (0 where lists have none).
+        One row per row, keeper and score: `image_id`, `keeper_id`; `distance`, minus the score (0
+        where lists have none); `is_only`, true only where the ID has no other keeper.
     """
-    mark = F.explode("marks").alias("mark")
-    distance = F.coalesce(-F.col("mark.score"), F.lit(0.0))
-    return (
-        rows.select("image_id", mark)
-        .select("image_id", F.col("mark.keeper_id").alias("keeper_id"), distance.alias("distance"))
-        .where(F.col("keeper_id").isNotNull())
-        .groupBy("image_id", "keeper_id")
-        .agg(F.min("distance").alias("distance"))
-    )
+    is_only = (F.size("marks") == 1).alias("is_only")
+    exploded = rows.select("image_id", is_only, F.explode("marks").alias("mark"))
+    distance = F.coalesce(-F.col("mark.score"), F.lit(0.0)).alias("distance")
+    keeper_id = F.col("mark.keeper_id").alias("keeper_id")
+    pairs = exploded.select("image_id", keeper_id, distance, "is_only")
+    return pairs.where(F.col("keeper_id").isNotNull())
 
 
 def follow(
     pairs: DataFrame, removed_ids: DataFrame, image_ids: DataFrame, materialise: Materialise
 ) -> Followed:
     """Follow the keepers of each ID to one that stays, through chains of keepers that go.
+
+    Each ID points at its best keeper, and the pointers are followed, twice as far each round. That
+    settles all but those that end in a circle, at an ID without a keeper, or outside of the table:
+    their other keepers are followed then.
 
     Args:
         pairs: As `pairs_of` makes them.
@@ -62,42 +63,101 @@ def follow(
         materialise: Evaluates a frame once.
 
     Returns:
-        What came of it. Where an ID has several keepers, the nearest survivor is taken; of
-        several as near that of the best score, then the smallest ID.
+        What came of it. Of several keepers one that stays is taken, then one that goes and may have
+        a keeper itself; then that of the best score; then the smallest ID.
 
     *Nulls:* a NULL keeper is none.
-    *Cost:* one scan of the image IDs; then, round by round, joins of what is left of the pairs.
-    Chains are shortened while they are followed: their length doubles with each round.
+    *Cost:* one scan of the image IDs; a shuffle of all pairs; then, round by round, of all pointers
+    and of those that do not end yet. A chain of n takes about log2(n) rounds.
     """
     known = materialise(_with_fate(pairs, removed_ids, image_ids))
-    stays = _nearest(known.where(F.col("fate") == "stays"), F.col("keeper_id"))
-    here, rounds = _reach(known.where(F.col("fate") == "goes"), stays, materialise)
+    pointers, by_fate, rounds = _followed_pointers(_best(known), materialise)
+    here = pointers.where(F.col("fate") == "stays")
+    here = here.select("image_id", F.col("keeper_id").alias("surviving_keeper_id"))
     outcome = here.withColumn("fate", F.lit("here"))
-    rest = materialise(known.join(here, "image_id", "left_anti"))
-    if rest.isEmpty():
+    if set(by_fate) <= {"stays"}:
         return Followed(outcome, None, rounds)
+    rest = materialise(known.join(here, "image_id", "left_anti"))
+    more_here, more_rounds = _reach(rest.where(F.col("fate") == "goes"), here, materialise)
+    if more_here is not None:
+        outcome = outcome.unionByName(more_here.withColumn("fate", F.lit("here")))
+        rest = materialise(rest.join(more_here, "image_id", "left_anti"))
     absent = _nearest(rest.where(F.col("fate") == "elsewhere"), F.col("keeper_id"))
-    elsewhere, more_rounds = _reach(rest.where(F.col("fate") == "goes"), absent, materialise)
+    absent = materialise(absent)
+    more_elsewhere, last_rounds = _reach(rest.where(F.col("fate") == "goes"), absent, materialise)
+    elsewhere = absent if more_elsewhere is None else absent.unionByName(more_elsewhere)
     dead_ends = rest.join(elsewhere, "image_id", "left_anti").select("image_id", "keeper_id")
     lost = dead_ends.select("image_id").distinct()
     for ids, fate in ((elsewhere.select("image_id"), "elsewhere"), (lost, "lost")):
         unknown = F.lit(None).cast(here.schema["surviving_keeper_id"].dataType)
         told = ids.withColumns({"surviving_keeper_id": unknown, "fate": F.lit(fate)})
         outcome = outcome.unionByName(told)
-    return Followed(materialise(outcome), materialise(dead_ends), rounds + more_rounds)
+    rounds += more_rounds + last_rounds
+    return Followed(materialise(outcome), materialise(dead_ends), rounds)
 
 
 def _with_fate(pairs: DataFrame, removed_ids: DataFrame, image_ids: DataFrame) -> DataFrame:
     """Add `fate`: whether the keeper `goes`, `stays`, or is `elsewhere`."""
-    keepers = pairs.select(F.col("keeper_id").alias("image_id")).distinct()
-    going = removed_ids.withColumn("fate", F.lit("goes"))
-    told = keepers.join(going, "image_id", "left")
-    others = told.where(F.col("fate").isNull()).select("image_id")
-    staying = image_ids.join(others, "image_id", "left_semi").distinct()
-    fates = told.join(staying.withColumn("is_here", F.lit(True)), "image_id", "left")
-    fate = F.coalesce("fate", F.when(F.col("is_here"), "stays").otherwise("elsewhere"))
-    by_keeper = fates.select(F.col("image_id").alias("keeper_id"), fate.alias("fate"))
-    return pairs.join(by_keeper, "keeper_id").select("image_id", "keeper_id", "distance", "fate")
+    keepers = pairs.select(F.col("keeper_id").alias("image_id"))
+    here = image_ids.join(keepers, "image_id", "left_semi").distinct()
+    going = removed_ids.withColumn("goes", F.lit(True))
+    fate = F.when(F.col("goes"), "goes").otherwise("stays").alias("fate")
+    fates = here.join(going, "image_id", "left").select(F.col("image_id").alias("keeper_id"), fate)
+    told = pairs.join(fates, "keeper_id", "left")
+    fate = F.coalesce("fate", F.lit("elsewhere")).alias("fate")
+    return told.select("image_id", "keeper_id", "distance", "is_only", fate)
+
+
+def _best(known: DataFrame) -> DataFrame:
+    """Choose where each ID points: `image_id`, `keeper_id`, `fate`."""
+    # To aggregate IDs is to sort them, which those with a single keeper can do without.
+    single = known.where("is_only").select("image_id", "keeper_id", "fate").distinct()
+    several = known.where(~F.col("is_only"))
+    order = (
+        F.when(F.col("fate") == "stays", 0)
+        .when(F.col("image_id") == F.col("keeper_id"), 3)
+        .when(F.col("fate") == "goes", 1)
+        .otherwise(2)
+    )
+    best = F.min(F.struct(order.alias("order"), "distance", "keeper_id", "fate")).alias("best")
+    chosen = several.groupBy("image_id").agg(best)
+    return single.unionByName(chosen.select("image_id", "best.keeper_id", "best.fate"))
+
+
+def _followed_pointers(
+    pointers: DataFrame, materialise: Materialise
+) -> tuple[DataFrame, dict[str, int], int]:
+    """Follow pointers until they end, or only lead round in circles.
+
+    Returns:
+        `image_id`, `keeper_id` (the end), `fate` (of the end: `lost` is an ID that goes and has no
+        keeper; `goes` one in a circle), one row per ID; how many there are of each fate; and the
+        number of rounds.
+    """
+    pointers = materialise(pointers)
+    by_fate, rounds = _count_fates(pointers), 0
+    going = 0
+    while by_fate.get("goes", 0) not in (0, going):
+        going = by_fate["goes"]
+        pointers = materialise(_jumped(pointers))
+        by_fate, rounds = _count_fates(pointers), rounds + 1
+    return pointers, by_fate, rounds
+
+
+def _jumped(pointers: DataFrame) -> DataFrame:
+    """Point where the keepers point."""
+    onward = pointers.toDF("keeper_id", "next_id", "next_fate")
+    going = pointers.where(F.col("fate") == "goes").drop("fate").join(onward, "keeper_id", "left")
+    moved = going.select(
+        "image_id",
+        F.coalesce("next_id", "keeper_id").alias("keeper_id"),
+        F.coalesce("next_fate", F.lit("lost")).alias("fate"),
+    )
+    return pointers.where(F.col("fate") != "goes").unionByName(moved)
+
+
+def _count_fates(pointers: DataFrame) -> dict[str, int]:
+    return {row["fate"]: row["count"] for row in pointers.groupBy("fate").count().collect()}
 
 
 def _nearest(pairs: DataFrame, survivor: Column) -> DataFrame:
@@ -107,7 +167,9 @@ def _nearest(pairs: DataFrame, survivor: Column) -> DataFrame:
     return by_id.select("image_id", F.col("best.survivor").alias("surviving_keeper_id"))
 
 
-def _reach(pairs: DataFrame, settled: DataFrame, materialise: Materialise) -> tuple[DataFrame, int]:
+def _reach(
+    pairs: DataFrame, settled: DataFrame, materialise: Materialise
+) -> tuple[DataFrame | None, int]:
     """Hand survivors on, from settled IDs to those whose keepers they are, until none is left.
 
     A pair whose keeper has just one keeper itself is replaced by a pair with that one: so that a
@@ -115,26 +177,27 @@ def _reach(pairs: DataFrame, settled: DataFrame, materialise: Materialise) -> tu
 
     Args:
         pairs: `image_id`, `keeper_id`, `distance`; the keepers go, too.
-        settled: `image_id`, `surviving_keeper_id`: IDs with a direct survivor.
+        settled: `image_id`, `surviving_keeper_id`: IDs with a survivor.
         materialise: Evaluates a frame once.
 
     Returns:
-        All IDs with a survivor, and the number of rounds.
+        The other IDs that a survivor was handed on to, None where there are none; and the number
+        of rounds.
     """
-    settled = materialise(settled)
-    everyone, frontier, rounds = settled, settled, 0
+    reached, frontier, rounds = None, settled, 0
     others = pairs.where(F.col("image_id") != F.col("keeper_id"))
+    others = others.groupBy("image_id", "keeper_id").agg(F.min("distance").alias("distance"))
     left = materialise(others.join(settled, "image_id", "left_anti"))
     while not left.isEmpty():
         rounds += 1
         of_keeper = frontier.toDF("keeper_id", "surviving_keeper_id")
-        reached = left.join(of_keeper, "keeper_id")
-        frontier = materialise(_nearest(reached, F.col("surviving_keeper_id")))
+        nearest = _nearest(left.join(of_keeper, "keeper_id"), F.col("surviving_keeper_id"))
+        frontier = materialise(nearest)
         if frontier.isEmpty():
             break
-        everyone = everyone.unionByName(frontier)
+        reached = frontier if reached is None else reached.unionByName(frontier)
         left = materialise(_shortened(left.join(frontier, "image_id", "left_anti")))
-    return everyone, rounds
+    return reached, rounds
 
 
 def _shortened(pairs: DataFrame) -> DataFrame:

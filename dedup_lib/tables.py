@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 from urllib.parse import unquote
 
 from pyspark.errors import AnalysisException
@@ -46,13 +47,13 @@ class Pinned:
 
     Attributes:
         location: The canonical URI, or the catalog name as given.
-        format: `parquet` or `delta`.
-        version: The Delta version; None for Parquet.
+        format: `parquet` or `delta`; of a list also `npy`.
+        version: The Delta version; None for files.
         fingerprint: SHA-256 over paths, sizes and times of the files; None for Delta.
     """
 
     location: str
-    format: TableFormat
+    format: TableFormat | Literal["npy"]
     version: int | None
     fingerprint: str | None
 
@@ -83,6 +84,7 @@ class PinnedTable(Pinned):
         has_row_index: Whether `_metadata.row_index` can be read.
     """
 
+    format: TableFormat
     root: str
     frame: DataFrame
     partition_columns: tuple[str, ...]

@@ -4,18 +4,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import DuplicateIds, Settings, run
+from dedup_lib import DuplicateIds, Settings, parquet_lists, run
 from dedup_lib.errors import (
     AmbiguousListError,
     ColumnTypeError,
+    EmptyListError,
     LostKeeperError,
     MissingColumnError,
     NoMatchesError,
     NotAListError,
     RemovedFractionError,
     SettingsError,
+    UnreadableFileError,
 )
 from tests.made_tables import image_rows, write_list, write_parquet
+from tests.pandas_files import VERSIONS, write_by_pandas
 
 # Many small queries each.
 pytestmark = pytest.mark.usefixtures("interpreted")
@@ -253,11 +256,88 @@ def test_pairs_whose_keepers_or_scores_are_of_another_type_are_refused(planned, 
             planned(path, eps=0.2)
 
 
-def test_a_cluster_without_pairs_is_an_empty_file_with_or_without_types(planned, tmp_path):
-    """NeMo Curator writes the latter where pandas knew no type: INT32 with logical type Null."""
-    pairs(tmp_path / "p/cluster_0.parquet", ("b", "a", 0.9))
-    pairs(tmp_path / "p/cluster_1.parquet")
-    assert planned(tmp_path / "p", eps=0.2)[1] == {"b": "a"}
-    write_list(tmp_path / "duplicates/1.parquet", ["id-b"])
-    write_parquet(pa.table({"id": pa.nulls(0)}), tmp_path / "duplicates/2.parquet")
-    assert list(planned(tmp_path / "duplicates")[1]) == ["b"]
+def test_every_producer_is_named_in_the_report(planned, tmp_path):
+    columns = {
+        "duplicates/a1b2.parquet": "id",
+        "ExactDuplicateIds/part.0.parquet": "url",
+        "FuzzyDuplicateIds/part.3.parquet": "image_id",
+        "docs_to_remove_consolidated.parquet": "docs_to_remove",
+        "of_any_name.parquet": "id",
+    }
+    lists = [
+        write_list(tmp_path / name, [f"id-{letter}"], column=column)
+        for (name, column), letter in zip(columns.items(), "abcde", strict=True)
+    ]
+    report, survivors = planned(*(path.parent for path in lists[:3]), *lists[3:])
+    assert list(survivors) == list("abcde")
+    described = report.inputs["duplicate_ids"]
+    assert [(item["taken_for"], item["id_column"]) for item in described] == [
+        ("NeMo Curator's duplicates", "id"),
+        ("NeMo Curator's exact duplicates", "url"),
+        ("NeMo Curator's fuzzy duplicates", "image_id"),
+        ("data-prep-kit's documents to remove", "docs_to_remove"),
+        ("a list of IDs", "id"),
+    ]
+
+
+def test_groups_with_the_users_own_id_column_are_found(planned, tmp_path):
+    listed = pa.table({"_hashes": ["1", "1"], "url": ["id-b", "id-a"]})
+    report, survivors = planned(write_parquet(listed, tmp_path / "_exact_duplicates.parquet/1.pq"))
+    assert survivors == {"b": "a"}
+    described = report.inputs["duplicate_ids"][0]
+    assert (described["id_column"], described["kind"]) == ("url", "groups")
+    assert described["taken_for"].startswith("NeMo Curator 0.x exact duplicates")
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"id": ["id-a"], "embedding": [[0.1]], "l2_dist_to_cent": [0.1]},
+        {"id": ["id-a"]},  # what is left tells nothing: the directories do
+    ],
+)
+def test_a_directory_of_k_means_results_is_refused(planned, tmp_path, columns):
+    for centroid in range(2):
+        path = tmp_path / f"kmeans_results/centroid={centroid}/a_0.parquet"
+        write_parquet(pa.table(columns), path)
+    with pytest.raises(NotAListError, match="k-means") as refused:
+        planned(tmp_path / "kmeans_results")
+    assert refused.value.exit_code == 3
+
+
+def test_a_directory_of_pairwise_results_that_holds_others_is_refused(planned, tmp_path):
+    path = write_list(tmp_path / "pairwise_results/cluster_0.parquet", ["id-a"])
+    with pytest.raises(MissingColumnError, match=r"id, max_id, cosine_sim_score \(columns: id\)"):
+        planned(path.parent, eps=0.2)
+    assert list(planned(path.parent, list_kind="remove")[1]) == ["a"]
+
+
+@pytest.mark.parametrize("version", VERSIONS)
+def test_a_cluster_without_pairs_is_an_empty_file_with_or_without_types(planned, tmp_path, version):
+    """Alone, where no score has a type; and beside one where they have, and one of pairs."""
+    directory = tmp_path / "pairwise_results"
+    empty = {"id": [], "max_id": [], "cosine_sim_score": None}
+    write_by_pandas(directory / "cluster_0.parquet", version, empty)
+    with pytest.raises(EmptyListError):
+        planned(directory, eps=0.2)
+    write_by_pandas(directory / "cluster_1.parquet", version, empty | {"cosine_sim_score": []})
+    full = {"id": ["id-a", "id-b"], "max_id": ["id-a", "id-a"], "cosine_sim_score": [0.0, 0.9]}
+    write_by_pandas(directory / "cluster_2.parquet", version, full)
+    report, survivors = planned(directory, eps=0.2)
+    assert survivors == {"b": "a"}
+    assert report.inputs["duplicate_ids"][0]["taken_for"] == "NeMo Curator's pairwise results"
+
+
+def test_an_empty_file_is_known_where_spark_reads_no_column_without_type(
+    planned, tmp_path, monkeypatch
+):
+    """Spark before SPARK-54220: the footer has the names all the same."""
+
+    def refused(_, file):
+        raise UnreadableFileError(f"Illegal Parquet type: INT32 in {file.path!r}")
+
+    monkeypatch.setattr(parquet_lists, "spark_schema", refused)
+    columns = {"id": [], "max_id": [], "cosine_sim_score": None}
+    path = write_by_pandas(tmp_path / "p/cluster_0.parquet", "2.3.3", columns)
+    with pytest.raises(EmptyListError):
+        planned(path, eps=0.2)

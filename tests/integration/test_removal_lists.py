@@ -1,5 +1,6 @@
 """Removal lists as producers write them, and how they are counted."""
 
+import json
 import logging
 import uuid
 
@@ -15,7 +16,12 @@ from dedup_lib.errors import (
     TableFormatError,
     TableNotFoundError,
 )
+from dedup_lib.session_settings import session_settings
 from tests.made_tables import image_rows, row_digests, write_list, write_parquet
+from tests.pandas_files import VERSIONS, write_by_pandas
+
+# Many small queries each.
+pytestmark = pytest.mark.usefixtures("interpreted")
 
 IDS = ["a", "b", None, "c", "d", "b", "e", "f", "g", "h", "i", "j"]
 
@@ -256,6 +262,22 @@ def test_a_list_that_knows_no_type_and_no_id_is_an_empty_list(planned, images, t
         planned(images, listed)
 
 
+@pytest.mark.parametrize("version", VERSIONS)
+def test_an_empty_file_as_pandas_writes_it_holds_no_entry(planned, images, tmp_path, version):
+    """Alone, and beside a file with IDs: NeMo Curator leaves one for clusters all unique."""
+    listed = write_by_pandas(tmp_path / "duplicates/1.parquet", version, {"id": []})
+    column = pq.ParquetFile(listed).schema.column(0)
+    assert (column.physical_type, str(column.logical_type)) == (
+        ("INT32", "Null") if version < "3" else ("BYTE_ARRAY", "String")
+    )
+    with pytest.raises(EmptyListError):
+        planned(images, listed.parent)
+    write_by_pandas(tmp_path / "duplicates/2.parquet", version, {"id": ["a", "c"]})
+    report, rows = planned(images, listed.parent)
+    assert [row[0] for row in rows] == ["a", "c"]
+    assert report.inputs["duplicate_ids"][0]["taken_for"] == "NeMo Curator's duplicates"
+
+
 def test_entries_of_a_file_that_is_not_null_are_not_taken_for_a_file_of_nulls(
     planned, images, tmp_path
 ):
@@ -348,6 +370,50 @@ def test_curator_fault_only_nested_directories_are_an_error_that_does_not_say_wh
     assert [row[0] for row in rows] == ["a"]
 
 
+def test_curator_fault_a_path_on_s3_is_an_error(spark, planned, images, tmp_path):
+    """Hadoop's overlay of file systems stands for the store: the location is not a local one."""
+    write_list(tmp_path / "bucket/curator/duplicates/1.parquet", ["a"])
+    overlay = "org.apache.hadoop.fs.viewfs.ViewFileSystemOverloadScheme"
+    settings = {
+        "fs.s3.impl": overlay,
+        "fs.viewfs.overload.scheme.target.file.impl": "org.apache.hadoop.fs.LocalFileSystem",
+        "fs.viewfs.mounttable.bucket.link./curator": f"file://{tmp_path}/bucket/curator",
+    }
+    with session_settings(spark, settings):
+        _, rows = planned(images, "s3://bucket/curator/duplicates/")
+    assert rows == [("a", ["s3://bucket/curator/duplicates"])]
+
+
+@pytest.mark.parametrize(
+    ("limit_bytes", "join"), [(100_000, "broadcast image IDs"), (100, "shuffle both")]
+)
+def test_curator_fault_every_worker_holds_the_whole_list_in_memory(
+    planned, images, tmp_path, monkeypatch, limit_bytes, join
+):
+    """Past a limit, the list is not sent to workers: it goes past them, or each gets its share."""
+    monkeypatch.setattr(removal_plan, "BROADCAST_LIMIT_BYTES", limit_bytes)
+    listed = write_list(tmp_path / "list/1.parquet", ["a", *(f"unknown {n}" for n in range(3000))])
+    report, rows = planned(images, listed)
+    assert [row[0] for row in rows] == ["a"]
+    choice = report.choices["plan join"]
+    assert choice["chosen"] == join
+    assert choice["list_bytes"] > limit_bytes
+
+
+def test_curator_fault_it_reports_no_counts(planned, images, tmp_path):
+    listed = write_list(tmp_path / "list/1.parquet", ["b", "b", "unknown", None])
+    report, _ = planned(images, listed)
+    counts = json.loads(report.to_json())["counts"]
+    assert counts["input_rows"] == counts["kept_rows"] + counts["removed_rows"] == 12
+    assert {name: counts[name] for name in counts if name.startswith("list_")} == {
+        "list_rows": 4,
+        "list_null_ids": 1,
+        "list_distinct_ids": 2,
+        "list_matched_ids": 1,
+        "list_unmatched_ids": 1,
+    }
+
+
 def test_curator_fault_survivors_are_encoded_anew_and_lose_caption_and_metadata(
     spark, remove, images, tmp_path
 ):
@@ -378,3 +444,18 @@ def test_curator_contract_the_default_column_is_id_and_unknown_ids_are_ignored(
     report, rows = planned(images, tmp_path / "list")
     assert [row[0] for row in rows] == ["a", "c"]
     assert report.counts["list_unmatched_ids"] == 1
+
+
+def test_curator_contract_the_column_may_have_another_name(planned, images, tmp_path):
+    listed = {"id": ["c"], "image_id": ["a"]}
+    path = write_parquet(pa.table(listed), tmp_path / "list/1.parquet")
+    _, rows = planned(images, path.parent, duplicate_id_column="image_id")
+    assert [row[0] for row in rows] == ["a"]
+
+
+def test_curator_contract_several_files_are_united(planned, images, tmp_path):
+    for number, ids in enumerate((["a", "b"], ["b", "d"], ["j"])):
+        write_list(tmp_path / f"list/{number}.parquet", ids)
+    report, rows = planned(images, tmp_path / "list")
+    assert [row[0] for row in rows] == ["a", "b", "b", "d", "j"]
+    assert report.counts["list_rows"] == 5

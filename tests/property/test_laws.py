@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dedup_lib import arrow_rewrite, id_scan, removal_plan, remove_duplicates
 from dedup_lib.removal_list import read_removal_list
 from dedup_lib.settings import DuplicateIds
-from dedup_lib.spark_rewrite import keep
+from dedup_lib.spark_rewrite import apply
 from dedup_lib.storage import Storage
 from dedup_lib.tables import read_images
 from tests.made_tables import write_list, write_parquet
@@ -84,7 +84,7 @@ def test_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark, tm
         removed = planned.select("image_id", "file_path", "row_index")
         assert planned.count() == removed.distinct().count() == (rows - kept).total()
     for strategy in STRATEGIES:
-        assert multiset(keep(images, "image_id", planned, strategy)) == kept
+        assert multiset(apply(images, "image_id", planned, strategy)) == kept
     arrow_rewrite.rewrite(
         spark,
         images,

@@ -1,0 +1,106 @@
+"""What a removal list must be, and an entry's columns: ID, and keeper, score or group."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StructType
+
+from dedup_lib.errors import ColumnTypeError, SettingsError
+from dedup_lib.list_kinds import ID_FLAG, ListShape, recognise
+from dedup_lib.settings import ListKind
+from dedup_lib.sql_names import quoted
+
+
+class ReadList(NamedTuple):
+    """A list that was read.
+
+    Attributes:
+        shape: What it was taken for.
+        frame: One row per entry, lazily, as `RemovalList` has it.
+        num_rows: How many; None where that is not known.
+    """
+
+    shape: ListShape
+    frame: DataFrame
+    num_rows: int | None
+
+
+@dataclass(frozen=True)
+class WantedList:
+    """What a list must be.
+
+    Attributes:
+        location: The canonical URI, or the catalog name as given.
+        kind: What the user says it is; None where it is to be recognised.
+        id_column: The ID column that the user names; None takes the recognised producer's.
+        data_type: The type of the image table's IDs.
+        eps: Of pairs those count whose score is at least 1 - eps.
+    """
+
+    location: str
+    kind: ListKind | None
+    id_column: str | None
+    data_type: DataType
+    eps: float | None
+
+    @property
+    def what(self) -> str:
+        """The list, for messages."""
+        return f"removal list {self.location!r}"
+
+    def recognise(self, path: str, columns: Mapping[str, str], *, one_file: bool) -> ListShape:
+        """Tell what the list, or one file of it, is.
+
+        Args:
+            path: Of a file, or of what holds them and a slash.
+            columns: Name to type, as Spark spells types.
+            one_file: Whether that file alone is meant.
+        """
+        what = f"{self.what}, file {path!r}" if one_file else self.what
+        return recognise(what, path, columns, kind=self.kind, id_column=self.id_column)
+
+    def entries(self, frame: DataFrame, shape: ListShape) -> DataFrame:
+        """Select an entry's columns, and of pairs those that are similar enough."""
+        named = {"image_id": F.col(quoted(shape.id_column))}
+        if shape.keeper_column is not None and shape.score_column is not None:
+            named["keeper_id"] = F.col(quoted(shape.keeper_column))
+            named["score"] = F.col(quoted(shape.score_column)).cast("double")
+        if shape.group_column is not None:
+            named["group_id"] = F.col(quoted(shape.group_column)).cast("string")
+        entries = frame.select(*(column.alias(name) for name, column in named.items()))
+        if shape.kind != "pairwise":
+            return entries
+        if self.eps is None:
+            raise SettingsError(
+                f"{self.what} holds pairs with scores: say with --eps from which similarity on an "
+                "image is a duplicate (it goes when its score is at least 1 - EPS)."
+            )
+        # As pandas compares: in 64 bits, and NaN, which Spark takes for the largest, is not alike.
+        score = F.col("score")
+        return entries.where(~F.isnan(score) & (score >= F.lit(1.0 - self.eps)))
+
+    def check_types(self, schema: StructType, shape: ListShape, where: str = "") -> None:
+        """Check the types of IDs, keepers and scores.
+
+        Raises:
+            ColumnTypeError: One can't be used.
+        """
+        wanted = self.data_type.simpleString()
+        for column in (shape.id_column, shape.keeper_column):
+            if column is not None and (found := schema[column].dataType.simpleString()) != wanted:
+                raise ColumnTypeError(
+                    f"{self.what}: column {column!r} is {found}{where}, but the image IDs are "
+                    f"{wanted}. Nothing is cast in silence: write the list with {wanted} IDs, or "
+                    f"name another column with {ID_FLAG}."
+                )
+        if shape.score_column is not None:
+            found = schema[shape.score_column].dataType.simpleString()
+            if found not in ("float", "double"):
+                raise ColumnTypeError(
+                    f"{self.what}: column {shape.score_column!r} is {found}{where}, and no score."
+                )

@@ -1,0 +1,140 @@
+"""Read removal lists from Parquet files, which need not all have the same schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
+
+from dedup_lib.errors import MissingColumnError, UnreadableFileError
+from dedup_lib.files import FileInfo
+from dedup_lib.list_entries import ReadList, WantedList
+from dedup_lib.list_kinds import ID_FLAG, ListShape, check_one_kind
+from dedup_lib.parquet_files import (
+    PARQUET_READER_OPTIONS,
+    by_schema,
+    footers_of,
+    spark_schema,
+)
+from dedup_lib.parquet_schema import paths
+from dedup_lib.sql_names import quoted
+from dedup_lib.storage import Storage
+
+
+@dataclass(frozen=True)
+class _Group:
+    """Files that share one schema.
+
+    Attributes:
+        example: One of them.
+        filled: Those that have rows.
+        text: The schema, as text.
+        schema: As Spark reads it; None where it can't.
+    """
+
+    example: FileInfo
+    filled: Sequence[FileInfo]
+    text: str
+    schema: StructType | None
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Name to type, as Spark spells types; `void` where it can't read them."""
+        if self.schema is None:
+            return {path[0]: "void" for path, _, _ in paths(self.text)}
+        return {field.name: field.dataType.simpleString() for field in self.schema}
+
+
+def read_parquet(
+    spark: SparkSession, storage: Storage, files: Sequence[FileInfo], wanted: WantedList
+) -> ReadList:
+    """Read a list's files lazily; those with rows decide what it is, where there are any.
+
+    Raises:
+        UnreadableFileError: A file is empty, truncated or junk.
+        MissingColumnError, ColumnTypeError: A column is missing or of another type.
+        AmbiguousListError, NotAListError: What it means can't be told, or is nothing of use.
+
+    *Cost:* the footers; of a file whose IDs pandas gave no type, the IDs.
+    """
+    advice = "Its entries can't be known: restore or remove that file."
+    footers = footers_of(spark, storage, files, what=wanted.what, advice=advice)
+    groups = [
+        _Group(
+            group[0],
+            [file for file in group if footers[file].num_rows > 0],
+            text,
+            _schema_or_none(spark, group[0]),
+        )
+        for text, group in by_schema(footers).items()
+    ]
+    shape = _shape_of(groups, wanted)
+    frames = [_read_group(spark, wanted, group, shape) for group in groups if group.filled]
+    num_rows = sum(footer.num_rows for footer in footers.values())
+    return ReadList(
+        shape,
+        reduce(DataFrame.unionByName, frames) if frames else _empty(spark, wanted, shape),
+        None if shape.kind == "pairwise" else num_rows,
+    )
+
+
+def _shape_of(groups: Sequence[_Group], wanted: WantedList) -> ListShape:
+    filled = [group for group in groups if group.filled]
+    shapes, failures = {}, []
+    for group in filled or groups:
+        path = group.example.path
+        try:
+            shapes[path] = wanted.recognise(path, group.columns, one_file=len(groups) > 1)
+        except MissingColumnError as error:
+            failures.append(error)
+    if failures and (filled or not shapes):
+        raise failures[0]
+    return check_one_kind(wanted.what, shapes)
+
+
+def _read_group(
+    spark: SparkSession, wanted: WantedList, group: _Group, shape: ListShape
+) -> DataFrame:
+    """Read files that share one schema and are not empty."""
+    path = group.example.path
+    schema = group.schema or spark_schema(spark, group.example)  # which says why there was none
+    for column in shape.columns:
+        if column not in schema.names:
+            where = f"{wanted.what}, file {path!r}"
+            raise MissingColumnError.of(where, column, schema.names, ID_FLAG)
+    fields = StructType([StructField(name, schema[name].dataType) for name in shape.columns])
+    frame = (
+        spark.read.schema(fields)
+        .options(**PARQUET_READER_OPTIONS)
+        .parquet(*(file.path for file in group.filled))
+    )
+    # pandas writes a column that holds nothing but NULLs as INT32, whatever its type.
+    if fields[shape.id_column].dataType.simpleString() == "int" != wanted.data_type.simpleString():
+        own_id = F.col(quoted(shape.id_column))
+        if frame.where(own_id.isNotNull()).isEmpty():
+            typed = F.lit(None).cast(wanted.data_type)
+            frame = frame.withColumn(shape.id_column, typed)
+    wanted.check_types(frame.schema, shape, f" in file {path!r}")
+    return wanted.entries(frame, shape)
+
+
+def _empty(spark: SparkSession, wanted: WantedList, shape: ListShape) -> DataFrame:
+    types: dict[str | None, str] = {
+        shape.id_column: wanted.data_type.simpleString(),
+        shape.keeper_column: wanted.data_type.simpleString(),
+        shape.score_column: "double",
+        shape.group_column: "string",
+    }
+    fields = ", ".join(f"{quoted(name)} {types[name]}" for name in shape.columns)
+    return wanted.entries(spark.createDataFrame([], fields), shape)
+
+
+def _schema_or_none(spark: SparkSession, file: FileInfo) -> StructType | None:
+    try:
+        return spark_schema(spark, file)
+    except UnreadableFileError:
+        return None

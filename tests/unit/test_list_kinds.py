@@ -1,0 +1,95 @@
+"""What a list is taken for, by its columns and its directories."""
+
+import pytest
+
+from dedup_lib.errors import AmbiguousListError, MissingColumnError, NotAListError
+from dedup_lib.list_kinds import recognise, recognise_npy
+
+TYPES = {"_curator_dedup_id": "bigint", "docs_to_remove": "bigint", "cosine_sim_score": "float"}
+
+
+def taken_for(path, columns, *, kind=None, id_column=None):
+    types = {name: TYPES.get(name, "string") for name in columns.split()}
+    return recognise("the list", path, types, kind=kind, id_column=id_column)
+
+
+@pytest.mark.parametrize(
+    ("path", "columns", "kind", "id_column", "producer"),
+    [
+        ("duplicates/a1b2.parquet", "id", "remove", "id", "NeMo Curator's duplicates"),
+        ("duplicates/", "id", "remove", "id", "NeMo Curator's duplicates"),
+        ("duplicates/dt=1/a.parquet", "id", "remove", "id", "NeMo Curator's duplicates"),
+        ("duplicates/a.parquet", "id why", "remove", "id", "a list of IDs"),
+        ("duplicates/old/a.parquet", "id", "remove", "id", "a list of IDs"),
+        ("ExactDuplicateIds/part.0.parquet", "_curator_dedup_id", "remove", "_curator_dedup_id",
+         "NeMo Curator's exact duplicates"),
+        ("ExactDuplicateIds/part.0.parquet", "url", "remove", "url",
+         "NeMo Curator's exact duplicates"),
+        ("FuzzyDuplicateIds/part.12.parquet", "image_id", "remove", "image_id",
+         "NeMo Curator's fuzzy duplicates"),
+        ("FuzzyDuplicateIds/part.12.parquet", "group", "remove", "group",
+         "NeMo Curator's fuzzy duplicates"),
+        ("ids/part.0.parquet", "_curator_dedup_id", "remove", "_curator_dedup_id",
+         "NeMo Curator's generated IDs"),
+        ("docs_to_remove_consolidated.parquet", "docs_to_remove", "remove", "docs_to_remove",
+         "data-prep-kit's documents to remove"),
+        ("pairwise_results/cluster_0.parquet", "id max_id cosine_sim_score", "pairwise", "id",
+         "NeMo Curator's pairwise results"),
+        ("a.parquet", "cosine_sim_score id max_id __index_level_0__", "pairwise", "id",
+         "NeMo Curator's pairwise results"),
+        ("a.parquet", "id max_id cosine_sim_score why", "pairwise", "id",
+         "NeMo Curator's pairwise results"),
+        ("_exact_duplicates.parquet", "id _hashes", "groups", "id",
+         "NeMo Curator 0.x exact duplicates, every member of each group"),
+        ("_exact_duplicates.parquet", "_hashes url", "groups", "url",
+         "NeMo Curator 0.x exact duplicates, every member of each group"),
+        ("a.parquet", "id _hashes dataset", "groups", "id",
+         "NeMo Curator 0.x exact duplicates, every member of each group"),
+        ("a.parquet", "image_id group __index_level_0__", "groups", "image_id",
+         "groups, every member of each (NeMo Curator 0.x fuzzy duplicates)"),
+    ],
+)  # fmt: skip
+def test_a_producer_is_known_by_columns_and_directory(path, columns, kind, id_column, producer):
+    shape = taken_for(f"file:/data/{path}", columns)
+    assert (shape.kind, shape.id_column, shape.producer) == (kind, id_column, producer)
+
+
+def test_what_the_user_says_wins():
+    fuzzy = "/x/FuzzyDuplicateIds/part.0.parquet"
+    assert taken_for(fuzzy, "url id", id_column="url").id_column == "url"
+    assert taken_for(fuzzy, "url", kind="keep").kind == "keep"
+    assert taken_for("/x/kmeans_results/centroid=0/1.parquet", "id", kind="remove").kind == "remove"
+    with pytest.raises(MissingColumnError, match="has no column 'uid'"):
+        taken_for(fuzzy, "url", id_column="uid")
+
+
+@pytest.mark.parametrize("directory", ["ExactDuplicateIds", "FuzzyDuplicateIds", "duplicates"])
+def test_one_of_several_columns_is_not_guessed(directory):
+    with pytest.raises(MissingColumnError, match="has no column 'id'"):
+        taken_for(f"/x/{directory}/part.0.parquet", "image_id url")
+
+
+def test_pairwise_results_of_other_columns_are_refused():
+    message = r"columns id, max_id, cosine_sim_score \(columns: id, cosine_sim_score\).*--list-kind"
+    with pytest.raises(MissingColumnError, match=message):
+        taken_for("/x/pairwise_results/cluster_0.parquet", "id cosine_sim_score")
+
+
+@pytest.mark.parametrize("columns", ["id", "id l2_dist_to_cent", "url cosine_dist_to_cent"])
+def test_a_directory_of_k_means_is_no_list(columns):
+    with pytest.raises(NotAListError, match="k-means"):
+        taken_for("/x/kmeans_results/centroid=3/0.parquet", columns)
+
+
+def test_the_ids_of_0x_have_two_meanings_with_row_labels_too():
+    with pytest.raises(AmbiguousListError):
+        taken_for("/x/a.parquet", "id dist cluster __index_level_0__")
+
+
+def test_npy_files_hold_ids_to_keep_unless_the_user_says_otherwise():
+    assert recognise_npy("l", None).kind == recognise_npy("l", "keep").kind == "keep"
+    assert recognise_npy("l", None).producer == "DataComp's IDs to keep (.npy)"
+    assert recognise_npy("l", "remove").producer == "a list of IDs (.npy)"
+    for kind in ("pairwise", "groups"):
+        with pytest.raises(MissingColumnError, match=f"no {kind}: --list-kind must be keep or"):
+            recognise_npy("l", kind)
