@@ -20,7 +20,8 @@ _OF_K_MEANS = {"l2_dist_to_cent", "centroid"}
 _OF_EMBEDDINGS = {"embedding", "embeddings"}
 _OF_UNIQUE_IDS = ({"dist", "cluster"}, {"cosine_dist_to_cent", "cluster"})
 _HASHES = "_hashes"
-_GROUP_COLUMNS = (_HASHES, "group")
+_GROUP = "group"
+_GROUP_COLUMNS = (_HASHES, _GROUP)
 # Directories of lists of one column, which has the name that the user's own ID column has.
 _DUPLICATES_BY_ANY_NAME = {
     "ExactDuplicateIds": "NeMo Curator's exact duplicates",
@@ -179,7 +180,7 @@ def _pairwise(found: _Found) -> ListShape:
 def _groups(found: _Found) -> ListShape:
     group = found.group_column
     if group is None:
-        raise MissingColumnError.of(found.what, _GROUP_COLUMNS[1], list(found.columns), KIND_FLAG)
+        raise MissingColumnError.of(found.what, _GROUP, list(found.columns), KIND_FLAG)
     others = [name for name in found.columns if name != group]
     own_id = found.id_column or (others[0] if len(others) == 1 else DEFAULT_ID_COLUMN)
     producer = (

@@ -40,9 +40,10 @@ from dedup_lib.errors import (
 from dedup_lib.id_scan import FileRows
 from dedup_lib.image_settings import settings_for
 from dedup_lib.in_place import Deleted, TableRows
+from dedup_lib.inputs import Inputs, read_inputs
 from dedup_lib.overlap import check_places, check_report
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
-from dedup_lib.planning import PLAN_SETTINGS, Inputs, Plan, check_limits, make_plan, read_inputs
+from dedup_lib.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
 from dedup_lib.publish import Staged
 from dedup_lib.publish_lock import (
     Attempt,

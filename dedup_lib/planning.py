@@ -1,4 +1,4 @@
-"""Read the inputs, make the removal plan, count, and check it against the limits."""
+"""Make the removal plan, count, and check it against the limits."""
 
 from __future__ import annotations
 
@@ -8,24 +8,19 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TypedDict
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
-from dedup_lib import eps_sweep, groups, id_scan, keepers, removal_plan, safety_limits, tables
-from dedup_lib.errors import (
-    ColumnTypeError,
-    MissingColumnError,
-    NoImageRowsError,
-    SettingsError,
-)
+from dedup_lib import eps_sweep, groups, id_scan, keepers, removal_plan, safety_limits
+from dedup_lib.errors import NoImageRowsError
 from dedup_lib.groups import Ranking
 from dedup_lib.id_scan import FileRows, IdSizes
+from dedup_lib.inputs import Inputs
 from dedup_lib.keepers import KeeperCounts
 from dedup_lib.match_hints import why_few_match
-from dedup_lib.removal_list import RemovalList, read_removal_list
+from dedup_lib.removal_list import RemovalList
 from dedup_lib.removal_plan import PlanCounts
 from dedup_lib.report import Report
 from dedup_lib.settings import Action, Settings
-from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 
 _NAMING_KEEPERS = {"pairwise", "groups"}
@@ -37,14 +32,6 @@ PLAN_SETTINGS = id_scan.SCAN_SETTINGS | {
 # So small a share of what could match is no accident of two tables that overlap.
 _FEW_FRACTION = 0.1
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Inputs:
-    """The image table and the removal lists, pinned."""
-
-    images: PinnedTable
-    lists: Sequence[RemovalList]
 
 
 @dataclass(frozen=True)
@@ -137,46 +124,6 @@ class Plan:
         }
 
 
-def read_inputs(
-    spark: SparkSession, storage: Storage, settings: Settings, report: Report
-) -> Inputs:
-    """Pin the image table and the lists, and note them in the report as they are found."""
-    images = tables.read_images(spark, storage, settings.images, settings.images_format)
-    report.inputs["images"] = images.described()
-    _check_id_column(images, settings.image_id_column)
-    lists = []
-    for index, item in enumerate(settings.duplicate_ids):
-        removal_list = read_removal_list(
-            spark,
-            storage,
-            item,
-            image_id_type=images.frame.schema[settings.image_id_column].dataType,
-            default_column=settings.duplicate_id_column,
-            default_kind=settings.list_kind,
-            eps=settings.planned_eps,
-        )
-        lists.append(removal_list)
-        report.inputs["duplicate_ids"][index] = removal_list.described()
-        shape = removal_list.shape
-        _log.info("%r is taken for: %s (%s)", removal_list.location, shape.kind, shape.producer)
-    _check_kinds(images, lists, settings)
-    return Inputs(images, lists)
-
-
-def _check_kinds(images: PinnedTable, lists: Sequence[RemovalList], settings: Settings) -> None:
-    """Check that what was set for kinds of lists is for a list that is there."""
-    kinds = {item.kind for item in lists}
-    if settings.planned_eps is not None and "pairwise" not in kinds:
-        raise SettingsError(
-            "--eps is for pairwise lists, and there is none: the lists were taken for "
-            f"{', '.join(sorted(kinds))}. Leave it out, or give the pairwise results."
-        )
-    column = settings.keeper_rule.column
-    if column is not None and column not in images.frame.columns:
-        what = f"image table {images.location!r}"
-        raise MissingColumnError.of(what, column, images.frame.columns, "--keeper")
-
-
 def make_plan(
     settings: Settings,
     inputs: Inputs,
@@ -195,67 +142,7 @@ def make_plan(
     lists to keep, for groups, and for following keepers, for IDs that match nothing where these
     are asked for, and two where few match.
     """
-    images, lists, column = inputs.images, inputs.lists, settings.image_id_column
-    with report.step("scan image IDs"):
-        files = id_scan.count_files(images, column)
-        id_scan.check_every_file_was_read(images, files)
-    image_ids = id_scan.total(files)
-    if image_ids.num_rows == 0:
-        raise NoImageRowsError(f"image table {images.location!r} has no rows.")
-    with report.step("count list entries"):
-        list_ids, distinct = removal_plan.count_entries(lists, settings.list_counts)
-    report.choose(
-        "plan join",
-        removal_plan.choose_join(image_ids, list_ids),
-        list_bytes=list_ids.broadcast_bytes,
-        image_id_bytes=image_ids.broadcast_bytes,
-        limit_bytes=removal_plan.BROADCAST_LIMIT_BYTES,
-    )
-    sizes: _Sizes = {"image_ids": image_ids, "list_ids": list_ids}
-    ranking = groups.ranking_of(images.frame, column, settings.keeper_rule)
-    with report.step("find rows that go"):
-        marking = [_marking(item, ranking) for item in lists]
-        found = materialise(removal_plan.find_rows(images, column, marking, **sizes))
-    if settings.eps_values:
-        with report.step("sweep eps"):
-            report.eps_sweep = eps_sweep.sweep(found, files, settings.eps_values)
-    keeper_counts = None
-    if _NAMING_KEEPERS.intersection(item.kind for item in lists):
-        with report.step("follow keepers"):
-            own_ids = removal_plan.candidates_of(images, column).select("image_id")
-            found, keeper_counts = keepers.settle(
-                found, own_ids, ranking, settings.on_lost_keeper, materialise
-            )
-            report.keepers = keeper_counts.described()
-    with report.step("count rows that go"):
-        rows = removal_plan.finish_plan(found, lists, images.frame.schema[column].dataType)
-        counts = removal_plan.count_plan(rows)
-        matched = counts.matched_ids
-        if {item.kind for item in lists} - {"remove"}:  # what matched may stay all the same
-            matched = removal_plan.count_matched(images, column, lists, **sizes)
-    unmatched = None
-    if settings.unmatched_output is not None:
-        with report.step("find unmatched IDs"):
-            unmatched = _record_of_unmatched(inputs, column, sizes, materialise)
-    plan = Plan(
-        images=images,
-        rows=rows,
-        counts=counts,
-        files=files,
-        image_ids=image_ids,
-        list_ids=list_ids,
-        list_distinct_ids=distinct,
-        list_matched_ids=matched,
-        keepers=keeper_counts,
-        match_hints=(),
-        unmatched=unmatched,
-    )
-    if plan.matches_few:
-        with report.step("look why few IDs match"):
-            plan = replace(plan, match_hints=_why_few_match(inputs, column, plan, report))
-    report.counts |= plan.reported_counts()
-    report.bytes["input"] = plan.input_bytes
-    return plan
+    return _Planning(settings, inputs, report, materialise).make()
 
 
 class _Sizes(TypedDict):
@@ -263,28 +150,130 @@ class _Sizes(TypedDict):
     list_ids: IdSizes
 
 
-def _record_of_unmatched(
-    inputs: Inputs,
-    column: str,
-    sizes: _Sizes,
-    materialise: Callable[[DataFrame], DataFrame],
-) -> Record:
-    found = removal_plan.unmatched_ids(inputs.images, column, inputs.lists, **sizes)
-    rows = materialise(found)
-    return Record("listed IDs that are not in the image table", rows, rows.count())
+@dataclass(frozen=True)
+class _Planning:
+    """The making of a plan, a step a method."""
 
+    settings: Settings
+    inputs: Inputs
+    report: Report
+    materialise: Callable[[DataFrame], DataFrame]
 
-def _why_few_match(inputs: Inputs, column: str, plan: Plan, report: Report) -> list[str]:
-    """Look for what keeps listed IDs from matching; put it in the report and the log."""
-    sizes: _Sizes = {"image_ids": plan.image_ids, "list_ids": plan.list_ids}
-    own_ids = removal_plan.candidates_of(inputs.images, column).select("image_id")
-    unmatched = removal_plan.unmatched_ids(inputs.images, column, inputs.lists, **sizes)
-    hints = why_few_match(own_ids, unmatched)
-    report.match_hints = [dataclasses.asdict(hint) for hint in hints]
-    texts = [hint.text for hint in hints]
-    shown = "; ".join(texts) or "why can't be told"
-    _log.warning("only %d listed IDs are in the image table: %s", plan.list_matched_ids, shown)
-    return texts
+    def make(self) -> Plan:
+        files = self.scan_image_ids()
+        sizes, distinct = self.weigh(files)
+        ranking = groups.ranking_of(self.images.frame, self.column, self.settings.keeper_rule)
+        found = self.find_rows(ranking, sizes)
+        self.sweep_eps(found, files)
+        found, keeper_counts = self.follow_keepers(found, ranking)
+        rows, counts, matched = self.count(found, sizes)
+        plan = Plan(
+            images=self.images,
+            rows=rows,
+            counts=counts,
+            files=files,
+            **sizes,
+            list_distinct_ids=distinct,
+            list_matched_ids=matched,
+            keepers=keeper_counts,
+            match_hints=(),
+            unmatched=self.find_unmatched(sizes),
+        )
+        self.report.counts |= plan.reported_counts()
+        self.report.bytes["input"] = plan.input_bytes
+        return replace(plan, match_hints=self.why_few_match(sizes)) if plan.matches_few else plan
+
+    @property
+    def images(self) -> PinnedTable:
+        return self.inputs.images
+
+    @property
+    def lists(self) -> Sequence[RemovalList]:
+        return self.inputs.lists
+
+    @property
+    def column(self) -> str:
+        return self.settings.image_id_column
+
+    @property
+    def own_ids(self) -> DataFrame:
+        """`image_id`, one row per row of the image table."""
+        return removal_plan.candidates_of(self.images, self.column).select("image_id")
+
+    def scan_image_ids(self) -> Sequence[FileRows]:
+        with self.report.step("scan image IDs"):
+            files = id_scan.count_files(self.images, self.column)
+            id_scan.check_every_file_was_read(self.images, files)
+        if not any(file.num_rows for file in files):
+            raise NoImageRowsError(f"image table {self.images.location!r} has no rows.")
+        return files
+
+    def weigh(self, files: Sequence[FileRows]) -> tuple[_Sizes, int | None]:
+        """Weigh the IDs of both sides, and choose how they are joined."""
+        image_ids = id_scan.total(files)
+        with self.report.step("count list entries"):
+            list_ids, distinct = removal_plan.count_entries(self.lists, self.settings.list_counts)
+        self.report.choose(
+            "plan join",
+            removal_plan.choose_join(image_ids, list_ids),
+            list_bytes=list_ids.broadcast_bytes,
+            image_id_bytes=image_ids.broadcast_bytes,
+            limit_bytes=removal_plan.BROADCAST_LIMIT_BYTES,
+        )
+        return {"image_ids": image_ids, "list_ids": list_ids}, distinct
+
+    def find_rows(self, ranking: Ranking, sizes: _Sizes) -> DataFrame:
+        with self.report.step("find rows that go"):
+            marking = [_marking(item, ranking) for item in self.lists]
+            found = removal_plan.find_rows(self.images, self.column, marking, **sizes)
+            return self.materialise(found)
+
+    def sweep_eps(self, found: DataFrame, files: Sequence[FileRows]) -> None:
+        if self.settings.eps_values:
+            with self.report.step("sweep eps"):
+                swept = eps_sweep.sweep(found, files, self.settings.eps_values)
+            self.report.eps_sweep = swept
+
+    def follow_keepers(
+        self, found: DataFrame, ranking: Ranking
+    ) -> tuple[DataFrame, KeeperCounts | None]:
+        if not _NAMING_KEEPERS.intersection(item.kind for item in self.lists):
+            return found, None
+        on_lost = self.settings.on_lost_keeper
+        with self.report.step("follow keepers"):
+            settled = keepers.settle(found, self.own_ids, ranking, on_lost, self.materialise)
+        self.report.keepers = settled[1].described()
+        return settled
+
+    def count(self, found: DataFrame, sizes: _Sizes) -> tuple[DataFrame, PlanCounts, int]:
+        """Give the rows their columns; count them, and the listed IDs that matched."""
+        id_type = self.images.frame.schema[self.column].dataType
+        with self.report.step("count rows that go"):
+            rows = removal_plan.finish_plan(found, self.lists, id_type)
+            counts = removal_plan.count_plan(rows)
+            matched = counts.matched_ids
+            if {item.kind for item in self.lists} - {"remove"}:  # what matched may stay
+                matched = removal_plan.count_matched(self.images, self.column, self.lists, **sizes)
+        return rows, counts, matched
+
+    def find_unmatched(self, sizes: _Sizes) -> Record | None:
+        if self.settings.unmatched_output is None:
+            return None
+        with self.report.step("find unmatched IDs"):
+            rows = self.materialise(self.unmatched(sizes))
+            return Record("listed IDs that are not in the image table", rows, rows.count())
+
+    def unmatched(self, sizes: _Sizes) -> DataFrame:
+        return removal_plan.unmatched_ids(self.images, self.column, self.lists, **sizes)
+
+    def why_few_match(self, sizes: _Sizes) -> list[str]:
+        """Look for what keeps listed IDs from matching; put it in the report and the log."""
+        with self.report.step("look why few IDs match"):
+            hints = why_few_match(self.own_ids, self.unmatched(sizes))
+        self.report.match_hints = [dataclasses.asdict(hint) for hint in hints]
+        texts = [hint.text for hint in hints]
+        _log.warning("hardly any listed ID is in the image table: %s", "; ".join(texts) or "why?")
+        return texts
 
 
 def _marking(item: RemovalList, ranking: Ranking) -> RemovalList:
@@ -315,13 +304,3 @@ def check_limits(plan: Plan, settings: Settings) -> None:
         removed_rows=plan.counts.removed_rows,
         max_removed_fraction=settings.max_removed_fraction,
     )
-
-
-def _check_id_column(images: PinnedTable, column: str) -> None:
-    what = f"image table {images.location!r}"
-    tables.id_type(images.frame, column, what=what, flag="--image-id-column")
-    if images.format == "parquet" and column in images.partition_columns:
-        raise ColumnTypeError(
-            f"{what}: column {column!r} is kept in directory names, which have no type: "
-            "image IDs must be a column of the files."
-        )

@@ -69,6 +69,13 @@ def test_one_of_several_columns_is_not_guessed(directory):
         taken_for(f"/x/{directory}/part.0.parquet", "image_id url")
 
 
+def test_a_group_among_other_columns_may_name_all_members_or_those_to_remove():
+    with pytest.raises(AmbiguousListError, match=r"--list-kind groups or --list-kind remove"):
+        taken_for("/x/a.parquet", "id group dataset")
+    assert taken_for("/x/a.parquet", "id group dataset", kind="groups").group_column == "group"
+    assert taken_for("/x/a.parquet", "id group dataset", kind="remove").group_column is None
+
+
 def test_pairwise_results_of_other_columns_are_refused():
     message = r"columns id, max_id, cosine_sim_score \(columns: id, cosine_sim_score\).*--list-kind"
     with pytest.raises(MissingColumnError, match=message):

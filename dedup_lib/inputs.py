@@ -1,0 +1,77 @@
+"""The image table and the removal lists, pinned: what a run works on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+
+from dedup_lib import tables
+from dedup_lib.errors import ColumnTypeError, MissingColumnError, SettingsError
+from dedup_lib.removal_list import RemovalList, read_removal_list
+from dedup_lib.report import Report
+from dedup_lib.settings import Settings
+from dedup_lib.storage import Storage
+from dedup_lib.tables import PinnedTable
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The image table and the removal lists, pinned."""
+
+    images: PinnedTable
+    lists: Sequence[RemovalList]
+
+
+def read_inputs(
+    spark: SparkSession, storage: Storage, settings: Settings, report: Report
+) -> Inputs:
+    """Pin the image table and the lists, and note them in the report as they are found."""
+    images = tables.read_images(spark, storage, settings.images, settings.images_format)
+    report.inputs["images"] = images.described()
+    _check_id_column(images, settings.image_id_column)
+    lists = []
+    for index, item in enumerate(settings.duplicate_ids):
+        removal_list = read_removal_list(
+            spark,
+            storage,
+            item,
+            image_id_type=images.frame.schema[settings.image_id_column].dataType,
+            default_column=settings.duplicate_id_column,
+            default_kind=settings.list_kind,
+            eps=settings.planned_eps,
+        )
+        lists.append(removal_list)
+        report.inputs["duplicate_ids"][index] = removal_list.described()
+        shape = removal_list.shape
+        _log.info("%r is taken for: %s (%s)", removal_list.location, shape.kind, shape.producer)
+    _check_kinds(images, lists, settings)
+    return Inputs(images, lists)
+
+
+def _check_kinds(images: PinnedTable, lists: Sequence[RemovalList], settings: Settings) -> None:
+    """Check that what was set for kinds of lists is for a list that is there."""
+    kinds = {item.kind for item in lists}
+    if settings.planned_eps is not None and "pairwise" not in kinds:
+        raise SettingsError(
+            "--eps is for pairwise lists, and there is none: the lists were taken for "
+            f"{', '.join(sorted(kinds))}. Leave it out, or give the pairwise results."
+        )
+    column = settings.keeper_rule.column
+    if column is not None and column not in images.frame.columns:
+        what = f"image table {images.location!r}"
+        raise MissingColumnError.of(what, column, images.frame.columns, "--keeper")
+
+
+def _check_id_column(images: PinnedTable, column: str) -> None:
+    what = f"image table {images.location!r}"
+    tables.id_type(images.frame, column, what=what, flag="--image-id-column")
+    if images.format == "parquet" and column in images.partition_columns:
+        raise ColumnTypeError(
+            f"{what}: column {column!r} is kept in directory names, which have no type: "
+            "image IDs must be a column of the files."
+        )
