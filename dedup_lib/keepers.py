@@ -62,7 +62,8 @@ def settle(
     Returns:
         The rows that go, with `surviving_keeper_id`; and counts.
     """
-    followed = follow(pairs_of(rows), rows.select("image_id").distinct(), image_ids, materialise)
+    removed_ids = rows.select("image_id").repartition("image_id").distinct()
+    followed = follow(pairs_of(rows), removed_ids, image_ids, materialise)
     counted = followed.outcome.groupBy("fate").count().collect()
     by_fate = {row["fate"]: row["count"] for row in counted}
     survivors = followed.outcome.select("image_id", "surviving_keeper_id")

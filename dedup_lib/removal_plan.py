@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import reduce
 from typing import Literal
 
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
@@ -85,17 +85,22 @@ def count_entries(lists: Sequence[RemovalList], mode: ListCounts) -> tuple[IdSiz
         The sizes, and the number of distinct IDs; None where that is not wanted. IDs are taken to
         weigh nothing where there are too many to be broadcast, whatever they weigh.
 
-    *Cost:* one pass over the ID columns; where distinct IDs are counted, with a shuffle of them.
+    *Cost:* one pass over the ID columns; where distinct IDs are counted, one more, with a shuffle.
     Of IDs that need not be weighed only the row groups that hold a NULL are read.
     """
     known = [item.num_rows for item in lists if item.num_rows is not None]
     if len(known) < len(lists):
-        sizes = _count_all(lists)
-        return _count_distinct(lists) if _wants_distinct(mode, sizes.num_rows) else (sizes, None)
-    if _wants_distinct(mode, sum(known)):
-        return _count_distinct(lists)
-    if not _can_be_broadcast(IdSizes(sum(known), num_nulls=0, id_bytes=0)):
-        sizes = IdSizes(sum(known), _count_nulls(lists), id_bytes=0)
+        sizes, distinct = _count_all(lists), None
+        if _wants_distinct(mode, sizes.num_rows):
+            distinct = _count_distinct(lists)
+        return sizes, distinct
+    num_rows = sum(known)
+    if _wants_distinct(mode, num_rows):
+        if num_rows <= EXACT_LIST_COUNTS_LIMIT_ROWS:
+            return _count_at_once(lists)
+        return _count_all(lists), _count_distinct(lists)
+    if not _can_be_broadcast(IdSizes(num_rows, num_nulls=0, id_bytes=0)):
+        sizes = IdSizes(num_rows, _count_nulls(lists), id_bytes=0)
         if not _can_be_broadcast(sizes):
             return sizes, None
     return _count_all(lists), None
@@ -106,25 +111,33 @@ def _wants_distinct(mode: ListCounts, num_rows: int) -> bool:
 
 
 def _count_all(lists: Sequence[RemovalList]) -> IdSizes:
+    return _sizes_of(union(lists).agg(*_sizes()).collect()[0])
+
+
+def _count_at_once(lists: Sequence[RemovalList]) -> tuple[IdSizes, int]:
+    distinct = F.count_distinct(ENTRY_COLUMN).alias("distinct_ids")
+    row = union(lists).agg(*_sizes(), distinct).collect()[0]
+    return _sizes_of(row), row["distinct_ids"]
+
+
+def _sizes() -> tuple[Column, ...]:
     image_id = F.col(ENTRY_COLUMN)
-    counts = (F.count(F.lit(1)), F.count(image_id), sum_of_id_bytes(image_id))
-    num_rows, num_ids, id_bytes = union(lists).agg(*counts).collect()[0]
-    return IdSizes(num_rows, num_rows - num_ids, id_bytes)
+    num_rows = F.count(F.lit(1)).alias("num_rows")
+    return num_rows, F.count(image_id).alias("num_ids"), sum_of_id_bytes(image_id)
+
+
+def _sizes_of(row: Row) -> IdSizes:
+    return IdSizes(row["num_rows"], row["num_rows"] - row["num_ids"], row["id_bytes"])
 
 
 def _count_nulls(lists: Sequence[RemovalList]) -> int:
     return union(lists).where(F.col(ENTRY_COLUMN).isNull()).count()
 
 
-def _count_distinct(lists: Sequence[RemovalList]) -> tuple[IdSizes, int]:
-    image_id = F.col(ENTRY_COLUMN)
-    counts = (F.count(F.lit(1)).alias("num_rows"), sum_of_id_bytes(image_id))
-    by_id = union(lists).groupBy(ENTRY_COLUMN).agg(*counts)
-    num_ids = F.when(image_id.isNotNull(), F.col("num_rows"))
-    totals = (F.sum("num_rows"), F.sum(num_ids), F.sum("id_bytes"), F.count(image_id))
-    row = by_id.agg(*(F.coalesce(total, F.lit(0)) for total in totals)).collect()[0]
-    num_rows, not_null, id_bytes, distinct = row
-    return IdSizes(num_rows, num_rows - not_null, id_bytes), distinct
+def _count_distinct(lists: Sequence[RemovalList]) -> int:
+    ids = union(lists).select(ENTRY_COLUMN).where(F.col(ENTRY_COLUMN).isNotNull())
+    # Aggregated before they are shuffled, long lists would be sorted and spilled, for nothing.
+    return ids.repartition(ENTRY_COLUMN).distinct().count()
 
 
 def choose_join(image_ids: IdSizes, list_ids: IdSizes) -> PlanJoin:
@@ -289,7 +302,8 @@ def count_plan(planned: DataFrame) -> PlanCounts:
 
     Cost: one pass over the plan, with a shuffle of its IDs.
     """
-    ids = planned.groupBy("image_id").agg(F.count(F.lit(1)).alias("num_rows"))
+    ids = planned.select("image_id").repartition("image_id")  # before it is aggregated: see above
+    ids = ids.groupBy("image_id").agg(F.count(F.lit(1)).alias("num_rows"))
     row = ids.agg(
         F.coalesce(F.sum("num_rows"), F.lit(0)).alias("removed_rows"),
         F.count(F.lit(1)).alias("matched_ids"),
