@@ -64,8 +64,7 @@ def settle(
     """
     removed_ids = rows.select("image_id").repartition("image_id").distinct()
     followed = follow(pairs_of(rows), removed_ids, image_ids, materialise)
-    counted = followed.outcome.groupBy("fate").count().collect()
-    by_fate = {row["fate"]: row["count"] for row in counted}
+    num_ids = followed.num_ids
     survivors = followed.outcome.select("image_id", "surviving_keeper_id")
     lost = followed.outcome.where(F.col("fate") == "lost").select("image_id")
     spared_ids = 0
@@ -75,12 +74,12 @@ def settle(
         spared_ids = spared.count()
         survivors = survivors.join(lost, "image_id", "left_anti").unionByName(saved)
         rows = rows.join(spared.select("image_id"), "image_id", "left_anti")
-    examples = lost.sort("image_id").head(_EXAMPLES) if by_fate.get("lost") else []
+    examples = lost.sort("image_id").head(_EXAMPLES) if num_ids.get("lost") else []
     counts = KeeperCounts(
-        with_keeper_ids=sum(by_fate.values()),
-        surviving_here_ids=by_fate.get("here", 0),
-        surviving_elsewhere_ids=by_fate.get("elsewhere", 0),
-        lost_ids=by_fate.get("lost", 0),
+        with_keeper_ids=sum(num_ids.values()),
+        surviving_here_ids=num_ids.get("here", 0),
+        surviving_elsewhere_ids=num_ids.get("elsewhere", 0),
+        lost_ids=num_ids.get("lost", 0),
         spared_ids=spared_ids,
         rounds=followed.rounds,
         examples=tuple(row["image_id"] for row in examples),

@@ -9,6 +9,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 Materialise = Callable[[DataFrame], DataFrame]
+_SURVIVOR = "surviving_keeper_id"
 
 
 @dataclass(frozen=True)
@@ -20,11 +21,13 @@ class Followed:
             a survivor in the table, `elsewhere` where its keepers lead to an image that is not in
             it, `lost` where they all go, too, or lead back to themselves; `surviving_keeper_id`,
             NULL but for the first.
+        num_ids: How many there are of each fate.
         dead_ends: `image_id`, `keeper_id`: the pairs of the lost ones; None where there are none.
         rounds: How often pairs were joined.
     """
 
     outcome: DataFrame
+    num_ids: dict[str, int]
     dead_ends: DataFrame | None
     rounds: int
 
@@ -53,8 +56,8 @@ def follow(
     """Follow the keepers of each ID to one that stays, through chains of keepers that go.
 
     Each ID points at its best keeper, and the pointers are followed, twice as far each round. That
-    settles all but those that end in a circle, at an ID without a keeper, or outside of the table:
-    their other keepers are followed then.
+    settles all but those that end in a circle, and those that end outside of the table or at an ID
+    without a keeper though they passed an ID that has other keepers: these are followed then.
 
     Args:
         pairs: As `pairs_of` makes them.
@@ -68,40 +71,43 @@ def follow(
 
     *Nulls:* a NULL keeper is none.
     *Cost:* one scan of the image IDs; a shuffle of all pairs; then, round by round, of all pointers
-    and of those that do not end yet. A chain of n takes about log2(n) rounds.
+    and of those that do not end yet. A chain of n takes about log2(n) rounds; one that is followed
+    by all of its keepers up to n.
     """
     known = materialise(_with_fate(pairs, removed_ids, image_ids))
-    pointers, by_fate, rounds = _followed_pointers(_best(known), materialise)
-    here = pointers.where(F.col("fate") == "stays")
-    here = here.select("image_id", F.col("keeper_id").alias("surviving_keeper_id"))
-    outcome = here.withColumn("fate", F.lit("here"))
-    if set(by_fate) <= {"stays"}:
-        return Followed(outcome, None, rounds)
-    rest = materialise(known.join(here, "image_id", "left_anti"))
-    more_here, more_rounds = _reach(rest.where(F.col("fate") == "goes"), here, materialise)
-    if more_here is not None:
-        outcome = outcome.unionByName(more_here.withColumn("fate", F.lit("here")))
-        rest = materialise(rest.join(more_here, "image_id", "left_anti"))
-    absent = _nearest(rest.where(F.col("fate") == "elsewhere"), F.col("keeper_id"))
-    absent = materialise(absent)
-    more_elsewhere, last_rounds = _reach(rest.where(F.col("fate") == "goes"), absent, materialise)
-    elsewhere = absent if more_elsewhere is None else absent.unionByName(more_elsewhere)
-    dead_ends = rest.join(elsewhere, "image_id", "left_anti").select("image_id", "keeper_id")
-    lost = dead_ends.select("image_id").distinct()
-    for ids, fate in ((elsewhere.select("image_id"), "elsewhere"), (lost, "lost")):
-        unknown = F.lit(None).cast(here.schema["surviving_keeper_id"].dataType)
-        told = ids.withColumns({"surviving_keeper_id": unknown, "fate": F.lit(fate)})
-        outcome = outcome.unionByName(told)
-    rounds += more_rounds + last_rounds
-    return Followed(materialise(outcome), materialise(dead_ends), rounds)
+    ends, rounds = _followed_pointers(_best(known), materialise)
+    is_settled = (F.col("fate") == "here") | (F.col("is_sure") & (F.col("fate") != "goes"))
+    outcome = ends.where(is_settled).select("image_id", "fate", _survivor("keeper_id"))
+    rest = known.join(ends.where(~is_settled).select("image_id"), "image_id", "left_semi")
+    if not (rest := materialise(rest)).isEmpty():
+        for fate in ("here", "elsewhere"):
+            reached, more_rounds = _reached(rest, outcome, fate, materialise)
+            outcome = outcome.unionByName(reached)
+            rest = materialise(rest.join(reached, "image_id", "left_anti"))
+            rounds += more_rounds
+        lost = rest.select("image_id", F.lit("lost").alias("fate"), _survivor("keeper_id"))
+        outcome = outcome.unionByName(lost.dropDuplicates(["image_id"]))
+    survivor = F.when(F.col("fate") == "here", F.col(_SURVIVOR)).alias(_SURVIVOR)
+    outcome = materialise(outcome.select("image_id", "fate", survivor))
+    num_ids = {row["fate"]: row["count"] for row in outcome.groupBy("fate").count().collect()}
+    dead_ends = None
+    if num_ids.get("lost"):
+        lost_ids = outcome.where(F.col("fate") == "lost").select("image_id")
+        dead_ends = known.join(lost_ids, "image_id", "left_semi").select("image_id", "keeper_id")
+        dead_ends = materialise(dead_ends)
+    return Followed(outcome, num_ids, dead_ends, rounds)
+
+
+def _survivor(column: str) -> Column:
+    return F.col(column).alias(_SURVIVOR)
 
 
 def _with_fate(pairs: DataFrame, removed_ids: DataFrame, image_ids: DataFrame) -> DataFrame:
-    """Add `fate`: whether the keeper `goes`, `stays`, or is `elsewhere`."""
+    """Add `fate`: whether the keeper `goes`, stays `here`, or is `elsewhere`."""
     keepers = pairs.select(F.col("keeper_id").alias("image_id"))
     here = image_ids.join(keepers, "image_id", "left_semi").distinct()
     going = removed_ids.withColumn("goes", F.lit(True))
-    fate = F.when(F.col("goes"), "goes").otherwise("stays").alias("fate")
+    fate = F.when(F.col("goes"), "goes").otherwise("here").alias("fate")
     fates = here.join(going, "image_id", "left").select(F.col("image_id").alias("keeper_id"), fate)
     told = pairs.join(fates, "keeper_id", "left")
     fate = F.coalesce("fate", F.lit("elsewhere")).alias("fate")
@@ -109,62 +115,70 @@ def _with_fate(pairs: DataFrame, removed_ids: DataFrame, image_ids: DataFrame) -
 
 
 def _best(known: DataFrame) -> DataFrame:
-    """Choose where each ID points: `image_id`, `keeper_id`, `fate`."""
+    """Choose where each ID points: `image_id`, `keeper_id`, `fate`, `is_sure` (no other keeper)."""
     # To aggregate IDs is to sort them, which those with a single keeper can do without.
     single = known.where("is_only").select("image_id", "keeper_id", "fate").distinct()
+    single = single.withColumn("is_sure", F.lit(True))
     several = known.where(~F.col("is_only"))
     order = (
-        F.when(F.col("fate") == "stays", 0)
+        F.when(F.col("fate") == "here", 0)
         .when(F.col("image_id") == F.col("keeper_id"), 3)
         .when(F.col("fate") == "goes", 1)
         .otherwise(2)
     )
     best = F.min(F.struct(order.alias("order"), "distance", "keeper_id", "fate")).alias("best")
     chosen = several.groupBy("image_id").agg(best)
-    return single.unionByName(chosen.select("image_id", "best.keeper_id", "best.fate"))
+    chosen = chosen.select("image_id", "best.keeper_id", "best.fate")
+    return single.unionByName(chosen.withColumn("is_sure", F.lit(False)))
 
 
-def _followed_pointers(
-    pointers: DataFrame, materialise: Materialise
-) -> tuple[DataFrame, dict[str, int], int]:
+def _followed_pointers(pointers: DataFrame, materialise: Materialise) -> tuple[DataFrame, int]:
     """Follow pointers until they end, or only lead round in circles.
 
     Returns:
-        `image_id`, `keeper_id` (the end), `fate` (of the end: `lost` is an ID that goes and has no
-        keeper; `goes` one in a circle), one row per ID; how many there are of each fate; and the
-        number of rounds.
+        One row per ID, and the number of rounds: `image_id`; `keeper_id`, the end; `fate`, of the
+        end: `lost` is an ID that goes and has no keeper, `goes` one in a circle; `is_sure`, whether
+        no ID on the way has another keeper (it means nothing in a circle).
     """
     pointers = materialise(pointers)
-    by_fate, rounds = _count_fates(pointers), 0
-    going = 0
-    while by_fate.get("goes", 0) not in (0, going):
-        going = by_fate["goes"]
+    going, rounds = 0, 0
+    while (left := pointers.where(F.col("fate") == "goes").count()) not in (0, going):
+        going = left
         pointers = materialise(_jumped(pointers))
-        by_fate, rounds = _count_fates(pointers), rounds + 1
-    return pointers, by_fate, rounds
+        rounds += 1
+    return pointers, rounds
 
 
 def _jumped(pointers: DataFrame) -> DataFrame:
     """Point where the keepers point."""
-    onward = pointers.toDF("keeper_id", "next_id", "next_fate")
+    onward = pointers.toDF("keeper_id", "next_id", "next_fate", "is_next_sure")
     going = pointers.where(F.col("fate") == "goes").drop("fate").join(onward, "keeper_id", "left")
     moved = going.select(
         "image_id",
         F.coalesce("next_id", "keeper_id").alias("keeper_id"),
         F.coalesce("next_fate", F.lit("lost")).alias("fate"),
+        (F.col("is_sure") & F.coalesce("is_next_sure", F.lit(True))).alias("is_sure"),
     )
     return pointers.where(F.col("fate") != "goes").unionByName(moved)
 
 
-def _count_fates(pointers: DataFrame) -> dict[str, int]:
-    return {row["fate"]: row["count"] for row in pointers.groupBy("fate").count().collect()}
+def _reached(
+    rest: DataFrame, outcome: DataFrame, fate: str, materialise: Materialise
+) -> tuple[DataFrame, int]:
+    """Find the IDs of which any keeper leads to one of a fate: as `outcome`; and the rounds."""
+    direct = materialise(_nearest(rest.where(F.col("fate") == fate), F.col("keeper_id")))
+    settled = outcome.where(F.col("fate") == fate).select("image_id", _SURVIVOR)
+    going = rest.where(F.col("fate") == "goes")
+    more, rounds = _reach(going, settled.unionByName(direct), materialise)
+    reached = direct if more is None else direct.unionByName(more)
+    return reached.withColumn("fate", F.lit(fate)), rounds
 
 
 def _nearest(pairs: DataFrame, survivor: Column) -> DataFrame:
     """Choose one survivor for each ID: of the least distance, then the smallest ID."""
     best = F.min(F.struct("distance", survivor.alias("survivor")))
     by_id = pairs.groupBy("image_id").agg(best.alias("best"))
-    return by_id.select("image_id", F.col("best.survivor").alias("surviving_keeper_id"))
+    return by_id.select("image_id", _survivor("best.survivor"))
 
 
 def _reach(
@@ -190,8 +204,8 @@ def _reach(
     left = materialise(others.join(settled, "image_id", "left_anti"))
     while not left.isEmpty():
         rounds += 1
-        of_keeper = frontier.toDF("keeper_id", "surviving_keeper_id")
-        nearest = _nearest(left.join(of_keeper, "keeper_id"), F.col("surviving_keeper_id"))
+        of_keeper = frontier.toDF("keeper_id", _SURVIVOR)
+        nearest = _nearest(left.join(of_keeper, "keeper_id"), F.col(_SURVIVOR))
         frontier = materialise(nearest)
         if frontier.isEmpty():
             break
