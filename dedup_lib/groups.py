@@ -34,10 +34,17 @@ class Ranking:
 def ranking_of(images: DataFrame, image_id_column: str, rule: KeeperRule) -> Ranking:
     """Rank the images of a table, lazily, by one of its columns or by their IDs."""
     image_id = F.col(quoted(image_id_column)).alias("image_id")
-    value = F.lit(None).cast("int") if rule.column is None else F.col(quoted(rule.column))
+    value = F.lit(None).cast("int") if rule.column is None else _value_of(images, rule.column)
     best = F.max("rank") if rule.is_largest else F.min("rank")
     ranked = images.select(image_id, value.alias("rank")).where(F.col("image_id").isNotNull())
     return Ranking(ranked.groupBy("image_id").agg(best.alias("rank")), rule)
+
+
+def _value_of(images: DataFrame, column: str) -> Column:
+    value = F.col(quoted(column))
+    if images.schema[column].dataType.simpleString() in ("float", "double"):
+        return F.when(~F.isnan(value), value)  # NaN, which Spark takes for the largest, is no value
+    return value
 
 
 def pairs(members: DataFrame, ranking: Ranking) -> DataFrame:

@@ -7,6 +7,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
+from pyspark.sql.types import (
+    BooleanType,
+    DateType,
+    NumericType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+)
 
 from dedup_lib import tables
 from dedup_lib.errors import ColumnTypeError, MissingColumnError, SettingsError
@@ -16,6 +24,15 @@ from dedup_lib.settings import Settings
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 
+# What images may be ranked by: no bytes, which a run never looks at, and nothing nested.
+_RANKED_TYPES = (
+    BooleanType,
+    DateType,
+    NumericType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+)
 _log = logging.getLogger(__name__)
 
 
@@ -65,6 +82,17 @@ def _check_kinds(images: PinnedTable, lists: Sequence[RemovalList], settings: Se
     if column is not None and column not in images.frame.columns:
         what = f"image table {images.location!r}"
         raise MissingColumnError.of(what, column, images.frame.columns, "--keeper")
+    if column is not None:
+        _check_keeper_column(images, column)
+
+
+def _check_keeper_column(images: PinnedTable, column: str) -> None:
+    found = images.frame.schema[column].dataType
+    if not isinstance(found, _RANKED_TYPES):
+        raise ColumnTypeError(
+            f"image table {images.location!r}: --keeper can't go by column {column!r}, which is "
+            f"{found.simpleString()}: it must be a number, a text, a date or a time, or a boolean."
+        )
 
 
 def _check_id_column(images: PinnedTable, column: str) -> None:

@@ -23,11 +23,13 @@ class ReadList(NamedTuple):
         shape: What it was taken for.
         frame: One row per entry, lazily, as `RemovalList` has it.
         num_rows: How many; None where that is not known.
+        listed_rows: How many there were before `eps` chose; None where that is not known.
     """
 
     shape: ListShape
     frame: DataFrame
     num_rows: int | None
+    listed_rows: int | None
 
 
 @dataclass(frozen=True)
@@ -66,9 +68,11 @@ class WantedList:
 
     def entries(self, frame: DataFrame, shape: ListShape) -> DataFrame:
         """Select an entry's columns, and of pairs those that are similar enough."""
-        named = {"image_id": F.col(quoted(shape.id_column))}
+        image_id = F.col(quoted(shape.id_column))
+        named = {"image_id": image_id}
         if shape.keeper_column is not None and shape.score_column is not None:
-            named["keeper_id"] = F.col(quoted(shape.keeper_column))
+            # Without a keeper an image would go unproved: as its own it counts as lost.
+            named["keeper_id"] = F.coalesce(F.col(quoted(shape.keeper_column)), image_id)
             named["score"] = F.col(quoted(shape.score_column)).cast("double")
         if shape.group_column is not None:
             named["group_id"] = F.col(quoted(shape.group_column)).cast("string")
@@ -80,7 +84,8 @@ class WantedList:
                 f"{self.what} holds pairs with scores: say with --eps from which similarity on an "
                 "image is a duplicate (it goes when its score is at least 1 - EPS)."
             )
-        # As pandas compares: in 64 bits, and NaN, which Spark takes for the largest, is not alike.
+        # As pandas' filter for Parquet (pyarrow) compares: in 64 bits; and NaN, which Spark takes
+        # for the largest, is not alike.
         score = F.col("score")
         return entries.where(~F.isnan(score) & (score >= F.lit(1.0 - self.eps)))
 
@@ -91,12 +96,15 @@ class WantedList:
             ColumnTypeError: One can't be used.
         """
         wanted = self.data_type.simpleString()
-        for column in (shape.id_column, shape.keeper_column):
+        advice = {
+            shape.id_column: f"the list with {wanted} IDs, or name another column with {ID_FLAG}",
+            shape.keeper_column: f"each pair's keeper as {wanted}, too",
+        }
+        for column, how in advice.items():
             if column is not None and (found := schema[column].dataType.simpleString()) != wanted:
                 raise ColumnTypeError(
                     f"{self.what}: column {column!r} is {found}{where}, but the image IDs are "
-                    f"{wanted}. Nothing is cast in silence: write the list with {wanted} IDs, or "
-                    f"name another column with {ID_FLAG}."
+                    f"{wanted}. Nothing is cast in silence: write {how}."
                 )
         if shape.score_column is not None:
             found = schema[shape.score_column].dataType.simpleString()

@@ -8,12 +8,12 @@ from functools import reduce
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql.types import DataType, StructField, StructType
 
 from dedup_lib.errors import MissingColumnError, UnreadableFileError
 from dedup_lib.files import FileInfo
 from dedup_lib.list_entries import ReadList, WantedList
-from dedup_lib.list_kinds import ID_FLAG, ListShape, check_one_kind
+from dedup_lib.list_kinds import ID_FLAG, KIND_FLAG, ListShape, check_one_kind
 from dedup_lib.parquet_files import (
     PARQUET_READER_OPTIONS,
     by_schema,
@@ -26,7 +26,7 @@ from dedup_lib.storage import Storage
 
 
 @dataclass(frozen=True)
-class _Group:
+class _SchemaFiles:
     """Files that share one schema.
 
     Attributes:
@@ -59,36 +59,37 @@ def read_parquet(
         MissingColumnError, ColumnTypeError: A column is missing or of another type.
         AmbiguousListError, NotAListError: What it means can't be told, or is nothing of use.
 
-    *Cost:* the footers; of a file whose IDs pandas gave no type, the IDs.
+    *Cost:* the footers; of a file whose IDs or keepers pandas gave no type, those.
     """
     advice = "Its entries can't be known: restore or remove that file."
     footers = footers_of(spark, storage, files, what=wanted.what, advice=advice)
-    groups = [
-        _Group(
-            group[0],
-            [file for file in group if footers[file].num_rows > 0],
+    schemas = [
+        _SchemaFiles(
+            alike[0],
+            [file for file in alike if footers[file].num_rows > 0],
             text,
-            _schema_or_none(spark, group[0]),
+            _schema_or_none(spark, alike[0]),
         )
-        for text, group in by_schema(footers).items()
+        for text, alike in by_schema(footers).items()
     ]
-    shape = _shape_of(groups, wanted)
-    frames = [_read_group(spark, wanted, group, shape) for group in groups if group.filled]
-    num_rows = sum(footer.num_rows for footer in footers.values())
+    shape = _shape_of(schemas, wanted)
+    frames = [_read_filled(spark, wanted, alike, shape) for alike in schemas if alike.filled]
+    listed_rows = sum(footer.num_rows for footer in footers.values())
     return ReadList(
         shape,
         reduce(DataFrame.unionByName, frames) if frames else _empty(spark, wanted, shape),
-        None if shape.kind == "pairwise" else num_rows,
+        None if shape.kind == "pairwise" else listed_rows,
+        listed_rows,
     )
 
 
-def _shape_of(groups: Sequence[_Group], wanted: WantedList) -> ListShape:
-    filled = [group for group in groups if group.filled]
+def _shape_of(schemas: Sequence[_SchemaFiles], wanted: WantedList) -> ListShape:
+    filled = [alike for alike in schemas if alike.filled]
     shapes, failures = {}, []
-    for group in filled or groups:
-        path = group.example.path
+    for alike in filled or schemas:
+        path = alike.example.path
         try:
-            shapes[path] = wanted.recognise(path, group.columns, one_file=len(groups) > 1)
+            shapes[path] = wanted.recognise(path, alike.columns, one_file=len(schemas) > 1)
         except MissingColumnError as error:
             failures.append(error)
     if failures and (filled or not shapes):
@@ -96,30 +97,39 @@ def _shape_of(groups: Sequence[_Group], wanted: WantedList) -> ListShape:
     return check_one_kind(wanted.what, shapes)
 
 
-def _read_group(
-    spark: SparkSession, wanted: WantedList, group: _Group, shape: ListShape
+def _read_filled(
+    spark: SparkSession, wanted: WantedList, alike: _SchemaFiles, shape: ListShape
 ) -> DataFrame:
     """Read files that share one schema and are not empty."""
-    path = group.example.path
-    schema = group.schema or spark_schema(spark, group.example)  # which says why there was none
+    path = alike.example.path
+    schema = alike.schema or spark_schema(spark, alike.example)  # which says why there was none
     for column in shape.columns:
         if column not in schema.names:
             where = f"{wanted.what}, file {path!r}"
-            raise MissingColumnError.of(where, column, schema.names, ID_FLAG)
+            flag = ID_FLAG if column == shape.id_column else KIND_FLAG
+            raise MissingColumnError.of(where, column, schema.names, flag)
     fields = StructType([StructField(name, schema[name].dataType) for name in shape.columns])
     frame = (
         spark.read.schema(fields)
         .options(**PARQUET_READER_OPTIONS)
-        .parquet(*(file.path for file in group.filled))
+        .parquet(*(file.path for file in alike.filled))
     )
-    # pandas writes a column that holds nothing but NULLs as INT32, whatever its type.
-    if fields[shape.id_column].dataType.simpleString() == "int" != wanted.data_type.simpleString():
-        own_id = F.col(quoted(shape.id_column))
-        if frame.where(own_id.isNotNull()).isEmpty():
-            typed = F.lit(None).cast(wanted.data_type)
-            frame = frame.withColumn(shape.id_column, typed)
+    for name in (shape.id_column, shape.keeper_column):
+        if name is not None:
+            frame = _typed(frame, name, wanted.data_type)
     wanted.check_types(frame.schema, shape, f" in file {path!r}")
     return wanted.entries(frame, shape)
+
+
+def _typed(frame: DataFrame, column: str, wanted: DataType) -> DataFrame:
+    """Give a column of IDs their type where it holds nothing but NULLs.
+
+    pandas writes such a column as INT32, whatever it might have held.
+    """
+    may_be_untyped = frame.schema[column].dataType.simpleString() == "int" != wanted.simpleString()
+    if may_be_untyped and frame.where(F.col(quoted(column)).isNotNull()).isEmpty():
+        return frame.withColumn(column, F.lit(None).cast(wanted))
+    return frame
 
 
 def _empty(spark: SparkSession, wanted: WantedList, shape: ListShape) -> DataFrame:

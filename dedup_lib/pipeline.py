@@ -33,6 +33,7 @@ from dedup_lib.errors import (
     DedupError,
     InputError,
     PublishError,
+    SafetyLimitError,
     SettingsError,
     StorageError,
     UnreadableFileError,
@@ -145,7 +146,7 @@ class _Run:
             if self.settings.dry_run:
                 self.keep_records(plan, record_targets)
             with self.phase("check"):
-                check_limits(plan, self.settings)
+                self.check_limits(plan, inputs, record_targets)
             if attempt is None:
                 self.report.counts["kept_rows"] = plan.kept_rows
                 self.report.finish("dry_run")
@@ -153,6 +154,18 @@ class _Run:
                 self.delete_in_place(plan, record_targets)
             else:
                 self.make_output(plan, output, record_targets, attempt, cleanup)
+
+    def check_limits(
+        self, plan: Plan, inputs: Inputs, record_targets: Mapping[str, Target]
+    ) -> None:
+        """Check the limits; where one is passed, the IDs that matched nothing may tell why."""
+        try:
+            check_limits(plan, inputs, self.settings)
+        except SafetyLimitError:
+            if not self.settings.dry_run:
+                wanted = {"unmatched_output"} & record_targets.keys()
+                self.keep_records(plan, {name: record_targets[name] for name in wanted})
+            raise
 
     def make_output(
         self,

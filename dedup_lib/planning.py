@@ -29,6 +29,8 @@ PLAN_SETTINGS = id_scan.SCAN_SETTINGS | {
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "32MB",
     "spark.sql.adaptive.maxShuffledHashJoinLocalMapThreshold": "32MB",
 }
+# What a list says of an ID costs so much, beside a keeper as long as the ID.
+_MARK_BYTES = 64
 # So small a share of what could match is no accident of two tables that overlap.
 _FEW_FRACTION = 0.1
 _log = logging.getLogger(__name__)
@@ -56,6 +58,7 @@ class Plan:
         list_ids: Sizes of all list entries together.
         list_distinct_ids: How many IDs the lists name; None where that was not counted.
         list_matched_ids: How many of them are in the image table.
+        matched_by_list: The same of each list.
         keepers: What became of the keepers; None where no list names any.
         match_hints: Why only few of the listed IDs are in the table, in sentences; none where
             enough are, or nothing was found out.
@@ -71,6 +74,7 @@ class Plan:
     list_ids: IdSizes
     list_distinct_ids: int | None
     list_matched_ids: int
+    matched_by_list: Sequence[int]
     keepers: KeeperCounts | None
     match_hints: Sequence[str]
     unmatched: Record | None
@@ -166,7 +170,8 @@ class _Planning:
         found = self.find_rows(ranking, sizes)
         self.sweep_eps(found, files)
         found, keeper_counts = self.follow_keepers(found, ranking)
-        rows, counts, matched = self.count(found, sizes)
+        rows, counts = self.count(found)
+        matched, by_list = self.count_matched(counts, sizes)
         plan = Plan(
             images=self.images,
             rows=rows,
@@ -175,6 +180,7 @@ class _Planning:
             **sizes,
             list_distinct_ids=distinct,
             list_matched_ids=matched,
+            matched_by_list=by_list,
             keepers=keeper_counts,
             match_hints=(),
             unmatched=self.find_unmatched(sizes),
@@ -213,6 +219,9 @@ class _Planning:
         image_ids = id_scan.total(files)
         with self.report.step("count list entries"):
             list_ids, distinct = removal_plan.count_entries(self.lists, self.settings.list_counts)
+        if [item.kind for item in self.lists] != ["remove"]:  # joined with what lists say of them
+            id_bytes = 2 * list_ids.id_bytes + _MARK_BYTES * list_ids.num_rows
+            list_ids = replace(list_ids, id_bytes=id_bytes)
         self.report.choose(
             "plan join",
             removal_plan.choose_join(image_ids, list_ids),
@@ -243,18 +252,45 @@ class _Planning:
         with self.report.step("follow keepers"):
             settled = keepers.settle(found, self.own_ids, ranking, on_lost, self.materialise)
         self.report.keepers = settled[1].described()
+        self.warn_of_keepers(settled[1])
         return settled
 
-    def count(self, found: DataFrame, sizes: _Sizes) -> tuple[DataFrame, PlanCounts, int]:
-        """Give the rows their columns; count them, and the listed IDs that matched."""
+    def warn_of_keepers(self, counts: KeeperCounts) -> None:
+        if counts.surviving_elsewhere_ids:
+            _log.warning(
+                "%d images go whose keepers are not in this table: see that they are in another",
+                counts.surviving_elsewhere_ids,
+            )
+        if counts.lost_ids:
+            _log.warning(
+                "%d images would go with every image that they duplicate (such as %s); spared: %d",
+                counts.lost_ids,
+                ", ".join(map(repr, counts.examples)),
+                counts.spared_ids,
+            )
+
+    def count(self, found: DataFrame) -> tuple[DataFrame, PlanCounts]:
+        """Give the rows their columns, and count them."""
         id_type = self.images.frame.schema[self.column].dataType
         with self.report.step("count rows that go"):
             rows = removal_plan.finish_plan(found, self.lists, id_type)
-            counts = removal_plan.count_plan(rows)
-            matched = counts.matched_ids
-            if {item.kind for item in self.lists} - {"remove"}:  # what matched may stay
-                matched = removal_plan.count_matched(self.images, self.column, self.lists, **sizes)
-        return rows, counts, matched
+            return rows, removal_plan.count_plan(rows)
+
+    def count_matched(self, counts: PlanCounts, sizes: _Sizes) -> tuple[int, Sequence[int]]:
+        """Count the listed IDs that are in the table, of all lists and of each."""
+        if [item.kind for item in self.lists] == ["remove"]:  # else what matched may stay
+            return counts.matched_ids, [counts.matched_ids]
+        with self.report.step("count matches"):
+            matched, by_list = removal_plan.count_matched(
+                self.images, self.column, self.lists, **sizes
+            )
+        for described, item, num_ids in zip(
+            self.report.inputs["duplicate_ids"], self.lists, by_list, strict=True
+        ):
+            described["matched_ids"] = num_ids
+            if num_ids == 0:
+                _log.warning("no ID of list %r is in the image table", item.location)
+        return matched, by_list
 
     def find_unmatched(self, sizes: _Sizes) -> Record | None:
         if self.settings.unmatched_output is None:
@@ -272,7 +308,8 @@ class _Planning:
             hints = why_few_match(self.own_ids, self.unmatched(sizes))
         self.report.match_hints = [dataclasses.asdict(hint) for hint in hints]
         texts = [hint.text for hint in hints]
-        _log.warning("hardly any listed ID is in the image table: %s", "; ".join(texts) or "why?")
+        shown = "; ".join(texts) or "nothing was found that would make them match"
+        _log.warning("hardly any listed ID is in the image table: %s", shown)
         return texts
 
 
@@ -283,20 +320,36 @@ def _marking(item: RemovalList, ranking: Ranking) -> RemovalList:
     return replace(item, frame=groups.pairs(item.frame, ranking))
 
 
-def check_limits(plan: Plan, settings: Settings) -> None:
-    """Check a plan against all safety limits.
+def check_limits(plan: Plan, inputs: Inputs, settings: Settings) -> None:
+    """Check a plan against all safety limits; for a sweep of eps only that the lists match.
 
     Raises:
         SafetyLimitError: It passes one.
     """
     num_ids = plan.list_ids.num_rows - plan.list_ids.num_nulls
-    safety_limits.check_list_not_empty(num_ids=num_ids, allow_empty_list=settings.allow_empty_list)
+    safety_limits.check_list_not_empty(
+        num_ids=num_ids,
+        allow_empty_list=settings.allow_empty_list,
+        dissimilar_pairs=sum(
+            item.listed_rows or 0 for item in inputs.lists if item.kind == "pairwise"
+        ),
+    )
+    safety_limits.check_lists_to_keep(
+        {
+            item.location: matched
+            for item, matched in zip(inputs.lists, plan.matched_by_list, strict=True)
+            if item.kind == "keep"
+        },
+        allow_no_matches=settings.allow_no_matches,
+    )
     safety_limits.check_matches(
         num_ids=num_ids,
         matched_ids=plan.list_matched_ids,
         allow_no_matches=settings.allow_no_matches,
         hints=plan.match_hints,
     )
+    if settings.eps_values:  # a sweep is a question: the answer is in the report
+        return
     if plan.keepers is not None and settings.on_lost_keeper == "error":
         safety_limits.check_keepers(plan.keepers)
     safety_limits.check_removed_fraction(

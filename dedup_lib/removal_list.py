@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -24,6 +25,7 @@ from dedup_lib.storage import Storage
 from dedup_lib.tables import Pinned, PinnedTable, id_type, read_delta
 
 ENTRY_COLUMN = "image_id"
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -36,11 +38,13 @@ class RemovalList(Pinned):
             pairs also `keeper_id` (the same type) and `score` (double), only those whose score is
             high enough; of groups also `group_id` (string, nullable).
         num_rows: How many, where footers tell; None for Delta, and for pairs.
+        listed_rows: How many rows its files hold, of pairs those of any score; None for Delta.
     """
 
     shape: ListShape
     frame: DataFrame
     num_rows: int | None
+    listed_rows: int | None
 
     @property
     def kind(self) -> ListKind:
@@ -49,8 +53,13 @@ class RemovalList(Pinned):
 
     def described(self) -> dict[str, object]:
         """Return what the report says of it."""
-        said = {"kind": self.shape.kind, "taken_for": self.shape.producer}
-        return {**super().described(), **said, "id_column": self.shape.id_column}
+        return {
+            **super().described(),
+            "kind": self.shape.kind,
+            "taken_for": self.shape.producer,
+            "id_column": self.shape.id_column,
+            "other_columns": list(self.shape.other_columns),
+        }
 
 
 def read_removal_list(
@@ -99,8 +108,12 @@ def read_removal_list(
             f"removal list {location!r} does not exist (patterns such as * are not expanded)."
         )
     if is_named or is_delta_path(storage, location):
-        return _from_delta(read_delta(spark, storage, location), wanted)
-    return _from_files(spark, storage, wanted)
+        read = _from_delta(read_delta(spark, storage, location), wanted)
+    else:
+        read = _from_files(spark, storage, wanted)
+    if others := read.shape.other_columns:
+        _log.info("%r: columns that are not read: %s", location, ", ".join(others))
+    return read
 
 
 def union(lists: Sequence[RemovalList]) -> DataFrame:
@@ -132,6 +145,7 @@ def _from_delta(table: PinnedTable, wanted: WantedList) -> RemovalList:
         shape=shape,
         frame=wanted.entries(table.frame, shape),
         num_rows=None,
+        listed_rows=None,
     )
 
 
@@ -150,6 +164,7 @@ def _from_files(spark: SparkSession, storage: Storage, wanted: WantedList) -> Re
         shape=read.shape,
         frame=read.frame,
         num_rows=read.num_rows,
+        listed_rows=read.listed_rows,
     )
 
 
@@ -162,4 +177,5 @@ def _read_npy(
             f"{wanted.what} holds .npy files, whose IDs are strings of 32 hex digits, but the "
             f"image IDs are {found}. Name the column that has such IDs with --image-id-column."
         )
-    return ReadList(shape, *read_ids(spark, storage, files, what=wanted.what))
+    frame, num_ids = read_ids(spark, storage, files, what=wanted.what)
+    return ReadList(shape, frame, num_ids, listed_rows=num_ids)

@@ -204,18 +204,18 @@ def count_matched(
     *,
     image_ids: IdSizes,
     list_ids: IdSizes,
-) -> int:
-    """Count the distinct listed IDs that are in the image table.
+) -> tuple[int, list[int]]:
+    """Count the distinct listed IDs that are in the image table: of all lists, and of each.
 
-    *Cost:* one scan of the image IDs and one of the lists.
+    *Cost:* a scan of the image IDs and one or two of the lists; IDs are shuffled.
     """
-    candidates = candidates_of(images, image_id_column).select(ENTRY_COLUMN)
-    entries = union(lists).select(ENTRY_COLUMN)
+    own_ids = candidates_of(images, image_id_column).select(ENTRY_COLUMN)
     join = choose_join(image_ids, list_ids)
-    if join == "broadcast image IDs":
-        entries = _those_that_may_match(entries, candidates).distinct()
-    hint = "shuffle_hash" if join == "shuffle both" else "broadcast"
-    return candidates.join(entries.hint(hint), ENTRY_COLUMN, "left_semi").distinct().count()
+    matched = _entries_by_match(own_ids, lists, join, "left_semi")
+    is_in = {f"in_{index}": F.col("list_index") == index for index in range(len(lists))}
+    by_id = matched.groupBy(ENTRY_COLUMN).agg(*(F.max(of).alias(n) for n, of in is_in.items()))
+    row = by_id.agg(F.count(F.lit(1)), *(F.count_if(name) for name in is_in)).collect()[0]
+    return row[0], list(row[1:])
 
 
 def unmatched_ids(
@@ -234,20 +234,26 @@ def unmatched_ids(
     *Nulls:* a NULL entry is no ID.
     *Cost:* a scan of the image IDs and one or two of the lists; IDs are shuffled.
     """
-    entries = union(lists).where(F.col(ENTRY_COLUMN).isNotNull()).distinct()
-    candidates = candidates_of(images, image_id_column).select(ENTRY_COLUMN)
-    join = choose_join(image_ids, list_ids)
-    if join == "broadcast list":  # a broadcast can't be the side that an anti join keeps
-        listed = F.broadcast(entries.select(ENTRY_COLUMN).distinct())
-        candidates = candidates.join(listed, ENTRY_COLUMN, "left_semi").distinct()
-    hint = "shuffle_hash" if join == "shuffle both" else "broadcast"
-    unmatched = entries.join(candidates.hint(hint), ENTRY_COLUMN, "left_anti")
+    own_ids = candidates_of(images, image_id_column).select(ENTRY_COLUMN)
+    unmatched = _entries_by_match(own_ids, lists, choose_join(image_ids, list_ids), "left_anti")
     place = F.col("list_index") + 1
-    return unmatched.select(
+    return unmatched.distinct().select(
         ENTRY_COLUMN,
         F.element_at(_texts(item.location for item in lists), place).alias("list_location"),
         F.element_at(_texts(item.kind for item in lists), place).alias("list_kind"),
     )
+
+
+def _entries_by_match(
+    own_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin, how: str
+) -> DataFrame:
+    """Choose the entries that are in the image table (left_semi), or are not (left_anti)."""
+    entries = union(lists).where(F.col(ENTRY_COLUMN).isNotNull())
+    if join == "broadcast list":  # a broadcast can't be the side of which rows are chosen
+        listed = F.broadcast(entries.select(ENTRY_COLUMN).distinct())
+        own_ids = own_ids.join(listed, ENTRY_COLUMN, "left_semi").distinct()
+    hint = "shuffle_hash" if join == "shuffle both" else "broadcast"
+    return entries.join(own_ids.hint(hint), ENTRY_COLUMN, how)
 
 
 def finish_plan(

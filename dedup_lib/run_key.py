@@ -17,7 +17,7 @@ from dedup_lib.delta_tables import delta_version, is_delta_path, table_exists
 from dedup_lib.errors import RunKeyError, VerificationError
 from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes
 from dedup_lib.replacement import read_manifest
-from dedup_lib.settings import Settings, is_path
+from dedup_lib.settings import ListKind, Settings, is_path
 from dedup_lib.storage import Storage
 
 # What a run makes depends on these; how it gets there (strategy, work location, …) may differ.
@@ -155,13 +155,18 @@ def check_repeated(spark: SparkSession, output: str, commit: Commit) -> None:
 def _content_of(lists: Sequence[RemovalList]) -> list[list[str]]:
     """Add up hashes of the entries of each kind, keepers, scores and groups included.
 
-    The same for the same entries, in whatever order, files or number of lists.
+    The same for the same entries, in whatever order, files or number of lists; but groups are those
+    of each list for itself.
     """
+    parts: dict[tuple[ListKind, int], list[DataFrame]] = {}
+    for index, item in enumerate(lists):
+        part = (item.kind, index if item.kind == "groups" else 0)
+        parts.setdefault(part, []).append(item.frame)
     contents = []
-    for kind in sorted({item.kind for item in lists}):
-        entries = reduce(DataFrame.unionByName, [i.frame for i in lists if i.kind == kind])
+    for (kind, _), frames in parts.items():
+        entries = reduce(DataFrame.unionByName, frames)
         hashes = sum_of_hashes(*entries.columns)
         row = entries.agg(F.count(F.lit(1)), F.count(ENTRY_COLUMN), hashes).collect()[0]
         id_type = entries.schema[ENTRY_COLUMN].dataType.simpleString()
         contents.append([kind, id_type, *map(str, row)])
-    return contents
+    return sorted(contents)

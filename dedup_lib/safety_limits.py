@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dedup_lib.errors import (
     EmptyListError,
@@ -13,12 +13,25 @@ from dedup_lib.errors import (
 from dedup_lib.keepers import KeeperCounts
 
 
-def check_list_not_empty(*, num_ids: int, allow_empty_list: bool) -> None:
+def check_list_not_empty(
+    *, num_ids: int, allow_empty_list: bool, dissimilar_pairs: int = 0
+) -> None:
     """Refuse lists that hold no ID at all.
+
+    Args:
+        num_ids: Non-null entries; of pairs those that are similar enough.
+        allow_empty_list: Whether none is right.
+        dissimilar_pairs: Pairs in the lists, where none is similar enough.
 
     Raises:
         EmptyListError: There is no non-null entry, and that is not allowed.
     """
+    if num_ids == 0 and dissimilar_pairs > 0 and not allow_empty_list:
+        raise EmptyListError(
+            f"none of the {dissimilar_pairs} listed pairs has a score of 1 - EPS or more, and "
+            "nothing else is listed. Choose a larger --eps (--eps-sweep shows what each would "
+            "remove), or use --allow-empty-list where that is expected."
+        )
     if num_ids == 0 and not allow_empty_list:
         raise EmptyListError(
             "the removal lists hold no ID at all: the upstream step may have failed. "
@@ -44,8 +57,28 @@ def check_matches(
         why = hints or ["the list may belong to another table, or name another kind of ID"]
         raise NoMatchesError(
             f"none of the {num_ids} list entries is an ID of the image table: {'; '.join(why)}. "
-            "Compare a few of both; use --allow-no-matches where that is expected."
+            "Compare a few of both (--unmatched-output keeps these IDs); use --allow-no-matches "
+            "where that is expected."
         )
+
+
+def check_lists_to_keep(matched_ids: Mapping[str, int], *, allow_no_matches: bool) -> None:
+    """Refuse a list of IDs to keep of which none is in the image table: all would go.
+
+    Args:
+        matched_ids: How many IDs of each list to keep are in the table, by location.
+        allow_no_matches: Whether none is right.
+
+    Raises:
+        NoMatchesError: One matches nothing.
+    """
+    for location, num_ids in matched_ids.items():
+        if num_ids == 0 and not allow_no_matches:
+            raise NoMatchesError(
+                f"no ID of the list to keep {location!r} is in the image table: it is empty, or "
+                "belongs to another table, and what it was to keep would go. Use "
+                "--allow-no-matches where that is expected."
+            )
 
 
 def check_keepers(counts: KeeperCounts) -> None:
@@ -58,8 +91,9 @@ def check_keepers(counts: KeeperCounts) -> None:
         shown = ", ".join(repr(image_id) for image_id in counts.examples)
         raise LostKeeperError(
             f"{counts.lost_ids} of {counts.with_keeper_ids} images would go together with every "
-            f"image that they duplicate (such as {shown}): the lists contradict one another, or "
-            "name images in a circle. Use --on-lost-keeper keep-one to spare the best of each "
+            f"image that they duplicate (such as {shown}): the lists contradict one another (one "
+            "to keep may lack the keepers), or name images in a circle. Use --on-lost-keeper "
+            "keep-one to spare the best of each "
             "such cluster, or ignore to remove them all the same."
         )
 

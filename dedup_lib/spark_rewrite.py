@@ -62,7 +62,7 @@ def choose_strategy(
         )
     if strategy != "auto" and action != "annotate":
         return strategy
-    cost = counts.broadcast_bytes
+    cost = counts.broadcast_bytes * (2 if action == "annotate" else 1)  # with as many keepers
     if cost <= BROADCAST_LIMIT_BYTES:
         return "broadcast-ids"
     if has_row_index and action != "annotate":

@@ -14,6 +14,7 @@ from dedup_lib.errors import (
     NoMatchesError,
     NotAListError,
     RemovedFractionError,
+    RunKeyError,
     SettingsError,
     UnreadableFileError,
 )
@@ -341,3 +342,52 @@ def test_an_empty_file_is_known_where_spark_reads_no_column_without_type(
     path = write_by_pandas(tmp_path / "p/cluster_0.parquet", "2.3.3", columns)
     with pytest.raises(EmptyListError):
         planned(path, eps=0.2)
+
+
+def test_a_list_to_keep_that_matches_nothing_is_refused_beside_others(planned, tmp_path):
+    """The others match, so that the sum of all would not tell."""
+    foreign = write_list(tmp_path / "foreign.parquet", ["of another table"])
+    empty = write_list(tmp_path / "empty.parquet", [])
+    gone = write_list(tmp_path / "gone.parquet", ["id-a"])
+    for path in (foreign, empty):
+        with pytest.raises(NoMatchesError, match="no ID of the list to keep"):
+            planned(gone, DuplicateIds(str(path), kind="keep"))
+
+
+def test_each_list_tells_how_many_of_its_ids_matched(planned, tmp_path):
+    one = write_list(tmp_path / "one.parquet", ["id-a", "id-b", "id-b", "x"])
+    other = write_list(tmp_path / "other.parquet", ["id-b.jpg", "y"])
+    report, _ = planned(one, other)
+    assert [item["matched_ids"] for item in report.inputs["duplicate_ids"]] == [2, 0]
+    assert report.counts["list_matched_ids"] == 2
+
+
+def test_pairs_of_which_none_is_similar_enough_are_no_empty_list(planned, tmp_path):
+    path = pairs(tmp_path / "p/1.parquet", ("b", "a", 0.5))
+    with pytest.raises(EmptyListError, match=r"none of the 1 listed pairs has a score of 1 - EPS"):
+        planned(path, eps=0.1)
+    assert planned(path, eps=0.1, allow_empty_list=True)[1] == {}
+
+
+def test_a_pair_without_a_keeper_counts_as_lost(planned, tmp_path):
+    row = {"id": ["id-b"], "max_id": pa.nulls(1), "cosine_sim_score": pa.array([0.9], pa.float32())}
+    path = write_parquet(pa.table(row), tmp_path / "p/1.parquet")
+    with pytest.raises(LostKeeperError, match="'id-b'"):
+        planned(path, eps=0.2)
+
+
+def test_keepers_go_by_no_image_and_by_no_nan(planned, tmp_path):
+    path = groups(tmp_path / "all.parquet", {"c": "1", "b": "1"})
+    with pytest.raises(ColumnTypeError, match=r"can't go by column 'image', which is binary"):
+        planned(path, keeper="largest:image")
+
+
+def test_groups_of_two_lists_are_not_those_of_one_with_the_same_key(remove, tmp_path):
+    """As one list a, b, c and d are one group; as two they are two."""
+    images = write_parquet(image_rows(IDS), tmp_path / "images/1.parquet").parent
+    for name, letters in (("g1", "ab"), ("g2", "cd"), ("both", "abcd")):
+        groups(tmp_path / f"{name}.parquet", dict.fromkeys(letters, "1"))
+    out = tmp_path / "out"
+    remove(images, [tmp_path / "g1.parquet", tmp_path / "g2.parquet"], out, run_key="k")
+    with pytest.raises(RunKeyError):
+        remove(images, tmp_path / "both.parquet", out, run_key="k")

@@ -100,3 +100,38 @@ def test_npy_files_hold_ids_to_keep_unless_the_user_says_otherwise():
     for kind in ("pairwise", "groups"):
         with pytest.raises(MissingColumnError, match=f"no {kind}: --list-kind must be keep or"):
             recognise_npy("l", kind)
+
+
+@pytest.mark.parametrize(
+    ("columns", "error", "message"),
+    [
+        ({"_curator_dedup_id": "bigint", "_bucket_id": "string"}, NotAListError, "LSH"),
+        ({"_curator_dedup_id": "bigint", "x": "string"}, AmbiguousListError, "has it alone"),
+        ({"url": "string", "dist": "float", "cluster": "int", "t": "string"}, AmbiguousListError,
+         "two meanings"),
+        ({"id": "string", "keep": "boolean"}, NotAListError, "an annotated image table"),
+        ({"id": "string", "kept_image_id": "string"}, NotAListError, "annotated"),
+        ({"id": "string", "jpg": "binary", "caption": "string"}, NotAListError, "an image table"),
+        ({"id": "string", "image": "struct<bytes:binary,path:string>"}, NotAListError,
+         "an image table"),
+        ({"id": "string", "v": "array<float>"}, NotAListError, "embeddings"),
+        ({"id": "string", "cosine_dist_to_cent": "float"}, NotAListError, "k-means"),
+        ({"id": "string", "max_id": "string", "score": "float"}, AmbiguousListError,
+         "pairs without scores"),
+    ],
+)  # fmt: skip
+def test_what_may_name_every_image_is_not_taken_for_removal(columns, error, message):
+    def shape(kind=None, id_column=None):
+        return recognise("list", "/x/a.parquet", columns, kind=kind, id_column=id_column)
+
+    with pytest.raises(error, match=rf"(?s){message}.*--list-kind"):
+        shape()
+    own_id = next(iter(columns))
+    assert shape("remove", own_id).id_column == own_id
+    assert shape("remove", own_id).other_columns == tuple(columns)[1:]
+
+
+def test_connected_components_name_every_member():
+    shape = taken_for("/x/a.parquet", "_curator_dedup_id _duplicate_group_id")
+    assert (shape.kind, shape.id_column) == ("groups", "_curator_dedup_id")
+    assert shape.group_column == "_duplicate_group_id"
