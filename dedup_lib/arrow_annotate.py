@@ -41,7 +41,7 @@ def annotated_footer(footer: Footer, id_column: str) -> Footer:
     id_type = own_id.value_type if pa.types.is_dictionary(own_id) else own_id
     schema = footer.schema.append(pa.field(IS_DUPLICATE, pa.bool_(), nullable=False))
     schema = schema.append(pa.field(KEPT_IMAGE_ID, id_type))
-    options = {**footer.options, "sorting_columns": None}
+    options = {**footer.options}
     if isinstance(codecs := options.get("compression"), dict):
         codec = codecs.get(id_column, "NONE")
         options["compression"] = {**codecs, IS_DUPLICATE: codec, KEPT_IMAGE_ID: codec}

@@ -125,7 +125,7 @@ def rewrite(
         else:
             with source.open_input_file(source_path) as stream:
                 num_rows = _write(stream, task, bitmaps or (), target, partial, wanted=wanted)
-            if num_rows == 0 and not task.keeps_empty:
+            if num_rows == 0 < task.num_rows and not task.keeps_empty:
                 target.delete_file(partial)
                 return Rewritten(0, 0, is_copy=False)
         written = _size_of(target, partial)

@@ -219,7 +219,7 @@ def _groups(found: _Found) -> ListShape:
         beside = f" beside the IDs' {found.id_column!r}" if found.id_column in _GROUPS else ""
         raise MissingColumnError(
             f"{found.what} has no column of groups{beside}, which must be called "
-            f"{', '.join(_GROUPS)} (columns: {found.shown}). Rename the one that tells the groups; "
+            f"{' or '.join(_GROUPS)} (columns: {found.shown}). Rename the one that tells the groups; "
             f"or say with {ID_FLAG} which has the IDs, or with {KIND_FLAG} what else they are."
         )
     others = [name for name in found.columns if name != group]
@@ -237,10 +237,11 @@ _AS_SAID: dict[ListKind, Callable[[_Found], ListShape]] = {
 
 def _refuse_what_has_two_meanings(found: _Found) -> None:
     is_named = re.search(r"/unique_ids_[^/]*(\.parquet)?(/|$)", found.path) is not None
-    if is_named or any(found.columns.keys() >= pair for pair in _OF_UNIQUE_IDS):
+    has_columns = any(found.columns.keys() >= pair for pair in _OF_UNIQUE_IDS)
+    if is_named or (has_columns and not found.is_pairwise):
         raise AmbiguousListError(
             f"{found.what} has two meanings: NeMo Curator up to 0.7.1 wrote the IDs to keep under "
-            "this name, and with these columns, and from 0.8.0 on the IDs to remove. Say which: "
+            "this name and with these columns, and from 0.8.0 on the IDs to remove. Say which: "
             f"{KIND_FLAG} keep or {KIND_FLAG} remove."
         )
 

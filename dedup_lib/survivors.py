@@ -75,7 +75,10 @@ def follow(
     by all of its keepers up to n.
     """
     known = materialise(_with_fate(pairs, removed_ids, image_ids))
-    ends, rounds = _followed_pointers(_best(known), materialise)
+    ends, num_ends, rounds = _followed_pointers(_best(known), materialise)
+    if set(num_ends) <= {"here"}:
+        here = ends.select("image_id", "fate", _survivor("keeper_id"))
+        return Followed(here, num_ends, None, rounds)
     is_settled = (F.col("fate") == "here") | (F.col("is_sure") & (F.col("fate") != "goes"))
     outcome = ends.where(is_settled).select("image_id", "fate", _survivor("keeper_id"))
     rest = known.join(ends.where(~is_settled).select("image_id"), "image_id", "left_semi")
@@ -89,7 +92,7 @@ def follow(
         outcome = outcome.unionByName(lost.dropDuplicates(["image_id"]))
     survivor = F.when(F.col("fate") == "here", F.col(_SURVIVOR)).alias(_SURVIVOR)
     outcome = materialise(outcome.select("image_id", "fate", survivor))
-    num_ids = {row["fate"]: row["count"] for row in outcome.groupBy("fate").count().collect()}
+    num_ids = _count_fates(outcome)
     dead_ends = None
     if num_ids.get("lost"):
         lost_ids = outcome.where(F.col("fate") == "lost").select("image_id")
@@ -132,21 +135,28 @@ def _best(known: DataFrame) -> DataFrame:
     return single.unionByName(chosen.withColumn("is_sure", F.lit(False)))
 
 
-def _followed_pointers(pointers: DataFrame, materialise: Materialise) -> tuple[DataFrame, int]:
+def _followed_pointers(
+    pointers: DataFrame, materialise: Materialise
+) -> tuple[DataFrame, dict[str, int], int]:
     """Follow pointers until they end, or only lead round in circles.
 
     Returns:
-        One row per ID, and the number of rounds: `image_id`; `keeper_id`, the end; `fate`, of the
-        end: `lost` is an ID that goes and has no keeper, `goes` one in a circle; `is_sure`, whether
-        no ID on the way has another keeper (it means nothing in a circle).
+        One row per ID: `image_id`; `keeper_id`, the end; `fate`, of the end: `lost` is an ID that
+        goes and has no keeper, `goes` one in a circle; `is_sure`, whether no ID on the way has
+        another keeper (it means nothing in a circle). How many there are of each fate; and the
+        number of rounds.
     """
     pointers = materialise(pointers)
-    going, rounds = 0, 0
-    while (left := pointers.where(F.col("fate") == "goes").count()) not in (0, going):
-        going = left
+    num_ids, going, rounds = _count_fates(pointers), 0, 0
+    while num_ids.get("goes", 0) not in (0, going):
+        going = num_ids["goes"]
         pointers = materialise(_jumped(pointers))
-        rounds += 1
-    return pointers, rounds
+        num_ids, rounds = _count_fates(pointers), rounds + 1
+    return pointers, num_ids, rounds
+
+
+def _count_fates(rows: DataFrame) -> dict[str, int]:
+    return {row["fate"]: row["count"] for row in rows.groupBy("fate").count().collect()}
 
 
 def _jumped(pointers: DataFrame) -> DataFrame:

@@ -204,3 +204,17 @@ def test_a_file_is_annotated_row_group_by_row_group(tmp_path):
     assert [n for n, goes in enumerate(after["is_duplicate"].to_pylist()) if goes] == rows
     kept = {n: one for n, one in enumerate(after["kept_image_id"].to_pylist()) if one is not None}
     assert kept == {row: f"kept-{row}" for row in rows[1:]}
+
+
+def test_an_annotated_file_keeps_its_order_and_one_without_rows_its_place(tmp_path):
+    from tests.unit.test_arrow_files import bitmap, task
+
+    wanted, order = arrow_files.Wanted("annotate", "image_id"), [pq.SortingColumn(0)]
+    table = pa.table({"image_id": ["a", "b"]})
+    source = write_parquet(table, tmp_path / "1.parquet", sorting_columns=order)
+    arrow_files.rewrite(task(tmp_path, source), bitmap(1), {}, wanted)
+    after = pq.ParquetFile(tmp_path / "out/1.parquet")
+    assert list(after.metadata.row_group(0).sorting_columns) == order
+    source = write_parquet(table.slice(0, 0), tmp_path / "2.parquet")
+    assert arrow_files.rewrite(task(tmp_path, source), None, {}, wanted).num_rows == 0
+    assert pq.read_table(tmp_path / "out/2.parquet").column_names == ["image_id", *ADDED]
