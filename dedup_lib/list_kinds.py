@@ -219,7 +219,7 @@ def _groups(found: _Found) -> ListShape:
         beside = f" beside the IDs' {found.id_column!r}" if found.id_column in _GROUPS else ""
         raise MissingColumnError(
             f"{found.what} has no column of groups{beside}, which must be called "
-            f"{' or '.join(_GROUPS)} (columns: {found.shown}). Rename the one that tells the groups; "
+            f"{' or '.join(_GROUPS)} (columns: {found.shown}). Rename the one that tells groups; "
             f"or say with {ID_FLAG} which has the IDs, or with {KIND_FLAG} what else they are."
         )
     others = [name for name in found.columns if name != group]
@@ -265,8 +265,10 @@ def _sign(found: _Found) -> tuple[str, str] | None:
     """Tell what something that is no list looks like, and by what."""
     if "/centroid=" in found.path:
         return "k-means results", "directories 'centroid=…'"
+    own_id = found.id_column or _own_id_column(found)  # whose type is told apart later
+    others = {name: of for name, of in found.columns.items() if name != own_id}
     for looks_like, is_sign in _SIGNS.items():
-        for name, of in found.columns.items():
+        for name, of in others.items():
             if is_sign(name, of):
                 return looks_like, f"column {name!r} ({of})"
     return None

@@ -1,7 +1,8 @@
 """Parquet files as pandas 2 and 3 write them, `index=False`, made without pandas.
 
 *Source:* files that pandas 2.3.3 and 3.0.0 wrote with pyarrow 26: a column of no strings has no
-type in pandas 2 (Parquet INT32 with logical type Null), and is one of strings in pandas 3.
+type in pandas 2 (Parquet INT32 with logical type Null), and is one of strings in pandas 3; one of
+nothing but None has no type in either.
 """
 
 from __future__ import annotations
@@ -59,4 +60,5 @@ def _type_of(name: str, values: Sequence[Any] | None, version: str) -> tuple[Any
         return _UNTYPED
     if name == "cosine_sim_score":
         return _FLOATS
-    return _UNTYPED if not values and version < "3" else _STRINGS[version]
+    holds_none = all(value is None for value in values)
+    return _UNTYPED if holds_none and (values or version < "3") else _STRINGS[version]

@@ -79,6 +79,7 @@ def test_a_clone_of_a_delta_table_holds_the_kept_rows_and_no_image(
         "format": "delta",
         "version": 1,
         "deletion_vectors": 1,
+        "num_rows": 37,
     }
     for row in spark.sql(f"DESCRIBE HISTORY delta.`{tmp_path}/out`").collect():
         assert json.loads(row["userMetadata"])["counts"]["removed_rows"] == 3

@@ -253,8 +253,9 @@ def test_pairs_whose_keepers_or_scores_are_of_another_type_are_refused(planned, 
     for number, (keeper, score) in enumerate([(1, 0.9), ("id-a", "high")]):
         row = {"id": ["id-b"], "max_id": [keeper], "cosine_sim_score": [score]}
         path = write_parquet(pa.table(row), tmp_path / f"{number}.parquet")
-        with pytest.raises(ColumnTypeError, match=r"max_id|cosine_sim_score"):
+        with pytest.raises(ColumnTypeError, match=r"max_id|cosine_sim_score") as refused:
             planned(path, eps=0.2)
+        assert "--duplicate-id-column" not in str(refused.value)  # which would not mend it
 
 
 def test_every_producer_is_named_in_the_report(planned, tmp_path):
@@ -369,11 +370,25 @@ def test_pairs_of_which_none_is_similar_enough_are_no_empty_list(planned, tmp_pa
     assert planned(path, eps=0.1, allow_empty_list=True)[1] == {}
 
 
-def test_a_pair_without_a_keeper_counts_as_lost(planned, tmp_path):
-    row = {"id": ["id-b"], "max_id": pa.nulls(1), "cosine_sim_score": pa.array([0.9], pa.float32())}
-    path = write_parquet(pa.table(row), tmp_path / "p/1.parquet")
-    with pytest.raises(LostKeeperError, match="'id-b'"):
+@pytest.mark.parametrize("keepers", [["id-a", None], [None, None]])
+def test_a_pair_without_a_keeper_counts_as_lost(planned, tmp_path, keepers):
+    """Where no pair of a file has one, pandas gives the column no type."""
+    columns = {"id": ["id-b", "id-c"], "max_id": keepers, "cosine_sim_score": [0.1, 0.9]}
+    path = write_by_pandas(tmp_path / "p/1.parquet", "2.3.3", columns)
+    with pytest.raises(LostKeeperError, match="'id-c'") as stopped:
         planned(path, eps=0.2)
+    assert stopped.value.exit_code == 4
+    assert planned(path, eps=0.2, on_lost_keeper="keep-one")[1] == {}
+
+
+def test_columns_that_are_not_read_are_in_the_report(planned, tmp_path):
+    """Those of the files with rows: an empty one decides nothing."""
+    for number, (ids, other) in enumerate([(["id-a"], "why"), (["id-b"], "cluster"), ([], "x")]):
+        listed = pa.table({"id": pa.array(ids, pa.string()), other: pa.array(ids, pa.string())})
+        write_parquet(listed, tmp_path / f"list/{number}.parquet")
+    report, survivors = planned(tmp_path / "list")
+    assert list(survivors) == ["a", "b"]
+    assert report.inputs["duplicate_ids"][0]["other_columns"] == ["why", "cluster"]
 
 
 def test_keepers_go_by_no_image_and_by_no_nan(planned, tmp_path):

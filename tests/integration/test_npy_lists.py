@@ -92,6 +92,8 @@ def test_files_of_ids_are_united_and_taken_for_what_to_keep(planned, tmp_path):
         "kind": "keep",
         "taken_for": "DataComp's IDs to keep (.npy)",
         "id_column": "f0,f1",
+        "other_columns": [],
+        "matched_ids": 3,
     }
     last.unlink()
     other, removed = planned(tmp_path / "kept")

@@ -93,6 +93,8 @@ def test_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark, tm
         staged=f"file:{tmp_path}/case/out",
         partial=f"file:{tmp_path}/case/partial",
         options={},
+        action="remove",
+        image_id_column="image_id",
         keeps_empty=not kept,
     )
     written = spark.read.schema(images.frame.schema).parquet(f"{tmp_path}/case/out")

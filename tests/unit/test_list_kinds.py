@@ -45,6 +45,13 @@ def taken_for(path, columns, *, kind=None, id_column=None):
          "NeMo Curator 0.x exact duplicates, every member of each group"),
         ("a.parquet", "id _hashes dataset", "groups", "id",
          "NeMo Curator 0.x exact duplicates, every member of each group"),
+        ("ConnectedComponentsStage/1.parquet", "_curator_dedup_id _duplicate_group_id", "groups",
+         "_curator_dedup_id", "NeMo Curator's connected components, every member of each group"),
+        ("a.parquet", "id _duplicate_group_id url", "groups", "id",
+         "NeMo Curator's connected components, every member of each group"),
+        ("a.parquet", "_curator_dedup_id __index_level_0__", "remove", "_curator_dedup_id",
+         "NeMo Curator's generated IDs"),
+        ("a.parquet", "id cluster score why", "remove", "id", "a list of IDs"),
         ("a.parquet", "image_id group __index_level_0__", "groups", "image_id",
          "groups, every member of each (NeMo Curator 0.x fuzzy duplicates)"),
     ],
@@ -106,6 +113,8 @@ def test_npy_files_hold_ids_to_keep_unless_the_user_says_otherwise():
     ("columns", "error", "message"),
     [
         ({"_curator_dedup_id": "bigint", "_bucket_id": "string"}, NotAListError, "LSH"),
+        ({"_curator_dedup_id": "bigint", "_minhash_signature": "array<bigint>"}, NotAListError,
+         "MinHash"),
         ({"_curator_dedup_id": "bigint", "x": "string"}, AmbiguousListError, "has it alone"),
         ({"url": "string", "dist": "float", "cluster": "int", "t": "string"}, AmbiguousListError,
          "two meanings"),
@@ -115,6 +124,14 @@ def test_npy_files_hold_ids_to_keep_unless_the_user_says_otherwise():
         ({"id": "string", "image": "struct<bytes:binary,path:string>"}, NotAListError,
          "an image table"),
         ({"id": "string", "v": "array<float>"}, NotAListError, "embeddings"),
+        ({"id": "string", "v": "array<array<double>>"}, NotAListError, "embeddings"),
+        ({"id": "string", "is_duplicate": "int"}, NotAListError, "annotated"),
+        ({"key": "string", "cosine_dist_to_cent": "float", "cluster": "int"}, AmbiguousListError,
+         "two meanings"),
+        ({"id": "string", "cosine_sim_score": "float"}, AmbiguousListError,
+         "pairs without keepers"),
+        ({"key": "string", "max_id": "string", "cosine_sim_score": "float"}, AmbiguousListError,
+         "pairs without 'id'"),
         ({"id": "string", "cosine_dist_to_cent": "float"}, NotAListError, "k-means"),
         ({"id": "string", "max_id": "string", "score": "float"}, AmbiguousListError,
          "pairs without scores"),
@@ -131,7 +148,34 @@ def test_what_may_name_every_image_is_not_taken_for_removal(columns, error, mess
     assert shape("remove", own_id).other_columns == tuple(columns)[1:]
 
 
+@pytest.mark.parametrize("kind", ["remove", "keep", "pairwise", "groups"])
+def test_an_explicit_kind_is_taken_whatever_the_columns_look_like(kind):
+    columns = {
+        "_curator_dedup_id": "bigint", "_duplicate_group_id": "bigint", "max_id": "bigint",
+        "cosine_sim_score": "float", "jpg": "binary", "is_duplicate": "boolean",
+    }  # fmt: skip
+    own_id = "_curator_dedup_id" if kind == "pairwise" else None
+    shape = recognise("list", "/x/a.parquet", columns, kind=kind, id_column=own_id)
+    assert (shape.kind, shape.id_column) == (kind, "_curator_dedup_id")
+    assert {*shape.columns, *shape.other_columns} == set(columns)
+    with pytest.raises(NotAListError, match="an image table"):
+        recognise("list", "/x/a.parquet", columns, kind=None, id_column=None)
+
+
+def test_the_field_of_a_struct_that_is_called_binary_is_no_bytes():
+    columns = {"id": "string", "made_by": "struct<binary:string,version:int>"}
+    shape = recognise("list", "/x/a.parquet", columns, kind=None, id_column=None)
+    assert shape.kind == "remove"
+
+
 def test_connected_components_name_every_member():
     shape = taken_for("/x/a.parquet", "_curator_dedup_id _duplicate_group_id")
-    assert (shape.kind, shape.id_column) == ("groups", "_curator_dedup_id")
     assert shape.group_column == "_duplicate_group_id"
+    assert shape.other_columns == ()
+
+
+def test_a_column_of_groups_that_has_the_ids_is_not_said_to_be_missing():
+    message = r"no column of groups beside the IDs' 'group', .* \(columns: id, group\).*--duplicate"
+    with pytest.raises(MissingColumnError, match=message) as refused:
+        taken_for("/x/a.parquet", "id group", kind="groups", id_column="group")
+    assert "Did you mean" not in str(refused.value)
