@@ -33,7 +33,8 @@ class Footer(NamedTuple):
 def annotated_footer(footer: Footer, id_column: str) -> Footer:
     """Add the two columns to a file's schema, options and metadata.
 
-    The kept image's ID has the type, codec, dictionary and statistics of the image ID.
+    The kept image's ID has the type, codec, dictionary and statistics of the image ID. The columns
+    come last, so that the order of the rows, which names columns by number, is still told.
     """
     import pyarrow as pa
 

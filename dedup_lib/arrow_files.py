@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -70,6 +70,24 @@ class Rewritten(NamedTuple):
     is_copy: bool
 
 
+_NOTHING = Rewritten(0, 0, is_copy=False)
+
+
+class _Place(NamedTuple):
+    """A file in one of pyarrow's file systems."""
+
+    store: Any
+    path: str
+
+
+class _Chosen(NamedTuple):
+    """What is written: with what, which rows, and how many these are."""
+
+    footer: Footer
+    tables: Iterator[Any]
+    num_rows: int
+
+
 def outcome(function: Callable[..., Rewritten], *arguments: Any) -> tuple[Any, ...]:
     """Call a function; return rows, bytes, copied files, and the kind and text of a refusal.
 
@@ -104,38 +122,29 @@ def rewrite(
         FileReadError: It can't be read.
 
     *Memory:* some 450 MB with what pyarrow takes itself, whatever the file weighs; or two and a
-    half times its largest page, where that is more.
+    half times its largest page, where that is more. To annotate takes some 500 bytes besides for
+    each removed row of the file that has a keeper: its ID as Spark hands it over, and by its row.
     """
-    source, source_path = open_store(task.source, options)
-    target, target_path = open_store(task.target, options)
-    found = source.get_file_info(source_path)
-    if found.size != task.size_bytes:
+    source = _Place(*open_store(task.source, options))
+    if source.store.get_file_info(source.path).size != task.size_bytes:
         raise FileRefusedError("changed", f"file {task.source!r} was changed or deleted")
-    partial_directory = open_store(task.partial_directory, options)[1]
-    partial = f"{partial_directory}/{uuid.uuid4().hex}"
+    if wanted.action == "extract" and not bitmaps and not task.keeps_empty:
+        return _NOTHING
+    store, directory = open_store(task.partial_directory, options)
+    partial = _Place(store, f"{directory}/{uuid.uuid4().hex}")
     # Not its parents: a late attempt shall not bring back what a failed run has cleaned up.
-    target.create_dir(partial_directory, recursive=False)
-    is_copy = wanted.action == "remove" and not bitmaps
+    store.create_dir(directory, recursive=False)
     try:
-        if is_copy:
-            _copy(source, source_path, target, partial)
-            num_rows = task.num_rows
-        elif wanted.action == "extract" and not bitmaps and not task.keeps_empty:
-            return Rewritten(0, 0, is_copy=False)
-        else:
-            with source.open_input_file(source_path) as stream:
-                num_rows = _write(stream, task, bitmaps or (), target, partial, wanted=wanted)
-            if num_rows == 0 < task.num_rows and not task.keeps_empty:
-                target.delete_file(partial)
-                return Rewritten(0, 0, is_copy=False)
-        written = _size_of(target, partial)
-        target.create_dir(target_path.rpartition("/")[0])
-        _give_name(target, partial, target_path, written)
+        num_rows, is_copy = _fill(partial, source, task, bitmaps or (), wanted)
+        if num_rows == 0 < task.num_rows and not task.keeps_empty:
+            store.delete_file(partial.path)
+            return _NOTHING
+        written_bytes = _give_name(partial, open_store(task.target, options)[1])
     except BaseException:
         with contextlib.suppress(OSError):  # the next attempt shall have its space
-            target.delete_file(partial)
+            store.delete_file(partial.path)
         raise
-    return Rewritten(num_rows, written, is_copy)
+    return Rewritten(num_rows, written_bytes, is_copy)
 
 
 def probe(source: str, partial_directory: str | None, options: Mapping[str, str]) -> Rewritten:
@@ -151,7 +160,7 @@ def probe(source: str, partial_directory: str | None, options: Mapping[str, str]
     except OSError as error:
         raise FileRefusedError("unavailable", f"pyarrow can't read {source!r}: {error}") from error
     if partial_directory is None:
-        return Rewritten(0, 0, is_copy=False)
+        return _NOTHING
     tried = f"{partial_directory}/{uuid.uuid4().hex}"
     try:
         store, path = open_store(tried, options)
@@ -161,78 +170,94 @@ def probe(source: str, partial_directory: str | None, options: Mapping[str, str]
         store.delete_file(path)
     except OSError as error:
         raise FileRefusedError("unavailable", f"pyarrow can't write {tried!r}: {error}") from error
-    return Rewritten(0, 0, is_copy=False)
+    return _NOTHING
 
 
-def _copy(source: Any, source_path: str, target: Any, target_path: str) -> None:
+def _fill(
+    partial: _Place, source: _Place, task: FileTask, bitmaps: Sequence[Bitmap], wanted: Wanted
+) -> tuple[int, bool]:
+    """Write a file's rows that are wanted; return how many, and whether it was just copied."""
+    if wanted.action == "remove" and not bitmaps:
+        _copy(source, partial)
+        return task.num_rows, True
+    with source.store.open_input_file(source.path) as stream:
+        return _write(_chosen(stream, task, bitmaps, wanted), task.source, partial), False
+
+
+def _copy(source: _Place, target: _Place) -> None:
     from pyarrow import fs
 
     fs.copy_files(
-        source_path,
-        target_path,
-        source_filesystem=source,
-        destination_filesystem=target,
+        source.path,
+        target.path,
+        source_filesystem=source.store,
+        destination_filesystem=target.store,
         chunk_size=8 * 1024**2,
         use_threads=False,
     )
 
 
-def _size_of(store: Any, path: str) -> int:
-    size: int | None = store.get_file_info(path).size
-    if size is None:
-        raise FileNotFoundError(f"{path!r} was deleted")
-    return size
-
-
-def _give_name(store: Any, partial: str, target: str, size: int) -> None:
+def _give_name(partial: _Place, target: str) -> int:
+    """Give a file that is finished its name, in a directory of its own; return what it weighs."""
+    store = partial.store
+    size = _size_of(partial)
+    store.create_dir(target.rpartition("/")[0])
     try:
-        store.move(partial, target)
+        store.move(partial.path, target)
     except OSError:
         # HDFS does not replace: then another attempt has written the same rows there.
         if store.get_file_info(target).size != size:
             raise
-        store.delete_file(partial)
+        store.delete_file(partial.path)
+    return size
 
 
-def _write(
-    stream: Any,
-    task: FileTask,
-    bitmaps: Sequence[Bitmap],
-    store: Any,
-    path: str,
-    *,
-    wanted: Wanted,
-) -> int:
-    """Write the rows that are wanted, a row group for each that has any; return how many."""
-    from pyarrow import parquet as pq
+def _size_of(place: _Place) -> int:
+    size: int | None = place.store.get_file_info(place.path).size
+    if size is None:
+        raise FileNotFoundError(f"{place.path!r} was deleted")
+    return size
 
+
+def _chosen(stream: Any, task: FileTask, bitmaps: Sequence[Bitmap], wanted: Wanted) -> _Chosen:
+    """Choose what is written of a file, by the action; no row is read yet."""
+    file, footer = _opened(stream, task)
+    goes = rows_to_remove(bitmaps, task.num_rows)
+    if wanted.action == "annotate":
+        footer = annotated_footer(footer, wanted.id_column)
+        keepers = keepers_by_row(bitmaps)
+        tables = annotated(file, goes, keepers, footer.schema, task.source)
+        return _Chosen(footer, tables, task.num_rows)
+    if wanted.action == "extract":
+        goes = inverted(goes)
+    return _Chosen(footer, kept_row_groups(file, goes, task.source), goes.false_count)
+
+
+def _opened(stream: Any, task: FileTask) -> tuple[Any, Footer]:
+    """Return pyarrow's reader of a file, and with what a file like it is written."""
     with reading(task.source):
         file = open_file(stream)
         if file.metadata.num_rows != task.num_rows:
             raise FileRefusedError("changed", f"file {task.source!r} was changed")
         options = writer_options(file)
         check_int96(file, stream, task.source)
-    goes = rows_to_remove(bitmaps, task.num_rows)
-    footer = Footer(file.schema_arrow, options, file.metadata.metadata or {})
-    if wanted.action == "annotate":
-        keepers = keepers_by_row(bitmaps)
-        footer = annotated_footer(footer, wanted.id_column)
-        tables = annotated(file, goes, keepers, footer.schema, task.source)
-        expected = task.num_rows
-    elif wanted.action == "extract":
-        tables, expected = kept_row_groups(file, inverted(goes), task.source), goes.true_count
-    else:
-        tables, expected = kept_row_groups(file, goes, task.source), goes.false_count
-    num_rows = 0
+    return file, Footer(file.schema_arrow, options, file.metadata.metadata or {})
+
+
+def _write(chosen: _Chosen, source: str, place: _Place) -> int:
+    """Write rows, a row group for each table; return how many."""
+    from pyarrow import parquet as pq
+
+    footer, num_rows = chosen.footer, 0
     with (
-        store.open_output_stream(path) as sink,
+        place.store.open_output_stream(place.path) as sink,
         pq.ParquetWriter(sink, footer.schema, store_schema=False, **footer.options) as writer,
     ):
-        for table in tables:
+        for table in chosen.tables:
             writer.write_table(table, row_group_size=max(1, table.num_rows))
             num_rows += table.num_rows
         if footer.key_values:
             writer.add_key_value_metadata(footer.key_values)
-    if num_rows != expected:
-        raise RuntimeError(f"{num_rows} rows of {task.source!r} were written, not {expected}")
+    if num_rows != chosen.num_rows:
+        raise RuntimeError(f"{num_rows} rows of {source!r} were written, not {chosen.num_rows}")
     return num_rows

@@ -24,7 +24,8 @@ from dedup_lib.errors import DedupError, JavaMissingError, SettingsError, neares
 from dedup_lib.pipeline import run
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
-from dedup_lib.settings import DuplicateIds, Settings, alternatives
+from dedup_lib.setting_types import alternatives
+from dedup_lib.settings import DuplicateIds, Settings
 from dedup_lib.settings_file import load_toml
 from dedup_lib.storage import JvmStderr
 from dedup_lib.version import __version__

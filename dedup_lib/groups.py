@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from dedup_lib.settings import KeeperRule
+from dedup_lib.setting_values import KeeperRule
 from dedup_lib.sql_names import quoted
 
 

@@ -16,8 +16,9 @@ from dedup_lib.errors import (
     StorageError,
     TableFormatError,
 )
+from dedup_lib.locations import is_path
 from dedup_lib.report import report_uri
-from dedup_lib.settings import Settings, is_path
+from dedup_lib.settings import Settings
 from dedup_lib.storage import Storage
 from dedup_lib.tables import root_of
 from dedup_lib.uris import contains

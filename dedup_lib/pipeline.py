@@ -42,6 +42,7 @@ from dedup_lib.id_scan import FileRows
 from dedup_lib.image_settings import settings_for
 from dedup_lib.in_place import Deleted, TableRows
 from dedup_lib.inputs import Inputs, read_inputs
+from dedup_lib.locations import is_path
 from dedup_lib.overlap import check_places, check_report
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
 from dedup_lib.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
@@ -55,7 +56,7 @@ from dedup_lib.publish_lock import (
 from dedup_lib.report import Report
 from dedup_lib.run_key import EarlierRun
 from dedup_lib.session_settings import session_settings, tuning_settings
-from dedup_lib.settings import OutputMode, Settings, is_path
+from dedup_lib.settings import OutputMode, Settings
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target

@@ -23,11 +23,11 @@ from dedup_lib.errors import (
     VerificationError,
 )
 from dedup_lib.id_scan import SCAN_SETTINGS
+from dedup_lib.locations import is_path
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS, data_files
 from dedup_lib.publish_lock import Attempt, hand_over, publishing_lock
 from dedup_lib.replacement import repair_locked, replace, write_manifest
 from dedup_lib.session_settings import session_settings, tuning_settings
-from dedup_lib.settings import is_path
 from dedup_lib.sql_names import sql_name
 from dedup_lib.storage import Storage
 from dedup_lib.targets import Target, check_replaceable, output_exists

@@ -8,10 +8,10 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from dedup_lib import publish, spark_rewrite, targets
+from dedup_lib.locations import is_path
 from dedup_lib.planning import Record
 from dedup_lib.publish_lock import attempt_directory
 from dedup_lib.replacement import read_manifest, write_manifest
-from dedup_lib.settings import is_path
 from dedup_lib.storage import Storage
 from dedup_lib.targets import Target
 

@@ -17,10 +17,11 @@ from dedup_lib.files import FileInfo
 from dedup_lib.list_entries import ReadList, WantedList
 from dedup_lib.list_files import list_files
 from dedup_lib.list_kinds import ID_FLAG, ListShape, recognise_npy
+from dedup_lib.locations import is_path
 from dedup_lib.npy_lists import read_ids
 from dedup_lib.parquet_files import fingerprint
 from dedup_lib.parquet_lists import read_parquet
-from dedup_lib.settings import AskedListKind, DuplicateIds, ListKind, is_path
+from dedup_lib.settings import AskedListKind, DuplicateIds, ListKind
 from dedup_lib.storage import Storage
 from dedup_lib.tables import Pinned, PinnedTable, id_type, read_delta
 

@@ -6,9 +6,9 @@ import json
 import logging
 from typing import Any
 
+from dedup_lib.locations import is_path
 from dedup_lib.parquet_files import MANIFEST_NAME
 from dedup_lib.publish_lock import Attempt, publishing_lock, sibling
-from dedup_lib.settings import is_path
 from dedup_lib.storage import Storage
 
 _log = logging.getLogger(__name__)

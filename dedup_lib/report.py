@@ -16,8 +16,9 @@ from typing import Any, Literal, cast
 
 from dedup_lib.delta_history import Commit
 from dedup_lib.errors import UsageError
+from dedup_lib.locations import has_scheme
 from dedup_lib.redaction import redact, redact_all
-from dedup_lib.settings import Settings, has_scheme
+from dedup_lib.settings import Settings
 from dedup_lib.storage import Storage
 from dedup_lib.version import __version__
 

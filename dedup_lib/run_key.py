@@ -15,9 +15,10 @@ from pyspark.sql import functions as F
 from dedup_lib.delta_history import Commit, commit_with, count_rows_at, was_undone
 from dedup_lib.delta_tables import delta_version, is_delta_path, table_exists
 from dedup_lib.errors import RunKeyError, VerificationError
+from dedup_lib.locations import is_path
 from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes
 from dedup_lib.replacement import read_manifest
-from dedup_lib.settings import ListKind, Settings, is_path
+from dedup_lib.settings import ListKind, Settings
 from dedup_lib.storage import Storage
 
 # What a run makes depends on these; how it gets there (strategy, work location, …) may differ.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from dedup_lib.errors import SettingsError
-from dedup_lib.settings import is_path
+from dedup_lib.locations import is_path
 
 
 def sql_name(location: str) -> str:

@@ -27,6 +27,7 @@ from dedup_lib.errors import (
     UnreadableFileError,
 )
 from dedup_lib.files import FileInfo
+from dedup_lib.locations import is_path
 from dedup_lib.parquet_files import (
     PARQUET_READER_OPTIONS,
     common_schema,
@@ -34,7 +35,7 @@ from dedup_lib.parquet_files import (
     fingerprint,
     partition_columns_of,
 )
-from dedup_lib.settings import ImagesFormat, TableFormat, is_path
+from dedup_lib.settings import ImagesFormat, TableFormat
 from dedup_lib.sql_names import sql_name
 from dedup_lib.storage import Storage
 

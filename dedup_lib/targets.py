@@ -14,8 +14,9 @@ from dedup_lib.errors import (
     StorageError,
     UnsupportedError,
 )
+from dedup_lib.locations import is_path
 from dedup_lib.parquet_files import data_files, partition_columns_of
-from dedup_lib.settings import OutputMode, TableFormat, is_path
+from dedup_lib.settings import OutputMode, TableFormat
 from dedup_lib.storage import ATOMIC_RENAME_SCHEMES, Storage
 from dedup_lib.uris import scheme_of
 

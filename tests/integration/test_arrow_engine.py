@@ -224,9 +224,9 @@ from dedup_lib import arrow_files, cli
 folder = sys.argv[1]
 write = arrow_files._write
 
-def failing(stream, task, *given, **wanted):
-    rows = write(stream, task, *given, **wanted)
-    seen = Path(folder, Path(task.source).name)
+def failing(chosen, source, place):
+    rows = write(chosen, source, place)
+    seen = Path(folder, Path(source).name)
     if not seen.exists():
         seen.touch()
         raise OSError("the disk is gone for a moment")

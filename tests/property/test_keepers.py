@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.groups import ranking_of
 from dedup_lib.keepers import settle
-from dedup_lib.settings import KeeperRule
+from dedup_lib.setting_values import KeeperRule
 
 IDS = "abcdefghi"
 ABSENT = "xy"

@@ -8,7 +8,9 @@ import pytest
 from dedup_lib import DuplicateIds, Settings
 from dedup_lib.cli import parse
 from dedup_lib.errors import SettingsError
-from dedup_lib.settings import alternatives, is_path
+from dedup_lib.locations import is_path
+from dedup_lib.setting_types import alternatives
+from dedup_lib.setting_values import KeeperRule
 from dedup_lib.settings_file import load_toml
 
 BASE = {"images": "a/images", "duplicate_ids": (DuplicateIds("a/list"),), "output": "a/out"}
@@ -164,7 +166,7 @@ def test_a_slash_or_a_scheme_makes_a_path(location, expected):
     assert is_path(location) is expected
 
 
-ROLES = ["images", "output", "removed_output", "duplicate_ids"]
+ROLES = ["images", "output", "removed_output", "unmatched_output", "duplicate_ids"]
 
 
 def with_location(role, location):
@@ -408,3 +410,83 @@ def test_a_clone_is_delta_wherever_it_goes():
 )
 def test_a_size_is_read_with_its_unit(size, num_bytes):
     assert settings(target_file_size=size).target_file_bytes == num_bytes
+
+
+def sweep(text="0.01,0.1,0.05", **values):
+    return settings(**{"eps_sweep": text, "dry_run": True, "output": None, **values})
+
+
+def test_a_sweep_keeps_its_order_and_plans_its_largest_eps():
+    assert sweep().eps_values == (0.01, 0.1, 0.05)
+    assert sweep().planned_eps == 0.1
+    assert sweep(" 0.2 ,1").eps_values == (0.2, 1.0)
+
+
+def test_without_a_sweep_the_plan_takes_eps():
+    assert settings(eps=0.3).planned_eps == 0.3
+    assert (settings().eps_values, settings().planned_eps) == ((), None)
+
+
+@pytest.mark.parametrize("text", ["", "0.1,", "0.1;0.2", "small"])
+def test_a_sweep_of_what_is_no_number_is_refused(text):
+    with pytest.raises(SettingsError, match="--eps-sweep must be numbers with commas") as caught:
+        sweep(text)
+    assert repr(text) in str(caught.value)
+
+
+@pytest.mark.parametrize("text", ["0.1,2.01", "-0.1", "nan", "0.1,inf"])
+def test_a_sweep_out_of_range_is_refused(text):
+    with pytest.raises(SettingsError, match="--eps-sweep must be from 0 to 2"):
+        sweep(text)
+
+
+@pytest.mark.parametrize("eps", [-0.1, 2.1, float("nan")])
+def test_an_eps_out_of_range_is_refused(eps):
+    with pytest.raises(SettingsError, match="--eps must be from 0 to 2"):
+        settings(eps=eps)
+
+
+def test_a_sweep_is_for_dry_runs_and_takes_the_place_of_eps():
+    with pytest.raises(SettingsError, match="--eps-sweep takes the place of --eps"):
+        sweep(eps=0.1)
+    with pytest.raises(SettingsError, match="--eps-sweep is for choosing: add --dry-run"):
+        sweep(dry_run=False, output="a/out")
+
+
+@pytest.mark.parametrize("action", ["annotate", "extract"])
+@pytest.mark.parametrize("method", ["clone", "in-place"])
+def test_only_a_rewrite_annotates_or_extracts(action, method):
+    assert settings(action=action).action == action
+    output = None if method == "in-place" else "a/out"
+    with pytest.raises(SettingsError, match=f"--action {action} is for .*: {method} only removes"):
+        settings(action=action, method=method, output=output)
+
+
+def test_row_positions_extract_but_can_not_annotate():
+    assert settings(action="extract", strategy="row-positions")
+    with pytest.raises(SettingsError, match="--strategy row-positions knows no kept_image_id"):
+        settings(action="annotate", strategy="row-positions")
+
+
+def test_records_that_are_asked_for_have_their_places():
+    both = {"removed_output": "a/removed", "unmatched_output": "db.unmatched"}
+    assert settings().record_locations == {}
+    assert settings(unmatched_output="a/u").record_locations == {"unmatched_output": "a/u"}
+    assert settings(**both).record_locations == both
+
+
+@pytest.mark.parametrize("wrong", ["most", "largest", "largest:", "smallest-id:width"])
+def test_a_keeper_that_is_no_rule_is_refused(wrong):
+    with pytest.raises(SettingsError, match="--keeper must be smallest-id, largest:COLUMN"):
+        settings(keeper=wrong)
+
+
+def test_a_keeper_names_a_column_and_its_end():
+    rules = [settings(keeper=text).keeper_rule for text in ("smallest-id", "largest:a:b")]
+    assert rules == [KeeperRule(None, is_largest=False), KeeperRule("a:b", is_largest=True)]
+
+
+def test_a_list_of_an_unknown_kind_is_refused():
+    lists = (DuplicateIds("a/list", kind="all"),)
+    with pytest.raises(SettingsError, match=r"duplicate_ids: kind must be one of auto, .*'all'"):
+        settings(duplicate_ids=lists)

@@ -1,0 +1,71 @@
+"""Types of settings: whether a value, from Python or TOML, has the type of its field."""
+
+from __future__ import annotations
+
+import re
+import types
+import typing
+from typing import Any, Literal
+
+from dedup_lib.errors import SettingsError
+
+
+def alternatives(hint: Any) -> tuple[Any, ...]:
+    """Return the members of a union of types, or the one type."""
+    is_union = typing.get_origin(hint) in (typing.Union, types.UnionType)
+    return typing.get_args(hint) if is_union else (hint,)
+
+
+def check_value(name: str, value: Any, hint: Any) -> None:
+    """Check that a value is of a type.
+
+    Args:
+        name: What to call it in the message.
+        value: Anything.
+        hint: A class, a Literal, a tuple of one class, or a union of these.
+
+    Raises:
+        SettingsError: It isn't.
+    """
+    members = alternatives(hint)
+    if not any(_fits(value, member) for member in members):
+        raise SettingsError(f"{name} must be {_described(members)} (got {value!r}).")
+
+
+def check_storage_option(value: Any) -> None:
+    """Check the form only, and show no value: it may be a secret.
+
+    Raises:
+        SettingsError: It is no tuple of KEY=VALUE.
+    """
+    if not _fits(value, tuple[str, ...]):
+        raise SettingsError("storage_option must be a list of KEY=VALUE.")
+    for item in value:
+        if not re.fullmatch(r"[a-z_]+=.*", item, flags=re.DOTALL):
+            raise SettingsError(
+                "--storage-option must be KEY=VALUE, where KEY is an argument of pyarrow's file "
+                "system, in lower case."
+            )
+
+
+def _fits(value: Any, member: Any) -> bool:
+    if typing.get_origin(member) is Literal:
+        return isinstance(value, str) and value in typing.get_args(member)
+    if typing.get_origin(member) is tuple:
+        kind = typing.get_args(member)[0]
+        return isinstance(value, tuple) and all(isinstance(item, kind) for item in value)
+    if member is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return isinstance(value, member)
+
+
+def _described(members: tuple[Any, ...]) -> str:
+    return " or ".join(_words(member) for member in members if member is not type(None))
+
+
+def _words(member: Any) -> str:
+    if typing.get_origin(member) is Literal:
+        return "one of " + ", ".join(typing.get_args(member))
+    if typing.get_origin(member) is tuple:
+        return f"a tuple of {typing.get_args(member)[0].__name__}"
+    return {str: "a string", bool: "true or false", float: "a number"}[member]
