@@ -26,6 +26,7 @@ DedupError                    1  anything else
 └── PublishError              5  the output exists, or could not be published
     ├── OutputExistsError
     ├── ConflictError
+    ├── DiskFullError
     └── VerificationError
 """
 
@@ -158,6 +159,10 @@ class OutputExistsError(PublishError):
 
 class ConflictError(PublishError):
     """Another writer is at work on the same output."""
+
+
+class DiskFullError(PublishError):
+    """There is no room for what is written: the output, or Spark's own temporary files."""
 
 
 class VerificationError(PublishError):

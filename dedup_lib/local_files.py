@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 from collections.abc import Iterator
 
@@ -9,19 +10,52 @@ from dedup_lib.errors import StorageError
 from dedup_lib.files import FileInfo
 from dedup_lib.uris import local_path
 
+# What a file system without unnamed files answers (NFS, overlays of old kernels, FUSE).
+_NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
+
 
 def create_exclusive(path: str, text: str) -> bool:
-    """Create a small text file; return False where there is one, and leave that alone."""
+    """Create a small text file; return False where there is one, and leave that alone.
+
+    On Linux the file has its text from the first moment, or is never there: a process that is
+    killed, or finds the disk full, leaves no empty one.
+    """
     # Hadoop's local file system looks first and creates then: two processes can both win.
     try:
-        descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+        if hasattr(os, "O_TMPFILE"):
+            _link_exclusive(path, text)
+        else:
+            _write_exclusive(path, text)
     except FileExistsError:
         return False
     except OSError as error:
         raise StorageError(f"{path!r} can't be created: {error.strerror}.") from error
+    return True
+
+
+def _link_exclusive(path: str, text: str) -> None:
+    try:
+        descriptor = os.open(os.path.dirname(path), os.O_TMPFILE | os.O_WRONLY, 0o644)
+    except OSError as error:
+        if error.errno not in _NO_UNNAMED_FILES:
+            raise
+        _write_exclusive(path, text)
+        return
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)
-    return True
+        stream.flush()
+        # With a directory, although it is not used, the link goes to the file, not to its link.
+        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
+
+
+def _write_exclusive(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError:
+        os.unlink(path)
+        raise
 
 
 def list_files(root: str) -> Iterator[FileInfo]:

@@ -9,9 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from py4j.protocol import Py4JError
 from pyspark import StorageLevel
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import (
@@ -35,9 +33,8 @@ from dedup_lib.errors import (
     PublishError,
     SafetyLimitError,
     SettingsError,
-    StorageError,
-    UnreadableFileError,
 )
+from dedup_lib.failures import errors_named, storage_errors_as
 from dedup_lib.id_scan import FileRows
 from dedup_lib.image_settings import settings_for
 from dedup_lib.in_place import Deleted, TableRows
@@ -52,6 +49,7 @@ from dedup_lib.publish_lock import (
     attempt_directory,
     companion_directory,
     new_attempt_id,
+    sweep,
 )
 from dedup_lib.report import Report
 from dedup_lib.run_key import EarlierRun
@@ -98,10 +96,10 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     storage = Storage(spark, settings.storage_options)
     is_saved = False  # not before it is sure that the report replaces no input
     try:
-        with _storage_errors_as(InputError):
+        with storage_errors_as(InputError):
             check_report(spark, storage, settings)
         is_saved = settings.report is not None
-        with session_settings(spark, _READ_SETTINGS), _read_errors_named():
+        with session_settings(spark, _READ_SETTINGS), errors_named():
             _Run(spark, storage, settings, report).execute()
     except BaseException as error:
         report.fail(error)
@@ -226,7 +224,7 @@ class _Run:
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
-        with self.report.phase(name), _storage_errors_as(_STORAGE_ERRORS.get(name, PublishError)):
+        with self.report.phase(name), storage_errors_as(_STORAGE_ERRORS.get(name, PublishError)):
             yield
         numbers = {key: value for key, value in self.report.counts.items() if value is not None}
         _log.info("%s took %.1f s: %s", name, self.report.seconds[name], numbers)
@@ -255,10 +253,12 @@ class _Run:
         earlier = run_key.check_same_run(earlier, settings.run_key, self.fingerprint)
         _log.info("run %r is done already: nothing is applied", settings.run_key)
         self.report.repeat(earlier.note, earlier.version)
-        if earlier.commit is not None and settings.output is None:
+        root = tables.root_of(self.spark, self.storage, earlier.location)
+        sweep(self.storage, self.work_base(root), self.attempt_id)
+        if settings.output is not None:
+            run_key.check_repeated(self.spark, earlier)
+        elif earlier.commit is not None:
             in_place.check_repeated(inputs.images.location, earlier.commit)
-        elif earlier.commit is not None and settings.output is not None:
-            run_key.check_repeated(self.spark, settings.output, earlier.commit)
         if settings.output is None and settings.purge:
             files = id_scan.count_files(inputs.images, settings.image_id_column)
             self.purge_in_place(inputs.images, files)
@@ -324,22 +324,29 @@ class _Run:
         self, output: Target | None, images: PinnedTable, cleanup: ExitStack
     ) -> Attempt | None:
         """Make the place for plan and staged files; a dry run needs none."""
-        settings, base = self.settings, images.root
-        if settings.dry_run:
+        if self.settings.dry_run:
             return None
+        base = images.root
         if output is not None:
             base = targets.default_base(self.spark, self.storage, output)
-        if settings.work_location is not None:
-            work = self.storage.canonical(settings.work_location)
-            is_renamed = output is not None and output.is_renamed
-            if is_renamed and not self.storage.same_file_system(work, base):
-                raise SettingsError(
-                    f"--work-location {work!r} is on another file system than the output: "
-                    "staged files could not be renamed into place."
-                )
-            base = f"{work}/{base.rpartition('/')[2]}"
-        with _storage_errors_as(PublishError):
-            return cleanup.enter_context(attempt_directory(self.storage, base, self.attempt_id))
+        work_base = self.work_base(base)
+        is_renamed = output is not None and output.is_renamed
+        if is_renamed and not self.storage.same_file_system(work_base, base):
+            raise SettingsError(
+                f"--work-location {self.settings.work_location!r} is on another file system than "
+                "the output: staged files could not be renamed into place."
+            )
+        with storage_errors_as(PublishError):
+            return cleanup.enter_context(
+                attempt_directory(self.storage, work_base, self.attempt_id)
+            )
+
+    def work_base(self, base: str) -> str:
+        """Return beside which place an attempt works that would by itself work beside `base`."""
+        if self.settings.work_location is None:
+            return base
+        work = self.storage.canonical(self.settings.work_location)
+        return f"{work}/{base.rpartition('/')[2]}"
 
     def make_plan(self, inputs: Inputs, attempt: Attempt | None) -> Plan:
         """Make the plan, and keep it: in files, which no lost executor can change."""
@@ -411,7 +418,7 @@ class _Run:
     def keep_records(self, plan: Plan, record_targets: Mapping[str, Target]) -> None:
         """Publish what is kept beside the output (--removed-output, --unmatched-output)."""
         for name, target in record_targets.items():
-            with _storage_errors_as(PublishError), self.report.step(f"keep {name}"):
+            with storage_errors_as(PublishError), self.report.step(f"keep {name}"):
                 records.keep(
                     self.spark,
                     self.storage,
@@ -447,29 +454,3 @@ class _Run:
             "counts": self.report.counts,
             "inputs": self.report.inputs,
         }
-
-
-@contextmanager
-def _storage_errors_as(kind: type[DedupError]) -> Iterator[None]:
-    try:
-        yield
-    except StorageError as error:
-        raise kind(str(error)) from error
-
-
-@contextmanager
-def _read_errors_named() -> Iterator[None]:
-    try:
-        yield
-    except (PySparkException, Py4JError) as error:
-        if (reason := _unread_file(str(error))) is not None:
-            raise UnreadableFileError(f"{reason} Restore or remove that file.") from error
-        raise
-
-
-def _unread_file(failure: str) -> str | None:
-    if "FAILED_READ_FILE" in failure or "CANNOT_READ_FILE_FOOTER" in failure:
-        lines = [line for line in failure.splitlines() if "READ_FILE" in line]
-        return f"Spark could not read an input file: {lines[0].strip()}"
-    _, _, by_pyarrow = failure.partition("FileReadError: ")
-    return f"{by_pyarrow.splitlines()[0]}." if by_pyarrow else None

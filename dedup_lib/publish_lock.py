@@ -73,10 +73,9 @@ def attempt_directory(storage: Storage, location: str, attempt_id: str) -> Itera
         location: A canonical location: the directory is a hidden sibling of it.
         attempt_id: The attempt's name.
     """
-    _sweep(storage, location, attempt_id)
+    sweep(storage, location, attempt_id)
     attempt = Attempt(attempt_id, sibling(location, attempt_id))
-    storage.make_directory(attempt.directory)
-    storage.write_text(f"{attempt.directory}/{_OWNER_FILE}", _owner(attempt_id))
+    _make_directory(storage, attempt)
     try:
         yield attempt
     finally:
@@ -94,10 +93,9 @@ def companion_directory(storage: Storage, location: str, attempt_id: str) -> Ite
         location: The table's canonical location: the directory is a hidden sibling of it.
         attempt_id: The attempt's name.
     """
-    _sweep(storage, location, attempt_id)
+    sweep(storage, location, attempt_id)
     attempt = Attempt(attempt_id, sibling(location, f"{attempt_id}-companion"))
-    storage.make_directory(attempt.directory)
-    storage.write_text(f"{attempt.directory}/{_OWNER_FILE}", _owner(attempt_id))
+    _make_directory(storage, attempt)
     try:
         yield attempt
     finally:
@@ -136,6 +134,22 @@ def publishing_lock(storage: Storage, location: str, attempt_id: str) -> Iterato
                 storage.delete(lock)
 
 
+def _make_directory(storage: Storage, attempt: Attempt) -> None:
+    try:
+        _make_owned(storage, attempt)
+    except StorageError:  # another run took the empty directory for one that was left, or no room
+        try:
+            _make_owned(storage, attempt)
+        except StorageError:
+            storage.delete_if_empty(attempt.directory)
+            raise
+
+
+def _make_owned(storage: Storage, attempt: Attempt) -> None:
+    storage.make_directory(attempt.directory)
+    storage.create_exclusive(f"{attempt.directory}/{_OWNER_FILE}", _owner(attempt.attempt_id))
+
+
 def _delete_directory(storage: Storage, attempt: Attempt) -> None:
     try:
         storage.delete(attempt.directory)
@@ -170,20 +184,33 @@ def _held(location: str) -> ConflictError:
     )
 
 
-def _sweep(storage: Storage, location: str, attempt_id: str) -> None:
+def sweep(storage: Storage, location: str, attempt_id: str) -> None:
+    """Delete what runs on this machine left beside a location when they were killed.
+
+    Args:
+        storage: The session's file systems.
+        location: A canonical location.
+        attempt_id: Of the run that sweeps: what is its own stays.
+    """
     parent, _, _ = location.rpartition("/")
     prefix = sibling(location, "").rpartition("/")[2]
     for name in storage.list_names(parent):
-        directory = f"{parent}/{name}"
-        if not name.startswith(prefix) or name.startswith(prefix + attempt_id):
-            continue
-        if not storage.exists(f"{directory}/{_OWNER_FILE}"):
-            continue
-        if _died_here(storage.read_text(f"{directory}/{_OWNER_FILE}")):
-            _log.info("deleting %r, left by a run that was killed", directory)
-            storage.delete(directory)
-        else:
-            _log.warning("%r belongs to another run, or one that died elsewhere", directory)
+        suffix = name.removeprefix(prefix)
+        if name.startswith(prefix) and not suffix.startswith((attempt_id, "old-")):
+            _sweep_one(storage, f"{parent}/{name}", is_lock=suffix.startswith("stale-lock-"))
+
+
+def _sweep_one(storage: Storage, place: str, *, is_lock: bool) -> None:
+    owner_file = place if is_lock else f"{place}/{_OWNER_FILE}"
+    if not storage.exists(owner_file):
+        # Killed before it said whose it is; a companion that was handed over is never empty.
+        if storage.delete_if_empty(place):
+            _log.info("deleting %r, which is empty", place)
+    elif _died_here(storage.read_text(owner_file)):
+        _log.info("deleting %r, left by a run that was killed", place)
+        storage.delete(place)
+    else:
+        _log.warning("%r belongs to another run, or one that died elsewhere", place)
 
 
 def _owner(attempt_id: str) -> str:

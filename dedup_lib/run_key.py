@@ -38,11 +38,13 @@ class EarlierRun:
     """A run with the same key, whose outcome is there already.
 
     Attributes:
+        location: The table: a canonical path, or the name in the catalog.
         note: What it wrote into the output's manifest, or into Delta's `userMetadata`.
         commit: The Delta commit that it made; None for Parquet.
         was_undone: Whether the Delta table was restored to a version before that.
     """
 
+    location: str
     note: dict[str, Any]
     commit: Commit | None
     was_undone: bool
@@ -70,13 +72,15 @@ def find_earlier_run(
         location = storage.canonical(location)
         if not is_delta_path(storage, location):
             note = read_manifest(storage, location)
-            return EarlierRun(note, None, False) if note.get("run_key") == run_key else None
+            is_same = note.get("run_key") == run_key
+            return EarlierRun(location, note, None, False) if is_same else None
     elif not table_exists(spark, location):
         return None
     commit = commit_with(spark, location, "run_key", run_key)
     if commit is None:
         return None
-    return EarlierRun(commit.note, commit, was_undone(spark, location, commit.version))
+    is_undone = was_undone(spark, location, commit.version)
+    return EarlierRun(location, commit.note, commit, is_undone)
 
 
 def fingerprint(
@@ -135,7 +139,7 @@ def check_same_run(
     return earlier
 
 
-def check_repeated(spark: SparkSession, output: str, commit: Commit) -> None:
+def check_repeated(spark: SparkSession, earlier: EarlierRun) -> None:
     """Count the rows of a Delta output that an earlier run made, while it is the newest version.
 
     A run that ended in exit code 5 for them must not end well when it is repeated.
@@ -143,12 +147,13 @@ def check_repeated(spark: SparkSession, output: str, commit: Commit) -> None:
     Raises:
         VerificationError: They are not those that the run's plan keeps.
     """
-    if delta_version(spark, output) != commit.version:
+    version, output = earlier.version, earlier.location
+    if version is None or delta_version(spark, output) != version:
         return
-    found, planned = count_rows_at(spark, output, commit.version), commit.note["output_rows"]
+    found, planned = count_rows_at(spark, output, version), earlier.note["output_rows"]
     if found != planned:
         raise VerificationError(
-            f"version {commit.version} of {output!r} has {found} rows, but the plan of "
+            f"version {version} of {output!r} has {found} rows, but the plan of "
             f"the run that made it keeps {planned}."
         )
 

@@ -170,6 +170,13 @@ class Storage:
         with _hadoop_errors(f"{location!r} can't be deleted"):
             self._fs(location).delete(self._path(location), True)
 
+    def delete_if_empty(self, location: str) -> bool:
+        """Delete a directory that holds nothing; tell whether it was one."""
+        if not self.is_directory(location) or self.list_names(location):
+            return False
+        with _hadoop_errors(f"{location!r} can't be deleted"):
+            return bool(self._fs(location).delete(self._path(location), False))
+
     def same_file_system(self, one: str, other: str) -> bool:
         """Tell whether a rename between two canonical locations stays on one file system."""
         if scheme_of(one) == scheme_of(other) == "file":

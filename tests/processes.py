@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shlex
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -40,17 +39,17 @@ QUICK = (
 _SUBMIT_ARGUMENTS = ["--master", "local[2]", *QUICK, "pyspark-shell"]
 CONSOLE_ENVIRONMENT = {"PYSPARK_SUBMIT_ARGS": shlex.join(_SUBMIT_ARGUMENTS)}
 
+SPARK_SUBMIT = (
+    BIN / "spark-submit",
+    *("--master", "local[2]", "--properties-file", ROOT / "conf/spark/cpu.conf"),
+    *QUICK,
+)
+
 
 def spark_submit(*arguments: str, cwd: Path, script: Path | None = None, **environment: str) -> Any:
     """Run the job as a cluster's user does."""
-    command = [
-        BIN / "spark-submit",
-        *("--master", "local[2]", "--properties-file", ROOT / "conf/spark/cpu.conf"),
-        *QUICK,
-        script or ROOT / "jobs/remove_duplicates.py",
-        *arguments,
-    ]
-    return run(command, cwd=cwd, **environment)
+    script = script or ROOT / "jobs/remove_duplicates.py"
+    return run([*SPARK_SUBMIT, script, *arguments], cwd=cwd, **environment)
 
 
 def console(*arguments: str, cwd: Path, **environment: str) -> Any:
@@ -68,6 +67,7 @@ def run(command: list[Any], *, cwd: Path, **environment: str) -> Any:
         text=True,
         check=False,
         timeout=300,
+        start_new_session=True,  # so that a process can kill all of its own group, and no other
     )
 
 
@@ -77,10 +77,14 @@ def report_of(result: Any) -> dict[str, Any]:
     return json.loads(line)
 
 
-def stopped_run(where: str, how: signal.Signals, *arguments: str, cwd: Path) -> Any:
-    """Run the job in a process that gets a signal at a named place, and see it die."""
-    command = [sys.executable, ROOT / "tests/stopping_job.py", where, how.name, *arguments]
-    return run(command, cwd=cwd, PYTHONPATH=str(ROOT))
+def stopping_command(where: str, how: str, *arguments: str) -> list[Any]:
+    """The job by spark-submit, in a process that stops itself: see stopping_job.py."""
+    return [*SPARK_SUBMIT, ROOT / "tests/stopping_job.py", where, how, *arguments]
+
+
+def stopped_run(where: str, how: str, *arguments: str, cwd: Path) -> Any:
+    """Run the job until it stops itself."""
+    return run(stopping_command(where, how, *arguments), cwd=cwd, PYTHONPATH=str(ROOT))
 
 
 FLAGS = ("--images", "in/images", "--duplicate-ids", "in/list/", "--output", "./out")

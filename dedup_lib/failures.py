@@ -1,0 +1,53 @@
+"""What Spark, Java, Python and file systems say when they fail, as errors of this library."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from py4j.protocol import Py4JError
+from pyspark.errors import PySparkException
+
+from dedup_lib.errors import DedupError, DiskFullError, StorageError, UnreadableFileError
+
+_NO_ROOM = ("No space left on device", "Disk quota exceeded")
+
+
+@contextmanager
+def storage_errors_as(kind: type[DedupError]) -> Iterator[None]:
+    """Raise a file system's refusal as another kind of error: what it means for the run."""
+    try:
+        yield
+    except StorageError as error:
+        raise kind(str(error)) from error
+
+
+@contextmanager
+def errors_named() -> Iterator[None]:
+    """Say in one sentence what Spark, Java or Python say in a stack trace."""
+    try:
+        yield
+    except (PySparkException, Py4JError, OSError, DedupError) as error:
+        failure = str(error)
+        if line := _line_with(failure, _NO_ROOM):
+            raise DiskFullError(
+                f"there is no room for what is written: {line} Make room, or name another place "
+                "(--output, --work-location, spark.local.dir), and run again."
+            ) from error
+        is_foreign = isinstance(error, PySparkException | Py4JError)
+        if is_foreign and (reason := _unread_file(failure)) is not None:
+            raise UnreadableFileError(f"{reason} Restore or remove that file.") from error
+        raise
+
+
+def _line_with(failure: str, words: tuple[str, ...]) -> str | None:
+    lines = (line.strip().removeprefix("Caused by: ") for line in failure.splitlines())
+    return next((line[:400] for line in lines if any(word in line for word in words)), None)
+
+
+def _unread_file(failure: str) -> str | None:
+    if "FAILED_READ_FILE" in failure or "CANNOT_READ_FILE_FOOTER" in failure:
+        lines = [line for line in failure.splitlines() if "READ_FILE" in line]
+        return f"Spark could not read an input file: {lines[0].strip()}"
+    _, _, by_pyarrow = failure.partition("FileReadError: ")
+    return f"{by_pyarrow.splitlines()[0]}." if by_pyarrow else None
