@@ -83,8 +83,13 @@ def stopping_command(where: str, how: str, *arguments: str) -> list[Any]:
 
 
 def stopped_run(where: str, how: str, *arguments: str, cwd: Path) -> Any:
-    """Run the job until it stops itself."""
-    return run(stopping_command(where, how, *arguments), cwd=cwd, PYTHONPATH=str(ROOT))
+    """Run the job until it stops itself, and see that it did."""
+    notes = cwd / "notes"
+    environment = {"PYTHONPATH": str(ROOT), "FAULT_NOTES": str(notes)}
+    result = run(stopping_command(where, how, *arguments), cwd=cwd, **environment)
+    assert "stopped in" in notes.read_text(), result.stderr
+    notes.unlink()
+    return result
 
 
 FLAGS = ("--images", "in/images", "--duplicate-ids", "in/list/", "--output", "./out")

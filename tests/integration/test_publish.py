@@ -16,9 +16,8 @@ from dedup_lib.errors import (
     SettingsError,
     VerificationError,
 )
-from dedup_lib.report import PHASES
 from dedup_lib.storage import Storage
-from tests.faults import StoppedError, stop_at
+from tests.faults import StoppedError
 from tests.made_tables import (
     image_rows,
     names_in,
@@ -50,27 +49,6 @@ def ids(spark, path, table_format="parquet"):
 
 
 KEPT = ["a", "c", "e", None]
-
-
-@pytest.mark.parametrize("phase", PHASES[:-1])
-@pytest.mark.parametrize("table_format", ["parquet", "delta"])
-def test_a_run_that_fails_leaves_nothing(
-    spark, remove, inputs, folder, monkeypatch, phase, table_format
-):
-    stop_at(monkeypatch, phase)
-    with pytest.raises(StoppedError):
-        remove(*inputs, folder / "out", output_format=table_format)
-    assert names_in(folder) == []
-
-
-@pytest.mark.parametrize("phase", PHASES[:-1])
-def test_a_run_that_fails_leaves_the_old_output(spark, remove, inputs, folder, monkeypatch, phase):
-    write_parquet(image_rows(["old"]), folder / "out/1.parquet")
-    before = tree_digest(folder)
-    stop_at(monkeypatch, phase)
-    with pytest.raises(StoppedError):
-        remove(*inputs, folder / "out", output_mode="overwrite")
-    assert tree_digest(folder) == before
 
 
 def test_the_second_rename_failing_puts_the_old_output_back(
