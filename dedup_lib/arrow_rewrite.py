@@ -219,11 +219,13 @@ def partition_keys(spark: SparkSession, num_partitions: int) -> list[int]:
 
     Spark places a row by the hash of its key: these are keys whose hashes are 0, 1, 2, …
     """
-    wanted = F.pmod(F.hash("id"), F.lit(num_partitions)).alias("partition")
     tried = 20 * num_partitions  # enough for nearly all: a partition may be left to share
-    found = {
-        row["partition"]: row["id"] for row in spark.range(tried).select("id", wanted).collect()
-    }
+    # Of a constant, Spark's optimiser works this out: no job is started.
+    hashed = spark.sql(
+        "SELECT transform(sequence(0L, :tried - 1L), id -> pmod(hash(id), :num)) FROM VALUES (1)",
+        {"tried": tried, "num": num_partitions},
+    )
+    found = {partition: key for key, partition in enumerate(hashed.collect()[0][0])}
     return [found.get(partition, partition) for partition in range(num_partitions)]
 
 
