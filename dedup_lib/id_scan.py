@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import Column
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import InputChangedError
@@ -47,6 +47,17 @@ class FileRows:
     num_rows: int
     num_nulls: int
     id_bytes: int
+
+
+def candidates_of(images: PinnedTable, image_id_column: str) -> DataFrame:
+    """Read where IDs are: `image_id`, `file_path`, `row_index` (NULL where a table has none)."""
+    frame = images.frame
+    row_index = metadata(frame, "row_index") if images.has_row_index else F.lit(None)
+    return frame.select(
+        F.col(quoted(image_id_column)).alias(ENTRY_COLUMN),
+        metadata(frame, "file_path").alias("file_path"),
+        row_index.cast("bigint").alias("row_index"),
+    )
 
 
 def count_files(images: PinnedTable, image_id_column: str) -> list[FileRows]:

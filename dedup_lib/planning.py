@@ -10,14 +10,24 @@ from typing import TypedDict
 
 from pyspark.sql import DataFrame
 
-from dedup_lib import eps_sweep, groups, id_scan, keepers, removal_plan, safety_limits
+from dedup_lib import (
+    eps_sweep,
+    groups,
+    id_join,
+    id_scan,
+    keepers,
+    list_matches,
+    list_sizes,
+    removal_plan,
+    safety_limits,
+)
 from dedup_lib.errors import NoImageRowsError
 from dedup_lib.groups import Ranking
 from dedup_lib.id_scan import FileRows, IdSizes
 from dedup_lib.inputs import Inputs
 from dedup_lib.keepers import KeeperCounts
 from dedup_lib.match_hints import why_few_match
-from dedup_lib.removal_list import RemovalList
+from dedup_lib.removal_list import RemovalList, is_plain
 from dedup_lib.removal_plan import PlanCounts
 from dedup_lib.report import Report
 from dedup_lib.settings import Action, Settings
@@ -204,7 +214,7 @@ class _Planning:
     @property
     def own_ids(self) -> DataFrame:
         """`image_id`, one row per row of the image table."""
-        return removal_plan.candidates_of(self.images, self.column).select("image_id")
+        return id_scan.candidates_of(self.images, self.column).select("image_id")
 
     def scan_image_ids(self) -> Sequence[FileRows]:
         with self.report.step("scan image IDs"):
@@ -218,16 +228,16 @@ class _Planning:
         """Weigh the IDs of both sides, and choose how they are joined."""
         image_ids = id_scan.total(files)
         with self.report.step("count list entries"):
-            list_ids, distinct = removal_plan.count_entries(self.lists, self.settings.list_counts)
-        if [item.kind for item in self.lists] != ["remove"]:  # joined with what lists say of them
+            list_ids, distinct = list_sizes.count_entries(self.lists, self.settings.list_counts)
+        if not is_plain(self.lists):  # joined with what lists say of them
             id_bytes = 2 * list_ids.id_bytes + _MARK_BYTES * list_ids.num_rows
             list_ids = replace(list_ids, id_bytes=id_bytes)
         self.report.choose(
             "plan join",
-            removal_plan.choose_join(image_ids, list_ids),
+            id_join.choose_join(image_ids, list_ids),
             list_bytes=list_ids.broadcast_bytes,
             image_id_bytes=image_ids.broadcast_bytes,
-            limit_bytes=removal_plan.BROADCAST_LIMIT_BYTES,
+            limit_bytes=id_join.BROADCAST_LIMIT_BYTES,
         )
         return {"image_ids": image_ids, "list_ids": list_ids}, distinct
 
@@ -278,10 +288,10 @@ class _Planning:
 
     def count_matched(self, counts: PlanCounts, sizes: _Sizes) -> tuple[int, Sequence[int]]:
         """Count the listed IDs that are in the table, of all lists and of each."""
-        if [item.kind for item in self.lists] == ["remove"]:  # else what matched may stay
+        if is_plain(self.lists):  # else what matched may stay
             return counts.matched_ids, [counts.matched_ids]
         with self.report.step("count matches"):
-            matched, by_list = removal_plan.count_matched(
+            matched, by_list = list_matches.count_matched(
                 self.images, self.column, self.lists, **sizes
             )
         for described, item, num_ids in zip(
@@ -300,7 +310,7 @@ class _Planning:
             return Record("listed IDs that are not in the image table", rows, rows.count())
 
     def unmatched(self, sizes: _Sizes) -> DataFrame:
-        return removal_plan.unmatched_ids(self.images, self.column, self.lists, **sizes)
+        return list_matches.unmatched_ids(self.images, self.column, self.lists, **sizes)
 
     def why_few_match(self, sizes: _Sizes) -> list[str]:
         """Look for what keeps listed IDs from matching; put it in the report and the log."""

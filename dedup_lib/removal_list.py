@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -117,6 +117,11 @@ def read_removal_list(
     return read
 
 
+def is_plain(lists: Sequence[RemovalList]) -> bool:
+    """Tell whether there is one list of IDs that go: then no list says more of an ID than that."""
+    return [item.kind for item in lists] == ["remove"]
+
+
 def union(lists: Sequence[RemovalList]) -> DataFrame:
     """Put lists together: one row per entry, `image_id` (nullable) and `list_index`."""
     frames = [
@@ -180,3 +185,8 @@ def _read_npy(
         )
     frame, num_ids = read_ids(spark, storage, files, what=wanted.what)
     return ReadList(shape, frame, num_ids, listed_rows=num_ids)
+
+
+def text_array(texts: Iterable[str | None]) -> Column:
+    """Return an array of texts: what of each list is to be found by its index."""
+    return F.array(*(F.lit(text) for text in texts))

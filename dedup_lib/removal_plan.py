@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import reduce
-from typing import Literal
 
-from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
@@ -19,16 +18,11 @@ from pyspark.sql.types import (
     StructType,
 )
 
-from dedup_lib.id_scan import IdSizes, broadcast_bytes, sum_of_id_bytes
-from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes, union
-from dedup_lib.settings import ListCounts, ListKind
-from dedup_lib.sql_names import quoted
-from dedup_lib.tables import PinnedTable, metadata
-
-# Broadcasts are built on the driver: well below the heap of a small one.
-BROADCAST_LIMIT_BYTES = 128 * 1024**2
-EXACT_LIST_COUNTS_LIMIT_ROWS = 5_000_000
-PlanJoin = Literal["broadcast list", "broadcast image IDs", "shuffle both"]
+from dedup_lib.id_join import choose_join, hint_of
+from dedup_lib.id_scan import IdSizes, broadcast_bytes, candidates_of, sum_of_id_bytes
+from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, is_plain, sum_of_hashes, text_array
+from dedup_lib.settings import ListKind
+from dedup_lib.tables import PinnedTable
 
 
 @dataclass(frozen=True)
@@ -74,85 +68,6 @@ def plan_schema(image_id_type: DataType) -> StructType:
     )
 
 
-def count_entries(lists: Sequence[RemovalList], mode: ListCounts) -> tuple[IdSizes, int | None]:
-    """Count the entries of all lists and their NULLs, and weigh the IDs.
-
-    Args:
-        lists: The removal lists.
-        mode: Whether to count distinct IDs, too.
-
-    Returns:
-        The sizes, and the number of distinct IDs; None where that is not wanted. IDs are taken to
-        weigh nothing where there are too many to be broadcast, whatever they weigh.
-
-    *Cost:* one pass over the ID columns; where distinct IDs are counted, one more, with a shuffle.
-    Of IDs that need not be weighed only the row groups that hold a NULL are read.
-    """
-    known = [item.num_rows for item in lists if item.num_rows is not None]
-    if len(known) < len(lists):
-        sizes, distinct = _count_all(lists), None
-        if _wants_distinct(mode, sizes.num_rows):
-            distinct = _count_distinct(lists)
-        return sizes, distinct
-    num_rows = sum(known)
-    if _wants_distinct(mode, num_rows):
-        if num_rows <= EXACT_LIST_COUNTS_LIMIT_ROWS:
-            return _count_at_once(lists)
-        return _count_all(lists), _count_distinct(lists)
-    if not _can_be_broadcast(IdSizes(num_rows, num_nulls=0, id_bytes=0)):
-        sizes = IdSizes(num_rows, _count_nulls(lists), id_bytes=0)
-        if not _can_be_broadcast(sizes):
-            return sizes, None
-    return _count_all(lists), None
-
-
-def _wants_distinct(mode: ListCounts, num_rows: int) -> bool:
-    return mode == "exact" or (mode == "auto" and num_rows <= EXACT_LIST_COUNTS_LIMIT_ROWS)
-
-
-def _count_all(lists: Sequence[RemovalList]) -> IdSizes:
-    return _sizes_of(union(lists).agg(*_sizes()).collect()[0])
-
-
-def _count_at_once(lists: Sequence[RemovalList]) -> tuple[IdSizes, int]:
-    distinct = F.count_distinct(ENTRY_COLUMN).alias("distinct_ids")
-    row = union(lists).agg(*_sizes(), distinct).collect()[0]
-    return _sizes_of(row), row["distinct_ids"]
-
-
-def _sizes() -> tuple[Column, ...]:
-    image_id = F.col(ENTRY_COLUMN)
-    num_rows = F.count(F.lit(1)).alias("num_rows")
-    return num_rows, F.count(image_id).alias("num_ids"), sum_of_id_bytes(image_id)
-
-
-def _sizes_of(row: Row) -> IdSizes:
-    return IdSizes(row["num_rows"], row["num_rows"] - row["num_ids"], row["id_bytes"])
-
-
-def _count_nulls(lists: Sequence[RemovalList]) -> int:
-    return union(lists).where(F.col(ENTRY_COLUMN).isNull()).count()
-
-
-def _count_distinct(lists: Sequence[RemovalList]) -> int:
-    ids = union(lists).select(ENTRY_COLUMN).where(F.col(ENTRY_COLUMN).isNotNull())
-    # Aggregated before they are shuffled, long lists would be sorted and spilled, for nothing.
-    return ids.repartition(ENTRY_COLUMN).distinct().count()
-
-
-def choose_join(image_ids: IdSizes, list_ids: IdSizes) -> PlanJoin:
-    """Choose how IDs are joined: the smaller side is broadcast, where one is small."""
-    if _can_be_broadcast(list_ids):
-        return "broadcast list"
-    if _can_be_broadcast(image_ids):
-        return "broadcast image IDs"
-    return "shuffle both"
-
-
-def _can_be_broadcast(ids: IdSizes) -> bool:
-    return ids.broadcast_bytes <= BROADCAST_LIMIT_BYTES
-
-
 def find_rows(
     images: PinnedTable,
     image_id_column: str,
@@ -180,80 +95,19 @@ def find_rows(
     The smaller side is broadcast; where both are large, IDs are shuffled, never images.
     """
     candidates = candidates_of(images, image_id_column)
-    is_plain = [item.kind for item in lists] == ["remove"]
-    entries = lists[0].frame if is_plain else _marks(lists)
+    entries = lists[0].frame if is_plain(lists) else _marks(lists)
     entries = entries.where(F.col(ENTRY_COLUMN).isNotNull())
     join = choose_join(image_ids, list_ids)
     if join == "broadcast image IDs":
         entries = _those_that_may_match(entries, candidates).distinct()
-    hint = "shuffle_hash" if join == "shuffle both" else "broadcast"
-    if is_plain:
-        return candidates.join(entries.hint(hint), ENTRY_COLUMN, "left_semi")
-    marks = by_entry(entries).hint(hint)
+    if is_plain(lists):
+        return candidates.join(entries.hint(hint_of(join)), ENTRY_COLUMN, "left_semi")
+    marks = by_entry(entries).hint(hint_of(join))
     kept_by = [index for index, item in enumerate(lists) if item.kind == "keep"]
     if not kept_by:
         return candidates.join(marks, ENTRY_COLUMN)
     marked = candidates.where(F.col(ENTRY_COLUMN).isNotNull()).join(marks, ENTRY_COLUMN, "left")
     return _unless_kept(marked, kept_by)
-
-
-def count_matched(
-    images: PinnedTable,
-    image_id_column: str,
-    lists: Sequence[RemovalList],
-    *,
-    image_ids: IdSizes,
-    list_ids: IdSizes,
-) -> tuple[int, list[int]]:
-    """Count the distinct listed IDs that are in the image table: of all lists, and of each.
-
-    *Cost:* a scan of the image IDs and one or two of the lists; IDs are shuffled.
-    """
-    own_ids = candidates_of(images, image_id_column).select(ENTRY_COLUMN)
-    join = choose_join(image_ids, list_ids)
-    matched = _entries_by_match(own_ids, lists, join, "left_semi")
-    is_in = {f"in_{index}": F.col("list_index") == index for index in range(len(lists))}
-    by_id = matched.groupBy(ENTRY_COLUMN).agg(*(F.max(of).alias(n) for n, of in is_in.items()))
-    row = by_id.agg(F.count(F.lit(1)), *(F.count_if(name) for name in is_in)).collect()[0]
-    return row[0], list(row[1:])
-
-
-def unmatched_ids(
-    images: PinnedTable,
-    image_id_column: str,
-    lists: Sequence[RemovalList],
-    *,
-    image_ids: IdSizes,
-    list_ids: IdSizes,
-) -> DataFrame:
-    """Find the listed IDs that are not in the image table, lazily.
-
-    Returns:
-        One row per list and ID: `image_id`, `list_location`, `list_kind` (strings).
-
-    *Nulls:* a NULL entry is no ID.
-    *Cost:* a scan of the image IDs and one or two of the lists; IDs are shuffled.
-    """
-    own_ids = candidates_of(images, image_id_column).select(ENTRY_COLUMN)
-    unmatched = _entries_by_match(own_ids, lists, choose_join(image_ids, list_ids), "left_anti")
-    place = F.col("list_index") + 1
-    return unmatched.distinct().select(
-        ENTRY_COLUMN,
-        F.element_at(_texts(item.location for item in lists), place).alias("list_location"),
-        F.element_at(_texts(item.kind for item in lists), place).alias("list_kind"),
-    )
-
-
-def _entries_by_match(
-    own_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin, how: str
-) -> DataFrame:
-    """Choose the entries that are in the image table (left_semi), or are not (left_anti)."""
-    entries = union(lists).where(F.col(ENTRY_COLUMN).isNotNull())
-    if join == "broadcast list":  # a broadcast can't be the side of which rows are chosen
-        listed = F.broadcast(entries.select(ENTRY_COLUMN).distinct())
-        own_ids = own_ids.join(listed, ENTRY_COLUMN, "left_semi").distinct()
-    hint = "shuffle_hash" if join == "shuffle both" else "broadcast"
-    return entries.join(own_ids.hint(hint), ENTRY_COLUMN, how)
 
 
 def finish_plan(
@@ -271,6 +125,17 @@ def finish_plan(
     """
     named = [(item.location, item.kind) for item in lists]
     return with_reasons(rows, named, plan_schema(image_id_type))
+
+
+def _those_that_may_match(entries: DataFrame, candidates: DataFrame) -> DataFrame:
+    """Leave out entries whose hash no image ID has: looked up in half the time of an ID."""
+    hashed = F.xxhash64(ENTRY_COLUMN)
+    hashes = candidates.select(hashed.alias("hash"))
+    return (
+        entries.withColumn("hash", hashed)
+        .join(F.broadcast(hashes), "hash", "left_semi")
+        .drop("hash")
+    )
 
 
 def _unless_kept(marked: DataFrame, kept_by: Sequence[int]) -> DataFrame:
@@ -292,23 +157,13 @@ def _unless_kept(marked: DataFrame, kept_by: Sequence[int]) -> DataFrame:
     return marked.withColumn("marks", all_marks).where(F.size("marks") > 0)
 
 
-def _those_that_may_match(entries: DataFrame, candidates: DataFrame) -> DataFrame:
-    """Leave out entries whose hash no image ID has: looked up in half the time of an ID."""
-    hashed = F.xxhash64(ENTRY_COLUMN)
-    hashes = candidates.select(hashed.alias("hash"))
-    return (
-        entries.withColumn("hash", hashed)
-        .join(F.broadcast(hashes), "hash", "left_semi")
-        .drop("hash")
-    )
-
-
 def count_plan(planned: DataFrame) -> PlanCounts:
     """Count what a materialised plan holds.
 
     Cost: one pass over the plan, with a shuffle of its IDs.
     """
-    ids = planned.select("image_id").repartition("image_id")  # before it is aggregated: see above
+    # Aggregated before they are shuffled, long plans would be sorted and spilled, for nothing.
+    ids = planned.select("image_id").repartition("image_id")
     ids = ids.groupBy("image_id").agg(F.count(F.lit(1)).alias("num_rows"))
     row = ids.agg(
         F.coalesce(F.sum("num_rows"), F.lit(0)).alias("removed_rows"),
@@ -318,17 +173,6 @@ def count_plan(planned: DataFrame) -> PlanCounts:
     ).collect()[0]
     return PlanCounts(
         row["removed_rows"], row["matched_ids"], row["id_bytes"], f"{int(row['digest']):x}"
-    )
-
-
-def candidates_of(images: PinnedTable, image_id_column: str) -> DataFrame:
-    """Read where IDs are: `image_id`, `file_path`, `row_index` (NULL where a table has none)."""
-    frame = images.frame
-    row_index = metadata(frame, "row_index") if images.has_row_index else F.lit(None)
-    return frame.select(
-        F.col(quoted(image_id_column)).alias(ENTRY_COLUMN),
-        metadata(frame, "file_path").alias("file_path"),
-        row_index.cast("bigint").alias("row_index"),
     )
 
 
@@ -374,8 +218,8 @@ def with_reasons(
         lists: The location and kind of each.
         schema: As `plan_schema` makes it.
     """
-    locations = _texts(location for location, _ in lists)
-    kinds = _texts(kind for _, kind in lists)
+    locations = text_array(location for location, _ in lists)
+    kinds = text_array(kind for _, kind in lists)
 
     def reason(index: Column, keeper_id: Column, score: Column) -> Column:
         return F.struct(
@@ -400,7 +244,3 @@ def with_reasons(
         reasons.cast(schema["reasons"].dataType).alias("reasons"),
         survivor.cast(schema["surviving_keeper_id"].dataType).alias("surviving_keeper_id"),
     )
-
-
-def _texts(texts: Iterable[str | None]) -> Column:
-    return F.array(*(F.lit(text) for text in texts))

@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib import arrow_rewrite, publish, spark_rewrite
 from dedup_lib.errors import DedupError, UnsupportedError
+from dedup_lib.id_join import BROADCAST_LIMIT_BYTES
 from dedup_lib.image_settings import (
     TARGET_FILE_BYTES,
     settings_for,
@@ -18,7 +19,6 @@ from dedup_lib.parquet_types import check_types_are_kept
 from dedup_lib.planning import Plan
 from dedup_lib.publish import Staged
 from dedup_lib.publish_lock import Attempt
-from dedup_lib.removal_plan import BROADCAST_LIMIT_BYTES
 from dedup_lib.report import Report
 from dedup_lib.session_settings import tuning_settings
 from dedup_lib.settings import Settings

@@ -10,9 +10,10 @@ from pyspark.sql import functions as F
 
 from dedup_lib.arrow_annotate import IS_DUPLICATE, KEPT_IMAGE_ID
 from dedup_lib.errors import UnsupportedError
+from dedup_lib.id_join import BROADCAST_LIMIT_BYTES
 from dedup_lib.parquet_schema import required_columns
 from dedup_lib.position_bitmaps import ROWS_PER_BITMAP, position_bitmaps
-from dedup_lib.removal_plan import BROADCAST_LIMIT_BYTES, PlanCounts
+from dedup_lib.removal_plan import PlanCounts
 from dedup_lib.settings import Action, Strategy
 from dedup_lib.sql_names import quoted
 from dedup_lib.tables import PinnedTable, metadata

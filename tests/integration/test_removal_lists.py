@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import DuplicateIds, Settings, removal_plan, run
+from dedup_lib import DuplicateIds, Settings, id_join, list_sizes, run
 from dedup_lib.errors import (
     ColumnTypeError,
     EmptyListError,
@@ -230,8 +230,8 @@ def test_the_counts_are_exact_whatever_a_list_holds(
 ):
     """Repeats, NULLs, unknown IDs, files without rows, and files that know no type."""
     if is_long:  # then only its NULLs are looked for before the join
-        monkeypatch.setattr(removal_plan, "EXACT_LIST_COUNTS_LIMIT_ROWS", 0)
-        monkeypatch.setattr(removal_plan, "BROADCAST_LIMIT_BYTES", 0)
+        monkeypatch.setattr(list_sizes, "EXACT_LIST_COUNTS_LIMIT_ROWS", 0)
+        monkeypatch.setattr(id_join, "BROADCAST_LIMIT_BYTES", 0)
     listed = tmp_path / "list"
     write_list(listed / "1.parquet", ["b", "b", None, "nope", "a"])
     write_list(listed / "2.parquet", ["b", "neither", None])
@@ -301,7 +301,7 @@ def test_list_counts_says_what_is_counted(
     planned, images, tmp_path, monkeypatch, list_counts, auto_limit_rows, distinct, unmatched
 ):
     if auto_limit_rows is not None:
-        monkeypatch.setattr(removal_plan, "EXACT_LIST_COUNTS_LIMIT_ROWS", auto_limit_rows)
+        monkeypatch.setattr(list_sizes, "EXACT_LIST_COUNTS_LIMIT_ROWS", auto_limit_rows)
     listed = write_list(tmp_path / "list/1.parquet", ["a", "b", "b", "nope", None])
     counts = planned(images, listed, list_counts=list_counts)[0].counts
     assert (counts["list_distinct_ids"], counts["list_unmatched_ids"]) == (distinct, unmatched)
@@ -391,7 +391,7 @@ def test_curator_fault_every_worker_holds_the_whole_list_in_memory(
     planned, images, tmp_path, monkeypatch, limit_bytes, join
 ):
     """Past a limit, the list is not sent to workers: it goes past them, or each gets its share."""
-    monkeypatch.setattr(removal_plan, "BROADCAST_LIMIT_BYTES", limit_bytes)
+    monkeypatch.setattr(id_join, "BROADCAST_LIMIT_BYTES", limit_bytes)
     listed = write_list(tmp_path / "list/1.parquet", ["a", *(f"unknown {n}" for n in range(3000))])
     report, rows = planned(images, listed)
     assert [row[0] for row in rows] == ["a"]

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import removal_plan
+from dedup_lib import id_join
 from dedup_lib.errors import NoMatchesError, OverlapError, SettingsError
 from tests.made_tables import image_rows, names_in, write_list, write_parquet
 
@@ -90,7 +90,7 @@ def test_the_ids_that_matched_nothing_are_kept(
 ):
     """One row per list and ID, by each way to join; NULL is no ID."""
     if limit_bytes is not None:
-        monkeypatch.setattr(removal_plan, "BROADCAST_LIMIT_BYTES", limit_bytes)
+        monkeypatch.setattr(id_join, "BROADCAST_LIMIT_BYTES", limit_bytes)
     ids = ["x", "b", "y", "y", None, *(f"z{n}" for n in range(20))]
     plain = write_list(tmp_path / "plain/1.parquet", ids)
     out, kept = tmp_path / "out", tmp_path / "unmatched"

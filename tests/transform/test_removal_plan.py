@@ -5,7 +5,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql.types import StringType
 
-from dedup_lib import id_scan, removal_plan
+from dedup_lib import id_join, id_scan, list_sizes, removal_plan
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.id_scan import IdSizes
 from dedup_lib.removal_list import read_removal_list
@@ -51,17 +51,17 @@ def test_a_list_too_long_for_a_broadcast_is_read_only_where_it_has_nulls(
     spark, tmp_path, monkeypatch
 ):
     """The pages of the other row groups may be anything: nobody looks."""
-    monkeypatch.setattr(removal_plan, "BROADCAST_LIMIT_BYTES", 48)
+    monkeypatch.setattr(id_join, "BROADCAST_LIMIT_BYTES", 48)
     ids = pa.table({"id": ["not read", "nor this", "b", None]})
     path = write_parquet(ids, tmp_path / "list.parquet", row_group_size=2, use_dictionary=False)
     content = path.read_bytes()
     start = pq.read_metadata(path).row_group(0).column(0).data_page_offset
     path.write_bytes(content[:start] + b"\xff" * 8 + content[start + 8 :])
     lists = [read_list(spark, path, StringType())]
-    sizes, distinct = removal_plan.count_entries(lists, "matched")
+    sizes, distinct = list_sizes.count_entries(lists, "matched")
     assert (sizes, distinct) == (IdSizes(4, 1, 0), None)
     with pytest.raises(Exception, match="FAILED_READ_FILE"):
-        removal_plan.count_entries(lists, "exact")
+        list_sizes.count_entries(lists, "exact")
 
 
 @pytest.mark.parametrize(
@@ -115,7 +115,7 @@ def test_counts_of_a_plan(inputs):
 
 
 def test_auto_takes_ids_while_they_are_small_and_positions_past_that():
-    limit = removal_plan.BROADCAST_LIMIT_BYTES
+    limit = id_join.BROADCAST_LIMIT_BYTES
     row = id_scan.BROADCAST_ROW_OVERHEAD_BYTES + 16
     at_limit, above = limit // row, limit // row + 1
     for ids, strategy in ((at_limit, "broadcast-ids"), (above, "row-positions")):
