@@ -156,7 +156,9 @@ def written_bytes(spark: SparkSession, storage: Storage, staged: Staged) -> int:
     return sum(file.size_bytes for file in storage.list_files(staged.location))
 
 
-def check_rows(staged: Staged, *, expected_rows: int, found_rows: int, what: str = "keeps") -> None:
+def check_rows(
+    staged: Staged, *, expected_rows: int, found_rows: int, what: str = "writes"
+) -> None:
     """Compare what was written with the plan.
 
     Raises:

@@ -196,7 +196,12 @@ def sweep(storage: Storage, location: str, attempt_id: str) -> None:
     prefix = sibling(location, "").rpartition("/")[2]
     for name in storage.list_names(parent):
         suffix = name.removeprefix(prefix)
-        if name.startswith(prefix) and not suffix.startswith((attempt_id, "old-")):
+        if not name.startswith(prefix) or suffix.startswith((attempt_id, "old-", "journal")):
+            continue
+        if suffix == "lock":
+            with contextlib.suppress(ConflictError):
+                _take_over(storage, f"{parent}/{name}", location, attempt_id)
+        else:
             _sweep_one(storage, f"{parent}/{name}", is_lock=suffix.startswith("stale-lock-"))
 
 

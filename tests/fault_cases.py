@@ -38,6 +38,7 @@ class Case:
         output_format: Of the output.
         replaces: Whether there is an old output.
         commits: How many Delta commits, or manifests, carry the run key.
+        code_when_done: The exit code of a second run without a key.
     """
 
     name: str
@@ -47,13 +48,15 @@ class Case:
     output_format: Format = "parquet"
     replaces: bool = False
     commits: int = 1
+    code_when_done: int = 5
 
-    def arguments(self, folder: Path) -> tuple[str, ...]:
-        """The flags of the run, with the places in a folder."""
+    def arguments(self, folder: Path, *, is_keyed: bool = True) -> tuple[str, ...]:
+        """The flags of the run, with the places in a folder; with a run key or without."""
         images = "in/images" if self.images == "parquet" else "in/table"
         places = ("--images", f"{folder}/{images}", "--duplicate-ids", f"{folder}/in/list")
         flags = (flag.replace("./", f"{folder}/") for flag in self.flags)
-        return (*places, "--run-key", RUN_KEY, *flags)
+        key = ("--run-key", RUN_KEY) if is_keyed else ()
+        return (*places, *key, *flags)
 
     @property
     def old(self) -> Rows | None:
@@ -148,8 +151,18 @@ CASES = {
     case.name: case
     for case in (
         Case("parquet error", (*_OUT, "--removed-output", "./removed")),
-        Case("parquet overwrite", (*_OVERWRITE, "--engine", "arrow"), replaces=True),
-        Case("parquet overwrite, spark", (*_OVERWRITE, "--engine", "spark"), replaces=True),
+        Case(
+            "parquet overwrite",
+            (*_OVERWRITE, "--engine", "arrow"),
+            replaces=True,
+            code_when_done=0,
+        ),
+        Case(
+            "parquet overwrite, spark",
+            (*_OVERWRITE, "--engine", "spark"),
+            replaces=True,
+            code_when_done=0,
+        ),
         Case("delta rewrite", (*_OUT, *_DELTA), output_format="delta"),
         Case(
             "delta overwrite",
@@ -157,6 +170,7 @@ CASES = {
             images="delta",
             output_format="delta",
             replaces=True,
+            code_when_done=0,
         ),
         Case(
             "clone",
@@ -172,6 +186,7 @@ CASES = {
             output="in/table",
             output_format="delta",
             replaces=True,
+            code_when_done=4,  # nothing matches any more
         ),
     )
 }

@@ -48,6 +48,17 @@ def test_g6_g7_a_run_that_fails_in_any_phase_leaves_what_was_and_the_retry_conve
     check_done(spark, case, tmp_path, inputs)
 
 
+@pytest.mark.parametrize("name", CASES)
+def test_g7_without_a_key_a_second_run_changes_nothing_that_the_first_did(spark, tmp_path, name):
+    case = CASES[name]
+    case.lay_out(spark, tmp_path)
+    inputs = case.inputs_digest(tmp_path)
+    for code in (0, case.code_when_done):
+        assert cli.run_command(case.arguments(tmp_path, is_keyed=False)) == code
+        assert seen_and_left(spark, case, tmp_path) == ("new", [])
+    assert case.inputs_digest(tmp_path) == inputs
+
+
 @pytest.fixture
 def small_disk(tmp_path):
     """A file system of 64 MB."""
