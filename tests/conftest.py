@@ -34,6 +34,7 @@ SPARK_SETTINGS = {
 
 # Two workers take whole files: the longest first, so that neither is left with a long one.
 LONGEST_FIRST = (
+    "test_cluster_faults.py",
     "test_killed_deletions.py",
     "test_in_place.py",
     "test_killed_rewrites.py",

@@ -1,0 +1,142 @@
+"""Runs of the job on a cluster of this machine, whose executors are killed at named places.
+
+Usage: cluster_runs.py RUNS, a JSON list of {"settings", "kills": {PLACE: WHERE}, "adaptive",
+"broadcast_limit_bytes"}; prints a line of JSON for each run: its report, a digest of the rows that
+came out, and the places where an executor was killed. Inputs are ./images and ./list.parquet.
+
+A task that gets to a place kills the executor that it runs on, with SIGKILL, once. Places are, at
+the row whose ID is WHERE: `scan` (of the image IDs), `join` (of image IDs and lists), `rewrite` (by
+engine spark), `delete` (of Delta, in place); at the file whose name is WHERE: `write` and `named`
+(engine arrow has written it, and has given it its name).
+"""
+
+import dataclasses
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib import (
+    DuplicateIds,
+    Settings,
+    arrow_files,
+    id_scan,
+    pipeline,
+    removal_plan,
+    run,
+    spark_rewrite,
+)
+from dedup_lib.cli import _session
+from dedup_lib.session_settings import session_settings
+from tests.made_tables import row_digests
+
+count_files, make_plan, apply = id_scan.count_files, pipeline.make_plan, spark_rewrite.apply
+sql, give_name = SparkSession.sql, arrow_files._give_name
+kills = {}  # of the run that is going on; and the folder that has a file for each that happened
+
+
+def asked(process, what):
+    command = ["ps", "-o", f"{what}=", "-p", str(process)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def kill_executor(place, folder):
+    """Kill the JVM whose daemon started this Python worker, unless one was killed here already."""
+    executor = int(asked(os.getppid(), "ppid"))
+    if "CoarseGrainedExecutorBackend" not in asked(executor, "args"):
+        raise RuntimeError(f"process {executor} is no executor")
+    try:
+        with Path(folder, place).open("x") as file:
+            file.write(str(executor))
+    except FileExistsError:
+        return
+    os.kill(executor, signal.SIGKILL)
+    signal.pause()
+
+
+def meeting(place):
+    """A function of image IDs that is always true, and at that of a place kills the executor."""
+    where, folder = kills[place], kills["folder"]
+
+    def is_met(image_id):
+        if image_id == where:
+            kill_executor(place, folder)
+        return True
+
+    return is_met
+
+
+def killing(rows, place):
+    """Let the task that meets the row of a place kill its executor; all rows stay."""
+    if place not in kills:
+        return rows
+    return rows.where(F.udf(meeting(place), "boolean").asNondeterministic()("image_id"))
+
+
+def scanning(images, column):
+    return count_files(dataclasses.replace(images, frame=killing(images.frame, "scan")), column)
+
+
+def planning(settings, inputs, report, materialise):
+    return make_plan(settings, inputs, report, lambda rows: materialise(killing(rows, "join")))
+
+
+def rewriting(*args):
+    return killing(apply(*args), "rewrite")
+
+
+def asking(session, query, *args, **options):
+    if "delete" in kills and query.startswith("DELETE") and "EXISTS" in query:
+        session.udf.register("is_met", meeting("delete"), "boolean")
+        query = query.replace("WHERE EXISTS", "WHERE is_met(images.image_id) AND EXISTS", 1)
+    return sql(session, query, *args, **options)
+
+
+def naming(partial, target):
+    name = target.rpartition("/")[2]
+    if kills.get("write") == name:
+        kill_executor("write", kills["folder"])
+    size = give_name(partial, target)
+    if kills.get("named") == name:
+        kill_executor("named", kills["folder"])
+    return size
+
+
+def images_of(settings):
+    """The images; for a deletion in place as a Delta table, which is made of them."""
+    if settings.get("method") != "in-place":
+        return "./images"
+    writer = spark.read.parquet("images").write.format("delta")
+    writer.option("delta.enableDeletionVectors", "true").save("delta")
+    return "./delta"
+
+
+id_scan.count_files, pipeline.make_plan, spark_rewrite.apply = scanning, planning, rewriting
+SparkSession.sql, arrow_files._give_name = asking, naming
+spark = _session()
+spark.sparkContext.setLogLevel("ERROR")
+for wanted in json.loads(sys.argv[1]):
+    folder = Path(tempfile.mkdtemp(prefix="killed-", dir=Path.cwd()))
+    settings = Settings(
+        images=images_of(wanted["settings"]),
+        duplicate_ids=(DuplicateIds("./list.parquet"),),
+        **wanted["settings"],
+    )
+    kills.clear()
+    kills.update(wanted["kills"], folder=str(folder))
+    removal_plan.BROADCAST_LIMIT_BYTES = wanted["broadcast_limit_bytes"]
+    with session_settings(spark, {"spark.sql.adaptive.enabled": wanted["adaptive"]}):
+        report = run(spark, settings)
+    kills.clear()
+    output = spark.read.format(report.output["format"]).load(report.output["location"])
+    digest = hashlib.sha256("".join(row_digests(output)).encode()).hexdigest()
+    killed = sorted(path.name for path in folder.iterdir())
+    outcome = {"report": json.loads(report.to_json()), "rows": digest, "killed": killed}
+    print(json.dumps(outcome), flush=True)
