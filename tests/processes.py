@@ -62,13 +62,18 @@ def run(command: list[Any], *, cwd: Path, **environment: str) -> Any:
     return subprocess.run(
         [str(part) for part in command],
         cwd=cwd,
-        env={**os.environ, **CONSOLE_ENVIRONMENT, **environment},
+        env=environment_with(**environment),
         capture_output=True,
         text=True,
         check=False,
         timeout=300,
         start_new_session=True,  # so that a process can kill all of its own group, and no other
     )
+
+
+def environment_with(**changes: str) -> dict[str, str]:
+    """The environment of a process that starts Spark by itself."""
+    return {**os.environ, **CONSOLE_ENVIRONMENT, **changes}
 
 
 def report_of(result: Any) -> dict[str, Any]:
