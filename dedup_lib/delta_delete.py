@@ -42,6 +42,9 @@ _PARTITIONED_SOURCE_SETTINGS = {
 }
 # Features of a place rather than of the data: a clone never has them from its source.
 _NOT_CLONED = {"catalogManaged", "catalogOwned-preview", "coordinatedCommits-preview"}
+_CONFLICT = re.compile(
+    r"DELTA_CONCURRENT_|DELTA_(METADATA|PROTOCOL)_CHANGED|Concurrent\w*Exception"
+)
 _GLOB = re.compile(r"[\[\]{}*?\\]")
 
 
@@ -86,7 +89,7 @@ def check_deletes(spark: SparkSession, location: str, *, must_be_allowed: bool) 
             raise refusal from error
         if must_be_allowed:
             raise UnsupportedError(
-                f"rows of {location!r} can't be deleted: {_first_line(error)}"
+                f"rows of {location!r} can't be deleted: {first_line(error)}"
             ) from error
 
 
@@ -154,7 +157,7 @@ def clone(spark: SparkSession, images: PinnedTable, location: str, *, name: str)
             row = spark.sql(statement.replace("{source}", source)).collect()[0]
     except (PySparkException, Py4JError) as error:
         raise UnsupportedError(
-            f"image table {images.location!r} can't be cloned: {_first_line(error)} "
+            f"image table {images.location!r} can't be cloned: {first_line(error)} "
             "Use --method rewrite."
         ) from error
     if images.format == "delta":
@@ -303,14 +306,23 @@ def deletions_named(location: str) -> Iterator[None]:
         raise
 
 
+def is_conflict(error: Exception) -> bool:
+    """Tell whether Delta refused a commit since another writer's came between."""
+    return _CONFLICT.search(str(error)) is not None
+
+
+def first_line(error: Exception) -> str:
+    """Return the line of an error that says what is wrong, without Java's stack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "[DELTA_" in line or "Exception:" in line), lines[0])
+
+
 def _refusal(location: str, error: Exception) -> DedupError | None:
     text = str(error)
-    if re.search(
-        r"DELTA_CONCURRENT_|DELTA_(METADATA|PROTOCOL)_CHANGED|Concurrent\w*Exception", text
-    ):
+    if is_conflict(error):
         return ConflictError(
             f"another writer changed {location!r} while rows were deleted, so Delta refused the "
-            f"commit and nothing was deleted. Run again: {_first_line(error)}"
+            f"commit and nothing was deleted. Run again: {first_line(error)}"
         )
     if "DELTA_CANNOT_MODIFY_APPEND_ONLY" in text:
         return UnsupportedError(
@@ -320,7 +332,7 @@ def _refusal(location: str, error: Exception) -> DedupError | None:
     if "DELTA_UNSUPPORTED_FEATURES_FOR_WRITE" in text or "InvalidProtocolVersion" in text:
         return UnsupportedError(
             f"table {location!r} has a protocol feature that this Delta can't write: "
-            f"{_first_line(error)} Use a newer Delta, or --method rewrite."
+            f"{first_line(error)} Use a newer Delta, or --method rewrite."
         )
     return None
 
@@ -365,9 +377,3 @@ def _features(spark: SparkSession, location: str) -> set[str]:
     rows = spark.sql(f"SHOW TBLPROPERTIES {sql_name(location)}").collect()
     prefix = "delta.feature."
     return {row["key"].removeprefix(prefix) for row in rows if row["key"].startswith(prefix)}
-
-
-def _first_line(error: Exception) -> str:
-    """Return the line of an error that says what is wrong, without Java's stack."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if "[DELTA_" in line or "Exception:" in line), lines[0])

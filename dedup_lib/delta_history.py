@@ -12,6 +12,11 @@ from dedup_lib.sql_names import sql_name
 
 # The session setting whose value a commit carries as its note.
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+# Said where a commit that was made is not there.
+LOST_COMMIT = (
+    "another process may have written over it, where Delta's log store does not exclude that. "
+    "Look at the history; then run again."
+)
 _COLUMNS = (
     "version",
     "timestamp",

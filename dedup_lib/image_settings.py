@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructType
 
+from dedup_lib.errors import InputChangedError, StorageError
 from dedup_lib.files import ColumnChunkSizes, FileInfo
 from dedup_lib.id_scan import FileRows
 from dedup_lib.parquet_types import timestamp_type
@@ -48,6 +49,9 @@ def settings_for(
         images: The table.
         files: Rows and sizes of its files.
 
+    Raises:
+        InputChangedError: A file can't be read that could be when the run was planned.
+
     *Cost:* the footers of the largest files, eight at most.
     """
     binary = binary_columns(images.frame.schema)
@@ -55,7 +59,13 @@ def settings_for(
     sample = [
         FileInfo(decoded(file.file_path), file.size_bytes, file.modified_ms) for file in largest
     ]
-    weights = weigh(files, storage.parquet_column_sizes(sample), binary)
+    try:
+        weights = weigh(files, storage.parquet_column_sizes(sample), binary)
+    except StorageError as error:
+        raise InputChangedError(
+            f"a file of image table {images.location!r} was changed or deleted during the run. "
+            f"Run again when no one writes there: {error}"
+        ) from error
     return rewrite_settings(weights, binary, images.file_schemas)
 
 

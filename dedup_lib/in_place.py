@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib import delta_delete
 from dedup_lib.delta_delete import Purge
-from dedup_lib.delta_history import Commit, commit_with, count_rows_at
+from dedup_lib.delta_history import LOST_COMMIT, Commit, commit_with, count_rows_at
 from dedup_lib.delta_tables import delta_version
 from dedup_lib.errors import ConflictError, UnsupportedError, VerificationError
 from dedup_lib.planning import Plan
@@ -114,7 +114,8 @@ def delete_in_place(
     commit = commit_with(spark, images.location, "run", str(note["run"]), newest=_NEWEST)
     if rows > 0 and commit is None:
         raise VerificationError(
-            f"{rows} rows of {images.location!r} were deleted, but its history lacks the commit."
+            f"{rows} rows of {images.location!r} were deleted, but its history lacks the commit: "
+            f"{LOST_COMMIT}"
         )
     return Deleted(rows, commit, planned_version)
 

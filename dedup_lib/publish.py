@@ -14,7 +14,8 @@ from pyspark.sql import DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StructField, StructType
 
-from dedup_lib.delta_history import USER_METADATA, commit_with, count_rows_at
+from dedup_lib.delta_delete import first_line, is_conflict
+from dedup_lib.delta_history import LOST_COMMIT, USER_METADATA, commit_with, count_rows_at
 from dedup_lib.delta_tables import is_delta_path, table_exists
 from dedup_lib.errors import (
     ConflictError,
@@ -95,7 +96,7 @@ def stage(
             # A table that is created by a write ignores the writer's option of this name.
             with session_settings(spark, {USER_METADATA: text}):
                 delta.saveAsTable(sql_name(target.location))
-    except PySparkException as error:
+    except (PySparkException, Py4JError) as error:
         raise _as_conflict(target, error) from error
     return Staged(target, target.location, _version_of(spark, target.location, note["run"]))
 
@@ -244,7 +245,7 @@ def _publish_clone(
     try:
         with session_settings(spark, {USER_METADATA: json.dumps(note)}):
             spark.sql(f"CREATE TABLE {name} SHALLOW CLONE {sql_name(staged.location)}")
-    except PySparkException as error:
+    except (PySparkException, Py4JError) as error:
         if not _is_there(spark, storage, staged.target.location):
             storage.delete(directory)
         raise _as_conflict(staged.target, error) from error
@@ -254,8 +255,8 @@ def _is_there(spark: SparkSession, storage: Storage, location: str) -> bool:
     return is_delta_path(storage, location) if is_path(location) else table_exists(spark, location)
 
 
-def _as_conflict(target: Target, error: PySparkException) -> Exception:
-    condition = error.getCondition() or ""
+def _as_conflict(target: Target, error: PySparkException | Py4JError) -> Exception:
+    condition = (error.getCondition() or "") if isinstance(error, PySparkException) else ""
     if "ALREADY_EXISTS" in condition or "PATH_EXISTS" in condition:
         return output_exists(target)
     if "NON_EMPTY_LOCATION" in condition:
@@ -264,13 +265,18 @@ def _as_conflict(target: Target, error: PySparkException) -> Exception:
             "another run is making it, or one that was killed left them. Delete the directory "
             f"once no run is at work: {error}"
         )
-    if "CONCURRENT" in condition or "Concurrent" in type(error).__name__:
-        return ConflictError(f"another writer changed {target.location!r} meanwhile: {condition}")
+    if is_conflict(error):  # which pyspark does not always turn into an exception of its own
+        return ConflictError(
+            f"another writer changed {target.location!r} meanwhile, so Delta refused the commit. "
+            f"Run again: {first_line(error)}"
+        )
     return error
 
 
 def _version_of(spark: SparkSession, location: str, run: str) -> int:
     commit = commit_with(spark, location, "run", run, newest=1000)
     if commit is None:
-        raise VerificationError(f"the commit that was made on {location!r} is not in its history.")
+        raise VerificationError(
+            f"the commit that was made on {location!r} is not in its history: {LOST_COMMIT}"
+        )
     return commit.version
