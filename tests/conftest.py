@@ -32,6 +32,12 @@ SPARK_SETTINGS = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
 
+INTERPRETED = {
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.adaptive.enabled": "false",
+}
+
 # Two workers take whole files: the longest first, so that neither is left with a long one.
 LONGEST_FIRST = (
     "test_cluster_faults.py",
@@ -66,12 +72,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
 @pytest.fixture(scope="module")
 def interpreted(spark: SparkSession) -> Iterator[None]:
     """Evaluate without generated code: a third faster, where queries are many and rows few."""
-    settings = {
-        "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-        "spark.sql.codegen.wholeStage": "false",
-        "spark.sql.adaptive.enabled": "false",
-    }
-    with session_settings(spark, settings):
+    with session_settings(spark, INTERPRETED):
         yield
 
 

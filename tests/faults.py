@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
@@ -17,13 +17,22 @@ class StoppedError(Exception):
 
 def stop_at(monkeypatch: pytest.MonkeyPatch, phase: str) -> None:
     """Let runs fail at the end of a phase, as if the last thing in it had failed."""
+
+    def stop() -> None:
+        raise StoppedError(phase)
+
+    act_after(monkeypatch, phase, stop)
+
+
+def act_after(monkeypatch: pytest.MonkeyPatch, phase: str, act: Callable[[], None]) -> None:
+    """Let something happen at the end of a phase of each run."""
     timed = pipeline.Report.phase
 
     @contextmanager
-    def stopping(self: Report, name: str) -> Iterator[None]:
+    def acting(self: Report, name: str) -> Iterator[None]:
         with timed(self, name):
             yield
         if name == phase:
-            raise StoppedError(name)
+            act()
 
-    monkeypatch.setattr(pipeline.Report, "phase", stopping)
+    monkeypatch.setattr(pipeline.Report, "phase", acting)
