@@ -18,11 +18,12 @@ from typing import Any, Literal, NoReturn
 
 import pyspark
 from pyspark.errors import PySparkException
+from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from dedup_lib.errors import DedupError, JavaMissingError, SettingsError, nearest
 from dedup_lib.pipeline import run
-from dedup_lib.redaction import redact
+from dedup_lib.redaction import SPARK_PATTERN, one_record, redact, secret_values
 from dedup_lib.report import Report
 from dedup_lib.setting_types import alternatives
 from dedup_lib.settings import DuplicateIds, Settings
@@ -42,6 +43,8 @@ exit codes:
 
 stdout holds one line, the report as JSON; logs go to stderr.
 """
+# They write each failed query to stderr, secrets and all; what matters of it is in our own log.
+_LOGGERS_OF_PYSPARK = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 _log = logging.getLogger("dedup_lib")
 
 
@@ -63,7 +66,7 @@ def run_command(argv: Sequence[str]) -> int:
     try:
         settings = parse(argv)
         report.describe(settings)
-        _log_to_stderr(settings.log_level)
+        _log_to_stderr(settings.log_level, secret_values(settings.storage_options))
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGTERM, _stop)
         run(_session(), settings, report=report)
@@ -95,12 +98,24 @@ class _Parser(argparse.ArgumentParser):
     """An argument parser that raises, so that every failure ends in a report."""
 
     def error(self, message: str) -> NoReturn:
+        raise SettingsError(f"{message}. See --help.")
+
+    def parse_args(self, argv: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+        values, unknown = self.parse_known_args(argv)
+        if unknown:
+            raise SettingsError(f"{self._described(unknown)} See --help.")
+        return values
+
+    def _described(self, unknown: Sequence[str]) -> str:
+        """Name what are flags by their looks; the rest may be a secret, or a part of one."""
+        flags = [text.partition("=")[0] for text in unknown if text.startswith("--")]
+        if not flags:
+            return (
+                f"unrecognized arguments: {len(unknown)} that belong to no flag (not shown, since "
+                "a secret may be among them). Put quotes around values with blanks."
+            )
         known = [option for action in self._actions for option in action.option_strings]
-        unknown = message.removeprefix("unrecognized arguments: ").split()
-        hint = ""
-        if message.startswith("unrecognized") and unknown[0].startswith("--"):
-            hint = nearest(unknown[0].partition("=")[0], known)
-        raise SettingsError(f"{message}.{hint} See --help.")
+        return f"unrecognized arguments: {', '.join(flags)}.{nearest(flags[0], known)}"
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -161,6 +176,8 @@ def _session() -> SparkSession:
     if not _is_under_spark_submit():  # Spark's workers would run the first python3 of the PATH
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     builder = SparkSession.builder.appName("remove-duplicates")
+    if not _is_under_spark_submit():  # else conf/spark has it
+        builder = builder.config("spark.redaction.string.regex", SPARK_PATTERN)
     if _has_delta_jars() and not _is_under_spark_submit():
         builder = builder.config(
             "spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension"
@@ -223,15 +240,21 @@ def _stop(signum: int, _frame: FrameType | None) -> NoReturn:
 
 
 class _RedactingFormatter(logging.Formatter):
+    def __init__(self, secrets: Sequence[str] = ()) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._secrets = secrets
+
     def format(self, record: logging.LogRecord) -> str:
-        return redact(super().format(record))
+        return one_record(redact(super().format(record), self._secrets))
 
 
-def _log_to_stderr(level: str) -> None:
+def _log_to_stderr(level: str, secrets: Sequence[str] = ()) -> None:
     if not _log.handlers:
         stream = JvmStderr() if _is_under_spark_submit() else sys.stderr
-        handler = logging.StreamHandler(stream)
-        handler.setFormatter(_RedactingFormatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-        _log.addHandler(handler)
+        _log.addHandler(logging.StreamHandler(stream))
         _log.propagate = False
+    for name in _LOGGERS_OF_PYSPARK:
+        PySparkLogger.getLogger(name).disabled = True
+    for handler in _log.handlers:
+        handler.setFormatter(_RedactingFormatter(secrets))
     _log.setLevel(level)

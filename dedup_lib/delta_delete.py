@@ -40,6 +40,10 @@ _PARTITIONED_SOURCE_SETTINGS = {
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",  # 007 stays 007
     "spark.databricks.delta.convert.useCatalogPartitions": "false",
 }
+_TIME_AFTER = """
+    SELECT date_format(to_utc_timestamp(time, current_timezone()), "yyyy-MM-dd'T'HH:mm:ss'Z'") text
+    FROM (SELECT current_timestamp() + CAST(:interval AS INTERVAL) AS time)
+"""
 # Features of a place rather than of the data: a clone never has them from its source.
 _NOT_CLONED = {"catalogManaged", "catalogOwned-preview", "coordinatedCommits-preview"}
 _CONFLICT = re.compile(
@@ -148,13 +152,12 @@ def clone(spark: SparkSession, images: PinnedTable, location: str, *, name: str)
 
     *Cost:* Delta: its log. Parquet: the footers, too. No data is copied.
     """
-    statement = (
-        f"CREATE TABLE {sql_name(location)} SHALLOW CLONE {{source}} "
-        f"TBLPROPERTIES ('{DELETION_VECTORS}' = 'true')"
-    )
     try:
         with _clone_source(spark, images, name) as source:
-            row = spark.sql(statement.replace("{source}", source)).collect()[0]
+            row = spark.sql(
+                f"CREATE TABLE {sql_name(location)} SHALLOW CLONE {source} "
+                f"TBLPROPERTIES ('{DELETION_VECTORS}' = 'true')"
+            ).collect()[0]
     except (PySparkException, Py4JError) as error:
         raise UnsupportedError(
             f"image table {images.location!r} can't be cloned: {first_line(error)} "
@@ -287,10 +290,8 @@ def vacuum_time(spark: SparkSession, location: str) -> str | None:
     properties = delta_detail(spark, location)["properties"]
     retention = properties.get("delta.deletedFileRetentionDuration", "interval 1 week")
     interval = "interval " + retention.lower().removeprefix("interval ")
-    text = "date_format(to_utc_timestamp(time, current_timezone()), \"yyyy-MM-dd'T'HH:mm:ss'Z'\")"
-    query = f"SELECT {text} AS text FROM (SELECT current_timestamp() + {interval} AS time)"
     try:
-        return str(spark.sql(query).collect()[0]["text"])
+        return str(spark.sql(_TIME_AFTER, {"interval": interval}).collect()[0]["text"])
     except PySparkException:
         return None
 
@@ -348,10 +349,9 @@ def _clone_source(spark: SparkSession, images: PinnedTable, name: str) -> Iterat
     elif not images.partition_columns:
         yield f"parquet.{quoted(images.root)}"
     else:
-        location = images.root.replace("\\", "\\\\").replace("'", "\\'")
         with session_settings(spark, _PARTITIONED_SOURCE_SETTINGS):
             try:
-                spark.sql(f"CREATE TABLE {quoted(name)} USING parquet LOCATION '{location}'")
+                spark.catalog.createTable(quoted(name), path=images.root, source="parquet")
                 yield quoted(name)
             finally:
                 drop_clone_source(spark, name)

@@ -26,6 +26,7 @@ _COLUMNS = (
     "readVersion",
     "userMetadata",
 )
+_INSTANT = "SELECT CAST(:text AS TIMESTAMP_LTZ) AS instant"
 _DELETION_VECTOR_METRICS = (
     "numDeletionVectorsAdded",
     "numDeletionVectorsUpdated",
@@ -110,7 +111,7 @@ def _restored(spark: SparkSession, history: dict[int, Row], restore: Row) -> int
     if to_version is not None:
         return int(to_version)
     text = restore["operationParameters"]["timestamp"]  # in the session's time zone
-    instant = spark.sql(f"SELECT TIMESTAMP'{text}' AS instant").collect()[0]["instant"]
+    instant = spark.sql(_INSTANT, {"text": text}).collect()[0]["instant"]
     before = [row["version"] for row in history.values() if row["timestamp"] <= instant]
     return max(before, default=-1)
 

@@ -8,7 +8,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import Row, SparkSession
 
 from dedup_lib.errors import InputError, TableFormatError, TableNotFoundError
-from dedup_lib.sql_names import quoted, sql_name
+from dedup_lib.sql_names import name_parts, quoted, sql_name
 from dedup_lib.storage import Storage
 
 _SNAPSHOT_PARTITIONS = "spark.databricks.delta.snapshotPartitions"
@@ -57,10 +57,11 @@ def table_exists(spark: SparkSession, name: str) -> bool:
 
 def new_table_root(spark: SparkSession, storage: Storage, name: str) -> str:
     """Return where the catalog would put a table that is yet to be made, as a canonical URI."""
-    schema, _, table = sql_name(name).rpartition(".")
-    described = spark.sql(f"DESCRIBE SCHEMA {schema or quoted(spark.catalog.currentDatabase())}")
+    *schema, table = name_parts(name)
+    quoted_schema = ".".join(map(quoted, schema or [spark.catalog.currentDatabase()]))
+    described = spark.sql(f"DESCRIBE SCHEMA {quoted_schema}")
     rows = {row[0]: row[1] for row in described.collect()}
-    return f"{storage.canonical(rows['Location'])}/{table.strip('`').lower()}"
+    return f"{storage.canonical(rows['Location'])}/{table.lower()}"
 
 
 def log_settings(spark: SparkSession, log_bytes: int) -> dict[str, str]:

@@ -36,11 +36,16 @@ import difflib
 from collections.abc import Sequence
 from typing import ClassVar
 
+from dedup_lib.redaction import redact
+
 
 class DedupError(Exception):
-    """The root of all errors that this library raises itself."""
+    """The root of all errors that this library raises itself; no message holds a secret."""
 
     exit_code: ClassVar[int] = 1
+
+    def __init__(self, message: str) -> None:
+        super().__init__(redact(message))
 
 
 class StorageError(DedupError):

@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.id_join import PlanJoin, choose_join, hint_of
 from dedup_lib.id_scan import IdSizes, candidates_of
+from dedup_lib.redaction import redact
 from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, text_array, union
 from dedup_lib.tables import PinnedTable
 
@@ -53,9 +54,10 @@ def unmatched_ids(
     own_ids = candidates_of(images, image_id_column).select(ENTRY_COLUMN)
     unmatched = _entries_by_match(own_ids, lists, choose_join(image_ids, list_ids), "left_anti")
     place = F.col("list_index") + 1
+    locations = text_array(redact(item.location) for item in lists)
     return unmatched.distinct().select(
         ENTRY_COLUMN,
-        F.element_at(text_array(item.location for item in lists), place).alias("list_location"),
+        F.element_at(locations, place).alias("list_location"),
         F.element_at(text_array(item.kind for item in lists), place).alias("list_kind"),
     )
 

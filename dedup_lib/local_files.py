@@ -69,10 +69,23 @@ def _names_below(top: str) -> Iterator[str]:
     def fail(error: OSError) -> None:
         raise StorageError(f"{error.filename!r} can't be listed: {error.strerror}.") from error
 
-    for directory, _, names in os.walk(top, onerror=fail, followlinks=True):
+    for directory, directories, names in os.walk(top, onerror=fail, followlinks=True):
+        for name in directories:
+            _check_leads_on(os.path.join(directory, name), top)
         for name in names:
             if not (name.startswith(".") and name.endswith(".crc")):
                 yield os.path.join(directory, name)
+
+
+def _check_leads_on(path: str, top: str) -> None:
+    """Refuse a link to a directory that the way to the link leads through: it has no end."""
+    if not os.path.islink(path):
+        return
+    above = os.path.dirname(path)
+    while len(above) >= len(top):
+        if os.path.samefile(path, above):
+            raise StorageError(f"{path!r} is a symbolic link back to {above!r}, which holds it.")
+        above = os.path.dirname(above)
 
 
 def _file_info(path: str) -> FileInfo:

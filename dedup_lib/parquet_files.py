@@ -69,10 +69,18 @@ def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
 
 
 def relative_parts(location: str, file: FileInfo) -> list[str]:
-    """Return the parts of a file's path below a directory; the name alone for the file itself."""
+    """Return the parts of a file's path below a directory; the name alone for the file itself.
+
+    Raises:
+        TableFormatError: It lies elsewhere: a store's names may hold `..`.
+    """
     if file.path == location:
         return [location.rpartition("/")[2]]
-    return file.path[len(location) :].strip("/").split("/")
+    root = location.rstrip("/") + "/"
+    parts = file.path.removeprefix(root).lstrip("/").split("/")
+    if not file.path.startswith(root) or {".", ".."}.intersection(parts):
+        raise TableFormatError(f"file {file.path!r} was listed, but is not in {location!r}.")
+    return parts
 
 
 def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str) -> tuple[str, ...]:

@@ -51,6 +51,7 @@ from dedup_lib.publish_lock import (
     new_attempt_id,
     sweep,
 )
+from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.run_key import EarlierRun
 from dedup_lib.session_settings import session_settings, tuning_settings
@@ -60,11 +61,13 @@ from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
 from dedup_lib.version import __version__
 
-# Nothing may be skipped in silence, whatever the cluster's defaults are.
+# Whatever the cluster's defaults are: nothing is skipped in silence, and names mean themselves.
 _READ_SETTINGS = {
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
     "parquet.page.verify-checksum.enabled": "true",
+    # Names and paths go into SQL, where Spark would put an environment variable for ${env:…}.
+    "spark.sql.variable.substitute": "false",
 }
 # What a refusal of a file system means, by phase: an unreadable input, or a failed output.
 _STORAGE_ERRORS: dict[str, type[DedupError]] = {"plan": InputError, "apply": DedupError}
@@ -93,14 +96,16 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     """
     report = Report() if report is None else report
     report.describe(settings)
+    _warn_of_secrets(settings)
     storage = Storage(spark, settings.storage_options)
     is_saved = False  # not before it is sure that the report replaces no input
     try:
-        with storage_errors_as(InputError):
-            check_report(spark, storage, settings)
-        is_saved = settings.report is not None
-        with session_settings(spark, _READ_SETTINGS), errors_named():
-            _Run(spark, storage, settings, report).execute()
+        with session_settings(spark, _READ_SETTINGS):
+            with storage_errors_as(InputError):
+                check_report(spark, storage, settings)
+            is_saved = settings.report is not None
+            with errors_named():
+                _Run(spark, storage, settings, report).execute()
     except BaseException as error:
         report.fail(error)
         raise
@@ -452,5 +457,16 @@ class _Run:
             "kept_rows": plan.kept_rows,
             "output_rows": plan.output_rows(self.settings.action),
             "counts": self.report.counts,
-            "inputs": self.report.inputs,
+            "inputs": self.report.hide(self.report.inputs),
         }
+
+
+def _warn_of_secrets(settings: Settings) -> None:
+    lists = [item.location for item in settings.duplicate_ids]
+    for location in (settings.images, *lists, settings.output):
+        if location is not None and redact(location) != location:
+            _log.warning(
+                "%r holds a secret, which Spark's event log and UI show: leave it out, and give "
+                "credentials by Spark's settings",
+                location,
+            )

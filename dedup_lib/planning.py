@@ -92,7 +92,8 @@ class Plan:
     @property
     def records(self) -> dict[str, Record]:
         """What can be kept beside the output, by the setting that says where."""
-        kept = {"removed_output": Record("removal plan", self.rows, self.counts.removed_rows)}
+        rows = removal_plan.without_secrets(self.rows, self.images.root)
+        kept = {"removed_output": Record("removal plan", rows, self.counts.removed_rows)}
         return kept if self.unmatched is None else {**kept, "unmatched_output": self.unmatched}
 
     @property

@@ -175,7 +175,7 @@ def _take_over(storage: Storage, lock: str, location: str, attempt_id: str) -> N
         storage.rename(aside, lock)
         raise _held(location)
     storage.delete(aside)
-    _log.warning("took over the lock of a run that died: %s", seen)
+    _log.warning("took over the lock on %r of a run that died", location)
 
 
 def _held(location: str) -> ConflictError:

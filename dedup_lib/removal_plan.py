@@ -20,6 +20,7 @@ from pyspark.sql.types import (
 
 from dedup_lib.id_join import choose_join, hint_of
 from dedup_lib.id_scan import IdSizes, broadcast_bytes, candidates_of, sum_of_id_bytes
+from dedup_lib.redaction import HIDDEN, SPARK_PATTERN, redact
 from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, is_plain, sum_of_hashes, text_array
 from dedup_lib.settings import ListKind
 from dedup_lib.tables import PinnedTable
@@ -218,7 +219,7 @@ def with_reasons(
         lists: The location and kind of each.
         schema: As `plan_schema` makes it.
     """
-    locations = text_array(location for location, _ in lists)
+    locations = text_array(location and redact(location) for location, _ in lists)
     kinds = text_array(kind for _, kind in lists)
 
     def reason(index: Column, keeper_id: Column, score: Column) -> Column:
@@ -244,3 +245,10 @@ def with_reasons(
         reasons.cast(schema["reasons"].dataType).alias("reasons"),
         survivor.cast(schema["surviving_keeper_id"].dataType).alias("surviving_keeper_id"),
     )
+
+
+def without_secrets(plan: DataFrame, root: str) -> DataFrame:
+    """Spell the files of a plan for others to read: where the table's location holds a secret."""
+    if redact(root) == root:
+        return plan
+    return plan.withColumn("file_path", F.regexp_replace("file_path", SPARK_PATTERN, HIDDEN))

@@ -73,7 +73,11 @@ def _journal(storage: Storage, location: str) -> str | None:
     journal = sibling(location, "journal")
     if not storage.exists(journal):
         return None
+    prefix = sibling(location, "old-")
+    none = f"{prefix}none"
     try:
-        return str(json.loads(storage.read_text(journal))["old"])
-    except ValueError:
-        return sibling(location, "old-none")  # died while writing it: nothing was moved yet
+        old = str(json.loads(storage.read_text(journal))["old"])
+    except (ValueError, TypeError, KeyError):
+        return none  # died while writing it: nothing was moved yet
+    # Who may write beside the output must not have other things moved or deleted by that.
+    return old if old.startswith(prefix) and "/" not in old[len(prefix) :] else none

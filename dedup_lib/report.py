@@ -17,7 +17,7 @@ from typing import Any, Literal, cast
 from dedup_lib.delta_history import Commit
 from dedup_lib.errors import UsageError
 from dedup_lib.locations import has_scheme
-from dedup_lib.redaction import redact, redact_all
+from dedup_lib.redaction import redact, redact_all, secret_values
 from dedup_lib.settings import Settings
 from dedup_lib.storage import Storage
 from dedup_lib.version import __version__
@@ -105,6 +105,7 @@ class Report:
     eps_sweep: list[dict[str, Any]] | None = None
     match_hints: list[dict[str, Any]] | None = None
     _started: float = field(default_factory=time.monotonic, repr=False)
+    _secrets: tuple[str, ...] = field(default=(), repr=False)
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -164,6 +165,7 @@ class Report:
         self.method = settings.method
         self.action = settings.action
         self.run_key = settings.run_key
+        self._secrets = secret_values(settings.storage_options)
         self.inputs = {
             "images": {"location": settings.images},
             "duplicate_ids": [{"location": item.location} for item in settings.duplicate_ids],
@@ -185,12 +187,19 @@ class Report:
         """Note why the run failed."""
         self.finish("failed")
         message = str(error).strip() or type(error).__name__
-        self.error = {"class": type(error).__name__, "message": redact(message)[:4000]}
+        self.error = {
+            "class": type(error).__name__,
+            "message": redact(message, self._secrets)[:4000],
+        }
 
     def as_dict(self) -> dict[str, Any]:
         """Return the report with the contract's keys, secrets redacted."""
         keys = [name for name in self.__dataclass_fields__ if not name.startswith("_")]
-        return cast("dict[str, Any]", redact_all({name: getattr(self, name) for name in keys}))
+        return cast("dict[str, Any]", self.hide({name: getattr(self, name) for name in keys}))
+
+    def hide(self, value: Any) -> Any:
+        """Return nested values without the secrets in them, for whatever is kept."""
+        return redact_all(value, self._secrets)
 
     def to_json(self) -> str:
         """Return the report as one line of JSON that is safe to embed in HTML."""
@@ -216,7 +225,9 @@ class Report:
             raise UsageError(f"--report {location!r} is there and is no report: not replaced.")
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            partial.write_text(text, encoding="utf-8")
+            partial.unlink(missing_ok=True)
+            with partial.open("x", encoding="utf-8") as stream:  # through no link that waits there
+                stream.write(text)
             partial.replace(target)
         except OSError as error:
             raise UsageError(f"--report {location!r} can't be written: {error}.") from error

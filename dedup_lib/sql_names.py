@@ -16,13 +16,21 @@ def sql_name(location: str) -> str:
     """
     if is_path(location):
         return "delta." + quoted(location)
-    parts = re.findall(r"`(?:[^`]|``)+`|[^.`\s]+", location)
-    if ".".join(parts) != location or not 1 <= len(parts) <= 3:
+    return ".".join(map(quoted, name_parts(location)))
+
+
+def name_parts(name: str) -> list[str]:
+    """Take a catalog name apart: catalog, schema and table, as many as there are, unquoted.
+
+    Raises:
+        SettingsError: It is no table name of one to three parts.
+    """
+    spelled = re.findall(r"`(?:[^`]|``)+`|[^.`\s]+", name)
+    if ".".join(spelled) != name or not 1 <= len(spelled) <= 3:
         raise SettingsError(
-            f"{location!r} is neither a path (it has no slash) nor a table name of one to "
-            "three parts."
+            f"{name!r} is neither a path (it has no slash) nor a table name of one to three parts."
         )
-    return ".".join(part if part.startswith("`") else quoted(part) for part in parts)
+    return [part[1:-1].replace("``", "`") if part[0] == "`" else part for part in spelled]
 
 
 def quoted(name: str) -> str:

@@ -289,4 +289,4 @@ def _reason(error: Exception) -> str:
         while exception.getCause() is not None:
             exception = exception.getCause()
         text = str(exception.toString())
-    return text.strip().splitlines()[0]
+    return next(iter(text.strip().splitlines()), type(error).__name__)

@@ -2,11 +2,15 @@
 
 import json
 import logging
+import time
 
 import pytest
+from pyspark.logger import PySparkLogger
 
 from dedup_lib import DuplicateIds, Report, Settings, cli
-from dedup_lib.redaction import redact, redact_all
+from dedup_lib.errors import SettingsError, TableNotFoundError
+from dedup_lib.redaction import SPARK_PATTERN, one_record, redact, redact_all, secret_values
+from tests.processes import ROOT
 
 SECRET = "s3cr3t%2BValue=="
 
@@ -31,6 +35,16 @@ SECRETS = [
     f"failed with fs.azure.account.key.a.dfs.core.windows.net={SECRET}",
     f"api_key={SECRET}",
     f"SIG={SECRET}",
+    f"unrecognized arguments: --storage-options=secret_key={SECRET}",
+    f"got {{'location': 'x', 'secret_key': '{SECRET}'}}",
+    f'{{"password" : "{SECRET}", "b": 1}}',
+    f"got {{'token': '{SECRET} and more \\' of it'}}",
+    f"Authorization: Bearer {SECRET}",
+    f"https://{SECRET}@host/x",
+    f"s3a://{SECRET}@bucket/x",
+    f"jdbc:postgresql:/user:{SECRET}@host/x",
+    f"file:/images%3Fsig={SECRET}&x=1/1.parquet",
+    f"https://h/x%3Fa%3Db%26sig%3D{SECRET}",
 ]
 
 HARMLESS = [
@@ -47,12 +61,16 @@ HARMLESS = [
     "image table '/data/x' has no column 'id' (columns: 'key', 'sha256'). Did you mean 'key'?",
     "the plan removes 3 of 4 rows (0.7500), more than --max-removed-fraction 0.5",
     "group_00000_x10_000123",
+    "https://host:8443/a@b?c=d",
+    "s3a://bucket:8443",
+    "columns: {'image_id': 'key', 'key': 'token'}",
+    "spark.sql.files.maxPartitionBytes=128MB --max-removed-fraction=0.5",
     "",
 ]
 
 
 @pytest.mark.parametrize("text", SECRETS)
-def test_a_secret_is_hidden(text):
+def test_g16_a_secret_is_hidden(text):
     found = redact(text)
     assert "s3cr3t" not in found
     assert "Value==" not in found
@@ -60,7 +78,7 @@ def test_a_secret_is_hidden(text):
 
 
 @pytest.mark.parametrize("text", SECRETS)
-def test_a_hidden_secret_is_hidden_inside_a_sentence_and_in_quotes(text):
+def test_g16_a_secret_is_hidden_inside_a_sentence_and_in_quotes(text):
     found = redact(f"TableNotFoundError: image table '{text}' does not exist\nat {text}, in x")
     assert "s3cr3t" not in found
     assert found.startswith("TableNotFoundError: image table '")
@@ -92,7 +110,7 @@ def test_nested_values_are_redacted_and_others_kept():
     }
 
 
-def test_a_report_hides_secrets_in_locations_and_in_the_error():
+def test_g16_a_report_hides_secrets_in_locations_and_in_the_error():
     report = Report()
     report.describe(
         Settings(
@@ -107,7 +125,7 @@ def test_a_report_hides_secrets_in_locations_and_in_the_error():
     assert json.loads(text)["inputs"]["images"]["location"] == "s3a://***@b/images"
 
 
-def test_a_report_is_one_line_without_tags_whatever_an_id_holds():
+def test_g16_a_report_is_one_line_without_tags_whatever_an_id_holds():
     report = Report()
     message = 'ID "a\nb\r\u2028c\u0085<script>alert(1)</script>" & \x1b[31m </SCRIPT'
     report.fail(ValueError(message))
@@ -142,7 +160,7 @@ def test_a_report_of_a_failure_without_words_still_names_it():
 
 @pytest.mark.parametrize("secret", ["https://h/x?sig=s3cr3t&b=1", "s3a://u:s3cr3t@bucket/x"])
 @pytest.mark.parametrize("leading", [3_970, 3_987, 3_990, 5_000])
-def test_a_very_long_message_is_cut_and_still_hides_its_secret(secret, leading):
+def test_g16_a_very_long_message_is_cut_and_still_hides_its_secret(secret, leading):
     """The cut falls before, inside and after the secret's frame."""
     report = Report()
     report.fail(ValueError("x" * leading + " " + secret + "y" * 10_000))
@@ -151,12 +169,99 @@ def test_a_very_long_message_is_cut_and_still_hides_its_secret(secret, leading):
     assert len(message) < 4_100
 
 
-def test_the_log_hides_secrets_in_messages_and_in_tracebacks():
+def test_g16_the_log_hides_secrets_in_messages_and_in_tracebacks():
     record = logging.LogRecord(
         "x", logging.ERROR, "f.py", 1, "can't read %s", ("s3a://u:s3cr3t@b/x",), None
     )
     error = ValueError("with AccountKey=s3cr3t;")
     record.exc_info = (type(error), error, None)
-    text = cli._RedactingFormatter("%(message)s").format(record)
+    text = cli._RedactingFormatter().format(record)
     assert "s3cr3t" not in text
     assert "can't read s3a://***@b/x" in text
+
+
+def test_g16_an_error_itself_holds_no_secret():
+    error = TableNotFoundError("image table 's3a://user:s3cr3t@b/x?sig=s3cr3t' does not exist")
+    assert str(error) == "image table 's3a://***@b/x?sig=***' does not exist"
+
+
+def test_g16_the_values_of_secret_storage_options_are_hidden_wherever_they_stand():
+    options = {"secret_key": "s3cr3t/with,commas", "session_token": "s3cr3t", "region": "eu"}
+    assert secret_values(options) == ("s3cr3t/with,commas", "s3cr3t")
+    report = Report()
+    pairs = tuple(f"{key}={value}" for key, value in options.items())
+    lists = (DuplicateIds("./d"),)
+    settings = Settings(images="./i", duplicate_ids=lists, output="./o", storage_option=pairs)
+    report.describe(settings)
+    report.choose("x", "y", why="refused s3cr3t")
+    report.fail(OSError("AWS refused s3cr3t/with,commas in eu"))
+    assert "s3cr3t" not in report.to_json()
+    assert "s3cr3t" not in repr(settings)
+    assert report.as_dict()["error"]["message"] == "AWS refused *** in eu"
+
+
+def test_g16_a_run_key_that_reads_like_a_secret_is_refused_and_not_shown():
+    for key in ("token=s3cr3t", "https://u:s3cr3t@h/x"):
+        with pytest.raises(SettingsError, match="reads like a secret") as caught:
+            Settings(images="./i", duplicate_ids=(DuplicateIds("./d"),), output="./o", run_key=key)
+        assert "s3cr3t" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "a" * 100_000,
+        "://" * 5_000,
+        "a://" + ":" * 5_000,
+        "sig" * 5_000,
+        "&sig" * 5_000,
+        "'" * 50_000,
+        "'secret': '" + "\\" * 50_000,
+        "authorization " * 5_000,
+        "a:/" * 10_000,
+    ],
+    ids=lambda text: text[:12],
+)
+def test_g16_no_text_takes_long_to_redact(text):
+    started = time.monotonic()
+    redact(text)
+    assert time.monotonic() - started < 5
+
+
+FORGED = (
+    "1\x1b[31m red\x07\r\n"
+    "2026-01-01 00:00:00,000 ERROR dedup_lib: forged \u202eabc\u2028d\x85e\x00\udc80"
+)
+
+
+def test_g16_a_log_line_cant_be_forged_nor_a_terminal_made_to_obey():
+    record = logging.LogRecord("dedup_lib", logging.INFO, "f.py", 1, "no %s", (FORGED,), None)
+    error = ValueError(FORGED)
+    record.exc_info = (type(error), error, None)
+    first, *others = cli._RedactingFormatter().format(record).splitlines()
+    assert first.endswith(r"INFO dedup_lib: no 1\x1b[31m red\x07")
+    assert len(others) == 3
+    assert all(line.startswith("| ") for line in others)
+    assert all(line.isprintable() for line in (first, *others))
+    assert others[0] == (
+        r"| 2026-01-01 00:00:00,000 ERROR dedup_lib: forged \u202eabc\u2028d\x85e\x00\udc80"
+    )
+
+
+def test_letters_of_all_scripts_stay_in_the_log_as_they_are():
+    for text in ("Bär, Ωμέγα, 画像, \U0001f4f7", "tab\there"):
+        assert one_record(text) == text
+
+
+def test_g16_what_pyspark_logs_by_itself_of_failed_queries_is_switched_off():
+    cli._log_to_stderr("INFO")
+    for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
+        assert not PySparkLogger.getLogger(name).isEnabledFor(logging.CRITICAL)
+
+
+def test_g16_the_shipped_spark_settings_hide_what_the_library_hides():
+    pattern = SPARK_PATTERN.replace("\\", "\\\\")  # a properties file takes one away
+    settings = (ROOT / "conf/spark/cpu.conf").read_text().splitlines()
+    assert f"spark.redaction.string.regex             {pattern}" in settings
+    logged = (ROOT / "conf/spark/log4j2.properties").read_text()
+    assert f"%replace{{%m%n%ex}}{{{pattern}}}{{***}}\n" in logged
