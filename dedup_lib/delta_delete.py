@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -14,7 +13,7 @@ from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
-from dedup_lib.delta_history import USER_METADATA
+from dedup_lib.delta_history import USER_METADATA, note_text
 from dedup_lib.delta_tables import delta_detail
 from dedup_lib.errors import (
     ConflictError,
@@ -238,10 +237,11 @@ def transaction(note: Mapping[str, Any], run_key: str | None) -> dict[str, str]:
 
     Delta skips a statement whose transaction ID is in the table already.
     """
-    settings = {USER_METADATA: json.dumps(note)}
+    settings = {USER_METADATA: note_text(note)}
     if run_key is not None:
+        spelled = run_key.replace("${", "$\\{")  # which Spark would replace
         settings |= {
-            "spark.databricks.delta.write.txnAppId": f"remove-duplicates:{run_key}",
+            "spark.databricks.delta.write.txnAppId": f"remove-duplicates:{spelled}",
             "spark.databricks.delta.write.txnVersion": "1",
         }
     return settings
@@ -269,7 +269,7 @@ def purge(spark: SparkSession, location: str, note: Mapping[str, Any]) -> Purge:
     Raises:
         ConflictError: Another writer's commit came between.
     """
-    settings = {USER_METADATA: json.dumps(note)}
+    settings = {USER_METADATA: note_text(note)}
     with session_settings(spark, settings), deletions_named(location):
         rows = spark.sql(f"REORG TABLE {sql_name(location)} APPLY (PURGE)").collect()
     metrics = rows[0]["metrics"]
@@ -291,7 +291,8 @@ def vacuum_time(spark: SparkSession, location: str) -> str | None:
     retention = properties.get("delta.deletedFileRetentionDuration", "interval 1 week")
     interval = "interval " + retention.lower().removeprefix("interval ")
     try:
-        return str(spark.sql(_TIME_AFTER, {"interval": interval}).collect()[0]["text"])
+        text = spark.sql(_TIME_AFTER, {"interval": interval}).collect()[0]["text"]
+        return None if text is None else str(text)
     except PySparkException:
         return None
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -114,6 +115,14 @@ def _restored(spark: SparkSession, history: dict[int, Row], restore: Row) -> int
     instant = spark.sql(_INSTANT, {"text": text}).collect()[0]["instant"]
     before = [row["version"] for row in history.values() if row["timestamp"] <= instant]
     return max(before, default=-1)
+
+
+def note_text(note: Mapping[str, Any]) -> str:
+    """Spell a note for a commit's `userMetadata`, so that it can be a session setting's value.
+
+    There Spark would put an environment variable in the place of ${env:…}.
+    """
+    return json.dumps(note).replace("${", "\\u0024{")
 
 
 def as_note(text: str) -> dict[str, Any]:

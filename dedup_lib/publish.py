@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +14,13 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StructField, StructType
 
 from dedup_lib.delta_delete import first_line, is_conflict
-from dedup_lib.delta_history import LOST_COMMIT, USER_METADATA, commit_with, count_rows_at
+from dedup_lib.delta_history import (
+    LOST_COMMIT,
+    USER_METADATA,
+    commit_with,
+    count_rows_at,
+    note_text,
+)
 from dedup_lib.delta_tables import is_delta_path, table_exists
 from dedup_lib.errors import (
     ConflictError,
@@ -79,7 +84,7 @@ def stage(
     if target.format == "parquet":
         writer.mode("errorifexists").parquet(attempt.staged)
         return Staged(target, attempt.staged, None)
-    text = json.dumps(note)
+    text = note_text(note)
     delta = writer.format("delta").option("userMetadata", text)
     if not target.exists and any(_NEEDS_MAPPING.search(name) for name in column_names):
         delta = delta.option("delta.columnMapping.mode", "name")
@@ -243,7 +248,7 @@ def _publish_clone(
     hand_over(storage, directory)
     name = sql_name(staged.target.location)
     try:
-        with session_settings(spark, {USER_METADATA: json.dumps(note)}):
+        with session_settings(spark, {USER_METADATA: note_text(note)}):
             spark.sql(f"CREATE TABLE {name} SHALLOW CLONE {sql_name(staged.location)}")
     except (PySparkException, Py4JError) as error:
         if not _is_there(spark, storage, staged.target.location):
