@@ -3,8 +3,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 BENCH_READY := .venv/bench-ready
+AUDIT_READY := .venv/audit-ready
+LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
+	--no-annotate --upgrade
 
-.PHONY: help setup demo test bench bench-delta check format lock clean
+.PHONY: help setup demo test bench bench-delta check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -50,14 +53,22 @@ format: setup ## Format the code
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
+audit: $(AUDIT_READY) ## List what is pinned (build/sbom.cdx.json), and look up known vulnerabilities
+	$(BIN)/python .ci/sbom.py
+	$(BIN)/python .ci/audit.py
+
+$(AUDIT_READY): $(READY) requirements-audit.lock
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-audit.lock
+	@touch $@
+
 lock: ## Work out the lock files anew (needs uv)
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--upgrade requirements-build.in --output-file requirements-build.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--upgrade $(foreach extra,spark delta demo test check,--extra $(extra)) \
+	$(LOCK) requirements-build.in --output-file requirements-build.lock
+	$(LOCK) $(foreach extra,spark delta demo test check,--extra $(extra)) \
 		pyproject.toml requirements.in --output-file requirements.lock
-	uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
-		--upgrade --extra bench pyproject.toml requirements-bench.in --output-file requirements-bench.lock
+	$(LOCK) --extra bench pyproject.toml requirements-bench.in --output-file requirements-bench.lock
+	$(LOCK) --extra audit pyproject.toml requirements-audit.in --output-file requirements-audit.lock
+	$(LOCK) tests/benchmarks/curator.in --output-file tests/benchmarks/curator.lock
+	$(LOCK) --no-deps tests/benchmarks/curator-alone.in --output-file tests/benchmarks/curator-alone.lock
 
 clean: ## Delete what was made
 	rm -rf .venv dist build .pytest_cache .mypy_cache .ruff_cache

@@ -2,18 +2,17 @@
 
 Only what the import of its image removal stage needs is installed, none of it a stand-in: Curator
 and cosmos-xenna as they are but without their dependencies (PyTorch, transformers, … which that
-import never touches), then Ray, which cosmos-xenna imports, pandas, loguru and pyarrow.
+import never touches), then Ray, which cosmos-xenna imports, pandas, loguru and pyarrow, by lock
+files with hashes. pyarrow is that of the other peers: what is compared is not its version.
 """
 
 from __future__ import annotations
 
 import subprocess
 import sys
-from importlib.metadata import version
 from pathlib import Path
 
-WITHOUT_DEPENDENCIES = ("nemo-curator==1.4.0", "cosmos-xenna==0.2.0")
-WITH_DEPENDENCIES = ("loguru==0.7.3", "numpy==2.4.6", "pandas==3.1.1", "ray==2.60.0")
+LOCKS = tuple(Path(__file__).with_name(name) for name in ("curator.lock", "curator-alone.lock"))
 
 
 def python_of_curator(folder: Path) -> str:
@@ -27,10 +26,9 @@ def python_of_curator(folder: Path) -> str:
     if not ready.exists():
         print(f"  making {place.name}, some 640 MB", flush=True)
         _run(sys.executable, "-m", "venv", "--clear", str(place))
-        # The same pyarrow as the other peers: what is compared is not its version.
-        pyarrow = f"pyarrow=={version('pyarrow')}"
-        _run(str(python), "-m", "pip", "install", *WITH_DEPENDENCIES, pyarrow)
-        _run(str(python), "-m", "pip", "install", "--no-deps", *WITHOUT_DEPENDENCIES)
+        for lock in LOCKS:
+            options = ("--require-hashes", "--no-deps", "--requirement", str(lock))
+            _run(str(python), "-m", "pip", "install", *options)
         ready.touch()
     return str(python)
 

@@ -125,9 +125,11 @@ def test_library_code_makes_no_session_but_for_the_command_line():
             assert not any(maker in path.read_text() for maker in makers), path.name
 
 
-def test_nothing_in_the_project_names_a_registry_or_a_path_of_some_machine():
+def test_g17_nothing_in_the_project_names_a_registry_or_a_path_of_some_machine():
     files = [
         *ROOT.glob("*.lock"),
+        *ROOT.glob("tests/benchmarks/*.lock"),
+        *ROOT.glob(".ci/*.*"),
         *ROOT.glob("*.md"),
         *ROOT.glob("*.toml"),
         *ROOT.glob("conf/**/*.*"),
