@@ -45,6 +45,7 @@ SECRETS = [
     f"jdbc:postgresql:/user:{SECRET}@host/x",
     f"file:/images%3Fsig={SECRET}&x=1/1.parquet",
     f"https://h/x%3Fa%3Db%26sig%3D{SECRET}",
+    f"file:/images%3Ftoken={SECRET}/1.parquet",
 ]
 
 HARMLESS = [
