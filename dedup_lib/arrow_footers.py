@@ -49,5 +49,8 @@ def _read_footer(store: Any, path: str, size_bytes: int) -> tuple[str, int]:
         if stream.size() != size_bytes:
             raise ValueError(f"{path!r} is not the file that was listed")
         metadata = pq.read_metadata(stream)
-    lines = "\n".join(schema_lines(metadata.schema))
-    return hashlib.sha256(lines.encode()).hexdigest(), metadata.num_rows
+    schema = metadata.schema
+    # Names by themselves, too: in the lines, one may look like another and its type.
+    names = [schema.column(index).path for index in range(len(schema))]
+    text = repr((schema_lines(schema), names))
+    return hashlib.sha256(text.encode()).hexdigest(), metadata.num_rows

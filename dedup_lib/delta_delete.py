@@ -326,6 +326,11 @@ def _refusal(location: str, error: Exception) -> DedupError | None:
             f"another writer changed {location!r} while rows were deleted, so Delta refused the "
             f"commit and nothing was deleted. Run again: {first_line(error)}"
         )
+    if "AMBIGUOUS_REFERENCE" in text and "`_metadata`" in text:
+        return UnsupportedError(
+            f"table {location!r} has a column '_metadata', which Delta mixes up with its own when "
+            "it writes deletion vectors; nothing was deleted. Rename it, or use --method rewrite."
+        )
     if "DELTA_CANNOT_MODIFY_APPEND_ONLY" in text:
         return UnsupportedError(
             f"table {location!r} is append-only (delta.appendOnly): no row can be deleted from it, "

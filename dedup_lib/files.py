@@ -16,7 +16,10 @@ class FileInfo:
 
 @dataclass(frozen=True)
 class ParquetFooter:
-    """What the footer of a Parquet file says: its schema as text, and how many rows it has."""
+    """What the footer of a Parquet file says: its schema as text, and how many rows it has.
+
+    Names in the text are spelled as JSON (`schema_text`).
+    """
 
     path: str
     schema: str

@@ -18,6 +18,7 @@ from pyspark.sql.types import (
 
 from dedup_lib import tables
 from dedup_lib.errors import ColumnTypeError, MissingColumnError, SettingsError
+from dedup_lib.parquet_schema import column_names
 from dedup_lib.removal_list import RemovalList, read_removal_list
 from dedup_lib.report import Report
 from dedup_lib.settings import Settings
@@ -97,6 +98,12 @@ def _check_keeper_column(images: PinnedTable, column: str) -> None:
 
 def _check_id_column(images: PinnedTable, column: str) -> None:
     what = f"image table {images.location!r}"
+    in_files = set().union(*(column_names(schema) for schema in images.file_schemas))
+    if images.unreadable is not None and column in in_files - set(images.frame.columns):
+        raise ColumnTypeError(
+            f"{what}: Spark can't read IDs from column {column!r}; they must be "
+            f"{', '.join(tables.ID_TYPES[:-1])} or {tables.ID_TYPES[-1]}. {images.unreadable}"
+        )
     tables.id_type(images.frame, column, what=what, flag="--image-id-column")
     if images.format == "parquet" and column in images.partition_columns:
         raise ColumnTypeError(

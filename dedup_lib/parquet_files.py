@@ -20,7 +20,7 @@ from dedup_lib.errors import (
 )
 from dedup_lib.files import FileInfo, ParquetFooter
 from dedup_lib.footers import read_footers
-from dedup_lib.parquet_schema import id_columns, leaf_types
+from dedup_lib.parquet_schema import hadoop_variable, id_columns, leaf_types
 from dedup_lib.storage import Storage
 
 MANIFEST_NAME = "_remove_duplicates.json"
@@ -122,12 +122,18 @@ def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
     root = file.path.rpartition("/")[0]
     reader = spark.read.options(**PARQUET_READER_OPTIONS).option("basePath", root)
     try:
-        return reader.parquet(file.path).schema
+        schema = reader.parquet(file.path).schema
     except PySparkException as error:
         reason = str(error).splitlines()[0]
         raise UnreadableFileError(
             f"Spark can't read file {file.path!r}: {reason} Cast the column where the file is made."
         ) from error
+    if (variable := hadoop_variable(schema)) is not None:
+        raise UnreadableFileError(
+            f"Spark can't read file {file.path!r}: a column's name or comment holds {variable!r}, "
+            "which Hadoop takes for a variable. Rename it where the file is made."
+        )
+    return schema
 
 
 def footers_of(

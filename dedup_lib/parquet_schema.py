@@ -1,20 +1,23 @@
-"""The schema of a Parquet file, by its text: leaves, what is required, what may be an ID."""
+"""The schema of a Parquet file, by its text: leaves, what is required, what may be an ID.
+
+Names in the text are spelled as JSON (`schema_text`).
+"""
 
 from __future__ import annotations
 
+import json
 import re
 from collections import Counter
 from collections.abc import Iterator
 
 from pyspark.sql.types import IntegerType, LongType, StringType, StructField, StructType
 
+_NAME = r'(?P<name>"(?:[^"\\]|\\.)*")'
 _LEAF = re.compile(
     r"(?P<repetition>required|optional|repeated) (?P<physical>\w+)(?:\(\d+\))? "
-    r"(?P<name>.+?)(?: \((?P<logical>[A-Z_0-9]+(?:\([^()]*\))?)\))?(?: = \d+)?;"
+    rf"{_NAME}(?: \((?P<logical>[A-Z_0-9]+(?:\([^()]*\))?)\))?(?: = -?\d+)?;"
 )
-_GROUP = re.compile(
-    r"(?:required|optional|repeated) group (?P<name>.+?)(?: \([A-Z_]+\))?(?: = \d+)? \{"
-)
+_GROUP = re.compile(rf"(?:required|optional|repeated) group {_NAME} .*\{{")
 _ID_TYPES = {
     ("binary", "STRING"): StringType(),
     ("binary", "UTF8"): StringType(),
@@ -29,13 +32,14 @@ def required_columns(schema: str) -> set[str]:
     """Return the top-level columns that are `required` in a Parquet schema's text."""
     top_level = (line[2:] for line in schema.splitlines() if re.match(r" {2}\S", line))
     leaves = [leaf for line in top_level if (leaf := _LEAF.fullmatch(line))]
-    return {leaf["name"] for leaf in leaves if leaf["repetition"] == "required"}
+    return {json.loads(leaf["name"]) for leaf in leaves if leaf["repetition"] == "required"}
 
 
 def id_columns(schema: str) -> StructType:
     """Return the top-level columns that may hold IDs, as Spark reads them.
 
-    Names that differ only by case are left out: Spark can't tell them apart.
+    Left out are names that differ only by case, which Spark can't tell apart, and those with a
+    variable of Hadoop's, which Spark would read as another name.
     """
     leaf_paths = list(paths(schema))
     names = Counter(name.lower() for name in {path[0] for path, _, _ in leaf_paths})
@@ -43,9 +47,26 @@ def id_columns(schema: str) -> StructType:
         [
             StructField(path[0], _ID_TYPES[physical, logical])
             for path, physical, logical in leaf_paths
-            if len(path) == 1 and (physical, logical) in _ID_TYPES and names[path[0].lower()] == 1
+            if len(path) == 1
+            and (physical, logical) in _ID_TYPES
+            and names[path[0].lower()] == 1
+            and "${" not in path[0]
         ]
     )
+
+
+def hadoop_variable(schema: StructType) -> str | None:
+    """Return what Hadoop takes for a variable in a schema, in names and comments; None if nothing.
+
+    Spark's Parquet hands schemas on as a setting of Hadoop's, which puts values in their place.
+    """
+    found = re.search(r"\$\{[^}\"]*\}?", schema.json())
+    return None if found is None else found.group()
+
+
+def column_names(schema: str) -> set[str]:
+    """Return the names of the top-level columns."""
+    return {path[0] for path, _, _ in paths(schema)}
 
 
 def leaf_types(schema: str) -> dict[str, str]:
@@ -65,8 +86,8 @@ def paths(schema: str) -> Iterator[tuple[list[str], str, str | None]]:
     for line in schema.splitlines()[1:]:
         text = line.strip()
         if group := _GROUP.fullmatch(text):
-            path.append(group["name"])
+            path.append(json.loads(group["name"]))
         elif leaf := _LEAF.fullmatch(text):
-            yield [*path, leaf["name"]], leaf["physical"], leaf["logical"]
+            yield [*path, json.loads(leaf["name"])], leaf["physical"], leaf["logical"]
         elif text == "}" and path:
             path.pop()

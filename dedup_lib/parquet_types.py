@@ -6,7 +6,7 @@ import re
 from collections.abc import Sequence
 
 from dedup_lib.errors import ColumnTypeError
-from dedup_lib.parquet_schema import leaves
+from dedup_lib.parquet_schema import hadoop_variable, leaves
 from dedup_lib.tables import PinnedTable
 
 _KEPT_LOGICAL = re.compile(
@@ -42,6 +42,20 @@ def check_types_are_kept(images: PinnedTable) -> None:
         raise ColumnTypeError(
             f"image table {images.location!r} has timestamps of several Parquet types, which "
             "Spark would write back as one. Cast them where the table is made."
+        )
+
+
+def check_names_are_kept(images: PinnedTable) -> None:
+    """Refuse column names of a Delta table that Spark would write to Parquet as other ones.
+
+    Raises:
+        ColumnTypeError: A name, or a comment, is one.
+    """
+    if (variable := hadoop_variable(images.frame.schema)) is not None:
+        raise ColumnTypeError(
+            f"image table {images.location!r}: a column's name or comment holds {variable!r}, "
+            "which Spark would write to Parquet as another name. Rename it, or use "
+            "--output-format delta."
         )
 
 

@@ -15,7 +15,7 @@ from dedup_lib.image_settings import (
     split_settings,
     writer_options,
 )
-from dedup_lib.parquet_types import check_types_are_kept
+from dedup_lib.parquet_types import check_names_are_kept, check_types_are_kept
 from dedup_lib.planning import Plan
 from dedup_lib.publish import Staged
 from dedup_lib.publish_lock import Attempt
@@ -65,6 +65,8 @@ def choose_engine(
     report.engine = "spark"
     check_is_readable(images)
     check_types_are_kept(images)
+    if settings.resolved_output_format == "parquet":
+        check_names_are_kept(images)
     return "spark"
 
 

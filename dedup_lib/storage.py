@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from dedup_lib import local_files
 from dedup_lib.errors import StorageError, UnsupportedError
 from dedup_lib.files import ColumnChunkSizes, FileInfo, ParquetFooter
+from dedup_lib.schema_text import with_quoted_names
 from dedup_lib.uris import local_path, scheme_of
 
 # A rename of a directory is one step here; on object stores it is a copy.
@@ -191,11 +192,13 @@ class Storage:
 
         Cost: one footer a file, read by threads of the driver.
         """
+        to_json = self._jvm.com.fasterxml.jackson.databind.ObjectMapper()
         for footer in self._footers(files):
             metadata = footer.getParquetMetadata()
+            path = str(footer.getFile().toString())
             yield ParquetFooter(
-                path=str(footer.getFile().toString()),
-                schema=str(metadata.getFileMetaData().getSchema().toString()),
+                path=path,
+                schema=_schema_text(path, metadata.getFileMetaData().getSchema(), to_json),
                 num_rows=sum(int(block.getRowCount()) for block in _items(metadata.getBlocks())),
             )
 
@@ -216,11 +219,18 @@ class Storage:
         conf.set("parquet.metadata.read.parallelism", _FOOTER_THREADS)
         reader = self._jvm.org.apache.parquet.hadoop.ParquetFileReader
         for start in range(0, len(files), _FOOTERS_AT_ONCE):
-            with _hadoop_errors("a Parquet footer can't be read"):
-                statuses = self._jvm.java.util.ArrayList()
-                for file in files[start : start + _FOOTERS_AT_ONCE]:
-                    statuses.add(self._status(file))
-                footers = reader.readAllFootersInParallel(conf, statuses, False)
+            some = files[start : start + _FOOTERS_AT_ONCE]
+            statuses = self._jvm.java.util.ArrayList()
+            for file in some:
+                statuses.add(self._status(file))
+            try:
+                with _hadoop_errors("a Parquet footer can't be read"):
+                    footers = reader.readAllFootersInParallel(conf, statuses, False)
+            except StorageError as error:
+                if len(some) > 1:  # whose it is, not every reason says
+                    for file in some:
+                        list(self._footers([file]))
+                raise StorageError(f"file {some[0].path!r}: {error}") from error
             yield from _items(footers)
 
     def _status(self, file: FileInfo) -> Any:
@@ -233,6 +243,14 @@ class Storage:
 
     def _fs(self, location: str) -> Any:
         return self._path(location).getFileSystem(self._conf)
+
+
+def _schema_text(path: str, schema: Any, to_json: Any) -> str:
+    paths = str(to_json.writeValueAsString(schema.getPaths()))
+    try:
+        return with_quoted_names(str(schema.toString()), str(schema.getName()), paths)
+    except ValueError as error:
+        raise StorageError(f"the schema of {path!r} can't be understood: {error}") from error
 
 
 class JvmStderr:
