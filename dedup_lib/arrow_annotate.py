@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dedup_lib.arrow_batches import inverted, kept_row_groups
@@ -59,7 +59,7 @@ def annotated_footer(footer: Footer, id_column: str) -> Footer:
 
 
 def annotated(
-    file: Any, goes: Any, keepers: Mapping[int, str | int], schema: Any, source: str
+    file: Any, goes: Any, keepers: Mapping[int, bytes | int], schema: Any, source: str
 ) -> Iterator[Any]:
     """Yield all rows with the two columns, row group by row group.
 
@@ -76,9 +76,17 @@ def annotated(
     for table in kept_row_groups(file, _none(goes), source):
         rows = range(start, start + table.num_rows)
         start += table.num_rows
-        kept = pa.array([keepers.get(row) for row in rows], schema.field(KEPT_IMAGE_ID).type)
+        kept = _ids([keepers.get(row) for row in rows], schema.field(KEPT_IMAGE_ID).type)
         columns = [*table.columns, goes.slice(rows.start, table.num_rows), kept]
         yield pa.Table.from_arrays(columns, schema=schema)
+
+
+def _ids(values: Sequence[bytes | int | None], id_type: Any) -> Any:
+    import pyarrow as pa
+
+    if pa.types.is_integer(id_type):
+        return pa.array(values, id_type)
+    return pa.array(values, pa.binary()).cast(id_type, safe=False)  # not all strings are UTF-8
 
 
 def _none(goes: Any) -> Any:

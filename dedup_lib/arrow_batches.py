@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
@@ -18,10 +19,10 @@ _MOST_READ_BUFFER_BYTES = 1024**2
 
 
 class Keeper(NamedTuple):
-    """The surviving keeper of the row at a position in its 32,768 rows."""
+    """The surviving keeper of the row at a position in its 32,768 rows; a string as its bytes."""
 
     position: int
-    keeper_id: str | int
+    keeper_id: bytes | int
 
 
 class Bitmap(NamedTuple):
@@ -77,7 +78,7 @@ def rows_to_remove(bitmaps: Sequence[Bitmap], num_rows: int) -> Any:
     return goes
 
 
-def keepers_by_row(bitmaps: Sequence[Bitmap]) -> dict[int, str | int]:
+def keepers_by_row(bitmaps: Sequence[Bitmap]) -> dict[int, bytes | int]:
     """Return the surviving keeper of each row that has one, by row index."""
     return {
         bitmap.bucket * _BITMAP_ROWS + keeper.position: keeper.keeper_id
@@ -101,8 +102,9 @@ def kept_row_groups(file: Any, goes: Any, source: str) -> Iterator[Any]:
         for batch in _batches(file, index, source):
             part = wanted.slice(offset, batch.num_rows)
             offset += batch.num_rows
-            kept.append(_without(batch, part))
-            kept_bytes += kept[-1].nbytes
+            rows = _without(batch, part)
+            kept += rows
+            kept_bytes += min(batch.nbytes, sum(run.nbytes for run in rows))
             if kept_bytes >= _ROW_GROUP_BYTES:
                 yield pa.Table.from_batches(kept)
                 kept, kept_bytes = [], 0
@@ -143,5 +145,23 @@ def inverted(goes: Any) -> Any:
     return pc.invert(goes)
 
 
-def _without(batch: Any, goes: Any) -> Any:
-    return batch if goes.true_count == 0 else batch.filter(inverted(goes))
+def _without(batch: Any, goes: Any) -> list[Any]:
+    """Return the rows that stay, in as few batches as pyarrow can."""
+    import pyarrow as pa
+
+    if goes.true_count == 0:
+        return [batch]
+    try:
+        return [batch.filter(inverted(goes))]
+    except pa.ArrowNotImplementedError:  # of string views, for one
+        return list(_runs_without(batch, goes))
+
+
+def _runs_without(batch: Any, goes: Any) -> Iterator[Any]:
+    """Yield the rows that stay as slices, which every type has."""
+    start = 0
+    for is_gone, run in itertools.groupby(goes.to_pylist()):
+        length = sum(1 for _ in run)
+        if not is_gone:
+            yield batch.slice(start, length)
+        start += length

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import StringType
 
 ROWS_PER_BITMAP = 32_768
 
@@ -20,7 +21,7 @@ def position_bitmaps(planned: DataFrame, *by: str, keepers: bool = False) -> Dat
         One row per file and 32,768 rows of it that lose any: the columns of `by`; `bucket` (row
         index divided by 32,768); `bitmap` (bit n of it: row n of the bucket goes; trimmed after
         the last byte that is set, up to 4 KB); and, where asked for, `keepers` (array of struct
-        `position`, `keeper_id`, of the rows that have one, in no order).
+        `position`, `keeper_id`, of the rows that have one, in no order; strings as their bytes).
 
     *Nulls:* a NULL row index makes a row with a NULL bucket, whose bitmap means nothing.
     *Cost:* the positions are shuffled, unless they are partitioned by some of `by`.
@@ -34,7 +35,11 @@ def position_bitmaps(planned: DataFrame, *by: str, keepers: bool = False) -> Dat
         grouped = planned.select(*by, bucket, position).groupBy(*by, "bucket")
         return grouped.agg(*bits).select(*by, "bucket", bitmap)
     keeper_id = F.col("surviving_keeper_id")
-    keeper = F.when(keeper_id.isNotNull(), F.struct("position", keeper_id.alias("keeper_id")))
+    if isinstance(planned.schema["surviving_keeper_id"].dataType, StringType):
+        # Python would put other characters where a string is none.
+        keeper_id = keeper_id.cast("binary").alias("surviving_keeper_id")
     grouped = planned.select(*by, bucket, position, keeper_id).groupBy(*by, "bucket")
+    kept = F.col("surviving_keeper_id")
+    keeper = F.when(kept.isNotNull(), F.struct("position", kept.alias("keeper_id")))
     gathered = grouped.agg(*bits, F.collect_list(keeper).alias("keepers"))
     return gathered.select(*by, "bucket", bitmap, "keepers")

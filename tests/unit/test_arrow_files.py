@@ -9,31 +9,10 @@ import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib import arrow_batches, arrow_files, arrow_options
-from dedup_lib.arrow_batches import Bitmap, FileReadError
-from dedup_lib.arrow_files import FileTask
+from dedup_lib.arrow_batches import FileReadError
 from dedup_lib.arrow_stores import FileRefusedError
+from tests.arrow_tasks import bitmap, task
 from tests.made_tables import image_rows, names_in, tree_digest, write_parquet
-
-
-def bitmap(*rows: int) -> list[Bitmap]:
-    """The rows that go, as the plan's bitmaps."""
-    buckets: dict[int, bytearray] = {}
-    for row in rows:
-        bits = buckets.setdefault(row // 32_768, bytearray(4096))
-        bits[row % 32_768 // 8] |= 1 << row % 8
-    return [Bitmap(bucket, bytes(bits).rstrip(b"\0")) for bucket, bits in buckets.items()]
-
-
-def task(folder, source, **changed):
-    values = {
-        "source": f"file:{source}",
-        "target": f"file:{folder}/out/{source.name}",
-        "partial_directory": f"file:{folder}/partial",
-        "size_bytes": source.stat().st_size,
-        "num_rows": pq.read_metadata(source).num_rows,
-        "keeps_empty": False,
-    }
-    return FileTask(**(values | changed))
 
 
 def rewritten(folder, table, *gone, source=None, **options):
@@ -83,6 +62,21 @@ def test_every_type_stays_as_it_is(tmp_path, name):
     before, after = rewritten(tmp_path, table, 0)
     assert schema_of(after) == schema_of(before)
     assert after.schema_arrow.equals(before.schema_arrow)
+
+
+def test_rows_that_pyarrow_can_not_filter_are_taken_as_slices(tmp_path):
+    """There is no filter for strings kept as views; what else is in the file is written with it."""
+    text = [f"a text of more than twelve bytes {n}" for n in range(10)]
+    views = pa.array(text, pa.string_view())
+    table = pa.table({"image_id": [f"{n}" for n in range(10)], "text": views})
+    with pytest.raises(pa.ArrowNotImplementedError):
+        table.filter(pa.array([True] * 10))
+    source = write_parquet(table, tmp_path / "1.parquet", row_group_size=6)
+    arrow_files.rewrite(task(tmp_path, source), bitmap(0, 3, 4, 5, 9), {})
+    after = pq.ParquetFile(tmp_path / "out/1.parquet")
+    assert after.read()["text"].to_pylist() == [text[row] for row in (1, 2, 6, 7, 8)]
+    assert after.schema_arrow.equals(table.schema)
+    assert after.num_row_groups == 2
 
 
 def test_required_columns_field_ids_and_extension_types_stay(tmp_path):

@@ -1,0 +1,33 @@
+"""What the arrow engine is asked to do to one file."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pyarrow.parquet as pq
+
+from dedup_lib.arrow_batches import Bitmap
+from dedup_lib.arrow_files import FileTask
+
+
+def bitmap(*rows: int) -> list[Bitmap]:
+    """The rows that go, as the plan's bitmaps."""
+    buckets: dict[int, bytearray] = {}
+    for row in rows:
+        bits = buckets.setdefault(row // 32_768, bytearray(4096))
+        bits[row % 32_768 // 8] |= 1 << row % 8
+    return [Bitmap(bucket, bytes(bits).rstrip(b"\0")) for bucket, bits in buckets.items()]
+
+
+def task(folder: Path, source: Path, **changed: Any) -> FileTask:
+    """Rewrite a file to one of its name in `out`."""
+    values = {
+        "source": f"file:{source}",
+        "target": f"file:{folder}/out/{source.name}",
+        "partial_directory": f"file:{folder}/partial",
+        "size_bytes": source.stat().st_size,
+        "num_rows": pq.read_metadata(source).num_rows,
+        "keeps_empty": False,
+    }
+    return FileTask(**(values | changed))
