@@ -54,21 +54,13 @@ from dedup_lib.publish_lock import (
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.run_key import EarlierRun
-from dedup_lib.session_settings import session_settings, tuning_settings
+from dedup_lib.session_settings import RUN_SETTINGS, session_settings, tuning_settings
 from dedup_lib.settings import OutputMode, Settings
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
 from dedup_lib.version import __version__
 
-# Whatever the cluster's defaults are: nothing is skipped in silence, and names mean themselves.
-_READ_SETTINGS = {
-    "spark.sql.files.ignoreCorruptFiles": "false",
-    "spark.sql.files.ignoreMissingFiles": "false",
-    "parquet.page.verify-checksum.enabled": "true",
-    # Names and paths go into SQL, where Spark would put an environment variable for ${env:…}.
-    "spark.sql.variable.substitute": "false",
-}
 # What a refusal of a file system means, by phase: an unreadable input, or a failed output.
 _STORAGE_ERRORS: dict[str, type[DedupError]] = {"plan": InputError, "apply": DedupError}
 _log = logging.getLogger(__name__)
@@ -100,7 +92,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     storage = Storage(spark, settings.storage_options)
     is_saved = False  # not before it is sure that the report replaces no input
     try:
-        with session_settings(spark, _READ_SETTINGS):
+        with session_settings(spark, RUN_SETTINGS):
             with storage_errors_as(InputError):
                 check_report(spark, storage, settings)
             is_saved = settings.report is not None

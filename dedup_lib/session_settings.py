@@ -9,26 +9,64 @@ from contextlib import contextmanager
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
+# Under these a run means the same in every session, whatever the cluster's defaults are.
+RUN_SETTINGS: Mapping[str, str | None] = {
+    # Nothing is skipped in silence.
+    "spark.sql.files.ignoreCorruptFiles": "false",
+    "spark.sql.files.ignoreMissingFiles": "false",
+    "parquet.page.verify-checksum.enabled": "true",
+    # A file's columns are those of its own footer, by name, each of the type that it has there.
+    "spark.sql.parquet.mergeSchema": "false",
+    "spark.sql.parquet.respectSummaryFiles": "false",
+    "spark.sql.parquet.fieldId.read.enabled": "false",
+    "spark.sql.parquet.binaryAsString": "false",
+    "spark.sql.parquet.int96AsTimestamp": "true",
+    "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
+    "spark.sql.legacy.parquet.nanosAsLong": "false",
+    # Dates and times go out as they came in: of another calendar or time zone they would not.
+    "spark.sql.parquet.int96TimestampConversion": "false",
+    "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
+    "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
+    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
+    "spark.sql.parquet.writeLegacyFormat": "false",
+    # Names are names: no patterns, no variables, and the case tells none apart.
+    "spark.sql.caseSensitive": "false",
+    "spark.sql.parser.quotedRegexColumnNames": "false",
+    "spark.sql.parser.escapedStringLiterals": "false",
+    "spark.sql.variable.substitute": "false",
+    # Delta neither shuffles images nor rewrites them after the commit, and keeps the commit's note.
+    "spark.databricks.delta.optimizeWrite.enabled": "false",
+    "spark.databricks.delta.autoCompact.enabled": "false",
+    "spark.databricks.delta.commitInfo.enabled": "true",
+    # With another job's transaction Delta would skip the commit in silence.
+    "spark.databricks.delta.write.txnAppId": None,
+    "spark.databricks.delta.write.txnVersion": None,
+}
 _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def session_settings(spark: SparkSession, values: Mapping[str, str]) -> Iterator[None]:
-    """Set runtime settings of a session, and put them back as they were.
+def session_settings(spark: SparkSession, values: Mapping[str, str | None]) -> Iterator[None]:
+    """Set runtime settings of a session (None: unset), and put them back as they were.
 
     The session is the caller's: other threads that use it see the values meanwhile.
     """
     before = {key: spark.conf.get(key, None) for key in values}
     try:
-        for key, value in values.items():
-            spark.conf.set(key, value)
+        _set(spark, values)
         yield
     finally:
-        for key, old in before.items():
-            if old is None:
-                spark.conf.unset(key)
-            else:
-                spark.conf.set(key, old)
+        _set(spark, before)
+
+
+def _set(spark: SparkSession, values: Mapping[str, str | None]) -> None:
+    for key, value in values.items():
+        if value is None:
+            spark.conf.unset(key)
+        else:
+            spark.conf.set(key, value)
 
 
 @contextmanager

@@ -34,7 +34,7 @@ _ZEROS = {
     "float": "0F",
     "double": "0D",
     "date": "DATE'1970-01-01'",
-    "timestamp": "TIMESTAMP'1970-01-01 00:00:00'",
+    "timestamp": "TIMESTAMP_LTZ'1970-01-01 00:00:00'",
     "timestamp_ntz": "TIMESTAMP_NTZ'1970-01-01 00:00:00'",
 }
 
