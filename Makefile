@@ -7,7 +7,7 @@ AUDIT_READY := .venv/audit-ready
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-annotate --upgrade
 
-.PHONY: help setup demo test bench bench-delta check format audit lock clean
+.PHONY: help setup demo test torture bench bench-delta check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,11 @@ demo: setup ## Build a small table from real pictures, remove its duplicates, sh
 test: check ## Run the checks and the whole test suite
 	-$(BIN)/python -m tests.class_archive
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+torture: setup ## Stop the job at random points and try random tables, for an hour; KILLS=200 TABLES=500
+	-$(BIN)/python -m tests.class_archive
+	$(BIN)/python -m tests.torture --kills $(or $(KILLS),200)
+	FUZZ_EXAMPLES=$(or $(TABLES),500) $(BIN)/python -m pytest tests/property/test_fuzz.py
 
 bench: $(BENCH_READY) ## Time the job beside its peers; SIZE=small|full, CASES="A B", ROUNDS=3
 	$(BIN)/python -m tests.benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(CASES),--cases $(CASES)) \
