@@ -156,7 +156,7 @@ def test_g16_what_is_left_in_a_location_is_warned_of_for_spark_shows_it_too(comm
 
 
 def test_g16_neither_a_column_nor_a_path_can_forge_a_line_of_the_log(command):
-    forged = "x\n2026-01-01 00:00:00,000 ERROR dedup_lib: forged\x1b[31m\u202e"
+    forged = "x\x1b[31m\u202e\n2026-01-01 00:00:00,000 ERROR dedup_lib: forged"
     for flag, code in (("--image-id-column", 3), ("--images", 3), ("--removed-output", 5)):
         found, texts = command(*FLAGS, flag, forged if "column" in flag else f"/dev/null/{forged}")
         assert found == code, texts["stdout"]
