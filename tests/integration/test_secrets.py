@@ -157,8 +157,12 @@ def test_g16_what_is_left_in_a_location_is_warned_of_for_spark_shows_it_too(comm
 
 def test_g16_neither_a_column_nor_a_path_can_forge_a_line_of_the_log(command):
     forged = "x\x1b[31m\u202e\n2026-01-01 00:00:00,000 ERROR dedup_lib: forged"
-    for flag, code in (("--image-id-column", 3), ("--images", 3), ("--removed-output", 5)):
-        found, texts = command(*FLAGS, flag, forged if "column" in flag else f"/dev/null/{forged}")
+    for words, code in (
+        (("--image-id-column", forged), 3),
+        (("--images", f"/nowhere/{forged}"), 3),
+        (("--report", f"s3a://b/{forged}", "--eps", "-1"), 2),
+    ):
+        found, texts = command(*FLAGS, *words)
         assert found == code, texts["stdout"]
         assert not {"\x1b", "\u202e"}.intersection(texts["stderr"] + texts["stdout"])
         assert not [
