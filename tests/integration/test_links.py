@@ -56,7 +56,7 @@ def test_g5_what_links_lead_to_is_read_and_left_as_it_was(
 
 @pytest.mark.parametrize("target", [".", ".."])
 def test_g4_a_link_back_to_what_holds_it_is_refused(remove, tmp_path, listed, target):
-    """Two of them, or the listing would end some day: after 2 to the power of 40 directories."""
+    """The message names the link, not the fortieth turn of the way through it."""
     write_parquet(image_rows(["a", "b"]), tmp_path / "images/p=1/1.parquet")
     for name in ("q=1", "q=2"):
         (tmp_path / "images/p=1" / name).symlink_to(target)
