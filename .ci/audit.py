@@ -77,12 +77,15 @@ def vulnerabilities(service: str) -> Iterator[str]:
 
 
 def main() -> int:
+    found = []
     try:
-        found = sorted(set(vulnerabilities(find_service())))
+        for text in vulnerabilities(find_service()):
+            found.append(text)
+            print(f"audit: {text}")
     except UnreachableError as error:
         print(f"audit: SKIPPED, for no advisory database can be reached: {error}")
-        return 0
-    print("\n".join(f"audit: {text}" for text in found) or "audit: no known vulnerability")
+    else:
+        print(f"audit: {len(found)} known vulnerabilities")
     return 1 if found else 0
 
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dedup_lib.errors import SettingsError
+from dedup_lib.redaction import redact
 
 
 @dataclass(frozen=True)
@@ -74,6 +75,18 @@ def key_values_of(pairs: Sequence[str]) -> dict[str, str]:
     """Read --storage-option, each of which is KEY=VALUE."""
     parts = (pair.partition("=") for pair in pairs)
     return {key: value for key, _, value in parts}
+
+
+def check_run_key(key: str | None) -> None:
+    """Check that a run key is a name and no secret; None is no key.
+
+    Raises:
+        SettingsError: It reads like a secret.
+    """
+    if key is not None and redact(key) != key:
+        raise SettingsError(
+            "--run-key reads like a secret, and the output keeps it for all to see: choose a name."
+        )
 
 
 def check_range(flag: str, value: float | None, highest: int) -> None:

@@ -8,7 +8,6 @@ from typing import Any, Literal
 
 from dedup_lib.errors import SettingsError
 from dedup_lib.locations import check_location, is_path
-from dedup_lib.redaction import redact
 from dedup_lib.setting_contradictions import Combination, check_combination
 from dedup_lib.setting_options import option
 from dedup_lib.setting_types import check_storage_option, check_value
@@ -16,6 +15,7 @@ from dedup_lib.setting_values import (
     KeeperRule,
     bytes_of,
     check_range,
+    check_run_key,
     eps_values_of,
     keeper_rule_of,
     key_values_of,
@@ -289,10 +289,7 @@ def _check_values(settings: Settings) -> None:
     for eps in settings.eps_values:
         check_range("--eps-sweep", eps, 2)
     keeper_rule_of(settings.keeper)
-    if settings.run_key is not None and redact(settings.run_key) != settings.run_key:
-        raise SettingsError(
-            "--run-key reads like a secret, and the output keeps it for all to see: choose a name."
-        )
+    check_run_key(settings.run_key)
     if settings.target_file_size is not None:
         bytes_of(settings.target_file_size)
 

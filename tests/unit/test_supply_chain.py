@@ -128,7 +128,7 @@ VULNERABLE = {"name": "c", "version": "1", "vulns": [{"id": "CVE-1", "fix_versio
 @pytest.mark.parametrize(
     ("found", "says", "code", "message"),
     [
-        ([KNOWN], "", 0, "no known vulnerability"),
+        ([KNOWN], "", 0, "0 known vulnerabilities"),
         ([KNOWN, UNKNOWN], "", 0, "it knows nothing of b"),
         ([KNOWN, VULNERABLE], "", 1, "c 1 has CVE-1, fixed in 2"),
         ([UNKNOWN], "", 0, "SKIPPED, for no advisory database can be reached: pypi knows none"),
@@ -156,6 +156,20 @@ def test_g17_an_audit_fails_for_what_it_finds_and_says_when_it_could_not_look(
         return
     assert audit.main() == code
     assert message in capsys.readouterr().out
+
+
+def test_g17_what_an_audit_found_counts_though_the_network_fails_afterwards(monkeypatch, capsys):
+    audit = module(".ci/audit.py", monkeypatch)
+    answers = iter([[KNOWN], [VULNERABLE]])
+
+    def dependencies(*_):
+        for answer in answers:
+            return answer
+        raise audit.UnreachableError("gone")
+
+    monkeypatch.setattr(audit, "dependencies", dependencies)
+    assert audit.main() == 1
+    assert "SKIPPED" in capsys.readouterr().out
 
 
 def test_g17_the_bill_of_materials_names_all_that_is_pinned(monkeypatch):
