@@ -151,8 +151,6 @@ def rewrite_by_spark(
         limit_bytes=BROADCAST_LIMIT_BYTES,
     )
     output_rows = plan.output_rows(action)
-    if output_rows == 0 and output.format == "parquet":
-        return publish.stage_empty_parquet(spark, output, images.frame.schema, attempt)
     rows = spark_rewrite.apply(images, settings.image_id_column, plan.rows, strategy, action)
     writer = spark_rewrite.writer(rows, images.partition_columns)
     with report.step("weigh images"):
@@ -164,6 +162,8 @@ def rewrite_by_spark(
     )
     with tuning_settings(spark, values) as refused, report.step("rewrite"):
         report.choices["settings"] = {"chosen": values, "refused": refused}
+        if output_rows == 0 and output.format == "parquet":
+            return publish.stage_empty_parquet(spark, output, rows.schema, attempt)
         return publish.stage(
             output, writer, attempt, spark=spark, column_names=rows.columns, note=note
         )

@@ -15,10 +15,8 @@ RUN_SETTINGS: Mapping[str, str | None] = {
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
     "parquet.page.verify-checksum.enabled": "true",
-    # A file's columns are those of its own footer, by name, each of the type that it has there.
+    # A file's columns are those of its own footer, each of the type that it has there.
     "spark.sql.parquet.mergeSchema": "false",
-    "spark.sql.parquet.respectSummaryFiles": "false",
-    "spark.sql.parquet.fieldId.read.enabled": "false",
     "spark.sql.parquet.binaryAsString": "false",
     "spark.sql.parquet.int96AsTimestamp": "true",
     "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
@@ -29,17 +27,12 @@ RUN_SETTINGS: Mapping[str, str | None] = {
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
-    "spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS",
-    "spark.sql.parquet.writeLegacyFormat": "false",
-    # Names are names: no patterns, no variables, and the case tells none apart.
-    "spark.sql.caseSensitive": "false",
+    # Names are names: no patterns, no variables.
     "spark.sql.parser.quotedRegexColumnNames": "false",
-    "spark.sql.parser.escapedStringLiterals": "false",
     "spark.sql.variable.substitute": "false",
-    # Delta neither shuffles images nor rewrites them after the commit, and keeps the commit's note.
+    # Delta neither shuffles images nor rewrites them after the commit.
     "spark.databricks.delta.optimizeWrite.enabled": "false",
     "spark.databricks.delta.autoCompact.enabled": "false",
-    "spark.databricks.delta.commitInfo.enabled": "true",
     # With another job's transaction Delta would skip the commit in silence.
     "spark.databricks.delta.write.txnAppId": None,
     "spark.databricks.delta.write.txnVersion": None,

@@ -20,6 +20,13 @@ LISTS = pa.list_(pa.list_(TEXT))
 SIXTEEN_BYTES = [b"0123456789abcdef", None, b"f" * 16, b"0" * 16]
 FLOATS = pa.list_(pa.float32(), 2)
 
+ENGINES: dict[str, dict[str, Any]] = {
+    "arrow": {"engine": "arrow"},
+    "broadcast-ids": {"engine": "spark", "strategy": "broadcast-ids"},
+    "row-positions": {"engine": "spark", "strategy": "row-positions"},
+    "delta": {"output_format": "delta"},
+}
+
 # Each has four rows, and NULL in the second.
 KEPT_BY_BOTH_ENGINES: dict[str, pa.Array] = {
     "boolean": pa.array([True, None, False, True]),
@@ -183,6 +190,17 @@ def logical_rows(root: Path) -> list[dict[str, Any]]:
         for path in data_files(root)
         for row in pq.ParquetFile(path, coerce_int96_timestamp_unit="us").read().to_pylist()
     ]
+
+
+def rows_by_id(root: Path, id_column: str = "image_id") -> dict[str, list[str]]:
+    """The rows of a table's files: each value spelled out."""
+    rows = logical_rows(root)
+    return {row[id_column]: [f"{name} {value!r}" for name, value in row.items()] for row in rows}
+
+
+def without_b(rows: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Rows by ID, but for the one that is NULL."""
+    return {image_id: row for image_id, row in rows.items() if image_id != "b"}
 
 
 def parquet_types(file: pq.ParquetFile) -> dict[str, tuple[Any, ...]]:

@@ -4,7 +4,7 @@ import uuid
 
 import pytest
 
-from dedup_lib.errors import DedupError
+from dedup_lib.errors import ColumnTypeError, DedupError, UnreadableFileError
 from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
 
 LENIENT = {
@@ -40,6 +40,21 @@ def refused(remove, tmp_path):
         assert names_in(tmp_path) == names
         assert tree_digest(tmp_path) == files
         return str(caught.value)
+
+    return refused
+
+
+@pytest.fixture
+def refused_by_spark(remove, tmp_path):
+    """Run by Spark's engine, and check that it is refused with exit 3 and nothing is written."""
+
+    def refused(images, words, **settings):
+        listed = write_list(tmp_path / "list/1.parquet", ["b"])
+        before = tree_digest(tmp_path), names_in(tmp_path)
+        with pytest.raises((ColumnTypeError, UnreadableFileError), match=words) as caught:
+            remove(images, listed, tmp_path / "out", **({"engine": "spark"} | settings))
+        assert caught.value.exit_code == 3
+        assert (tree_digest(tmp_path), names_in(tmp_path)) == before
 
     return refused
 

@@ -28,19 +28,19 @@ BREAKS = [truncate, empty, junk]
 
 
 @pytest.mark.parametrize("damage", [*BREAKS, lose_the_middle])
-def test_a_broken_image_file_is_named(refused, images, listed, leniency, damage):
+def test_g4_a_broken_image_file_is_named(refused, images, listed, leniency, damage):
     damage(images / "2.parquet")
     refused(UnreadableFileError, 3, r"/images/2\.parquet.*(?i:restore or remove)", images, listed)
 
 
 @pytest.mark.parametrize("damage", [*BREAKS, lose_the_middle])
-def test_a_broken_list_file_is_named(refused, images, listed, leniency, damage):
+def test_g4_a_broken_list_file_is_named(refused, images, listed, leniency, damage):
     damage(write_list(listed / "2.parquet", [f"{number:100}" for number in range(30)]))
     refused(UnreadableFileError, 3, r"/list/2\.parquet.*(?i:restore or remove)", images, listed)
 
 
 @pytest.mark.parametrize("damage", BREAKS)
-def test_a_broken_list_file_given_by_itself_is_named(refused, images, listed, damage):
+def test_g4_a_broken_list_file_given_by_itself_is_named(refused, images, listed, damage):
     damage(listed / "1.parquet")
     message = r"(?s)list/1\.parquet.*no Parquet|Parquet.*list/1\.parquet"
     refused(UnreadableFileError, 3, message, images, listed / "1.parquet")
@@ -64,7 +64,7 @@ def flip_a_bit(path, content):
         ("image", {"engine": "arrow"}, "pyarrow can't read file "),
     ],
 )
-def test_a_flipped_bit_is_found_by_the_page_checksum(
+def test_g4_a_flipped_bit_is_found_by_the_page_checksum(
     spark, refused, listed, tmp_path, column, settings, said
 ):
     """Nothing is compressed or dictionary-encoded: but for the checksum it would be read."""
@@ -81,14 +81,14 @@ def test_a_flipped_bit_is_found_by_the_page_checksum(
     refused(UnreadableFileError, 3, rf"{said}.*/images/1\.parquet", images, listed, **settings)
 
 
-def test_a_link_to_a_file_that_is_gone_is_an_error(refused, images, listed, leniency):
+def test_g4_a_link_to_a_file_that_is_gone_is_an_error(refused, images, listed, leniency):
     (images / "3.parquet").symlink_to(images.parent / "gone.parquet")
     with pytest.raises(FileNotFoundError):
         (images / "3.parquet").read_bytes()
     refused(UnreadableFileError, 3, r"3\.parquet", images, listed)
 
 
-def test_an_old_output_survives_a_run_that_is_to_replace_it_and_fails(
+def test_g4_an_old_output_survives_a_run_that_is_to_replace_it_and_fails(
     refused, images, listed, tmp_path
 ):
     write_parquet(image_rows(["old"]), tmp_path / "out/1.parquet")

@@ -38,7 +38,7 @@ from tests.made_tables import image_rows, write_list, write_parquet
         ),
     ],
 )
-def test_list_ids_of_another_type_are_refused(
+def test_g2_list_ids_of_another_type_are_refused(
     refused, tmp_path, image_ids, image_type, list_ids, list_type, message
 ):
     rows = image_rows(image_ids, id_type=image_type)
@@ -49,7 +49,7 @@ def test_list_ids_of_another_type_are_refused(
     assert "--duplicate-id-column" in text
 
 
-def test_list_files_of_two_types_are_refused(refused, images, listed):
+def test_g2_list_files_of_two_types_are_refused(refused, images, listed):
     write_list(listed / "2.parquet", [1], id_type=pa.int64())
     message = r"column 'id' is bigint in file '.*/list/2\.parquet', but the image IDs are string"
     refused(ColumnTypeError, 3, message, images, listed)
@@ -70,7 +70,7 @@ def test_list_files_of_two_types_are_refused(refused, images, listed):
         ({"a": "b"}, pa.struct({"a": pa.string()}), "is struct<a:string>"),
     ],
 )
-def test_image_ids_of_a_type_that_ids_may_not_have_are_refused(
+def test_g2_image_ids_of_a_type_that_ids_may_not_have_are_refused(
     refused, tmp_path, value, kind, message
 ):
     rows = image_rows([value], id_type=kind)
@@ -82,7 +82,7 @@ def test_image_ids_of_a_type_that_ids_may_not_have_are_refused(
 
 
 @pytest.mark.parametrize("collated", ["images", "list"])
-def test_collated_ids_are_refused(spark, refused, images, listed, tmp_path, collated):
+def test_g2_collated_ids_are_refused(spark, refused, images, listed, tmp_path, collated):
     column = "image_id" if collated == "images" else "id"
     frame = spark.sql(f"SELECT 'B' COLLATE UNICODE_CI AS {column}, binary('x') AS image")
     frame = frame if collated == "images" else frame.drop("image")
@@ -91,7 +91,7 @@ def test_collated_ids_are_refused(spark, refused, images, listed, tmp_path, coll
     refused(ColumnTypeError, 3, "(?i)collate unicode_ci", places["images"], places["list"])
 
 
-def test_padded_char_ids_are_refused(spark, refused, listed, name):
+def test_g2_padded_char_ids_are_refused(spark, refused, listed, name):
     spark.sql(f"CREATE TABLE {name} (image_id CHAR(5), image BINARY) USING delta")
     spark.sql(f"INSERT INTO {name} VALUES ('b', binary('x'))")
     refused(ColumnTypeError, 3, r"column 'image_id' is char\(5\)", name, listed)

@@ -17,25 +17,25 @@ from tests.made_tables import image_rows, row_digests, write_parquet
         "_x/dt=1/x.parquet",
     ],
 )
-def test_what_spark_would_skip_in_silence_is_refused(refused, images, listed, leniency, place):
+def test_g4_what_spark_would_skip_in_silence_is_refused(refused, images, listed, leniency, place):
     write_parquet(image_rows(["e"]), images / place)
     text = refused(TableFormatError, 3, "which Spark would skip in silence", images, listed)
     assert f"/images/{place}'" in text
     assert "Move it away" in text
 
 
-def test_a_plain_sub_directory_is_refused(refused, images, listed):
+def test_g4_a_plain_sub_directory_is_refused(refused, images, listed):
     write_parquet(image_rows(["e"]), images / "more/x.parquet")
     message = r"holds the sub-directory 'more', which is no partition \(name=value\)"
     refused(TableFormatError, 3, message, images, listed)
 
 
-def test_a_text_file_in_the_image_table_is_refused(refused, images, listed):
+def test_g4_a_text_file_in_the_image_table_is_refused(refused, images, listed):
     (images / "notes.txt").write_text("these are my images, all of them")
     refused(UnreadableFileError, 3, r"/images/notes\.txt.*(?i:restore or remove)", images, listed)
 
 
-def test_markers_of_other_writers_are_passed_over(spark, remove, images, listed, tmp_path):
+def test_g4_markers_of_other_writers_are_passed_over(spark, remove, images, listed, tmp_path):
     expected = row_digests(spark.read.parquet(str(images)).where("image_id != 'b'"))
     (images / "_SUCCESS").touch()
     names = ["_metadata", "_common_metadata", ".gone.parquet.crc", "._SUCCESS.crc", "_started_1"]
@@ -46,13 +46,13 @@ def test_markers_of_other_writers_are_passed_over(spark, remove, images, listed,
 
 
 @pytest.mark.parametrize("lacking", ["image_id", "caption"])
-def test_a_column_that_one_file_lacks_is_named(refused, images, listed, lacking):
+def test_g4_a_column_that_one_file_lacks_is_named(refused, images, listed, lacking):
     write_parquet(image_rows(["e"]).drop_columns([lacking]), images / "3.parquet")
     message = rf"column '{lacking}' is in file '.*/1\.parquet' but not in '.*/3\.parquet'"
     refused(TableFormatError, 3, message, images, listed)
 
 
-def test_a_column_that_only_one_file_has_is_named(refused, images, listed):
+def test_g4_a_column_that_only_one_file_has_is_named(refused, images, listed):
     rows = image_rows(["e"])
     rows = rows.append_column("extra", pa.array([1]))
     write_parquet(rows, images / "3.parquet")
@@ -67,7 +67,7 @@ def test_a_column_that_only_one_file_has_is_named(refused, images, listed):
         ("image_id", pa.binary(), "column 'image_id' is string in file .* but binary in .*3.parq"),
     ],
 )
-def test_a_column_of_two_types_is_named(refused, images, listed, column, kind, message):
+def test_g4_a_column_of_two_types_is_named(refused, images, listed, column, kind, message):
     rows = image_rows(["e"])
     at = rows.schema.get_field_index(column)
     rows = rows.set_column(at, column, rows[column].cast(kind))
@@ -75,7 +75,7 @@ def test_a_column_of_two_types_is_named(refused, images, listed, column, kind, m
     refused(TableFormatError, 3, message, images, listed)
 
 
-def test_columns_that_differ_only_in_case_are_refused(refused, images, listed):
+def test_g4_columns_that_differ_only_in_case_are_refused(refused, images, listed):
     rows = image_rows(["e"])
     write_parquet(rows.append_column("Width", rows["width"]), images / "1.parquet")
     write_parquet(rows.append_column("Width", rows["width"]), images / "2.parquet")
@@ -83,13 +83,13 @@ def test_columns_that_differ_only_in_case_are_refused(refused, images, listed):
 
 
 @pytest.mark.parametrize("directory", ["width=1", "Width=1"])
-def test_a_partition_named_like_a_column_is_refused(refused, listed, tmp_path, directory):
+def test_g4_a_partition_named_like_a_column_is_refused(refused, listed, tmp_path, directory):
     write_parquet(image_rows(["a"]), tmp_path / "images" / directory / "1.parquet")
     message = "both as a directory name and as a column"
     refused(TableFormatError, 3, message, tmp_path / "images", listed)
 
 
-def test_an_id_that_is_a_partition_is_refused(refused, listed, tmp_path):
+def test_g4_an_id_that_is_a_partition_is_refused(refused, listed, tmp_path):
     rows = image_rows(["a"]).drop_columns(["image_id"])
     write_parquet(rows, tmp_path / "images/image_id=a/1.parquet")
     message = "column 'image_id' is kept in directory names"
@@ -100,14 +100,14 @@ def test_an_id_that_is_a_partition_is_refused(refused, listed, tmp_path):
     ("one", "other"),
     [("1.parquet", "dt=1/1.parquet"), ("dt=1/1.parquet", "dt=1/h=2/1.parquet"), ("a=1/1", "b=1/1")],
 )
-def test_files_at_different_depths_are_refused(refused, listed, tmp_path, one, other):
+def test_g4_files_at_different_depths_are_refused(refused, listed, tmp_path, one, other):
     for place in (one, other):
         write_parquet(image_rows(["a"]), tmp_path / "images" / place)
     message = f"files at different depths: .*/images/{one}'.*/images/{other}'"
     refused(TableFormatError, 3, message, tmp_path / "images", listed)
 
 
-def test_instants_of_several_parquet_types_are_refused(refused, listed, tmp_path):
+def test_g4_instants_of_several_parquet_types_are_refused(refused, listed, tmp_path):
     rows = image_rows(["a"])
     for unit in ("ms", "us"):
         rows = rows.append_column(unit, pa.array([1], pa.timestamp(unit, tz="UTC")))

@@ -9,13 +9,13 @@ from tests.made_tables import row_digests, write_list
 
 
 @pytest.mark.parametrize("ids", [[], [None, None]])
-def test_an_empty_list_stops_the_run(refused, images, tmp_path, ids):
+def test_g11_an_empty_list_stops_the_run(refused, images, tmp_path, ids):
     listed = write_list(tmp_path / "list/1.parquet", ids).parent
     refused(EmptyListError, 4, "no ID at all.*Use --allow-empty-list", images, listed)
     refused(EmptyListError, 4, "no ID at all", images, listed, allow_no_matches=True)
 
 
-def test_an_empty_list_that_is_allowed_removes_nothing(spark, remove, images, tmp_path):
+def test_g11_an_empty_list_that_is_allowed_removes_nothing(spark, remove, images, tmp_path):
     lists = [
         write_list(tmp_path / "without_rows/1.parquet", []),
         write_list(tmp_path / "nulls/1.parquet", [None, None]),
@@ -26,7 +26,7 @@ def test_an_empty_list_that_is_allowed_removes_nothing(spark, remove, images, tm
     assert row_digests(spark.read.parquet(str(tmp_path / "out"))) == expected
 
 
-def test_a_list_that_matches_nothing_stops_the_run_unless_allowed(
+def test_g11_a_list_that_matches_nothing_stops_the_run_unless_allowed(
     spark, remove, refused, images, tmp_path
 ):
     listed = write_list(tmp_path / "list/1.parquet", ["A", " a", "a ", "nope", None]).parent
@@ -39,7 +39,7 @@ def test_a_list_that_matches_nothing_stops_the_run_unless_allowed(
     assert row_digests(spark.read.parquet(str(tmp_path / "out"))) == expected
 
 
-def test_too_large_a_share_stops_the_run_unless_the_limit_is_raised(
+def test_g11_too_large_a_share_stops_the_run_unless_the_limit_is_raised(
     spark, remove, refused, images, tmp_path
 ):
     listed = write_list(tmp_path / "list/1.parquet", ["a", "b", "c", "d"]).parent
@@ -51,7 +51,9 @@ def test_too_large_a_share_stops_the_run_unless_the_limit_is_raised(
     assert output.columns == ["image_id", "image", "width", "caption", "tags"]
 
 
-def test_a_limit_that_is_passed_leaves_a_report_with_full_counts(remove, images, listed, tmp_path):
+def test_g11_a_limit_that_is_passed_leaves_a_report_with_full_counts(
+    remove, images, listed, tmp_path
+):
     """A dry run, too, ends in the error, and its plan is kept."""
     (report_file, kept_plan) = (tmp_path / "report.json", tmp_path / "plan")
     with pytest.raises(RemovedFractionError):
@@ -71,7 +73,7 @@ def test_a_limit_that_is_passed_leaves_a_report_with_full_counts(remove, images,
 
 
 @pytest.mark.parametrize("percent", [0, 1, 7, 10, 29, 57, 58, 70, 99, 100])
-def test_a_share_that_equals_the_limit_is_within_it(percent):
+def test_g11_a_share_that_equals_the_limit_is_within_it(percent):
     check_removed_fraction(input_rows=100, removed_rows=percent, max_removed_fraction=percent / 100)
     if percent < 100:
         with pytest.raises(RemovedFractionError):

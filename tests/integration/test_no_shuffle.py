@@ -1,9 +1,12 @@
 """Image bytes are read once and written once; they are never shuffled."""
 
+from random import Random
+
 import pyarrow as pa
 import pytest
 
 from dedup_lib import plan_removal, remove_duplicates, spark_rewrite, tables
+from dedup_lib.session_settings import session_settings
 from dedup_lib.storage import Storage
 from tests.made_tables import write_list, write_parquet
 from tests.spark_stages import newest_stage, stages_since
@@ -16,9 +19,9 @@ def inputs(tmp_path_factory):
     folder = tmp_path_factory.mktemp("heavy")
     ids = [f"image-{n}" for n in range(NUM_ROWS)]
     for part in range(2):
-        images = pa.table(
-            {"image_id": ids[part::2], "image": [bytes([part]) * IMAGE_BYTES] * (NUM_ROWS // 2)}
-        )
+        random = Random(part)  # what could be compressed would hardly show in a shuffle
+        images = [random.randbytes(IMAGE_BYTES) for _ in range(NUM_ROWS // 2)]
+        images = pa.table({"image_id": ids[part::2], "image": images})
         path = folder / f"images/{part}.parquet"
         write_parquet(images, path, compression="none", use_dictionary=False)
     return folder / "images", write_list(folder / "list.parquet", ids[::3])
@@ -49,6 +52,16 @@ def test_a_run_shuffles_ids_and_reads_each_image_once(spark, remove, inputs, tmp
     read = sum(stage.inputBytes() for stage in own)
     assert shuffled < 0.02 * NUM_ROWS * IMAGE_BYTES
     assert NUM_ROWS * IMAGE_BYTES <= read < 1.1 * NUM_ROWS * IMAGE_BYTES
+
+
+def test_a_cluster_that_optimizes_writes_shuffles_no_image_either(spark, remove, inputs, tmp_path):
+    """Delta would bring the rows of all tasks together, to write fewer files."""
+    images, listed = inputs
+    newest = newest_stage(spark)
+    with session_settings(spark, {"spark.databricks.delta.optimizeWrite.enabled": "true"}):
+        remove(images, listed, tmp_path / "out", output_format="delta")
+    shuffled = sum(stage.shuffleWriteBytes() for stage in stages_since(spark, newest))
+    assert shuffled < 0.02 * NUM_ROWS * IMAGE_BYTES
 
 
 @pytest.mark.parametrize(
