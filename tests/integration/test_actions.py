@@ -160,7 +160,7 @@ def test_what_can_not_be_annotated_is_refused(remove, images, lists, tmp_path, s
         remove(images, lists, output, action="annotate", eps=0.2, **settings)
 
 
-def test_marks_that_are_not_the_plans_are_not_published(
+def test_g10_marks_that_are_not_the_plans_are_not_published(
     remove, images, lists, tmp_path, monkeypatch
 ):
     """The rows are all there, so that only the marks can tell."""

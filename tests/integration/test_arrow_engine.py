@@ -201,7 +201,7 @@ def test_what_pyarrow_would_change_is_refused_when_its_file_is_reached(
     assert names_in(tmp_path) == ["images", "list"]
 
 
-def test_a_file_that_is_replaced_after_the_plan_stops_the_run(
+def test_g8_a_file_that_is_replaced_after_the_plan_stops_the_run(
     spark, remove, images, listed, tmp_path, monkeypatch
 ):
     rewrite = pipeline._Run.rewrite
@@ -237,7 +237,7 @@ cli.main(sys.argv[2:])
 """
 
 
-def test_a_task_that_fails_and_is_repeated_does_no_harm(spark, images, listed, tmp_path):
+def test_g9_a_task_that_fails_and_is_repeated_does_no_harm(spark, images, listed, tmp_path):
     (tmp_path / "seen").mkdir()
     script = tmp_path / "fail_once.py"
     script.write_text(FAIL_ONCE)

@@ -85,7 +85,7 @@ def test_a_clone_of_a_delta_table_holds_the_kept_rows_and_no_image(
         assert json.loads(row["userMetadata"])["counts"]["removed_rows"] == 3
 
 
-def test_a_clone_takes_the_version_that_the_plan_saw(
+def test_g15_a_clone_takes_the_version_that_the_plan_saw(
     spark, remove, delta_images, listed, tmp_path, monkeypatch
 ):
     cloned = delta_delete.clone
@@ -186,7 +186,7 @@ def test_g6_a_clone_that_fails_leaves_nothing_and_the_retry_converges(
         shutil.rmtree(companion)
 
 
-def test_a_clone_that_lost_other_rows_than_planned_is_not_published(
+def test_g10_a_clone_that_lost_other_rows_than_planned_is_not_published(
     spark, remove, delta_images, listed, tmp_path, monkeypatch
 ):
     delete_ids = delta_delete.delete_ids
@@ -200,7 +200,7 @@ def test_a_clone_that_lost_other_rows_than_planned_is_not_published(
     assert names_in(tmp_path) == ["in"]
 
 
-def test_parquet_files_that_change_while_they_are_cloned_are_noticed(
+def test_g8_parquet_files_that_change_while_they_are_cloned_are_noticed(
     remove, parquet_images, listed, tmp_path, monkeypatch
 ):
     cloned = delta_delete.clone

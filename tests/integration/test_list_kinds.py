@@ -138,7 +138,7 @@ def test_keepers_are_followed_through_chains_and_across_lists(planned, tmp_path)
     assert report.keepers | expected | {"lost_ids": 0} == report.keepers
 
 
-def test_images_that_name_one_another_in_a_circle_are_lost(planned, tmp_path):
+def test_g11_images_that_name_one_another_in_a_circle_are_lost(planned, tmp_path):
     """An error that names some; or one is spared; or all go."""
     circle = zip("abcdefgh", "bcdefgha", strict=True)
     path = pairs(tmp_path / "p/1.parquet", *((one, other, 0.9) for one, other in circle))
@@ -249,7 +249,7 @@ def test_generated_ids_are_found_without_naming_their_column(spark, tmp_path, co
     assert report.inputs["duplicate_ids"][0]["id_column"] == column
 
 
-def test_pairs_whose_keepers_or_scores_are_of_another_type_are_refused(planned, tmp_path):
+def test_g2_pairs_whose_keepers_or_scores_are_of_another_type_are_refused(planned, tmp_path):
     for number, (keeper, score) in enumerate([(1, 0.9), ("id-a", "high")]):
         row = {"id": ["id-b"], "max_id": [keeper], "cosine_sim_score": [score]}
         path = write_parquet(pa.table(row), tmp_path / f"{number}.parquet")
@@ -345,7 +345,7 @@ def test_an_empty_file_is_known_where_spark_reads_no_column_without_type(
         planned(path, eps=0.2)
 
 
-def test_a_list_to_keep_that_matches_nothing_is_refused_beside_others(planned, tmp_path):
+def test_g11_a_list_to_keep_that_matches_nothing_is_refused_beside_others(planned, tmp_path):
     """The others match, so that the sum of all would not tell."""
     foreign = write_list(tmp_path / "foreign.parquet", ["of another table"])
     empty = write_list(tmp_path / "empty.parquet", [])
@@ -371,7 +371,7 @@ def test_pairs_of_which_none_is_similar_enough_are_no_empty_list(planned, tmp_pa
 
 
 @pytest.mark.parametrize("keepers", [["id-a", None], [None, None]])
-def test_a_pair_without_a_keeper_counts_as_lost(planned, tmp_path, keepers):
+def test_g11_a_pair_without_a_keeper_counts_as_lost(planned, tmp_path, keepers):
     """Where no pair of a file has one, pandas gives the column no type."""
     columns = {"id": ["id-b", "id-c"], "max_id": keepers, "cosine_sim_score": [0.1, 0.9]}
     path = write_by_pandas(tmp_path / "p/1.parquet", "2.3.3", columns)

@@ -148,7 +148,7 @@ def test_what_is_no_list_of_ids_or_broken_names_the_file(planned, tmp_path):
             planned(path.parent)
 
 
-def test_integer_image_ids_are_refused(planned, tmp_path):
+def test_g2_integer_image_ids_are_refused(planned, tmp_path):
     rows = image_rows([1, 2], id_type="int64")
     other = write_parquet(rows, tmp_path / "numbered/1.parquet").parent
     with pytest.raises(ColumnTypeError, match="32 hex digits, but the image IDs are bigint"):

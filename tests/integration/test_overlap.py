@@ -73,7 +73,7 @@ SPELLINGS = {
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("relation", RELATIONS)
 @pytest.mark.parametrize("read", ["images", "list"])
-def test_an_output_over_an_input_is_refused_however_it_is_spelled(
+def test_g5_an_output_over_an_input_is_refused_however_it_is_spelled(
     check, places, read, relation, spelling
 ):
     written = RELATIONS[relation](places[read])
@@ -86,7 +86,7 @@ def test_an_output_over_an_input_is_refused_however_it_is_spelled(
 
 @pytest.mark.parametrize("spelling", SPELLINGS)
 @pytest.mark.parametrize("read", ["images", "list"])
-def test_an_input_is_recognised_however_it_is_spelled(check, places, read, spelling):
+def test_g5_an_input_is_recognised_however_it_is_spelled(check, places, read, spelling):
     with pytest.raises(OverlapError, match=r"^output .* is "):
         check(**{read: SPELLINGS[spelling](places[read])}, output=str(places[read]))
 
@@ -95,7 +95,7 @@ def test_an_input_is_recognised_however_it_is_spelled(check, places, read, spell
 @pytest.mark.parametrize("relation", RELATIONS)
 @pytest.mark.parametrize("read", ["images", "list"])
 @pytest.mark.parametrize("spelling", ["plain", "dot-dot", "file://", "linked parent", "relative"])
-def test_removed_output_and_report_over_an_input_are_refused(
+def test_g5_removed_output_and_report_over_an_input_are_refused(
     check, places, role, relation, read, spelling
 ):
     written = SPELLINGS[spelling](RELATIONS[relation](places[read]))
@@ -105,19 +105,19 @@ def test_removed_output_and_report_over_an_input_are_refused(
 
 @pytest.mark.parametrize("relation", ["is", "lies inside"])
 @pytest.mark.parametrize("read", ["images", "list"])
-def test_a_work_location_in_an_input_is_refused(check, places, relation, read):
+def test_g5_a_work_location_in_an_input_is_refused(check, places, relation, read):
     with pytest.raises(OverlapError, match=f"^work location .* {relation} "):
         check(work_location=str(RELATIONS[relation](places[read])))
 
 
-def test_a_work_location_may_hold_input_and_output(check, tmp_path):
+def test_g5_a_work_location_may_hold_input_and_output(check, tmp_path):
     check(output=f"{tmp_path}/out", work_location=str(tmp_path))
 
 
 @pytest.mark.parametrize("role", ROLES)
 @pytest.mark.parametrize("spelling", ["plain", "file:", "file://", "relative"])
 @pytest.mark.parametrize("directory", ["my images", "50% ü [x]", "a+b=c", "a%20b"])
-def test_odd_characters_in_a_path_do_not_hide_an_overlap(
+def test_g5_odd_characters_in_a_path_do_not_hide_an_overlap(
     check, tmp_path, role, spelling, directory
 ):
     images = write_parquet(image_rows(["a"]), tmp_path / directory / "images/1.parquet").parent
@@ -127,14 +127,14 @@ def test_odd_characters_in_a_path_do_not_hide_an_overlap(
 
 @pytest.mark.parametrize("read", ["images", "list"])
 @pytest.mark.parametrize("role", ["output", "removed_output", "report"])
-def test_an_input_that_is_one_file_is_kept_apart_too(check, places, read, role):
+def test_g5_an_input_that_is_one_file_is_kept_apart_too(check, places, read, role):
     file = places[read] / "1.parquet"
     for written in (file, file.parent, file.parent.parent):
         with pytest.raises(OverlapError):
             check(**{read: file, role: str(written)})
 
 
-def test_a_file_that_is_linked_to_is_kept_apart(check, places, tmp_path):
+def test_g5_a_file_that_is_linked_to_is_kept_apart(check, places, tmp_path):
     (tmp_path / "three").mkdir()
     (tmp_path / "three/linked.parquet").symlink_to(places["images"] / "1.parquet")
     with pytest.raises(OverlapError):
@@ -144,14 +144,14 @@ def test_a_file_that_is_linked_to_is_kept_apart(check, places, tmp_path):
 @pytest.mark.parametrize("one", ROLES[:3])
 @pytest.mark.parametrize("other", ROLES)
 @pytest.mark.parametrize("inside", ["", "/inside"])
-def test_two_written_places_over_each_other_are_refused(check, tmp_path, one, other, inside):
+def test_g5_two_written_places_over_each_other_are_refused(check, tmp_path, one, other, inside):
     if one == other:
         return
     with pytest.raises(OverlapError):
         check(**{one: f"{tmp_path}/out", other: f"{tmp_path}/x/../out{inside}"})
 
 
-def test_places_that_only_begin_alike_are_no_overlap(check, places, tmp_path):
+def test_g5_places_that_only_begin_alike_are_no_overlap(check, places, tmp_path):
     images = places["images"]
     check(
         output=f"{images}2",
@@ -165,13 +165,13 @@ def test_places_that_only_begin_alike_are_no_overlap(check, places, tmp_path):
 
 @pytest.mark.parametrize("scheme", ["s3", "s3a", "s3n"])
 @pytest.mark.parametrize("key", ["data/images", "data/images/x", "data", ""])
-def test_the_schemes_of_s3_name_the_same_store(scheme, key):
+def test_g5_the_schemes_of_s3_name_the_same_store(scheme, key):
     read = [Place("image table", "s3a://bucket/data/images")]
     with pytest.raises(OverlapError):
         check_no_overlap(read, [Place("output", f"{scheme}://bucket/{key}".rstrip("/"))])
 
 
-def test_other_buckets_and_stores_are_no_overlap():
+def test_g5_other_buckets_and_stores_are_no_overlap():
     read = [Place("image table", "s3a://bucket/data/images")]
     for root in ("s3a://bucket2/data/images", "gs://bucket/data/images", "file:/data/images"):
         check_no_overlap(read, [Place("output", root)])
@@ -180,7 +180,9 @@ def test_other_buckets_and_stores_are_no_overlap():
 @pytest.mark.parametrize("role", ["output", "removed_output", "report"])
 @pytest.mark.parametrize("read", ["images", "list"])
 @pytest.mark.parametrize("relation", [*RELATIONS, "is a file of"])
-def test_a_refused_run_leaves_its_input_as_it_was(remove, places, tmp_path, role, read, relation):
+def test_g5_a_refused_run_leaves_its_input_as_it_was(
+    remove, places, tmp_path, role, read, relation
+):
     """Also the report of the failure is not written into an input."""
     written = RELATIONS[relation](places[read]) if relation in RELATIONS else None
     settings = {role: str(written or places[read] / "1.parquet"), "output_mode": "overwrite"}
@@ -191,7 +193,7 @@ def test_a_refused_run_leaves_its_input_as_it_was(remove, places, tmp_path, role
     assert (tree_digest(tmp_path), names_in(tmp_path)) == before
 
 
-def test_a_run_that_fails_early_does_not_write_its_report_into_an_input(remove, places):
+def test_g5_a_run_that_fails_early_does_not_write_its_report_into_an_input(remove, places):
     """The image table's name is looked up before the places are compared."""
     before = tree_digest(places["list"])
     with pytest.raises(DedupError):
@@ -199,7 +201,7 @@ def test_a_run_that_fails_early_does_not_write_its_report_into_an_input(remove, 
     assert tree_digest(places["list"]) == before
 
 
-def test_a_refused_run_still_leaves_a_report_that_lies_apart(remove, places, tmp_path):
+def test_g5_a_refused_run_still_leaves_a_report_that_lies_apart(remove, places, tmp_path):
     report = tmp_path / "report.json"
     with pytest.raises(OverlapError):
         remove(places["images"], places["list"], places["images"], report=str(report))
@@ -221,7 +223,7 @@ def table(spark):
 
 
 @pytest.mark.parametrize(("read", "role"), [("images", "output"), ("list", "removed_output")])
-def test_a_table_by_name_and_by_path_is_the_same_place(check, table, read, role):
+def test_g5_a_table_by_name_and_by_path_is_the_same_place(check, table, read, role):
     name, path = table
     spelled = [name, name.upper(), f"`{name}`", f"spark_catalog.default.{name}", path]
     below = [f"{path}/_delta_log", f"{path}/..", f"file://{path}/deep"]
@@ -231,12 +233,12 @@ def test_a_table_by_name_and_by_path_is_the_same_place(check, table, read, role)
             check(**{read: one, role: other})
 
 
-def test_a_report_in_a_catalog_table_is_refused(check, table):
+def test_g5_a_report_in_a_catalog_table_is_refused(check, table):
     with pytest.raises(OverlapError, match="lies inside image table"):
         check(images=table[0], report=f"{table[1]}/report.json")
 
 
-def test_a_run_onto_its_own_catalog_table_leaves_it_as_it_was(spark, remove, table, places):
+def test_g5_a_run_onto_its_own_catalog_table_leaves_it_as_it_was(spark, remove, table, places):
     name, path = table
     for images, output in ((name, path), (path, name), (name, name)):
         with pytest.raises(OverlapError):
@@ -246,7 +248,7 @@ def test_a_run_onto_its_own_catalog_table_leaves_it_as_it_was(spark, remove, tab
 
 
 @pytest.mark.parametrize("output_mode", ["error", "overwrite"])
-def test_a_new_table_whose_place_is_the_image_directory_is_refused(
+def test_g5_a_new_table_whose_place_is_the_image_directory_is_refused(
     spark, remove, places, output_mode
 ):
     """A managed table goes to its schema's directory, where the images may lie already."""

@@ -83,7 +83,7 @@ def after_rewrite(monkeypatch, do):
 
 @pytest.mark.parametrize("engine", ["arrow", "spark"])
 @pytest.mark.parametrize("damage", ["delete", "truncate", "empty"])
-def test_a_staged_file_that_is_damaged_is_noticed_and_nothing_is_published(
+def test_g10_a_staged_file_that_is_damaged_is_noticed_and_nothing_is_published(
     spark, remove, inputs, folder, monkeypatch, damage, engine
 ):
     damaged = []
@@ -104,7 +104,7 @@ def test_a_staged_file_that_is_damaged_is_noticed_and_nothing_is_published(
     assert names_in(folder) == []
 
 
-def test_a_delta_commit_that_is_wrong_is_named_with_the_command_that_undoes_it(
+def test_g10_a_delta_commit_that_is_wrong_is_named_with_the_command_that_undoes_it(
     spark, remove, inputs, folder, monkeypatch
 ):
     remove(*inputs, folder / "out", output_format="delta")
@@ -115,7 +115,7 @@ def test_a_delta_commit_that_is_wrong_is_named_with_the_command_that_undoes_it(
 
 @pytest.mark.parametrize("engine", ["arrow", "spark"])
 @pytest.mark.parametrize("change", ["replace", "delete"])
-def test_an_image_file_that_changes_during_the_run_is_noticed(
+def test_g8_an_image_file_that_changes_during_the_run_is_noticed(
     spark, remove, inputs, folder, monkeypatch, change, engine
 ):
     def change_one(_):
@@ -131,7 +131,7 @@ def test_an_image_file_that_changes_during_the_run_is_noticed(
     assert names_in(folder) == []
 
 
-def test_files_that_are_added_during_the_run_are_not_in_the_output(
+def test_g8_files_that_are_added_during_the_run_are_not_in_the_output(
     spark, remove, inputs, folder, monkeypatch
 ):
     count_files = pipeline.id_scan.count_files
@@ -145,7 +145,7 @@ def test_files_that_are_added_during_the_run_are_not_in_the_output(
     assert ids(spark, folder / "out") == KEPT
 
 
-def test_another_writer_that_was_quicker_wins(spark, remove, inputs, folder, monkeypatch):
+def test_g8_another_writer_that_was_quicker_wins(spark, remove, inputs, folder, monkeypatch):
     promote = publish.promote
 
     def late(*args):
@@ -187,7 +187,9 @@ def owner(**changes):
     return json.dumps(values | changes)
 
 
-def test_a_lock_that_is_held_ends_the_run_and_leaves_lock_and_output(spark, remove, inputs, folder):
+def test_g8_a_lock_that_is_held_ends_the_run_and_leaves_lock_and_output(
+    spark, remove, inputs, folder
+):
     lock = folder / ".out.dedup-lock"
     lock.write_text(owner(host="elsewhere"))
     with pytest.raises(ConflictError):
@@ -196,7 +198,7 @@ def test_a_lock_that_is_held_ends_the_run_and_leaves_lock_and_output(spark, remo
 
 
 @pytest.mark.parametrize("why", ["dead process", "dead process of the same number", "old", "empty"])
-def test_a_lock_that_was_left_is_taken_over(spark, remove, inputs, folder, why):
+def test_g8_a_lock_that_was_left_is_taken_over(spark, remove, inputs, folder, why):
     lock = folder / ".out.dedup-lock"
     texts = {
         "dead process": owner(pid=2**22 + 1),
@@ -212,7 +214,7 @@ def test_a_lock_that_was_left_is_taken_over(spark, remove, inputs, folder, why):
     assert names_in(folder) == ["out"]
 
 
-def test_directories_that_killed_runs_left_are_swept_but_not_those_of_living_ones(
+def test_g8_directories_that_killed_runs_left_are_swept_but_not_those_of_living_ones(
     spark, remove, inputs, folder
 ):
     for name, text in (("dead", owner(pid=2**22 + 1)), ("alive", owner(host="elsewhere"))):

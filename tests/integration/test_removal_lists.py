@@ -200,7 +200,7 @@ def test_other_columns_of_a_list_may_differ_from_file_to_file(planned, images, t
 
 
 @pytest.mark.parametrize("kind", [pa.int64(), pa.int32()], ids=str)
-def test_integer_ids_match_exactly(planned, tmp_path, kind):
+def test_g2_integer_ids_match_exactly(planned, tmp_path, kind):
     big = 2**53 if kind == pa.int64() else 2**31 - 3
     ids = [0, -1, 1, None, big, big + 1, big + 2]
     rows = image_rows(ids, id_type=kind)
@@ -213,7 +213,7 @@ def test_integer_ids_match_exactly(planned, tmp_path, kind):
     assert report.counts["list_unmatched_ids"] == 1
 
 
-def test_string_ids_match_to_the_byte(planned, tmp_path):
+def test_g2_string_ids_match_to_the_byte(planned, tmp_path):
     ids = ["1", "01", " 1", "1 ", "A", "a", "é", "e\u0301", "", "a\nb", "null", "<b>"]
     images = write_parquet(image_rows(ids), tmp_path / "images/1.parquet").parent
     listed = write_list(tmp_path / "list/1.parquet", ["1", "a", "é", "", "a\nb", "null"])
@@ -320,7 +320,7 @@ def test_curator_fault_a_wrong_column_name_removes_nothing_in_silence(planned, i
         planned(images, listed, duplicate_id_column="imageid")
 
 
-def test_curator_fault_integer_ids_remove_nothing_in_silence(planned, images, tmp_path):
+def test_g2_curator_fault_integer_ids_remove_nothing_in_silence(planned, images, tmp_path):
     listed = write_list(tmp_path / "list/1.parquet", [1, 2], id_type=pa.int64())
     with pytest.raises(ColumnTypeError, match="is bigint"):
         planned(images, listed)

@@ -140,7 +140,7 @@ def logged(caplog, monkeypatch):
         yield caplog
 
 
-def test_a_list_that_matches_nothing_is_told_why(remove, images, tmp_path):
+def test_g11_a_list_that_matches_nothing_is_told_why(remove, images, tmp_path):
     """With counts, in the error and in the report."""
     files = write_list(tmp_path / "files/1.parquet", ["a.jpg", "b.jpg", "b.jpg", "nope", None])
     with pytest.raises(NoMatchesError, match=r"2 of 3 would match without the suffix '\.jpg'"):

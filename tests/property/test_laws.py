@@ -2,6 +2,7 @@
 
 import shutil
 from collections import Counter
+from random import Random
 
 import pyarrow as pa
 import pytest
@@ -14,7 +15,7 @@ from dedup_lib.settings import DuplicateIds
 from dedup_lib.spark_rewrite import apply
 from dedup_lib.storage import Storage
 from dedup_lib.tables import read_images
-from tests.made_tables import write_list, write_parquet
+from tests.made_tables import delta_table, write_list, write_parquet
 
 pytestmark = pytest.mark.usefixtures("interpreted")
 SLOW = settings(
@@ -25,8 +26,9 @@ SLOW = settings(
     suppress_health_check=[HealthCheck.function_scoped_fixture],
 )
 STRATEGIES = ("broadcast-ids", "row-positions")
-strings = st.sampled_from(["", "a", "A", "a ", " a", "01", "1", "é", "e\u0301", "\0", "x" * 300])
-numbers = st.sampled_from([0, -1, 1, 2**53, 2**53 + 1, -(2**63), 2**63 - 1])
+STRINGS = ["", "a", "A", "a ", " a", "01", "1", "é", "e\u0301", "\0", "x" * 300]
+NUMBERS = [0, -1, 1, 2**53, 2**53 + 1, -(2**63), 2**63 - 1]
+strings, numbers = st.sampled_from(STRINGS), st.sampled_from(NUMBERS)
 
 
 @st.composite
@@ -64,7 +66,7 @@ def multiset(frame):
 
 @SLOW
 @given(case=cases())
-def test_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark, tmp_path, case):
+def test_g1_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark, tmp_path, case):
     rows, kept = write_case(case, tmp_path / "case")
     images = read_images(spark, Storage(spark), f"{tmp_path}/case/images", "auto")
     lists = [
@@ -103,7 +105,7 @@ def test_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark, tm
 
 @SLOW
 @given(case=cases())
-def test_the_lazy_function_keeps_what_the_set_model_keeps_and_does_no_more_twice(
+def test_g1_the_lazy_function_keeps_what_the_set_model_keeps_and_does_no_more_twice(
     spark, tmp_path, case
 ):
     _, kept = write_case(case, tmp_path / "case")
@@ -114,8 +116,31 @@ def test_the_lazy_function_keeps_what_the_set_model_keeps_and_does_no_more_twice
     assert multiset(remove_duplicates(once, listed)) == kept
 
 
+def drawn(kind, values):
+    """A larger case than Hypothesis would begin with: runs of the whole job are few."""
+    choose = Random(0).choice
+    files = [[choose([None, *values]) for _ in range(12)] for _ in range(3)]
+    return kind, files, [[choose([None, *values]) for _ in range(len(values) // 2)]]
+
+
+@pytest.mark.parametrize("case", [drawn(pa.string(), STRINGS), drawn(pa.int64(), NUMBERS)])
+def test_g1_every_method_on_delta_keeps_what_the_set_model_keeps(spark, remove, tmp_path, case):
+    rows, kept = write_case(case, tmp_path)
+    images = delta_table(
+        spark.read.parquet(f"{tmp_path}/images"), tmp_path / "delta", enableDeletionVectors="true"
+    )
+    given = {"output_format": "delta", "max_removed_fraction": 1.0}
+    remove(images, tmp_path / "lists", tmp_path / "rewrite", method="rewrite", **given)
+    remove(images, tmp_path / "lists", tmp_path / "clone", method="clone", **given)
+    del given["output_format"]
+    remove(images, tmp_path / "lists", None, method="in-place", **given)
+    for table in ("rewrite", "clone", "delta"):
+        assert multiset(spark.read.format("delta").load(f"{tmp_path}/{table}")) == kept
+    assert 0 < kept.total() < rows.total()
+
+
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_run_on_its_own_output_removes_nothing(spark, remove, tmp_path, strategy):
+def test_g1_a_run_on_its_own_output_removes_nothing(spark, remove, tmp_path, strategy):
     ids = ["a", "b", None, "b", "c"]
     write_case((pa.string(), [ids, ids], [["b", "x", None]]), tmp_path)
     first = remove(tmp_path / "images", tmp_path / "lists", tmp_path / "1", strategy=strategy)

@@ -1,5 +1,7 @@
 """Dropping rows: by IDs, by positions, and the lazy API."""
 
+import re
+
 import chispa
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,11 +22,26 @@ ROWS = [("a", b"1", 1), ("b", b"2", 2), (None, b"3", 3), ("b", b"4", 4), ("c", b
 KEPT = [("a", b"1", 1), (None, b"3", 3), ("c", b"5", 5)]
 
 
-def test_rows_that_share_an_id_go_together_and_null_stays(spark):
+def test_g1_rows_that_share_an_id_go_together_and_null_stays(spark):
     images = spark.createDataFrame(ROWS, IMAGES)
     removed = spark.createDataFrame([("b",), ("x",)], "some_id string")
     kept = keep_by_ids(images, "image_id", removed)
     chispa.assert_df_equality(kept, spark.createDataFrame(KEPT, IMAGES), ignore_row_order=True)
+
+
+@pytest.mark.parametrize("kind", ["string", "bigint", "int"])
+def test_g1_the_join_is_a_plain_left_anti_join_that_casts_no_id(spark, tmp_path, kind):
+    """The word after the side is whether it is aware of NULLs, as NOT IN is."""
+    spark.sql(f"SELECT CAST('1' AS {kind}) AS image_id").write.parquet(f"{tmp_path}/images")
+    spark.sql(f"SELECT CAST('2' AS {kind}) AS id").write.parquet(f"{tmp_path}/list")
+    images, listed = (spark.read.parquet(f"{tmp_path}/{name}") for name in ("images", "list"))
+    for kept in (
+        keep_by_ids(images, "image_id", listed),
+        dedup_lib.remove_duplicates(images, listed),
+    ):
+        query = kept._jdf.queryExecution()
+        assert re.search(r"LeftAnti, Build\w+, false", query.executedPlan().toString())
+        assert "cast(" not in query.optimizedPlan().toString()
 
 
 def test_the_lazy_function_works_in_transform(spark):
@@ -60,7 +77,7 @@ def test_the_lazy_function_takes_odd_column_names(spark):
         ("string collate UNICODE_CI", "string"),
     ],
 )
-def test_types_that_differ_or_are_none_for_ids_are_refused(spark, image_type, list_type):
+def test_g2_types_that_differ_or_are_none_for_ids_are_refused(spark, image_type, list_type):
     images = spark.sql(f"SELECT CAST(NULL AS {image_type}) AS image_id")
     listed = spark.sql(f"SELECT CAST(NULL AS {list_type}) AS id")
     with pytest.raises(ColumnTypeError):
@@ -68,7 +85,7 @@ def test_types_that_differ_or_are_none_for_ids_are_refused(spark, image_type, li
 
 
 @pytest.mark.parametrize("ids", [["01", "1", " 1 "], [2**53, 2**53 + 1], [1, -1]])
-def test_only_the_very_same_id_matches(spark, ids):
+def test_g2_only_the_very_same_id_matches(spark, ids):
     kind = "string" if isinstance(ids[0], str) else "bigint"
     images = spark.createDataFrame([(one,) for one in ids], f"image_id {kind}")
     listed = spark.createDataFrame([(ids[1],)], f"id {kind}")
@@ -99,7 +116,7 @@ def test_a_plan_names_file_position_and_reason(spark, tmp_path):
 
 
 @pytest.mark.parametrize("vectorized", ["true", "false"])
-def test_positions_hold_over_bucket_borders_row_groups_and_splits(spark, tmp_path, vectorized):
+def test_g1_positions_hold_over_bucket_borders_row_groups_and_splits(spark, tmp_path, vectorized):
     """Rows on both sides of each 32,768-row border, in files split into many tasks."""
     num_rows = 2 * ROWS_PER_BITMAP + 5
     for name in ("x%2Fy.parquet", "é=1.parquet"):

@@ -72,7 +72,7 @@ def test_a_list_too_long_for_a_broadcast_is_read_only_where_it_has_nulls(
         (LARGE, LARGE, "ShuffledHashJoin"),
     ],
 )
-def test_every_way_to_join_finds_the_same_rows_and_reads_ids_only(
+def test_g1_every_way_to_join_finds_the_same_rows_and_reads_ids_only(
     inputs, image_ids, list_ids, join
 ):
     table, lists = inputs

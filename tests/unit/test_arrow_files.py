@@ -272,7 +272,7 @@ def test_a_row_past_the_end_is_an_error(tmp_path):
             arrow_files.rewrite(task(tmp_path, source), bitmap(0, row), {})
 
 
-def test_two_attempts_at_a_file_leave_one(tmp_path):
+def test_g9_two_attempts_at_a_file_leave_one(tmp_path):
     source = write_parquet(image_rows(["a", "b", "c"]), tmp_path / "in/1.parquet")
     for _ in range(2):
         arrow_files.rewrite(task(tmp_path, source), bitmap(1), {})
