@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import socket
+import threading
 import time
 import uuid
 from collections.abc import Iterator
@@ -16,8 +17,9 @@ from dataclasses import dataclass
 from dedup_lib.errors import ConflictError, StorageError
 from dedup_lib.storage import Storage
 
-# Publishing takes two renames; a lock this old was left by a run that died elsewhere.
+# A lock this old was left by a run that died elsewhere: one that lives renews it meanwhile.
 LOCK_TAKEOVER_SECONDS = 600
+HEARTBEAT_SECONDS = 60
 _OWNER_FILE = "owner.json"
 _PROCESS_TOKEN = uuid.uuid4().hex
 _log = logging.getLogger(__name__)
@@ -113,9 +115,9 @@ def hand_over(storage: Storage, directory: str) -> None:
 
 @contextmanager
 def publishing_lock(storage: Storage, location: str, attempt_id: str) -> Iterator[None]:
-    """Hold the lock on an output for the time of publishing.
+    """Hold the lock on an output for the time of publishing, and renew it every minute.
 
-    A lock whose owner died on this machine, or that is older than ten minutes, is taken over.
+    A lock whose owner died on this machine, or that was not renewed for ten, is taken over.
 
     Raises:
         ConflictError: Another run holds the lock.
@@ -127,11 +129,32 @@ def publishing_lock(storage: Storage, location: str, attempt_id: str) -> Iterato
         if not storage.create_exclusive(lock, mine):
             raise _held(location)
     try:
-        yield
+        with _heartbeat(storage, lock, mine):
+            yield
     finally:
         with contextlib.suppress(StorageError):
-            if json.loads(storage.read_text(lock))["attempt"] == attempt_id:
+            if storage.read_text(lock) == mine:
                 storage.delete(lock)
+
+
+@contextmanager
+def _heartbeat(storage: Storage, lock: str, mine: str) -> Iterator[None]:
+    """Renew a lock's time while it is held; deleting a large old output may take long."""
+    is_over = threading.Event()
+
+    def beat() -> None:
+        while not is_over.wait(HEARTBEAT_SECONDS):
+            with contextlib.suppress(StorageError):
+                if storage.read_text(lock) == mine:
+                    storage.touch(lock)
+
+    thread = threading.Thread(target=beat, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        is_over.set()
+        thread.join()
 
 
 def _make_directory(storage: Storage, attempt: Attempt) -> None:

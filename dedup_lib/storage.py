@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager
 from types import MappingProxyType
@@ -128,6 +129,12 @@ class Storage:
             closing(self._fs(location).create(self._path(location), True)) as stream,
         ):
             stream.write(bytearray(text.encode("utf-8")))
+
+    def touch(self, location: str) -> None:
+        """Set the time when a file was modified to now."""
+        with _hadoop_errors(f"{location!r} can't be renewed"):
+            now_ms = int(time.time() * 1000)
+            self._fs(location).setTimes(self._path(location), now_ms, -1)
 
     def create_exclusive(self, location: str, text: str) -> bool:
         """Create a small text file; return False where there is one, and leave that alone."""

@@ -1,11 +1,16 @@
 """Runs beside other runs, and beside writers of what they read (G8)."""
 
 import json
+import os
 import subprocess
 import sys
+import time
 
 import pytest
 
+from dedup_lib import publish_lock
+from dedup_lib.errors import ConflictError
+from dedup_lib.storage import Storage
 from tests.made_tables import image_rows, names_in, write_list, write_parquet
 from tests.processes import FLAGS, ROOT, environment_with, ids, small_inputs
 
@@ -91,3 +96,21 @@ def test_g8_a_process_that_publishes_is_not_disturbed_by_another(came_of):
 def test_g8_two_processes_leave_their_outputs_and_nothing_else(raced):
     folder, _ = raced
     assert set(names_in(folder)) == {"0", "1", "2", "in", "job.toml", "meeting"}
+
+
+def test_g8_a_lock_is_renewed_while_it_is_held_and_so_not_taken_over(spark, tmp_path, monkeypatch):
+    monkeypatch.setattr(publish_lock, "HEARTBEAT_SECONDS", 0.01)
+    storage, output = Storage(spark), f"file:{tmp_path}/out"
+    lock = tmp_path / ".out.dedup-lock"
+    with publish_lock.publishing_lock(storage, output, "one"):
+        os.utime(lock, (0, 0))
+        deadline = time.monotonic() + 60
+        while lock.stat().st_mtime == 0:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        with (
+            pytest.raises(ConflictError),
+            publish_lock.publishing_lock(storage, output, "another"),
+        ):
+            pass
+    assert names_in(tmp_path) == []
