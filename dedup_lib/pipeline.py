@@ -54,7 +54,12 @@ from dedup_lib.publish_lock import (
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.run_key import EarlierRun
-from dedup_lib.session_settings import RUN_SETTINGS, session_settings, tuning_settings
+from dedup_lib.session_settings import (
+    RUN_SETTINGS,
+    one_run,
+    session_settings,
+    tuning_settings,
+)
 from dedup_lib.settings import OutputMode, Settings
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
@@ -71,7 +76,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
 
     Args:
         spark: A classic Spark session; its settings are changed for the time of the run and
-            put back.
+            put back. Runs at the same time need a session each (`spark.newSession()`).
         settings: What to do.
         report: Filled in as the run goes on, so that a caller has it when the run fails;
             default a new one.
@@ -92,7 +97,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     storage = Storage(spark, settings.storage_options)
     is_saved = False  # not before it is sure that the report replaces no input
     try:
-        with session_settings(spark, RUN_SETTINGS):
+        with one_run(spark), session_settings(spark, RUN_SETTINGS):
             with storage_errors_as(InputError):
                 check_report(spark, storage, settings)
             is_saved = settings.report is not None

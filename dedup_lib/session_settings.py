@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import logging
+import threading
+import weakref
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
+
+from dedup_lib.errors import UnsupportedError
 
 # Under these a run means the same in every session, whatever the cluster's defaults are.
 RUN_SETTINGS: Mapping[str, str | None] = {
@@ -37,7 +41,30 @@ RUN_SETTINGS: Mapping[str, str | None] = {
     "spark.databricks.delta.write.txnAppId": None,
     "spark.databricks.delta.write.txnVersion": None,
 }
+_guard = threading.Lock()
+_busy: weakref.WeakSet[SparkSession] = weakref.WeakSet()
 _log = logging.getLogger(__name__)
+
+
+@contextmanager
+def one_run(spark: SparkSession) -> Iterator[None]:
+    """Keep a session to one run at a time: two would set it for each other, their keys included.
+
+    Raises:
+        UnsupportedError: Another thread's run is at work in the session.
+    """
+    with _guard:
+        if spark in _busy:
+            raise UnsupportedError(
+                "another run is at work in this Spark session, whose settings the two would share: "
+                "give each a session of its own, made by spark.newSession()."
+            )
+        _busy.add(spark)
+    try:
+        yield
+    finally:
+        with _guard:
+            _busy.discard(spark)
 
 
 @contextmanager

@@ -8,7 +8,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from dedup_lib import DuplicateIds, Settings, delta_delete, publish, run, spark_rewrite
-from dedup_lib.errors import ConflictError, InputError, VerificationError
+from dedup_lib.errors import ConflictError, InputError, UnsupportedError, VerificationError
 from dedup_lib.session_settings import session_settings
 from tests.conftest import INTERPRETED
 from tests.faults import act_after
@@ -291,3 +291,21 @@ def test_g8_a_parquet_file_that_is_added_after_the_plan_is_not_in_the_output(
     act_after(monkeypatch, "check", lambda: write_parquet(image_rows(["late"]), late))
     remove(parquet_images, lists["a"], tmp_path / "outputs/out", engine=engine)
     assert ids_of(spark, tmp_path / "outputs/out", "parquet") == without(*LISTED["a"])
+
+
+def test_g8_a_second_run_in_the_same_session_is_refused(
+    remove, parquet_images, lists, monkeypatch, tmp_path
+):
+    """They would share settings: the note and the transaction ID of a Delta commit, too."""
+    refused = []
+
+    def again():
+        with pytest.raises(UnsupportedError, match="newSession"):
+            remove(parquet_images, lists["b"], None, dry_run=True)
+        refused.append("b")
+
+    act_after(monkeypatch, "check", again)
+    remove(parquet_images, lists["a"], tmp_path / "outputs/out")
+    monkeypatch.undo()
+    assert refused == ["b"]
+    remove(parquet_images, lists["b"], None, dry_run=True)
