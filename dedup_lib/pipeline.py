@@ -18,6 +18,7 @@ from dedup_lib import (
     id_scan,
     in_place,
     publish,
+    publish_lock,
     records,
     replacement,
     rewrite,
@@ -49,7 +50,6 @@ from dedup_lib.publish_lock import (
     attempt_directory,
     companion_directory,
     new_attempt_id,
-    sweep,
 )
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
@@ -129,6 +129,7 @@ class _Run:
         with ExitStack() as cleanup:
             with self.phase("plan"):
                 check_places(self.spark, self.storage, self.settings)
+                self.tidy_up()
                 cleanup.enter_context(tuning_settings(self.spark, self.log_settings()))
                 if (earlier := self.find_earlier_run()) is not None:
                     self.repeat(earlier, self.read_inputs())
@@ -238,13 +239,24 @@ class _Run:
         root = tables.root_of(self.spark, self.storage, self.settings.images)
         return log_settings(self.spark, self.storage.total_bytes(f"{root}/_delta_log"))
 
+    def tidy_up(self) -> None:
+        """Put in order what runs that were killed left at the paths that this one writes to."""
+        if self.settings.dry_run:
+            return
+        for location in (self.settings.output, *self.settings.record_locations.values()):
+            if location is not None and is_path(location):
+                replacement.repair(self.storage, location, self.attempt_id)
+                self.sweep(self.storage.canonical(location))
+
+    def sweep(self, base: str) -> None:
+        """Delete what killed runs left that worked beside `base`."""
+        publish_lock.sweep(self.storage, self.work_base(base), self.attempt_id)
+
     def find_earlier_run(self) -> EarlierRun | None:
         """Look for a run with the same key; a dry run repeats none."""
         settings = self.settings
         if settings.run_key is None or settings.dry_run:
             return None
-        if settings.output is not None:
-            replacement.repair(self.storage, settings.output, self.attempt_id)
         return run_key.find_earlier_run(
             self.spark, self.storage, settings.output or settings.images, settings.run_key
         )
@@ -256,7 +268,7 @@ class _Run:
         _log.info("run %r is done already: nothing is applied", settings.run_key)
         self.report.repeat(earlier.note, earlier.version)
         root = tables.root_of(self.spark, self.storage, earlier.location)
-        sweep(self.storage, self.work_base(root), self.attempt_id)
+        self.sweep(root)
         if settings.output is not None:
             run_key.check_repeated(self.spark, earlier)
         elif earlier.commit is not None:
@@ -268,13 +280,11 @@ class _Run:
         self.report.finish("succeeded")
 
     def find_target(self, location: str) -> Target:
-        """Look at a place that is to be written; an earlier run's half-done swap is mended."""
+        """Look at a place that is to be written."""
         settings = self.settings
         mode = settings.output_mode
-        if not settings.dry_run:
-            replacement.repair(self.storage, location, self.attempt_id)
-            if records.is_unfinished(self.storage, location):
-                mode = self.mode_for_unfinished(location)
+        if not settings.dry_run and records.is_unfinished(self.storage, location):
+            mode = self.mode_for_unfinished(location)
         if location == settings.output:
             table_format = settings.resolved_output_format
         else:

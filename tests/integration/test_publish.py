@@ -224,15 +224,22 @@ def test_g8_directories_that_killed_runs_left_are_swept_but_not_those_of_living_
     assert names_in(folder) == [".out.dedup-alive", "out"]
 
 
-def test_g7_a_repeated_run_tidies_up_what_a_killed_one_left(spark, remove, inputs, folder):
+@pytest.mark.parametrize("key", ["monday", None])
+def test_g7_a_run_with_nothing_left_to_do_tidies_up_what_a_killed_one_left(
+    spark, remove, inputs, folder, key
+):
     """Killed before it said whose its directory is, while it published, and taking over a lock."""
-    remove(*inputs, folder / "out", run_key="monday")
+    remove(*inputs, folder / "out", run_key=key)
     for directory in (".out.dedup-empty", ".out.dedup-old-empty", ".out.dedup-1-companion"):
         (folder / directory).mkdir()
     (folder / ".out.dedup-1-companion/data").write_text("a table refers to it")
     for lock in (".out.dedup-lock", ".out.dedup-stale-lock-1"):
         (folder / lock).write_text(owner(pid=2**22 + 1))
-    assert remove(*inputs, folder / "out", run_key="monday").repeated
+    if key is None:
+        with pytest.raises(OutputExistsError):
+            remove(*inputs, folder / "out")
+    else:
+        assert remove(*inputs, folder / "out", run_key=key).repeated
     assert names_in(folder) == [".out.dedup-1-companion", ".out.dedup-old-empty", "out"]
 
 
