@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from pathlib import Path
 
 from pyspark import cloudpickle
 
 # Workers of Spark don't have the tests: they get this by value.
-cloudpickle.register_pickle_by_value(__import__("tests.meeting", fromlist=["meet"]))
-PATIENCE_SECONDS = 60
+cloudpickle.register_pickle_by_value(sys.modules[__name__])
+PATIENCE_SECONDS = 120
 
 
 def meet(folder: Path, place: str, party: str, parties: tuple[str, str] = ("a", "b")) -> None:
