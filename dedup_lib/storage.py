@@ -201,11 +201,11 @@ class Storage:
         """
         to_json = self._jvm.com.fasterxml.jackson.databind.ObjectMapper()
         for footer in self._footers(files):
-            metadata = footer.getParquetMetadata()
-            path = str(footer.getFile().toString())
+            metadata, path = footer.getParquetMetadata(), str(footer.getFile().toString())
+            schema = metadata.getFileMetaData().getSchema()
             yield ParquetFooter(
                 path=path,
-                schema=_schema_text(path, metadata.getFileMetaData().getSchema(), to_json),
+                schema=_schema_text(path, schema, to_json),
                 num_rows=sum(int(block.getRowCount()) for block in _items(metadata.getBlocks())),
             )
 
@@ -227,17 +227,17 @@ class Storage:
         reader = self._jvm.org.apache.parquet.hadoop.ParquetFileReader
         for start in range(0, len(files), _FOOTERS_AT_ONCE):
             some = files[start : start + _FOOTERS_AT_ONCE]
-            statuses = self._jvm.java.util.ArrayList()
-            for file in some:
-                statuses.add(self._status(file))
+            of_one = f" of file {some[0].path!r}" if len(some) == 1 else ""
             try:
-                with _hadoop_errors("a Parquet footer can't be read"):
-                    footers = reader.readAllFootersInParallel(conf, statuses, False)
-            except StorageError as error:
-                if len(some) > 1:  # whose it is, not every reason says
+                with _hadoop_errors(f"a Parquet footer{of_one} can't be read"):
+                    statuses = self._jvm.java.util.ArrayList()
                     for file in some:
-                        list(self._footers([file]))
-                raise StorageError(f"file {some[0].path!r}: {error}") from error
+                        statuses.add(self._status(file))
+                    footers = reader.readAllFootersInParallel(conf, statuses, False)
+            except StorageError:
+                for file in some if len(some) > 1 else ():  # not every reason says whose it is
+                    list(self._footers([file]))
+                raise
             yield from _items(footers)
 
     def _status(self, file: FileInfo) -> Any:
