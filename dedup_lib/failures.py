@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -48,6 +49,8 @@ def _line_with(failure: str, words: tuple[str, ...]) -> str | None:
 def _unread_file(failure: str) -> str | None:
     if "FAILED_READ_FILE" in failure or "CANNOT_READ_FILE_FOOTER" in failure:
         lines = [line for line in failure.splitlines() if "READ_FILE" in line]
-        return f"Spark could not read an input file: {lines[0].strip()}"
+        causes = re.findall(r"^Caused by: (.+)", failure, flags=re.MULTILINE)
+        cause = f" ({causes[-1].strip()})." if causes else ""
+        return f"Spark could not read an input file: {lines[0].strip()}{cause}"
     _, _, by_pyarrow = failure.partition("FileReadError: ")
     return f"{by_pyarrow.splitlines()[0]}." if by_pyarrow else None

@@ -124,6 +124,12 @@ def test_g4_encrypted_files_are_refused(remove, listed, tmp_path, encrypted, pla
     assert names_in(tmp_path) == before
 
 
+def test_g4_a_codec_that_spark_lacks_is_named(refused_by_spark, tmp_path):
+    """Spark scans the IDs, whatever engine rewrites."""
+    write_parquet(four_rows({}), tmp_path / "images/1.parquet", compression="brotli")
+    refused_by_spark(tmp_path / "images", r"images/1\.parquet.*BrotliCodec", engine="auto")
+
+
 # Many
 
 

@@ -148,6 +148,8 @@ def write_case(folder: Path, case: Any) -> pa.Table:
     schema, sizes, listed, random = case
     shutil.rmtree(folder, ignore_errors=True)
     options = write_options(random)
+    if options["compression"] == "brotli":  # which Spark can't read: that is refused
+        options["compression"] = "zstd"
     for number, size in enumerate(sizes):
         rows = range(100 * number, 100 * number + size)
         options |= {"row_group_size": random.choice([1, 3, 1000])}
