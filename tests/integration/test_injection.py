@@ -78,10 +78,9 @@ def test_g16_a_table_name_is_just_no_table_whatever_it_says(spark, victim, name)
         assert new_table_root(spark, Storage(spark), name).startswith("file:")
 
 
-@pytest.mark.parametrize("name", ["a;DROP", "`a``; DROP TABLE victim; --`"])
-def test_g16_a_table_that_cant_be_made_is_not_made(remove, victim, images, listed, name):
+def test_g16_a_table_that_cant_be_made_is_not_made(remove, victim, images, listed):
     with pytest.raises((DedupError, AnalysisException)):
-        remove(images, listed, name)
+        remove(images, listed, "`a``; DROP TABLE victim; --`")
 
 
 def test_g16_columns_paths_and_run_keys_are_taken_as_they_are_spelled(
