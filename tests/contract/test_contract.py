@@ -108,7 +108,7 @@ def test_the_exit_codes_are_these():
     assert {kind: kind.exit_code for kind in codes} == codes
 
 
-def test_only_storage_touches_what_spark_connect_lacks():
+def test_g14_only_storage_touches_what_spark_connect_lacks():
     banned = {"_jvm", "_jdf", "_jsc", "_jsparkSession", "sparkContext", "rdd", "SparkContext"}
     for path in sorted((ROOT / "dedup_lib").glob("*.py")):
         if path.name == "storage.py":

@@ -109,7 +109,7 @@ def test_rows_of_a_parquet_table_come_out_as_they_went_in(
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)
-def test_a_delta_table_is_read_with_its_deletions_and_renamed_columns(
+def test_g15_a_delta_table_is_read_with_its_deletions_and_renamed_columns(
     spark, remove, delta_images, listed, tmp_path, strategy
 ):
     report = remove(delta_images, listed, f"{tmp_path}/out", strategy=strategy)
@@ -153,7 +153,7 @@ def test_a_delta_table_without_row_indexes_takes_broadcast_ids(
     assert row_digests(spark.read.format("delta").load(f"{tmp_path}/out")) == expected
 
 
-def test_delta_input_is_one_version_though_rows_are_appended_meanwhile(
+def test_g15_delta_input_is_one_version_though_rows_are_appended_meanwhile(
     spark, remove, delta_images, listed, tmp_path, monkeypatch
 ):
     from dedup_lib import id_scan

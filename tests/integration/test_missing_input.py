@@ -92,13 +92,13 @@ def test_a_list_directory_of_directories_alone_is_an_error(refused, images, tmp_
 # Formats and names
 
 
-def test_a_delta_table_read_as_parquet_is_refused(refused, delta_images, listed):
+def test_g15_a_delta_table_read_as_parquet_is_refused(refused, delta_images, listed):
     message = "is a Delta table: .*Use --images-format delta"
     refused(TableFormatError, 3, message, delta_images, listed, images_format="parquet")
 
 
 @pytest.mark.parametrize("images_format", ["auto", "parquet"])
-def test_a_part_of_a_delta_table_read_as_parquet_is_refused(
+def test_g15_a_part_of_a_delta_table_read_as_parquet_is_refused(
     refused, delta_images, listed, images_format
 ):
     """Its log is what tells deleted rows from the others."""
