@@ -163,7 +163,7 @@ def written_bytes(spark: SparkSession, storage: Storage, staged: Staged) -> int:
 
 
 def check_rows(
-    staged: Staged, *, expected_rows: int, found_rows: int, what: str = "writes"
+    staged: Staged, *, expected_rows: int, found_rows: int, what: str = "comes to"
 ) -> None:
     """Compare what was written with the plan.
 

@@ -195,7 +195,7 @@ def test_g10_a_clone_that_lost_other_rows_than_planned_is_not_published(
         return delete_ids(spark, location, column, ids.limit(1), **options)
 
     monkeypatch.setattr(delta_delete, "delete_ids", delete_fewer)
-    with pytest.raises(VerificationError, match="keeps 37 rows, but 39"):
+    with pytest.raises(VerificationError, match="comes to 37 rows, but 39"):
         remove(delta_images, listed, tmp_path / "out", method="clone")
     assert names_in(tmp_path) == ["in"]
 
