@@ -9,9 +9,21 @@ from contextlib import contextmanager
 from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 
-from dedup_lib.errors import DedupError, DiskFullError, StorageError, UnreadableFileError
+from dedup_lib.errors import (
+    DedupError,
+    DiskFullError,
+    PublishError,
+    StorageError,
+    UnreadableFileError,
+)
+from dedup_lib.redaction import redact
 
-_NO_ROOM = ("No space left on device", "Disk quota exceeded")
+_NO_ROOM = (
+    "No space left on device",
+    "Disk quota exceeded",
+    "QuotaExceededException",
+    "could only be written to 0 of the",
+)
 
 
 @contextmanager
@@ -37,13 +49,17 @@ def errors_named() -> Iterator[None]:
             ) from error
         is_foreign = isinstance(error, PySparkException | Py4JError)
         if is_foreign and (reason := _unread_file(failure)) is not None:
+            if ".dedup-" in reason:
+                raise PublishError(
+                    f"what the run itself had written was lost meanwhile; run again. {reason}"
+                ) from error
             raise UnreadableFileError(f"{reason} Restore or remove that file.") from error
         raise
 
 
 def _line_with(failure: str, words: tuple[str, ...]) -> str | None:
     lines = (line.strip().removeprefix("Caused by: ") for line in failure.splitlines())
-    return next((line[:400] for line in lines if any(word in line for word in words)), None)
+    return next((redact(line)[:400] for line in lines if any(word in line for word in words)), None)
 
 
 def _unread_file(failure: str) -> str | None:

@@ -13,12 +13,15 @@ from dedup_lib.uris import local_path
 # What a file system without unnamed files answers (NFS, overlays of old kernels, FUSE).
 _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
 
+# And what one without hard links does, or a machine without /proc.
+_NO_LINKS = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.ENOENT, errno.EMLINK})
+
 
 def create_exclusive(path: str, text: str) -> bool:
     """Create a small text file; return False where there is one, and leave that alone.
 
-    On Linux the file has its text from the first moment, or is never there: a process that is
-    killed, or finds the disk full, leaves no empty one.
+    Where the file system has unnamed files and links (most of Linux) it has its text from the first
+    moment, or is never there: a process that is killed leaves no empty one.
     """
     # Hadoop's local file system looks first and creates then: two processes can both win.
     try:
@@ -44,8 +47,13 @@ def _link_exclusive(path: str, text: str) -> None:
     with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
         stream.write(text)
         stream.flush()
-        # With a directory, although it is not used, the link goes to the file, not to its link.
-        os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
+        try:
+            # With a directory, although it is not used, the link goes to the file, not to its link.
+            os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _write_exclusive(path, text)
 
 
 def _write_exclusive(path: str, text: str) -> None:

@@ -105,11 +105,19 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
                 _Run(spark, storage, settings, report).execute()
     except BaseException as error:
         report.fail(error)
-        raise
-    finally:
         if is_saved and settings.report is not None:
-            report.save(settings.report, storage)
+            _save_failed(report, settings.report, storage)
+        raise
+    if settings.report is not None:
+        report.save(settings.report, storage)
     return report
+
+
+def _save_failed(report: Report, location: str, storage: Storage) -> None:
+    try:
+        report.save(location, storage)
+    except DedupError as error:  # the error that the run ended in says more
+        _log.error("the report could not be written: %s", error)
 
 
 class _Run:
@@ -129,7 +137,8 @@ class _Run:
         with ExitStack() as cleanup:
             with self.phase("plan"):
                 check_places(self.spark, self.storage, self.settings)
-                self.tidy_up()
+                with storage_errors_as(PublishError):
+                    self.tidy_up()
                 cleanup.enter_context(tuning_settings(self.spark, self.log_settings()))
                 if (earlier := self.find_earlier_run()) is not None:
                     self.repeat(earlier, self.read_inputs())
@@ -250,7 +259,8 @@ class _Run:
 
     def sweep(self, base: str) -> None:
         """Delete what killed runs left that worked beside `base`."""
-        publish_lock.sweep(self.storage, self.work_base(base), self.attempt_id)
+        for place in {base, self.work_base(base)}:
+            publish_lock.sweep(self.storage, place, self.attempt_id)
 
     def find_earlier_run(self) -> EarlierRun | None:
         """Look for a run with the same key; a dry run repeats none."""
@@ -475,5 +485,5 @@ def _warn_of_secrets(settings: Settings) -> None:
             _log.warning(
                 "%r holds a secret, which Spark's event log and UI show: leave it out, and give "
                 "credentials by Spark's settings",
-                location,
+                redact(location),
             )

@@ -13,6 +13,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from dedup_lib.errors import ConflictError, StorageError
 from dedup_lib.storage import Storage
@@ -175,9 +176,18 @@ def _make_owned(storage: Storage, attempt: Attempt) -> None:
 
 def _delete_directory(storage: Storage, attempt: Attempt) -> None:
     try:
-        storage.delete(attempt.directory)
+        _delete_owned(storage, attempt.directory)
     except StorageError as error:
         _log.warning("the attempt's directory stays behind: %s", error)
+
+
+def _delete_owned(storage: Storage, directory: str) -> None:
+    """Delete a directory, and last what says whose it is: a deletion may be cut off, too."""
+    is_link = storage.canonical(directory) != directory  # then what it leads to is not ours
+    for name in [] if is_link else storage.list_names(directory):
+        if _OWNER_FILE not in name:  # its checksum neither
+            storage.delete(f"{directory}/{name}")
+    storage.delete(directory)
 
 
 def _take_over(storage: Storage, lock: str, location: str, attempt_id: str) -> None:
@@ -221,11 +231,12 @@ def sweep(storage: Storage, location: str, attempt_id: str) -> None:
         suffix = name.removeprefix(prefix)
         if not name.startswith(prefix) or suffix.startswith((attempt_id, "old-", "journal")):
             continue
-        if suffix == "lock":
-            with contextlib.suppress(ConflictError):
+        # What is there now may be gone in an instant: others tidy up, too.
+        with contextlib.suppress(ConflictError, StorageError):
+            if suffix == "lock":
                 _take_over(storage, f"{parent}/{name}", location, attempt_id)
-        else:
-            _sweep_one(storage, f"{parent}/{name}", is_lock=suffix.startswith("stale-lock-"))
+            else:
+                _sweep_one(storage, f"{parent}/{name}", is_lock=suffix.startswith("stale-lock-"))
 
 
 def _sweep_one(storage: Storage, place: str, *, is_lock: bool) -> None:
@@ -234,11 +245,16 @@ def _sweep_one(storage: Storage, place: str, *, is_lock: bool) -> None:
         # Killed before it said whose it is; a companion that was handed over is never empty.
         if storage.delete_if_empty(place):
             _log.info("deleting %r, which is empty", place)
-    elif _died_here(storage.read_text(owner_file)):
-        _log.info("deleting %r, left by a run that was killed", place)
-        storage.delete(place)
-    else:
+        elif not place.endswith("-companion"):
+            _log.warning("%r is nobody's: delete it where no run is at work", place)
+    elif not _died_here(storage.read_text(owner_file)):
         _log.warning("%r belongs to another run, or one that died elsewhere", place)
+    else:
+        _log.info("deleting %r, left by a run that was killed", place)
+        if is_lock:
+            storage.delete(place)
+        else:
+            _delete_owned(storage, place)
 
 
 def _owner(attempt_id: str) -> str:
@@ -246,6 +262,7 @@ def _owner(attempt_id: str) -> str:
         {
             "attempt": attempt_id,
             "host": socket.gethostname(),
+            "machine": _machine(),
             "pid": os.getpid(),
             "process": _PROCESS_TOKEN,
         }
@@ -265,9 +282,10 @@ def _died_here(owner: str) -> bool:
     try:
         values = json.loads(owner)
         host, pid, process = values["host"], int(values["pid"]), values["process"]
-    except (ValueError, KeyError, TypeError):
+        machine = values.get("machine")
+    except (ValueError, KeyError, TypeError, AttributeError):
         return False
-    if host != socket.gethostname():
+    if (host, machine) != (socket.gethostname(), _machine()):
         return False
     if pid == os.getpid():
         return bool(process != _PROCESS_TOKEN)
@@ -275,6 +293,18 @@ def _died_here(owner: str) -> bool:
         os.kill(pid, 0)
     except ProcessLookupError:
         return True
-    except PermissionError:
+    except (PermissionError, OverflowError):
         return False
     return False
+
+
+def _machine() -> list[str]:
+    """Tell apart machines and containers of the same name, whose processes have numbers of theirs.
+
+    Of a system that says nothing of this the name must do.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return [boot, str(Path("/proc/self/ns/pid").readlink())]
+    except OSError:
+        return []

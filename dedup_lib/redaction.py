@@ -8,7 +8,7 @@ from typing import Any
 
 HIDDEN = "***"
 _SENSITIVE_NAMES = (
-    r"(?:sig|signature|token|access_?token|password|passwd|passphrase|pwd|secret|secret_?key|api_?key"
+    r"(?:(?<![a-zA-Z])sig(?![a-zA-Z])|signature|token|access_?token|password|passwd|passphrase|pwd|secret|secret_?key|api_?key"
     r"|account[_.]?key|access[_.]?key(?:[_.]?id)?|credential|x-amz-[a-z-]+"
     r"|sharedaccess(?:key|signature))"
 )

@@ -251,4 +251,6 @@ def without_secrets(plan: DataFrame, root: str) -> DataFrame:
     """Spell the files of a plan for others to read: where the table's location holds a secret."""
     if redact(root) == root:
         return plan
-    return plan.withColumn("file_path", F.regexp_replace("file_path", SPARK_PATTERN, HIDDEN))
+    store = "/".join(root.split("/")[:3])
+    shown = F.replace(F.col("file_path"), F.lit(store), F.lit(redact(store)))
+    return plan.withColumn("file_path", F.regexp_replace(shown, SPARK_PATTERN, HIDDEN))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import importlib.metadata
 import json
 import logging
@@ -15,7 +17,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from dedup_lib.delta_history import Commit
-from dedup_lib.errors import UsageError
+from dedup_lib.errors import DiskFullError, UsageError
 from dedup_lib.locations import has_scheme
 from dedup_lib.redaction import redact, redact_all, secret_values
 from dedup_lib.settings import Settings
@@ -230,7 +232,11 @@ class Report:
                 stream.write(text)
             partial.replace(target)
         except OSError as error:
-            raise UsageError(f"--report {location!r} can't be written: {error}.") from error
+            with contextlib.suppress(OSError):
+                partial.unlink(missing_ok=True)
+            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+            kind = DiskFullError if is_full else UsageError
+            raise kind(f"--report {location!r} can't be written: {error}.") from error
 
 
 def _is_something_else(path: Path) -> bool:

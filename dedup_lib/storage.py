@@ -120,7 +120,7 @@ class Storage:
             _hadoop_errors(f"{location!r} can't be read"),
             closing(self._fs(location).open(self._path(location))) as stream,
         ):
-            return bytes(stream.readAllBytes()).decode("utf-8")
+            return bytes(stream.readAllBytes()).decode("utf-8", errors="replace")
 
     def write_text(self, location: str, text: str) -> None:
         """Write a small text file, replacing one that is there."""
@@ -176,7 +176,10 @@ class Storage:
     def delete(self, location: str) -> None:
         """Delete a file or directory with all it holds; nothing where there is none."""
         with _hadoop_errors(f"{location!r} can't be deleted"):
-            self._fs(location).delete(self._path(location), True)
+            file_system, path = self._fs(location), self._path(location)
+            # On local disks a deletion that fails, or fails halfway, is only `false`.
+            if not file_system.delete(path, True) and file_system.exists(path):
+                raise StorageError(f"{location!r} can't be deleted.")
 
     def delete_if_empty(self, location: str) -> bool:
         """Delete a directory that holds nothing; tell whether it was one."""

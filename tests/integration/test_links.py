@@ -2,14 +2,13 @@
 
 import json
 import os
-import socket
 import subprocess
 import sys
 
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import Report
+from dedup_lib import Report, publish_lock
 from dedup_lib.errors import TableFormatError, UnreadableFileError
 from dedup_lib.files import FileInfo
 from dedup_lib.parquet_files import relative_parts
@@ -96,7 +95,7 @@ def test_g5_what_a_dead_run_left_is_deleted_without_what_its_links_lead_to(
         text=True,
         check=True,
     )
-    owner = {"host": socket.gethostname(), "pid": int(dead.stdout), "process": "x", "attempt": "x"}
+    owner = json.loads(publish_lock._owner("x")) | {"pid": int(dead.stdout)}
     images = write_parquet(image_rows(["a", "b"]), tmp_path / "images/1.parquet").parent
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/owner.json").write_text(json.dumps(owner))

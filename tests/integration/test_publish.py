@@ -1,5 +1,6 @@
 """All or nothing: faults in this process, the journal, the lock, the kept plan."""
 
+import errno
 import json
 import os
 import time
@@ -10,8 +11,10 @@ import pytest
 from dedup_lib import pipeline, publish, publish_lock
 from dedup_lib.errors import (
     ConflictError,
+    DiskFullError,
     InputChangedError,
     OutputExistsError,
+    RemovedFractionError,
     RunKeyError,
     SettingsError,
     VerificationError,
@@ -158,11 +161,23 @@ def test_g8_another_writer_that_was_quicker_wins(spark, remove, inputs, folder, 
     assert ids(spark, folder / "out") == ["other"]
 
 
-@pytest.mark.parametrize("mode", ["error", "overwrite"])
-def test_a_replacement_that_died_between_its_renames_is_mended(spark, remove, inputs, folder, mode):
+def died_replacing(folder, **journal):
+    """The old output where it was moved to, and the journal that says so."""
     write_parquet(image_rows(["old"]), folder / ".out.dedup-old-1/1.parquet")
-    old = f"file:{folder}/.out.dedup-old-1"
-    (folder / ".out.dedup-journal").write_text(json.dumps({"old": old}))
+    moved = {"old": ".out.dedup-old-1", "run": "run-1"} | journal
+    (folder / ".out.dedup-journal").write_text(json.dumps(moved))
+
+
+@pytest.mark.parametrize("mode", ["error", "overwrite"])
+# As another machine spells the same place, and where something made the directory since.
+@pytest.mark.parametrize("old", [".out.dedup-old-1", "file:/mnt/x/.out.dedup-old-1"])
+@pytest.mark.parametrize("is_empty_there", [False, True])
+def test_g6_a_replacement_that_died_between_its_renames_is_mended(
+    spark, remove, inputs, folder, mode, old, is_empty_there
+):
+    died_replacing(folder, old=old)
+    if is_empty_there:
+        (folder / "out").mkdir()
     if mode == "error":
         with pytest.raises(OutputExistsError):
             remove(*inputs, folder / "out")
@@ -173,13 +188,34 @@ def test_a_replacement_that_died_between_its_renames_is_mended(spark, remove, in
     assert names_in(folder) == ["out"]
 
 
-def test_a_replacement_that_died_after_its_renames_is_tidied(spark, remove, inputs, folder):
+@pytest.mark.parametrize("text", ["", "[]", '{"old"'])
+def test_g6_a_journal_that_was_cut_off_loses_no_output(spark, remove, inputs, folder, text):
+    died_replacing(folder)
+    (folder / ".out.dedup-journal").write_text(text)
+    with pytest.raises(OutputExistsError):
+        remove(*inputs, folder / "out")
+    assert ids(spark, folder / "out") == ["old"]
+    assert names_in(folder) == ["out"]
+
+
+def test_g6_a_replacement_that_died_after_its_renames_is_tidied(spark, remove, inputs, folder):
     write_parquet(image_rows(["new"]), folder / "out/1.parquet")
-    write_parquet(image_rows(["old"]), folder / ".out.dedup-old-1/1.parquet")
-    old = f"file:{folder}/.out.dedup-old-1"
-    (folder / ".out.dedup-journal").write_text(json.dumps({"old": old}))
+    (folder / "out/_remove_duplicates.json").write_text('{"run": "run-1"}')
+    died_replacing(folder)
     remove(*inputs, folder / "out", output_mode="overwrite")
     assert names_in(folder) == ["out"]
+
+
+def test_g6_the_old_output_is_not_deleted_for_what_another_writer_made_there_since(
+    spark, remove, inputs, folder
+):
+    died_replacing(folder)
+    write_parquet(image_rows(["another"]), folder / "out/1.parquet")
+    before = tree_digest(folder)
+    with pytest.raises(ConflictError, match="the output before is at") as conflict:
+        remove(*inputs, folder / "out", output_mode="overwrite")
+    assert conflict.value.exit_code == 5
+    assert tree_digest(folder) == before
 
 
 def owner(**changes):
@@ -222,6 +258,54 @@ def test_g8_directories_that_killed_runs_left_are_swept_but_not_those_of_living_
         (folder / f".out.dedup-{name}/owner.json").write_text(text)
     remove(*inputs, folder / "out")
     assert names_in(folder) == [".out.dedup-alive", "out"]
+
+
+def test_g7_a_deletion_that_was_cut_off_is_done_by_the_next_run(
+    spark, remove, inputs, folder, monkeypatch
+):
+    """Killed while it tidied up: what says whose the directory is goes last."""
+    delete, deleted = Storage.delete, []
+
+    def delete_once(self, location):
+        if ".out.dedup-" in location and deleted:
+            raise StoppedError
+        deleted.append(location)
+        delete(self, location)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Storage, "delete", delete_once)
+        patch.setattr(publish_lock, "_PROCESS_TOKEN", "one that is dead by now")
+        with pytest.raises(StoppedError):
+            remove(*inputs, folder / "out", max_removed_fraction=0.01)
+    (left,) = names_in(folder)
+    assert "owner.json" in names_in(folder / left)
+    remove(*inputs, folder / "out")
+    assert names_in(folder) == ["out"]
+
+
+def test_g7_what_is_left_beside_an_output_is_found_though_work_is_elsewhere(
+    spark, remove, inputs, folder
+):
+    (folder / "work").mkdir()
+    for place in (folder / ".out.dedup-dead", folder / "work/.out.dedup-dead"):
+        place.mkdir()
+        (place / "owner.json").write_text(owner(pid=2**22 + 1))
+    remove(*inputs, folder / "out", work_location=str(folder / "work"))
+    assert names_in(folder) == ["out", "work"]
+    assert names_in(folder / "work") == []
+
+
+def test_g16_a_report_that_cant_be_written_hides_no_error(remove, inputs, folder, monkeypatch):
+    def no_room(self, target):
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Path, "replace", no_room)
+    report = str(folder / "report.json")
+    with pytest.raises(RemovedFractionError):
+        remove(*inputs, folder / "out", max_removed_fraction=0.01, report=report)
+    with pytest.raises(DiskFullError):
+        remove(*inputs, folder / "out", report=report)
+    assert names_in(folder) == ["out"]
 
 
 @pytest.mark.parametrize("key", ["monday", None])
