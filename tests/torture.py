@@ -226,7 +226,7 @@ def table(tally: Tally) -> str:
     """What came of it, as Markdown."""
     header = ["stopped in", *PHASES, "all"]
     rows = []
-    for name in CASES:
+    for name in sorted({name for name, _ in tally.stops}, key=list(CASES).index):
         stops = [tally.stops[name, phase] for phase in PHASES]
         rows.append([name, *stops, sum(stops)])
     rows.append(["all", *(sum(row[at] for row in rows) for at in range(1, len(header)))])
