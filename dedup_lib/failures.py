@@ -21,6 +21,7 @@ from dedup_lib.redaction import redact
 _NO_ROOM = (
     "No space left on device",
     "Disk quota exceeded",
+    "File too large",
     "QuotaExceededException",
     "could only be written to 0 of the",
 )

@@ -1,11 +1,14 @@
 """Rewrites that are killed or terminated: the output is the old one, the new one, or mended."""
 
+import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from tests.fault_cases import CASES, left_behind
-from tests.processes import report_of, spark_submit, stopped_run
+from tests.made_tables import image_rows, tree_digest, write_list, write_parquet
+from tests.processes import ROOT, SPARK_SUBMIT, ids, report_of, run, spark_submit, stopped_run
 
 STOPS = {
     "parquet error": [("plan", "group"), ("apply", "SIGKILL"), ("verify", "java")],
@@ -51,3 +54,23 @@ def test_g6_a_run_that_is_terminated_puts_back_what_was_tidies_up_and_reports(sp
     assert result.returncode == 1, result.stderr
     assert report_of(result)["status"] == "failed"
     assert (case.seen(spark, tmp_path), left_behind(tmp_path)) == ("old", [])
+
+
+@pytest.mark.parametrize("engine", ["arrow", "spark"])
+def test_g6_a_process_that_may_write_no_large_file_leaves_the_old_output(spark, tmp_path, engine):
+    """As a full disk does, and without the rights that it takes to mount one."""
+    rows = image_rows(["a", "b", "c"])
+    images = pa.array([os.urandom(1_000_000) for _ in range(3)])
+    write_parquet(rows.set_column(1, "image", images), tmp_path / "in/images/1.parquet")
+    write_list(tmp_path / "in/list/1.parquet", ["b"])
+    write_parquet(image_rows(["old"]), tmp_path / "out/1.parquet")
+    before = tree_digest(tmp_path)
+    flags = ("--images", "in/images", "--duplicate-ids", "in/list/", "--output", "./out")
+    flags = (*flags, "--output-mode", "overwrite", "--engine", engine)
+    limited = ["bash", "-c", 'ulimit -f 1000; exec "$@"', "-", *SPARK_SUBMIT]
+    result = run([*limited, ROOT / "jobs/remove_duplicates.py", *flags], cwd=tmp_path)
+    assert report_of(result)["error"]["class"] == "DiskFullError"
+    assert result.returncode == 5
+    assert tree_digest(tmp_path) == before
+    assert spark_submit(*flags, cwd=tmp_path).returncode == 0
+    assert ids(spark, tmp_path / "out") == ["a", "c"]
