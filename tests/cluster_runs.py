@@ -43,7 +43,7 @@ kills = {}  # of the run that is going on; and the folder that has a file for ea
 
 
 def asked(process, what):
-    command = ["ps", "-o", f"{what}=", "-p", str(process)]
+    command = ["ps", "-ww", "-o", f"{what}=", "-p", str(process)]
     return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
 
 
