@@ -69,7 +69,7 @@ def small_disk(tmp_path):
     if made.returncode != 0:
         pytest.skip(f"no disk can be mounted: {made.stderr.strip()}")
     yield place
-    subprocess.run(["umount", str(place)], check=True)
+    subprocess.run(["umount", "--lazy", str(place)], check=True)
 
 
 @pytest.mark.parametrize("name", CASES)
