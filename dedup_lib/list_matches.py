@@ -7,27 +7,23 @@ from collections.abc import Sequence
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from dedup_lib.id_join import PlanJoin, choose_join, hint_of
-from dedup_lib.id_scan import IdSizes, candidates_of
+from dedup_lib.id_join import PlanJoin, hint_of
 from dedup_lib.redaction import redact
 from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, text_array, union
-from dedup_lib.tables import PinnedTable
 
 
 def count_matched(
-    images: PinnedTable,
-    image_id_column: str,
-    lists: Sequence[RemovalList],
-    *,
-    image_ids: IdSizes,
-    list_ids: IdSizes,
+    own_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin
 ) -> tuple[int, list[int]]:
     """Count the distinct listed IDs that are in the image table: of all lists, and of each.
 
+    Args:
+        own_ids: `image_id`, one row per row of the image table.
+        lists: The removal lists.
+        join: How IDs are joined.
+
     *Cost:* a scan of the image IDs and one or two of the lists; IDs are shuffled.
     """
-    own_ids = candidates_of(images, image_id_column).select(ENTRY_COLUMN)
-    join = choose_join(image_ids, list_ids)
     matched = _entries_by_match(own_ids, lists, join, "left_semi")
     is_in = {f"in_{index}": F.col("list_index") == index for index in range(len(lists))}
     by_id = matched.groupBy(ENTRY_COLUMN).agg(*(F.max(of).alias(n) for n, of in is_in.items()))
@@ -35,15 +31,13 @@ def count_matched(
     return row[0], list(row[1:])
 
 
-def unmatched_ids(
-    images: PinnedTable,
-    image_id_column: str,
-    lists: Sequence[RemovalList],
-    *,
-    image_ids: IdSizes,
-    list_ids: IdSizes,
-) -> DataFrame:
+def unmatched_ids(own_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin) -> DataFrame:
     """Find the listed IDs that are not in the image table, lazily.
+
+    Args:
+        own_ids: `image_id`, one row per row of the image table.
+        lists: The removal lists.
+        join: How IDs are joined.
 
     Returns:
         One row per list and ID: `image_id`, `list_location`, `list_kind` (strings).
@@ -51,8 +45,7 @@ def unmatched_ids(
     *Nulls:* a NULL entry is no ID.
     *Cost:* a scan of the image IDs and one or two of the lists; IDs are shuffled.
     """
-    own_ids = candidates_of(images, image_id_column).select(ENTRY_COLUMN)
-    unmatched = _entries_by_match(own_ids, lists, choose_join(image_ids, list_ids), "left_anti")
+    unmatched = _entries_by_match(own_ids, lists, join, "left_anti")
     place = F.col("list_index") + 1
     locations = text_array(redact(item.location) for item in lists)
     return unmatched.distinct().select(

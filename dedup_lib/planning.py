@@ -292,9 +292,8 @@ class _Planning:
         if is_plain(self.lists):  # else what matched may stay
             return counts.matched_ids, [counts.matched_ids]
         with self.report.step("count matches"):
-            matched, by_list = list_matches.count_matched(
-                self.images, self.column, self.lists, **sizes
-            )
+            join = id_join.choose_join(**sizes)
+            matched, by_list = list_matches.count_matched(self.own_ids, self.lists, join)
         for described, item, num_ids in zip(
             self.report.inputs["duplicate_ids"], self.lists, by_list, strict=True
         ):
@@ -311,7 +310,8 @@ class _Planning:
             return Record("listed IDs that are not in the image table", rows, rows.count())
 
     def unmatched(self, sizes: _Sizes) -> DataFrame:
-        return list_matches.unmatched_ids(self.images, self.column, self.lists, **sizes)
+        join = id_join.choose_join(**sizes)
+        return list_matches.unmatched_ids(self.own_ids, self.lists, join)
 
     def why_few_match(self, sizes: _Sizes) -> list[str]:
         """Look for what keeps listed IDs from matching; put it in the report and the log."""
