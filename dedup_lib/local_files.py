@@ -12,7 +12,6 @@ from dedup_lib.uris import local_path
 
 # What a file system without unnamed files answers (NFS, overlays of old kernels, FUSE).
 _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
-
 # And what one without hard links does, or a machine without /proc.
 _NO_LINKS = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.ENOENT, errno.EMLINK})
 

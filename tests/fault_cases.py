@@ -124,6 +124,13 @@ class Case:
         return sum(RUN_KEY in (row["userMetadata"] or "") for row in history)
 
 
+def check_done(spark: SparkSession, case: Case, folder: Path, inputs: dict[str, str]) -> None:
+    """The output is there, by one commit, and nothing else is; the inputs are as they were."""
+    assert (case.seen(spark, folder), left_behind(folder)) == ("new", [])
+    assert case.num_commits(spark, folder) == case.commits
+    assert case.inputs_digest(folder) == inputs
+
+
 def left_behind(folder: Path) -> list[str]:
     """Files and directories that only a run at work has."""
     names = (str(path.relative_to(folder)) for path in folder.rglob("*"))

@@ -8,7 +8,7 @@ import pytest
 from dedup_lib import cli, run
 from dedup_lib.errors import DiskFullError
 from dedup_lib.report import PHASES
-from tests.fault_cases import CASES, left_behind
+from tests.fault_cases import CASES, check_done, left_behind
 from tests.faults import StoppedError, stop_at
 
 MB = 1 << 20
@@ -16,13 +16,6 @@ MB = 1 << 20
 
 def seen_and_left(spark, case, folder):
     return case.seen(spark, folder), left_behind(folder)
-
-
-def check_done(spark, case, folder, inputs):
-    """The output is there, by one commit, and nothing else is."""
-    assert seen_and_left(spark, case, folder) == ("new", [])
-    assert case.num_commits(spark, folder) == case.commits
-    assert case.inputs_digest(folder) == inputs
 
 
 @pytest.mark.parametrize("name", CASES)

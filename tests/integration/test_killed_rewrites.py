@@ -6,7 +6,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from tests.fault_cases import CASES, left_behind
+from tests.fault_cases import CASES, check_done, left_behind
 from tests.made_tables import image_rows, tree_digest, write_list, write_parquet
 from tests.processes import ROOT, SPARK_SUBMIT, ids, report_of, run, spark_submit, stopped_run
 
@@ -42,9 +42,7 @@ def test_g6_g7_a_killed_rewrite_leaves_the_old_or_the_new_and_the_retry_converge
     result = spark_submit(*case.arguments(Path()), cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert report_of(result)["repeated"] == (SEEN[name] == "new")
-    assert (case.seen(spark, tmp_path), left_behind(tmp_path)) == ("new", [])
-    assert case.num_commits(spark, tmp_path) == case.commits
-    assert case.inputs_digest(tmp_path) == inputs
+    check_done(spark, case, tmp_path, inputs)
 
 
 def test_g6_a_run_that_is_terminated_puts_back_what_was_tidies_up_and_reports(spark, tmp_path):
