@@ -10,8 +10,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
@@ -29,6 +27,7 @@ from dedup_lib.id_scan import FileRows
 from dedup_lib.parquet_files import relative_parts
 from dedup_lib.position_bitmaps import position_bitmaps
 from dedup_lib.settings import Action
+from dedup_lib.spark_errors import SPARK_ERRORS
 from dedup_lib.tables import PinnedTable
 from dedup_lib.uris import decoded
 
@@ -89,7 +88,7 @@ def why_not(
     probed = _outcomes(arrow_files.probe, options)("source", "directory")
     try:
         outcomes = frame.select(probed.alias("outcome")).select("outcome.*").collect()
-    except (PySparkException, Py4JError) as failure:
+    except SPARK_ERRORS as failure:
         return UnsupportedError(f"a Python task failed on an executor: {reason_of(failure)}")
     return next((error for row in outcomes if (error := _refusal(row)) is not None), None)
 

@@ -28,7 +28,6 @@ from dedup_lib.report import Report
 from dedup_lib.setting_types import alternatives
 from dedup_lib.settings import DuplicateIds, Settings
 from dedup_lib.settings_file import load_toml
-from dedup_lib.storage import JvmStderr
 from dedup_lib.version import __version__
 
 _GROUPS = ("input", "output", "safety", "tuning")
@@ -248,10 +247,17 @@ class _RedactingFormatter(logging.Formatter):
         return one_record(redact(super().format(record), self._secrets))
 
 
+def _stderr() -> Any:
+    if not _is_under_spark_submit():
+        return sys.stderr
+    from dedup_lib.jvm_stderr import JvmStderr  # noqa: PLC0415  # there is a JVM only there
+
+    return JvmStderr()
+
+
 def _log_to_stderr(level: str, secrets: Sequence[str] = ()) -> None:
     if not _log.handlers:
-        stream = JvmStderr() if _is_under_spark_submit() else sys.stderr
-        _log.addHandler(logging.StreamHandler(stream))
+        _log.addHandler(logging.StreamHandler(_stderr()))
         _log.propagate = False
     for name in _LOGGERS_OF_PYSPARK:
         PySparkLogger.getLogger(name).disabled = True

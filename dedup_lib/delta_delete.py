@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote
 
-from py4j.protocol import Py4JError
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 
@@ -23,6 +22,7 @@ from dedup_lib.errors import (
 )
 from dedup_lib.id_scan import SCAN_SETTINGS
 from dedup_lib.session_settings import session_settings
+from dedup_lib.spark_errors import SPARK_ERRORS
 from dedup_lib.sql_names import quoted, sql_name
 from dedup_lib.tables import PinnedTable
 
@@ -87,7 +87,7 @@ def check_deletes(spark: SparkSession, location: str, *, must_be_allowed: bool) 
     """
     try:
         spark.sql(f"DELETE FROM {sql_name(location)} WHERE false").collect()
-    except (PySparkException, Py4JError) as error:
+    except SPARK_ERRORS as error:
         if (refusal := _refusal(location, error)) is not None:
             raise refusal from error
         if must_be_allowed:
@@ -157,7 +157,7 @@ def clone(spark: SparkSession, images: PinnedTable, location: str, *, name: str)
                 f"CREATE TABLE {sql_name(location)} SHALLOW CLONE {source} "
                 f"TBLPROPERTIES ('{DELETION_VECTORS}' = 'true')"
             ).collect()[0]
-    except (PySparkException, Py4JError) as error:
+    except SPARK_ERRORS as error:
         raise UnsupportedError(
             f"image table {images.location!r} can't be cloned: {first_line(error)} "
             "Use --method rewrite."
@@ -302,7 +302,7 @@ def deletions_named(location: str) -> Iterator[None]:
     """Turn Delta's refusals into this library's errors."""
     try:
         yield
-    except (PySparkException, Py4JError) as error:
+    except SPARK_ERRORS as error:
         if (refusal := _refusal(location, error)) is not None:
             raise refusal from error
         raise

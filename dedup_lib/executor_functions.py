@@ -17,6 +17,8 @@ from dedup_lib import (
     arrow_footers,
     arrow_npy,
     arrow_options,
+    arrow_places,
+    arrow_schema,
     arrow_stores,
     arrow_worker,
 )
@@ -28,6 +30,8 @@ _SENT_ALONG = (
     arrow_footers,
     arrow_npy,
     arrow_options,
+    arrow_places,
+    arrow_schema,
     arrow_stores,
     arrow_worker,
 )

@@ -6,9 +6,6 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
-
 from dedup_lib.errors import (
     DedupError,
     DiskFullError,
@@ -17,6 +14,7 @@ from dedup_lib.errors import (
     UnreadableFileError,
 )
 from dedup_lib.redaction import redact
+from dedup_lib.spark_errors import SPARK_ERRORS
 
 _NO_ROOM = (
     "No space left on device",
@@ -41,14 +39,14 @@ def errors_named() -> Iterator[None]:
     """Say in one sentence what Spark, Java or Python say in a stack trace."""
     try:
         yield
-    except (PySparkException, Py4JError, OSError, DedupError) as error:
+    except (*SPARK_ERRORS, OSError, DedupError) as error:
         failure = str(error)
         if line := _line_with(failure, _NO_ROOM):
             raise DiskFullError(
                 f"there is no room for what is written: {line} Make room, or name another place "
                 "(--output, --work-location, spark.local.dir), and run again."
             ) from error
-        is_foreign = isinstance(error, PySparkException | Py4JError)
+        is_foreign = isinstance(error, SPARK_ERRORS)
         if is_foreign and (reason := _unread_file(failure)) is not None:
             if ".dedup-" in reason:
                 raise PublishError(

@@ -6,13 +6,12 @@ import logging
 import os.path
 from collections.abc import Iterator, Sequence
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from dedup_lib import arrow_footers
 from dedup_lib.executor_functions import on_executors, reason_of
 from dedup_lib.files import FileInfo, ParquetFooter
+from dedup_lib.spark_errors import SPARK_ERRORS
 from dedup_lib.storage import Storage
 
 # The driver takes 4 ms for each, and a Python task on an executor some 100 ms before its first.
@@ -70,7 +69,7 @@ def _read_on_executors(
     numbers = spark.range(0, len(parts), 1, len(parts))
     try:
         rows = numbers.select("id", read("id").alias("footers")).collect()
-    except (PySparkException, Py4JError) as failure:
+    except SPARK_ERRORS as failure:
         _log.info("executors can't read footers by pyarrow: %s", reason_of(failure))
         return {}
     answers = {row["id"]: row["footers"] for row in rows}

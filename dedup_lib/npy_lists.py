@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
@@ -15,6 +13,7 @@ from dedup_lib.errors import StorageError, UnreadableFileError, UnsupportedError
 from dedup_lib.executor_functions import on_executors, reason_of
 from dedup_lib.files import FileInfo
 from dedup_lib.npy_header import HEAD_BYTES, parse_header
+from dedup_lib.spark_errors import SPARK_ERRORS
 from dedup_lib.storage import Storage
 
 # Of 2 MB each, and one task's are in memory together; a Python task costs 0.1 s of its own.
@@ -78,7 +77,7 @@ def _check_executors(spark: SparkSession, uri: str, options: dict[str, str], wha
     probed = on_executors(lambda _: arrow_npy.why_not(uri, options), "string")
     try:
         reason = spark.range(0, 1, 1, 1).select(probed("id")).collect()[0][0]
-    except (PySparkException, Py4JError) as failure:
+    except SPARK_ERRORS as failure:
         reason = f"a Python task failed on an executor: {reason_of(failure)}"
     if reason is not None:
         raise UnsupportedError(

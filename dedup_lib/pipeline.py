@@ -17,16 +17,24 @@ from dedup_lib import (
     delta_history,
     id_scan,
     in_place,
+    marked_outputs,
     publish,
-    publish_lock,
     records,
     replacement,
     rewrite,
     run_key,
+    sweep,
     tables,
     targets,
 )
 from dedup_lib.arrow_annotate import IS_DUPLICATE
+from dedup_lib.attempts import (
+    Attempt,
+    attempt_directory,
+    companion_directory,
+    new_attempt_id,
+    unmade_attempt,
+)
 from dedup_lib.delta_tables import log_settings
 from dedup_lib.errors import (
     DedupError,
@@ -45,12 +53,6 @@ from dedup_lib.overlap import check_places, check_report
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
 from dedup_lib.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
 from dedup_lib.publish import Staged
-from dedup_lib.publish_lock import (
-    Attempt,
-    attempt_directory,
-    companion_directory,
-    new_attempt_id,
-)
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.run_key import EarlierRun
@@ -60,6 +62,7 @@ from dedup_lib.session_settings import (
     session_settings,
     tuning_settings,
 )
+from dedup_lib.session_storage import storage_of
 from dedup_lib.settings import OutputMode, Settings
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
@@ -94,7 +97,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     report = Report() if report is None else report
     report.describe(settings)
     _warn_of_secrets(settings)
-    storage = Storage(spark, settings.storage_options)
+    storage = storage_of(spark, settings.storage_options)
     is_saved = False  # not before it is sure that the report replaces no input
     try:
         with one_run(spark), session_settings(spark, RUN_SETTINGS):
@@ -152,7 +155,7 @@ class _Run:
                 inputs = self.read_inputs()
                 self.check_method(inputs.images)
                 attempt = self.open_attempt(output, inputs.images, cleanup)
-                self.choose_engine(inputs.images, attempt)
+                self.choose_engine(inputs.images, output, attempt)
                 plan = self.make_plan(inputs, attempt)
             if self.settings.dry_run:
                 self.keep_records(plan, record_targets)
@@ -188,6 +191,9 @@ class _Run:
     ) -> None:
         """Make the output (of the rows that stay, as a rule), verify it, and publish it."""
         with self.phase("apply"):
+            if output.publishing == "marker":
+                writing = marked_outputs.open_output(self.storage, output.location, self.attempt_id)
+                cleanup.enter_context(writing)
             if self.settings.method == "clone":
                 staged = self.clone(plan, output, attempt, cleanup)
             else:
@@ -252,15 +258,21 @@ class _Run:
         """Put in order what runs that were killed left at the paths that this one writes to."""
         if self.settings.dry_run:
             return
-        for location in (self.settings.output, *self.settings.record_locations.values()):
+        output = self.settings.output if self.keeps_files else None
+        for location in (output, *self.settings.record_locations.values()):
             if location is not None and is_path(location):
                 replacement.repair(self.storage, location, self.attempt_id)
                 self.sweep(self.storage.canonical(location))
 
+    @property
+    def keeps_files(self) -> bool:
+        """Whether the run keeps files beside its output: a commit over Spark Connect needs none."""
+        return not self.storage.is_remote or self.settings.resolved_output_format == "parquet"
+
     def sweep(self, base: str) -> None:
         """Delete what killed runs left that worked beside `base`."""
         for place in {base, self.work_base(base)}:
-            publish_lock.sweep(self.storage, place, self.attempt_id)
+            sweep.sweep(self.storage, place, self.attempt_id)
 
     def find_earlier_run(self) -> EarlierRun | None:
         """Look for a run with the same key; a dry run repeats none."""
@@ -278,7 +290,8 @@ class _Run:
         _log.info("run %r is done already: nothing is applied", settings.run_key)
         self.report.repeat(earlier.note, earlier.version)
         root = tables.root_of(self.spark, self.storage, earlier.location)
-        self.sweep(root)
+        if self.keeps_files:
+            self.sweep(root)
         if settings.output is not None:
             run_key.check_repeated(self.spark, earlier)
         elif earlier.commit is not None:
@@ -293,7 +306,8 @@ class _Run:
         """Look at a place that is to be written."""
         settings = self.settings
         mode = settings.output_mode
-        if not settings.dry_run and records.is_unfinished(self.storage, location):
+        is_unfinished = not settings.dry_run and records.is_unfinished(self.storage, location)
+        if is_unfinished:
             mode = self.mode_for_unfinished(location)
         if location == settings.output:
             table_format = settings.resolved_output_format
@@ -306,6 +320,7 @@ class _Run:
             table_format,
             mode,
             may_replace=location != settings.output or settings.method != "clone",
+            is_unfinished=is_unfinished,
         )
 
     def mode_for_unfinished(self, location: str) -> OutputMode:
@@ -337,10 +352,19 @@ class _Run:
         elif self.settings.method == "clone":
             clones.check_clone(self.spark, images)
 
-    def choose_engine(self, images: PinnedTable, attempt: Attempt | None) -> None:
+    def choose_engine(
+        self, images: PinnedTable, output: Target | None, attempt: Attempt | None
+    ) -> None:
         if self.settings.method == "rewrite":
             with self.report.step("choose engine"):
-                rewrite.choose_engine(self.spark, images, self.settings, attempt, self.report)
+                rewrite.choose_engine(
+                    self.spark,
+                    images,
+                    self.settings,
+                    output=output,
+                    attempt=attempt,
+                    report=self.report,
+                )
 
     def open_attempt(
         self, output: Target | None, images: PinnedTable, cleanup: ExitStack
@@ -352,6 +376,8 @@ class _Run:
         if output is not None:
             base = targets.default_base(self.spark, self.storage, output)
         work_base = self.work_base(base)
+        if self.storage.is_remote and (output is None or output.publishing == "commit"):
+            return unmade_attempt(work_base, self.attempt_id)
         is_renamed = output is not None and output.is_renamed
         if is_renamed and not self.storage.same_file_system(work_base, base):
             raise SettingsError(
@@ -359,9 +385,12 @@ class _Run:
                 "the output: staged files could not be renamed into place."
             )
         with storage_errors_as(PublishError):
-            return cleanup.enter_context(
+            attempt = cleanup.enter_context(
                 attempt_directory(self.storage, work_base, self.attempt_id)
             )
+        if output is not None and output.publishing == "marker":
+            return dataclasses.replace(attempt, output=output.location)
+        return attempt
 
     def work_base(self, base: str) -> str:
         """Return beside which place an attempt works that would by itself work beside `base`."""
@@ -375,7 +404,7 @@ class _Run:
         numbers = itertools.count()
 
         def materialise(rows: DataFrame) -> DataFrame:
-            if attempt is None:
+            if attempt is None or not attempt.is_made:
                 # Not `persist`: frames are made of frames here, and their plans would nest.
                 return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
             place = f"{attempt.plan}/{next(numbers)}"

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from py4j.protocol import Py4JError
 from pyspark.errors import PySparkException
 from pyspark.sql import DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StructField, StructType
 
+from dedup_lib.attempts import Attempt, hand_over
 from dedup_lib.delta_delete import first_line, is_conflict
 from dedup_lib.delta_history import (
     LOST_COMMIT,
@@ -26,20 +27,25 @@ from dedup_lib.errors import (
     ConflictError,
     InputError,
     OutputExistsError,
+    StorageError,
     VerificationError,
 )
 from dedup_lib.id_scan import SCAN_SETTINGS
 from dedup_lib.locations import is_path
+from dedup_lib.manifests import write_manifest
+from dedup_lib.marked_outputs import mark
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS, data_files
-from dedup_lib.publish_lock import Attempt, hand_over, publishing_lock
-from dedup_lib.replacement import repair_locked, replace, write_manifest
+from dedup_lib.publish_lock import publishing_lock
+from dedup_lib.replacement import repair_locked, replace
 from dedup_lib.session_settings import session_settings, tuning_settings
+from dedup_lib.spark_errors import SPARK_ERRORS
 from dedup_lib.sql_names import sql_name
 from dedup_lib.storage import Storage
 from dedup_lib.targets import Target, check_replaceable, output_exists
 
 # Delta takes column names with these characters only with column mapping.
 _NEEDS_MAPPING = re.compile(r"[ ,;{}()\n\t=]")
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -82,14 +88,14 @@ def stage(
         What was written, yet to be verified.
     """
     if target.format == "parquet":
-        writer.mode("errorifexists").parquet(attempt.staged)
+        writer.mode(_parquet_mode(target)).parquet(attempt.staged)
         return Staged(target, attempt.staged, None)
     text = note_text(note)
     delta = writer.format("delta").option("userMetadata", text)
     if not target.exists and any(_NEEDS_MAPPING.search(name) for name in column_names):
         delta = delta.option("delta.columnMapping.mode", "name")
     if target.is_renamed:
-        delta.mode("errorifexists").save(attempt.staged)
+        delta.mode("error").save(attempt.staged)
         return Staged(target, attempt.staged, 0)
     if target.mode == "overwrite":
         delta = delta.option("overwriteSchema", "true")
@@ -101,9 +107,14 @@ def stage(
             # A table that is created by a write ignores the writer's option of this name.
             with session_settings(spark, {USER_METADATA: text}):
                 delta.saveAsTable(sql_name(target.location))
-    except (PySparkException, Py4JError) as error:
+    except SPARK_ERRORS as error:
         raise _as_conflict(target, error) from error
     return Staged(target, target.location, _version_of(spark, target.location, note["run"]))
+
+
+def _parquet_mode(target: Target) -> str:
+    # In its own place a manifest is there already, and nothing else.
+    return "append" if target.publishing == "marker" else "error"
 
 
 def stage_empty_parquet(
@@ -113,9 +124,10 @@ def stage_empty_parquet(
 
     A partitioned write of no rows would leave a directory that can't be read.
     """
-    spark.createDataFrame([], schema).coalesce(1).write.option(
-        "mapreduce.fileoutputcommitter.marksuccessfuljobs", "false"
-    ).parquet(attempt.staged)
+    writer = spark.createDataFrame([], schema).coalesce(1).write.mode(_parquet_mode(target))
+    writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(
+        attempt.staged
+    )
     return Staged(target, attempt.staged, None)
 
 
@@ -134,7 +146,7 @@ def count_rows(spark: SparkSession, storage: Storage, staged: Staged) -> int:
         with tuning_settings(spark, SCAN_SETTINGS):
             reader = spark.read.schema(StructType()).options(**PARQUET_READER_OPTIONS)
             return reader.parquet(staged.location).count()
-    except (InputError, PySparkException, Py4JError) as error:
+    except (InputError, *SPARK_ERRORS) as error:
         raise VerificationError(f"the staged output is broken: {error}") from error
 
 
@@ -177,7 +189,7 @@ def check_rows(
         f"the plan {what} {expected_rows} rows, but {found_rows} were written to "
         f"{staged.location!r}"
     )
-    if staged.location != staged.target.location:
+    if staged.version is None or staged.location != staged.target.location:
         raise VerificationError(f"{message}. Nothing was published.")
     if staged.version == 0:
         undo = f"DROP TABLE {sql_name(staged.location)}"
@@ -210,6 +222,8 @@ def promote(
 ) -> None:
     """Put a verified table in its place, in one step (two for a replaced directory).
 
+    Where that is its place already, mark it as complete.
+
     Args:
         spark: The session.
         storage: The session's file systems.
@@ -221,6 +235,9 @@ def promote(
         ConflictError: Another run is publishing, or has published, to the same place.
     """
     target = staged.target
+    if target.publishing == "marker":
+        mark(storage, target.location, note, attempt.attempt_id)
+        return
     if staged.location == target.location:
         return  # Delta's commit was the step
     if not target.is_renamed:
@@ -250,17 +267,24 @@ def _publish_clone(
     try:
         with session_settings(spark, {USER_METADATA: note_text(note)}):
             spark.sql(f"CREATE TABLE {name} SHALLOW CLONE {sql_name(staged.location)}")
-    except (PySparkException, Py4JError) as error:
+    except SPARK_ERRORS as error:
         if not _is_there(spark, storage, staged.target.location):
-            storage.delete(directory)
+            _delete_companion(storage, directory)
         raise _as_conflict(staged.target, error) from error
+
+
+def _delete_companion(storage: Storage, directory: str) -> None:
+    try:
+        storage.delete(directory)
+    except StorageError as error:
+        _log.warning("the clone that was not published stays behind: %s", error)
 
 
 def _is_there(spark: SparkSession, storage: Storage, location: str) -> bool:
     return is_delta_path(storage, location) if is_path(location) else table_exists(spark, location)
 
 
-def _as_conflict(target: Target, error: PySparkException | Py4JError) -> Exception:
+def _as_conflict(target: Target, error: Exception) -> Exception:
     condition = (error.getCondition() or "") if isinstance(error, PySparkException) else ""
     if "ALREADY_EXISTS" in condition or "PATH_EXISTS" in condition:
         return output_exists(target)

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from pyspark.sql import SparkSession
 
-from dedup_lib import publish, spark_rewrite, targets
+from dedup_lib import marked_outputs, publish, spark_rewrite, targets
+from dedup_lib.attempts import Attempt, attempt_directory, unmade_attempt
 from dedup_lib.locations import is_path
+from dedup_lib.manifests import read_manifest, write_manifest
 from dedup_lib.planning import Record
-from dedup_lib.publish_lock import attempt_directory
-from dedup_lib.replacement import read_manifest, write_manifest
 from dedup_lib.storage import Storage
 from dedup_lib.targets import Target
 
@@ -38,7 +40,8 @@ def keep(
     """
     base = targets.default_base(spark, storage, target)
     note = {**note, "holds": record.holds}
-    with attempt_directory(storage, base, note["run"]) as attempt:
+    with ExitStack() as cleanup:
+        attempt = _open_attempt(storage, target, base, note["run"], cleanup)
         staged = publish.stage(
             target,
             spark_rewrite.writer(record.rows, ()),
@@ -51,6 +54,17 @@ def keep(
         publish.check_rows(staged, expected_rows=record.num_rows, found_rows=found)
         state = {"unfinished": True} if is_unfinished else {}
         publish.promote(spark, storage, staged, attempt, note | state)
+
+
+def _open_attempt(
+    storage: Storage, target: Target, base: str, run: str, cleanup: ExitStack
+) -> Attempt:
+    if target.publishing == "rename":
+        return cleanup.enter_context(attempt_directory(storage, base, run))
+    if target.publishing == "marker":
+        cleanup.enter_context(marked_outputs.open_output(storage, target.location, run))
+        return dataclasses.replace(unmade_attempt(base, run), output=target.location)
+    return unmade_attempt(base, run)
 
 
 def is_unfinished(storage: Storage, location: str) -> bool:

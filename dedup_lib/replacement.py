@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import logging
 from dataclasses import dataclass
-from typing import Any
 
+from dedup_lib.attempts import Attempt
 from dedup_lib.errors import ConflictError, StorageError
 from dedup_lib.locations import is_path
-from dedup_lib.parquet_files import MANIFEST_NAME
-from dedup_lib.publish_lock import Attempt, publishing_lock, sibling
+from dedup_lib.manifests import read_manifest
+from dedup_lib.owners import sibling
+from dedup_lib.publish_lock import publishing_lock
 from dedup_lib.storage import Storage
 
 _log = logging.getLogger(__name__)
@@ -70,23 +71,6 @@ def repair_locked(storage: Storage, location: str) -> None:
                 f"don't want, and run again (or delete {journal!r}, to leave both)."
             )
     storage.delete(journal)
-
-
-def read_manifest(storage: Storage, location: str) -> dict[str, Any]:
-    """Read a directory's manifest; empty where there is none that can be read."""
-    path = f"{location}/{MANIFEST_NAME}"
-    if not storage.exists(path):
-        return {}
-    try:
-        values = json.loads(storage.read_text(path))
-    except ValueError:
-        return {}
-    return values if isinstance(values, dict) else {}
-
-
-def write_manifest(storage: Storage, location: str, manifest: dict[str, Any]) -> None:
-    """Write a directory's manifest, replacing one that is there."""
-    storage.write_text(f"{location}/{MANIFEST_NAME}", json.dumps(manifest, indent=2))
 
 
 @dataclass(frozen=True)

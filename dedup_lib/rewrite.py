@@ -7,6 +7,7 @@ from typing import Any, Literal
 from pyspark.sql import SparkSession
 
 from dedup_lib import arrow_rewrite, publish, spark_rewrite
+from dedup_lib.attempts import Attempt
 from dedup_lib.errors import DedupError, UnsupportedError
 from dedup_lib.id_join import BROADCAST_LIMIT_BYTES
 from dedup_lib.image_settings import (
@@ -18,7 +19,6 @@ from dedup_lib.image_settings import (
 from dedup_lib.parquet_types import check_names_are_kept, check_types_are_kept
 from dedup_lib.planning import Plan
 from dedup_lib.publish import Staged
-from dedup_lib.publish_lock import Attempt
 from dedup_lib.report import Report
 from dedup_lib.session_settings import tuning_settings
 from dedup_lib.settings import Settings
@@ -33,6 +33,8 @@ def choose_engine(
     spark: SparkSession,
     images: PinnedTable,
     settings: Settings,
+    *,
+    output: Target | None,
     attempt: Attempt | None,
     report: Report,
 ) -> ChosenEngine:
@@ -42,6 +44,7 @@ def choose_engine(
         spark: The session.
         images: The image table.
         settings: What was asked for.
+        output: What is to be written; None in a dry run that names none.
         attempt: Where files will be written, to try; None where nothing may be written.
         report: Gets the choice, and why.
 
@@ -51,7 +54,7 @@ def choose_engine(
 
     *Cost:* one small Spark job.
     """
-    reason = _why_not_arrow(spark, images, settings, attempt)
+    reason = _why_not_arrow(spark, images, settings, output, attempt)
     if settings.action == "annotate":
         _check_added_columns(images)
     if reason is None:
@@ -81,7 +84,11 @@ def _check_added_columns(images: PinnedTable) -> None:
 
 
 def _why_not_arrow(
-    spark: SparkSession, images: PinnedTable, settings: Settings, attempt: Attempt | None
+    spark: SparkSession,
+    images: PinnedTable,
+    settings: Settings,
+    output: Target | None,
+    attempt: Attempt | None,
 ) -> str | DedupError | None:
     if settings.engine == "spark":
         return "asked for"
@@ -89,6 +96,8 @@ def _why_not_arrow(
         return "arrow goes from Parquet to Parquet only"
     if settings.strategy != "auto" or settings.target_file_size is not None:
         return "what only the spark engine does was asked for: a strategy, or a target file size"
+    if settings.engine == "auto" and output is not None and output.publishing == "marker":
+        return "in an object store its files would be seen before the output is complete"
     partial = None if attempt is None else attempt.partial
     return arrow_rewrite.why_not(spark, images, partial, settings.storage_options)
 

@@ -16,8 +16,8 @@ from dedup_lib.delta_history import Commit, commit_with, count_rows_at, was_undo
 from dedup_lib.delta_tables import delta_version, is_delta_path, table_exists
 from dedup_lib.errors import RunKeyError, VerificationError
 from dedup_lib.locations import is_path
+from dedup_lib.manifests import read_manifest
 from dedup_lib.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes
-from dedup_lib.replacement import read_manifest
 from dedup_lib.settings import ListKind, Settings
 from dedup_lib.storage import Storage
 

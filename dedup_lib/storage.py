@@ -1,320 +1,126 @@
-"""Files, through Hadoop's file systems: the only module that touches Spark's JVM."""
+"""What a run needs of file systems, whichever way it reaches them."""
 
 from __future__ import annotations
 
-import os
-import sys
-import time
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
 from types import MappingProxyType
-from typing import Any
 
-from py4j.protocol import Py4JError, Py4JJavaError
-from pyspark.errors import PySparkException
-from pyspark.java_gateway import launch_gateway
-from pyspark.sql import SparkSession
-
-from dedup_lib import local_files
-from dedup_lib.errors import StorageError, UnsupportedError
 from dedup_lib.files import ColumnChunkSizes, FileInfo, ParquetFooter
-from dedup_lib.schema_text import with_quoted_names
-from dedup_lib.uris import local_path, scheme_of
+from dedup_lib.uris import scheme_of
 
 # A rename of a directory is one step here; on object stores it is a copy.
 ATOMIC_RENAME_SCHEMES = frozenset({"file", "hdfs", "viewfs"})
-_FOOTERS_AT_ONCE = 512
-_FOOTER_THREADS = "32"
-_BLOCK_BYTES = 128 * 1024**2
 
 
-class Storage:
+class Storage(ABC):
     """The file systems that a Spark session reaches, with the session's own configuration.
+
+    Locations are paths or URIs whose characters stand for themselves; every operation raises
+    `StorageError` where a file system refuses.
 
     Attributes:
         pyarrow_options: What pyarrow needs to reach them as well, on executors.
+        is_remote: Whether the driver is another process, which may go on when this one has died.
     """
 
-    def __init__(
-        self, spark: SparkSession, pyarrow_options: Mapping[str, str] = MappingProxyType({})
-    ) -> None:
+    is_remote: bool
+
+    def __init__(self, pyarrow_options: Mapping[str, str] = MappingProxyType({})) -> None:
         self.pyarrow_options = pyarrow_options
-        if not hasattr(spark, "_jsparkSession"):
-            raise UnsupportedError(
-                "Spark Connect is not supported in this version: run with spark-submit, or in "
-                "a classic Spark session."
-            )
-        jvm: Any = spark._jvm
-        self._jvm = jvm
-        self._conf = spark._jsparkSession.sessionState().newHadoopConf()
-        # Each dot of a class name is a question to the JVM: ask once, not for every file.
-        self._path_class = jvm.org.apache.hadoop.fs.Path
-        self._status_class = jvm.org.apache.hadoop.fs.FileStatus
 
+    def renames_in_one_step(self, canonical: str) -> bool:
+        """Tell whether a directory there gets another name in one step."""
+        return scheme_of(canonical) in ATOMIC_RENAME_SCHEMES
+
+    @abstractmethod
     def canonical(self, location: str) -> str:
-        """Return a location as an absolute URI: `..`, repeated and trailing slashes and,
-        on the driver's own disk, symbolic links resolved.
-        """
-        with _hadoop_errors(f"{location!r} is not a location that this Spark can reach"):
-            path = self._path(location)
-            text = str(path.getFileSystem(self._conf).makeQualified(path).toString())
-        if scheme_of(text) == "file":
-            return "file:" + os.path.realpath(local_path(text))
-        return text if text.count("/") <= 3 else text.rstrip("/")
+        """Return a location as an absolute URI, with `..` and needless slashes resolved.
 
+        On the driver's own disk symbolic links are, too, where the driver is this process.
+        """
+
+    @abstractmethod
     def exists(self, location: str) -> bool:
         """Tell whether there is a file or directory."""
-        with _hadoop_errors(f"{location!r} can't be looked up"):
-            return bool(self._fs(location).exists(self._path(location)))
 
+    @abstractmethod
     def is_directory(self, location: str) -> bool:
         """Tell whether there is a directory."""
-        with _hadoop_errors(f"{location!r} can't be looked up"):
-            if not self._fs(location).exists(self._path(location)):
-                return False
-            return bool(self._fs(location).getFileStatus(self._path(location)).isDirectory())
 
+    @abstractmethod
     def list_files(self, location: str) -> list[FileInfo]:
         """List all files below a directory (or the one file), hidden and empty ones too.
 
         Hadoop's checksums (`.NAME.crc`) on local disks are left out, as Hadoop does.
 
-        Cost: one listing by the driver; about a millisecond a file, less on local disks.
+        Cost: one listing; about a millisecond a file, less on local disks.
         """
-        with _hadoop_errors(f"{location!r} can't be listed"):
-            path = self._path(location)
-            file_system = path.getFileSystem(self._conf)
-            root = str(file_system.makeQualified(path).toString())
-            if scheme_of(root) == "file":
-                found = local_files.list_files(root)
-            else:
-                found = _files(file_system.listFiles(path, True))
-            return sorted(found, key=lambda file: file.path)
 
+    @abstractmethod
     def total_bytes(self, location: str) -> int:
         """Add up the sizes of all files below a directory; 0 where there is none."""
-        with _hadoop_errors(f"{location!r} can't be listed"):
-            if not self._fs(location).exists(self._path(location)):
-                return 0
-            return int(self._fs(location).getContentSummary(self._path(location)).getLength())
 
+    @abstractmethod
     def list_names(self, location: str) -> list[str]:
         """List the names of what a directory holds, files and directories; [] where none is."""
-        if not self.is_directory(location):
-            return []
-        with _hadoop_errors(f"{location!r} can't be listed"):
-            found = self._fs(location).listStatus(self._path(location))
-            return sorted(str(status.getPath().getName()) for status in found)
 
+    @abstractmethod
     def read_head(self, location: str, num_bytes: int) -> bytes:
         """Read the first bytes of a file; fewer where it is shorter."""
-        with (
-            _hadoop_errors(f"{location!r} can't be read"),
-            closing(self._fs(location).open(self._path(location))) as stream,
-        ):
-            return bytes(stream.readNBytes(num_bytes))
 
+    @abstractmethod
     def read_text(self, location: str) -> str:
         """Read a small text file."""
-        with (
-            _hadoop_errors(f"{location!r} can't be read"),
-            closing(self._fs(location).open(self._path(location))) as stream,
-        ):
-            return bytes(stream.readAllBytes()).decode("utf-8", errors="replace")
 
+    @abstractmethod
     def write_text(self, location: str, text: str) -> None:
         """Write a small text file, replacing one that is there."""
-        with (
-            _hadoop_errors(f"{location!r} can't be written"),
-            closing(self._fs(location).create(self._path(location), True)) as stream,
-        ):
-            stream.write(bytearray(text.encode("utf-8")))
 
+    @abstractmethod
     def touch(self, location: str) -> None:
-        """Set the time when a file was modified to now."""
-        with _hadoop_errors(f"{location!r} can't be renewed"):
-            now_ms = int(time.time() * 1000)
-            self._fs(location).setTimes(self._path(location), now_ms, -1)
+        """Set the time when a file was modified to now; of an object store's nothing."""
 
+    @abstractmethod
     def create_exclusive(self, location: str, text: str) -> bool:
-        """Create a small text file; return False where there is one, and leave that alone."""
-        canonical = self.canonical(location)
-        if scheme_of(canonical) == "file":
-            return local_files.create_exclusive(local_path(canonical), text)
-        with _hadoop_errors(f"{location!r} can't be created"):
-            try:
-                created = self._fs(location).create(self._path(location), False)
-            except (Py4JError, PySparkException) as error:
-                if "FileAlreadyExists" in str(error):
-                    return False
-                raise
-            with closing(created) as stream:
-                stream.write(bytearray(text.encode("utf-8")))
-            return True
+        """Create a small text file; return False where there is one, and leave that alone.
 
+        On object stores this is no single step.
+        """
+
+    @abstractmethod
     def make_directory(self, location: str) -> None:
         """Make a directory, with its parents."""
-        with _hadoop_errors(f"directory {location!r} can't be made"):
-            if not self._fs(location).mkdirs(self._path(location)):
-                raise StorageError(f"directory {location!r} can't be made.")
 
+    @abstractmethod
     def rename(self, source: str, target: str) -> None:
         """Rename a file or directory to a name that is free.
 
         Hadoop's own rename moves *into* a directory that is there; this one refuses.
-
-        Raises:
-            StorageError: The target exists, or the file system refused.
         """
-        with _hadoop_errors(f"{source!r} can't be renamed to {target!r}"):
-            file_system = self._fs(source)
-            if file_system.exists(self._path(target)):
-                raise StorageError(f"{source!r} can't be renamed to {target!r}: that exists.")
-            if not file_system.rename(self._path(source), self._path(target)):
-                raise StorageError(f"{source!r} can't be renamed to {target!r}.")
 
+    @abstractmethod
     def delete(self, location: str) -> None:
         """Delete a file or directory with all it holds; nothing where there is none."""
-        with _hadoop_errors(f"{location!r} can't be deleted"):
-            file_system, path = self._fs(location), self._path(location)
-            # On local disks a deletion that fails, or fails halfway, is only `false`.
-            if not file_system.delete(path, True) and file_system.exists(path):
-                raise StorageError(f"{location!r} can't be deleted.")
 
+    @abstractmethod
     def delete_if_empty(self, location: str) -> bool:
         """Delete a directory that holds nothing; tell whether it was one."""
-        if not self.is_directory(location) or self.list_names(location):
-            return False
-        with _hadoop_errors(f"{location!r} can't be deleted"):
-            return bool(self._fs(location).delete(self._path(location), False))
 
+    @abstractmethod
     def same_file_system(self, one: str, other: str) -> bool:
         """Tell whether a rename between two canonical locations stays on one file system."""
-        if scheme_of(one) == scheme_of(other) == "file":
-            return local_files.device_of(one) == local_files.device_of(other)
-        return one.split("/")[:3] == other.split("/")[:3]  # scheme and host
 
+    @abstractmethod
     def parquet_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
         """Yield what the footer of each file says.
 
         Raises:
             StorageError: A file has no readable Parquet footer; the message names it.
 
-        Cost: one footer a file, read by threads of the driver.
+        Cost: one footer a file.
         """
-        to_json = self._jvm.com.fasterxml.jackson.databind.ObjectMapper()
-        for footer in self._footers(files):
-            metadata, path = footer.getParquetMetadata(), str(footer.getFile().toString())
-            schema = metadata.getFileMetaData().getSchema()
-            yield ParquetFooter(
-                path=path,
-                schema=_schema_text(path, schema, to_json),
-                num_rows=sum(int(block.getRowCount()) for block in _items(metadata.getBlocks())),
-            )
 
+    @abstractmethod
     def parquet_column_sizes(self, files: Sequence[FileInfo]) -> Iterator[ColumnChunkSizes]:
         """Yield one row per file, row group (the first four of each) and leaf column."""
-        for footer in self._footers(files):
-            for block in _items(footer.getParquetMetadata().getBlocks(), most=4):
-                for chunk in _items(block.getColumns()):
-                    yield ColumnChunkSizes(
-                        column=str(chunk.getPath().toDotString()),
-                        codec=str(chunk.getCodec().toString()).lower(),
-                        compressed_bytes=int(chunk.getTotalSize()),
-                        uncompressed_bytes=int(chunk.getTotalUncompressedSize()),
-                    )
-
-    def _footers(self, files: Sequence[FileInfo]) -> Iterator[Any]:
-        conf = self._jvm.org.apache.hadoop.conf.Configuration(self._conf)
-        conf.set("parquet.metadata.read.parallelism", _FOOTER_THREADS)
-        reader = self._jvm.org.apache.parquet.hadoop.ParquetFileReader
-        for start in range(0, len(files), _FOOTERS_AT_ONCE):
-            some = files[start : start + _FOOTERS_AT_ONCE]
-            of_one = f" of file {some[0].path!r}" if len(some) == 1 else ""
-            try:
-                with _hadoop_errors(f"a Parquet footer{of_one} can't be read"):
-                    statuses = self._jvm.java.util.ArrayList()
-                    for file in some:
-                        statuses.add(self._status(file))
-                    footers = reader.readAllFootersInParallel(conf, statuses, False)
-            except StorageError:
-                for file in some if len(some) > 1 else ():  # not every reason says whose it is
-                    list(self._footers([file]))
-                raise
-            yield from _items(footers)
-
-    def _status(self, file: FileInfo) -> Any:
-        """Return what the listing said of a file, without asking the store again."""
-        path, size, modified = self._path(file.path), file.size_bytes, file.modified_ms
-        return self._status_class(size, False, 1, _BLOCK_BYTES, modified, path)
-
-    def _path(self, location: str) -> Any:
-        return self._path_class(location)
-
-    def _fs(self, location: str) -> Any:
-        return self._path(location).getFileSystem(self._conf)
-
-
-def _schema_text(path: str, schema: Any, to_json: Any) -> str:
-    paths = str(to_json.writeValueAsString(schema.getPaths()))
-    try:
-        return with_quoted_names(str(schema.toString()), str(schema.getName()), paths)
-    except ValueError as error:
-        raise StorageError(f"the schema of {path!r} can't be understood: {error}") from error
-
-
-class JvmStderr:
-    """The standard error of the Java process that spark-submit is.
-
-    spark-submit merges the standard error of its Python into its own standard output, where
-    only the report belongs.
-    """
-
-    def __init__(self) -> None:
-        gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]  # pyspark leaves it so
-        self._stream = gateway.jvm.System.err
-
-    def write(self, text: str) -> None:
-        """Write text; where Java is gone, to this process's own standard error."""
-        try:
-            self._stream.print(text)
-        except (Py4JError, OSError):
-            sys.stderr.write(text)
-
-    def flush(self) -> None:
-        """Do nothing: Java's stream is not buffered."""
-
-
-def _items(java_list: Any, most: int | None = None) -> Iterator[Any]:
-    # The end of a Java iterator is an exception, which pyspark takes 17 ms to look at.
-    size = int(java_list.size())
-    for index in range(size if most is None else min(size, most)):
-        yield java_list.get(index)
-
-
-def _files(found: Any) -> Iterator[FileInfo]:
-    while found.hasNext():
-        status = found.next()
-        yield FileInfo(
-            path=str(status.getPath().toString()),
-            size_bytes=int(status.getLen()),
-            modified_ms=int(status.getModificationTime()),
-        )
-
-
-@contextmanager
-def _hadoop_errors(what: str) -> Iterator[None]:
-    try:
-        yield
-    except (Py4JError, PySparkException) as error:
-        raise StorageError(f"{what}: {_reason(error)}") from error
-
-
-def _reason(error: Exception) -> str:
-    text = str(error)
-    if isinstance(error, Py4JJavaError):
-        exception = error.java_exception
-        while exception.getCause() is not None:
-            exception = exception.getCause()
-        text = str(exception.toString())
-    return next(iter(text.strip().splitlines()), type(error).__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from pyspark.sql import SparkSession
 
@@ -15,10 +16,13 @@ from dedup_lib.errors import (
     UnsupportedError,
 )
 from dedup_lib.locations import is_path
+from dedup_lib.marked_outputs import is_incomplete
 from dedup_lib.parquet_files import data_files, partition_columns_of
 from dedup_lib.settings import OutputMode, TableFormat
-from dedup_lib.storage import ATOMIC_RENAME_SCHEMES, Storage
+from dedup_lib.storage import Storage
 from dedup_lib.uris import scheme_of
+
+Publishing = Literal["rename", "commit", "marker"]
 
 
 @dataclass(frozen=True)
@@ -29,6 +33,8 @@ class Target:
         location: The canonical URI, or the catalog name as given.
         format: `parquet` or `delta`.
         mode: `error` or `overwrite`.
+        publishing: How it is published: by the `rename` of what was staged beside it, by a Delta
+            `commit`, or, of Parquet where a rename is no single step, by a `marker` in its place.
         root: The canonical URI of its directory; None for a table that is yet to be made.
         exists: Whether there is a table to be replaced.
         may_replace: Whether `overwrite` could do so; a clone can't.
@@ -37,17 +43,15 @@ class Target:
     location: str
     format: TableFormat
     mode: OutputMode
+    publishing: Publishing
     root: str | None
     exists: bool
     may_replace: bool = True
 
     @property
     def is_renamed(self) -> bool:
-        """Whether it is staged beside its place and renamed; else Delta commits it in place."""
-        if not is_path(self.location):
-            return False
-        atomic = scheme_of(self.location) in ATOMIC_RENAME_SCHEMES
-        return self.format == "parquet" or (atomic and not self.exists)
+        """Whether it is staged beside its place and renamed."""
+        return self.publishing == "rename"
 
 
 def find_target(
@@ -58,6 +62,7 @@ def find_target(
     mode: OutputMode,
     *,
     may_replace: bool = True,
+    is_unfinished: bool = False,
 ) -> Target:
     """Look at the place that is to be written, and refuse what may not be replaced.
 
@@ -68,33 +73,57 @@ def find_target(
         output_format: The format to write.
         mode: What to do where something is there.
         may_replace: Whether what makes the output can replace a table at all.
+        is_unfinished: Whether what is there was left by a run that died: no one relies on it.
 
     Raises:
         OutputExistsError: There is something, and it may not be replaced.
-        UnsupportedError: Parquet on a store where a rename is no single step.
+        UnsupportedError: Parquet is to be replaced, where that takes more than two renames.
     """
     if not is_path(location):
         exists = table_exists(spark, location)
         root = delta_root(spark, storage, location) if exists else None
-        target = Target(location, "delta", mode, root, exists, may_replace)
+        target = Target(location, "delta", mode, "commit", root, exists, may_replace)
         if exists and mode == "error":
             raise output_exists(target)
         return target
     canonical = storage.canonical(location)
     if not canonical.rpartition("/")[2] or canonical.count("/") < 1:
         raise SettingsError(f"output {location!r} is the root of a file system.")
-    if output_format == "parquet" and scheme_of(canonical) not in ATOMIC_RENAME_SCHEMES:
-        raise UnsupportedError(
-            f"output {canonical!r}: a Parquet directory can't be published in one step on "
-            f"{scheme_of(canonical)}. Use --output-format delta."
-        )
     exists = storage.exists(canonical)
-    target = Target(canonical, output_format, mode, canonical, exists, may_replace)
+    publishing = _publishing(storage, canonical, output_format, exists=exists)
+    if publishing == "marker" and exists and is_incomplete(storage, canonical):
+        exists = False
+    target = Target(canonical, output_format, mode, publishing, canonical, exists, may_replace)
     if exists and mode == "error":
         raise output_exists(target)
     if exists:
         check_replaceable(storage, canonical, output_format)
+        if output_format == "parquet" and not is_unfinished:
+            _check_replaced_in_two_steps(storage, target)
     return target
+
+
+def _publishing(
+    storage: Storage, canonical: str, output_format: TableFormat, *, exists: bool
+) -> Publishing:
+    renames = storage.renames_in_one_step(canonical)
+    if output_format == "parquet":
+        return "rename" if renames else "marker"
+    return "rename" if renames and not exists and not storage.is_remote else "commit"
+
+
+def _check_replaced_in_two_steps(storage: Storage, target: Target) -> None:
+    advice = "Use --output-format delta, whose overwrite is one commit, or choose another place."
+    if target.publishing == "marker":
+        raise UnsupportedError(
+            f"output {target.location!r}: a Parquet directory can't be replaced on "
+            f"{scheme_of(target.location)}, where no rename is one step. {advice}"
+        )
+    if storage.is_remote:
+        raise UnsupportedError(
+            f"output {target.location!r}: a Parquet directory can't be replaced over Spark "
+            f"Connect, which has no renames of its own. {advice}"
+        )
 
 
 def default_base(spark: SparkSession, storage: Storage, target: Target) -> str:

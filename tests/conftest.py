@@ -1,4 +1,4 @@
-"""One Spark session for the suite."""
+"""One Spark session for the suite: a classic one, or where SPARK_REMOTE says so one of Connect."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from pyspark import SparkContext
 from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Report, Settings, run
@@ -50,23 +51,42 @@ LONGEST_FIRST = (
 )
 
 
+REMOTE = os.environ.get("SPARK_REMOTE")
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.addinivalue_line("markers", "classic(why): a test that Spark Connect has nothing for")
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items if REMOTE else ():
+        if (needed := item.get_closest_marker("classic")) is not None:
+            item.add_marker(pytest.mark.skip(reason=f"on Spark Connect: {needed.args[0]}"))
     names = [*LONGEST_FIRST, None]
     items.sort(key=lambda item: names.index(item.path.name if item.path.name in names else None))
 
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """A classic Spark session with Delta, on two threads."""
+    """A Spark session with Delta, on two threads."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     warehouse = tmp_path_factory.mktemp("warehouse")
-    builder = SparkSession.builder.master("local[2]").appName("tests")
+    builder = SparkSession.builder.appName("tests")
+    builder = builder.remote(REMOTE) if REMOTE else builder.master("local[2]")
     for key, value in SPARK_SETTINGS.items():
         builder = builder.config(key, value)
     session = builder.config("spark.sql.warehouse.dir", warehouse.as_uri()).getOrCreate()
-    session.sparkContext.setLogLevel("ERROR")
+    _quieten(session)
     yield session
     session.stop()
+
+
+def _quieten(session: SparkSession) -> None:
+    if not REMOTE:
+        session.sparkContext.setLogLevel("ERROR")
+    elif (jvm := SparkContext._jvm) is not None:  # the server logs each question that has no answer
+        log4j = jvm.org.apache.logging.log4j
+        log4j.core.config.Configurator.setRootLevel(log4j.Level.OFF)
 
 
 @pytest.fixture(scope="module")

@@ -14,11 +14,11 @@ import sys
 from pathlib import Path
 
 from dedup_lib import cli, publish
-from dedup_lib.storage import Storage
+from dedup_lib.hadoop_storage import HadoopStorage
 from tests.meeting import meet
 
 party, folder, races = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-promote, rename = publish.promote, Storage.rename
+promote, rename = publish.promote, HadoopStorage.rename
 
 
 def promoting(*args):
@@ -34,7 +34,7 @@ def renaming(self, source, target):
         meet(folder, f"{number}-over", party)
 
 
-publish.promote, Storage.rename = promoting, renaming
+publish.promote, HadoopStorage.rename = promoting, renaming
 for number, (place, *flags) in enumerate(races):
     with contextlib.redirect_stdout(io.StringIO()) as stdout:
         code = cli.run_command(flags)

@@ -13,7 +13,7 @@ import pytest
 
 from dedup_lib import arrow_files, arrow_rewrite, arrow_stores, pipeline
 from dedup_lib.errors import ColumnTypeError, InputChangedError, UnsupportedError
-from dedup_lib.storage import Storage
+from dedup_lib.session_storage import storage_of
 from dedup_lib.tables import read_images
 from tests.made_tables import (
     image_rows,
@@ -159,7 +159,7 @@ def test_the_engine_is_tried_on_a_file_that_has_rows(spark, images):
     for path in (images / "p=007").iterdir():
         path.rename(path.with_name(f"z-{path.name}"))
     (images / "p=007/z-none.parquet").rename(images / "p=007/a.parquet")
-    table = read_images(spark, Storage(spark), str(images), "auto")
+    table = read_images(spark, storage_of(spark), str(images), "auto")
     assert [file.path.rpartition("/")[2] for file in table.schema_examples] == ["z-a.parquet"]
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dedup_lib import delta_delete, targets
+from dedup_lib import delta_delete, storage
 from dedup_lib.errors import (
     InputChangedError,
     OutputExistsError,
@@ -158,7 +158,7 @@ def test_a_clone_into_the_catalog_has_no_version_with_duplicates(
 def test_a_clone_where_no_rename_is_atomic_is_one_commit(
     spark, remove, delta_images, listed, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(targets, "ATOMIC_RENAME_SCHEMES", frozenset())
+    monkeypatch.setattr(storage, "ATOMIC_RENAME_SCHEMES", frozenset())
     report = remove(delta_images, listed, tmp_path / "out", method="clone")
     assert report.output["version"] == 0
     first = spark.read.format("delta").option("versionAsOf", 0).load(str(tmp_path / "out"))

@@ -11,6 +11,8 @@ import pytest
 from tests.made_tables import image_rows, write_list, write_parquet
 from tests.processes import JAVA_OPTIONS, QUICK, ROOT, run
 
+pytestmark = pytest.mark.classic("it starts a cluster of its own")
+
 # Two executors of one core each, and a task for each file, the smallest last: the executor that
 # meets the last row of that one has done a task before, whose results it takes along.
 CLUSTER = {

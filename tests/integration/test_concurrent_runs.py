@@ -10,9 +10,11 @@ import pytest
 
 from dedup_lib import publish_lock
 from dedup_lib.errors import ConflictError
-from dedup_lib.storage import Storage
+from dedup_lib.session_storage import storage_of
 from tests.made_tables import image_rows, names_in, write_list, write_parquet
 from tests.processes import FLAGS, ROOT, environment_with, ids, small_inputs
+
+pytestmark = pytest.mark.classic("it starts processes of its own")
 
 OVERWRITE = ("--output-mode", "overwrite")
 RACES = {
@@ -100,7 +102,7 @@ def test_g8_two_processes_leave_their_outputs_and_nothing_else(raced):
 
 def test_g8_a_lock_is_renewed_while_it_is_held_and_so_not_taken_over(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(publish_lock, "HEARTBEAT_SECONDS", 0.01)
-    storage, output = Storage(spark), f"file:{tmp_path}/out"
+    storage, output = storage_of(spark), f"file:{tmp_path}/out"
     lock = tmp_path / ".out.dedup-lock"
     with publish_lock.publishing_lock(storage, output, "one"):
         os.utime(lock, (0, 0))

@@ -11,6 +11,8 @@ from dedup_lib.report import PHASES
 from tests.fault_cases import CASES, check_done, left_behind
 from tests.faults import StoppedError, stop_at
 
+pytestmark = pytest.mark.classic("a disk is filled beside a driver of this process")
+
 MB = 1 << 20
 
 

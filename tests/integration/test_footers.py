@@ -6,11 +6,12 @@ import pytest
 
 from dedup_lib import arrow_stores, footers
 from dedup_lib.errors import StorageError, TableFormatError
-from dedup_lib.storage import Storage
+from dedup_lib.hadoop_storage import HadoopStorage
+from dedup_lib.session_storage import storage_of
 from tests.made_tables import image_rows, write_list, write_parquet
 
 
-class Noting(Storage):
+class Noting(HadoopStorage):
     """Notes the names of the files whose footers the driver reads."""
 
     def parquet_footers(self, files):
@@ -42,7 +43,7 @@ def read(spark, storage, folder):
 def test_executors_read_what_the_driver_would_have(spark, storage, folder):
     found = read(spark, storage, folder)
     assert storage.read == ["5.parquet", "0.parquet"]  # one for each schema
-    assert found == list(Storage(spark).parquet_footers(storage.list_files(str(folder))))
+    assert found == list(storage_of(spark).parquet_footers(storage.list_files(str(folder))))
     assert [footer.num_rows for footer in found] == [1, 0, 1, 2, 3, 4]
 
 

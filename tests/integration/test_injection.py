@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 from dedup_lib import delta_delete, delta_history
 from dedup_lib.delta_tables import new_table_root
 from dedup_lib.errors import DedupError, SettingsError, TableNotFoundError, UnsupportedError
+from dedup_lib.session_storage import storage_of
 from dedup_lib.sql_names import name_parts, quoted, sql_name
-from dedup_lib.storage import Storage
 from dedup_lib.tables import read_images
 from dedup_lib.targets import find_target
 from tests.made_tables import image_rows, write_list, write_parquet
@@ -74,10 +74,10 @@ def listed(tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_g16_a_table_name_is_just_no_table_whatever_it_says(spark, victim, name):
     with pytest.raises((SettingsError, TableNotFoundError)):
-        read_images(spark, Storage(spark), name, "auto")
+        read_images(spark, storage_of(spark), name, "auto")
     with contextlib.suppress(SettingsError, AnalysisException):  # such as a schema that isn't
-        assert not find_target(spark, Storage(spark), name, "delta", "overwrite").exists
-        assert new_table_root(spark, Storage(spark), name).startswith("file:")
+        assert not find_target(spark, storage_of(spark), name, "delta", "overwrite").exists
+        assert new_table_root(spark, storage_of(spark), name).startswith("file:")
 
 
 def test_g16_a_table_that_cant_be_made_is_not_made(remove, victim, images, listed):

@@ -8,6 +8,8 @@ from tests.fault_cases import CASES, left_behind
 from tests.made_tables import names_in
 from tests.processes import FLAGS, console, report_of, small_inputs, spark_submit, stopped_run
 
+pytestmark = pytest.mark.classic("it starts processes of its own")
+
 
 def retry(case, folder):
     result = spark_submit(*case.arguments(Path()), cwd=folder)

@@ -10,6 +10,8 @@ from tests.fault_cases import CASES, check_done, left_behind
 from tests.made_tables import image_rows, tree_digest, write_list, write_parquet
 from tests.processes import ROOT, SPARK_SUBMIT, ids, report_of, run, spark_submit, stopped_run
 
+pytestmark = pytest.mark.classic("it starts processes of its own")
+
 STOPS = {
     "parquet error": [("plan", "group"), ("apply", "SIGKILL"), ("verify", "java")],
     "parquet overwrite": [("check", "group"), ("apply", "group"), ("renamed", "group")],

@@ -8,12 +8,13 @@ import sys
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import Report, publish_lock
+from dedup_lib import Report
 from dedup_lib.errors import TableFormatError, UnreadableFileError
 from dedup_lib.files import FileInfo
+from dedup_lib.owners import owner_text
 from dedup_lib.parquet_files import relative_parts
 from dedup_lib.replacement import repair
-from dedup_lib.storage import Storage
+from dedup_lib.session_storage import storage_of
 from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
 
 
@@ -95,7 +96,7 @@ def test_g5_what_a_dead_run_left_is_deleted_without_what_its_links_lead_to(
         text=True,
         check=True,
     )
-    owner = json.loads(publish_lock._owner("x")) | {"pid": int(dead.stdout)}
+    owner = json.loads(owner_text("x")) | {"pid": int(dead.stdout)}
     images = write_parquet(image_rows(["a", "b"]), tmp_path / "images/1.parquet").parent
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine/owner.json").write_text(json.dumps(owner))
@@ -120,7 +121,7 @@ def test_g5_a_journal_can_name_nothing_but_what_a_run_moved_away(
     old = way.format(outside=f"file:{outside}", sibling=f"file:{tmp_path}/.out.dedup-old-")
     journal = {"old": old} if way.startswith("{") else json.loads(way)
     (tmp_path / ".out.dedup-journal").write_text(json.dumps(journal))
-    repair(Storage(spark), str(tmp_path / "out"), "attempt")
+    repair(storage_of(spark), str(tmp_path / "out"), "attempt")
     assert names_in(tmp_path) == (["out", "outside"] if is_there else ["outside"])
 
 

@@ -10,6 +10,8 @@ import pytest
 
 from tests.processes import CONSOLE_ENVIRONMENT, ROOT, run
 
+pytestmark = pytest.mark.classic("it starts processes of its own")
+
 IMAGE_BYTES, NUM_IMAGES = 25 * 1024**2, 60
 
 

@@ -17,7 +17,7 @@ from dedup_lib.errors import (
     UnsupportedError,
 )
 from dedup_lib.removal_list import read_removal_list
-from dedup_lib.storage import Storage
+from dedup_lib.session_storage import storage_of
 from tests.made_tables import image_rows, write_list, write_parquet
 
 pytestmark = pytest.mark.usefixtures("interpreted")
@@ -67,7 +67,7 @@ def read(spark):
 
     def read(location, **asked):
         item = DuplicateIds(str(location), **asked)
-        listed = read_removal_list(spark, Storage(spark), item, image_id_type=StringType())
+        listed = read_removal_list(spark, storage_of(spark), item, image_id_type=StringType())
         found = sorted(row["image_id"] for row in listed.frame.collect())
         assert listed.num_rows == len(found)
         return found
@@ -126,7 +126,7 @@ def test_a_file_of_any_length_is_read_part_by_part(read, tmp_path, monkeypatch):
 def test_nulls_are_not_looked_for_in_files_that_have_none(spark, tmp_path):
     path = write_npy(tmp_path / "a.npy", HALVES)
     item = DuplicateIds(str(path))
-    frame = read_removal_list(spark, Storage(spark), item, image_id_type=StringType()).frame
+    frame = read_removal_list(spark, storage_of(spark), item, image_id_type=StringType()).frame
     path.unlink()
     assert frame.where("image_id IS NULL").count() == 0
 

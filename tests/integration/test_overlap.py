@@ -9,7 +9,7 @@ from pyspark.errors import PySparkException
 from dedup_lib import DuplicateIds, Settings
 from dedup_lib.errors import DedupError, OverlapError
 from dedup_lib.overlap import Place, check_no_overlap, check_places
-from dedup_lib.storage import Storage
+from dedup_lib.session_storage import storage_of
 from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
 
 ROLES = ["output", "removed_output", "report", "work_location"]
@@ -42,7 +42,7 @@ def check(spark, places):
             dry_run=True,
             **settings,
         )
-        check_places(spark, Storage(spark), chosen)
+        check_places(spark, storage_of(spark), chosen)
 
     return check
 

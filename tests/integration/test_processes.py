@@ -8,6 +8,8 @@ from tests import old_delta
 from tests.made_tables import image_rows, names_in, write_list, write_parquet
 from tests.processes import FLAGS, KEPT, console, ids, report_of, small_inputs, spark_submit
 
+pytestmark = pytest.mark.classic("it starts processes of its own")
+
 
 @pytest.fixture
 def folder(tmp_path):

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dedup_lib import pipeline, publish, publish_lock
+from dedup_lib import owners, pipeline, publish, publish_lock
 from dedup_lib.errors import (
     ConflictError,
     DiskFullError,
@@ -19,7 +19,7 @@ from dedup_lib.errors import (
     SettingsError,
     VerificationError,
 )
-from dedup_lib.storage import Storage
+from dedup_lib.session_storage import storage_of
 from tests.faults import StoppedError
 from tests.made_tables import (
     image_rows,
@@ -59,14 +59,15 @@ def test_the_second_rename_failing_puts_the_old_output_back(
 ):
     write_parquet(image_rows(["old"]), folder / "out/1.parquet")
     before = tree_digest(folder)
-    rename = Storage.rename
+    storage = type(storage_of(spark))
+    rename = storage.rename
 
     def fail_second(self, source, target):
         if source.endswith("/output"):
             raise StoppedError
         rename(self, source, target)
 
-    monkeypatch.setattr(Storage, "rename", fail_second)
+    monkeypatch.setattr(storage, "rename", fail_second)
     with pytest.raises(StoppedError):
         remove(*inputs, folder / "out", output_mode="overwrite")
     assert tree_digest(folder) == before
@@ -219,7 +220,7 @@ def test_g6_the_old_output_is_not_deleted_for_what_another_writer_made_there_sin
 
 
 def owner(**changes):
-    values = json.loads(publish_lock._owner("other"))
+    values = json.loads(owners.owner_text("other"))
     return json.dumps(values | changes)
 
 
@@ -264,7 +265,8 @@ def test_g7_a_deletion_that_was_cut_off_is_done_by_the_next_run(
     spark, remove, inputs, folder, monkeypatch
 ):
     """Killed while it tidied up: what says whose the directory is goes last."""
-    delete, deleted = Storage.delete, []
+    storage = type(storage_of(spark))
+    delete, deleted = storage.delete, []
 
     def delete_once(self, location):
         if ".out.dedup-" in location and deleted:
@@ -273,8 +275,8 @@ def test_g7_a_deletion_that_was_cut_off_is_done_by_the_next_run(
         delete(self, location)
 
     with monkeypatch.context() as patch:
-        patch.setattr(Storage, "delete", delete_once)
-        patch.setattr(publish_lock, "_PROCESS_TOKEN", "one that is dead by now")
+        patch.setattr(storage, "delete", delete_once)
+        patch.setattr(owners, "_PROCESS_TOKEN", "one that is dead by now")
         with pytest.raises(StoppedError):
             remove(*inputs, folder / "out", max_removed_fraction=0.01)
     (left,) = names_in(folder)

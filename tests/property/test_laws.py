@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from dedup_lib import arrow_rewrite, id_scan, removal_plan, remove_duplicates
 from dedup_lib.removal_list import read_removal_list
+from dedup_lib.session_storage import storage_of
 from dedup_lib.settings import DuplicateIds
 from dedup_lib.spark_rewrite import apply
-from dedup_lib.storage import Storage
 from dedup_lib.tables import read_images
 from tests.made_tables import delta_table, write_list, write_parquet
 
@@ -67,11 +67,11 @@ def multiset(frame):
 @given(case=cases())
 def test_g1_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark, tmp_path, case):
     rows, kept = write_case(case, tmp_path / "case")
-    images = read_images(spark, Storage(spark), f"{tmp_path}/case/images", "auto")
+    images = read_images(spark, storage_of(spark), f"{tmp_path}/case/images", "auto")
     lists = [
         read_removal_list(
             spark,
-            Storage(spark),
+            storage_of(spark),
             DuplicateIds(f"{tmp_path}/case/lists/{number}.parquet"),
             image_id_type=images.frame.schema["image_id"].dataType,
         )

@@ -10,9 +10,9 @@ from dedup_lib.errors import UnsupportedError
 from dedup_lib.id_scan import IdSizes
 from dedup_lib.removal_list import read_removal_list
 from dedup_lib.removal_plan import PlanCounts
+from dedup_lib.session_storage import storage_of
 from dedup_lib.settings import DuplicateIds
 from dedup_lib.spark_rewrite import choose_strategy
-from dedup_lib.storage import Storage
 from dedup_lib.tables import read_images
 from tests.made_tables import image_rows, write_list, write_parquet
 
@@ -26,7 +26,7 @@ def inputs(spark, tmp_path):
     write_parquet(images.slice(0, 2), tmp_path / "images/2.parquet")
     write_list(tmp_path / "one.parquet", ["b", None, "b", "x"])
     write_list(tmp_path / "two.parquet", ["b", "d"])
-    storage = Storage(spark)
+    storage = storage_of(spark)
     table = read_images(spark, storage, f"{tmp_path}/images", "auto")
     id_type = table.frame.schema["image_id"].dataType
     lists = [read_list(spark, tmp_path / f"{name}.parquet", id_type) for name in ("one", "two")]
@@ -36,7 +36,7 @@ def inputs(spark, tmp_path):
 def read_list(spark, path, id_type):
     return read_removal_list(
         spark,
-        Storage(spark),
+        storage_of(spark),
         DuplicateIds(str(path)),
         image_id_type=id_type,
     )
@@ -135,6 +135,6 @@ def test_without_row_indexes_ids_are_broadcast_or_it_is_said_why_not():
 
 def test_id_bytes_are_counted_as_stored(spark, tmp_path):
     write_parquet(pa.table({"image_id": ["é", "ab", None]}), tmp_path / "images/1.parquet")
-    table = read_images(spark, Storage(spark), f"{tmp_path}/images", "auto")
+    table = read_images(spark, storage_of(spark), f"{tmp_path}/images", "auto")
     (file,) = id_scan.count_files(table, "image_id")
     assert (file.num_rows, file.num_nulls, file.id_bytes) == (3, 1, 4)

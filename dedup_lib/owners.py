@@ -1,0 +1,63 @@
+"""Who works beside an output: the hidden names there, and whether their owners live."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import uuid
+from pathlib import Path
+
+_PROCESS_TOKEN = uuid.uuid4().hex
+
+
+def sibling(location: str, suffix: str) -> str:
+    """Return a hidden name beside a canonical location."""
+    parent, _, name = location.rpartition("/")
+    return f"{parent}/.{name}.dedup-{suffix}"
+
+
+def owner_text(attempt_id: str) -> str:
+    """Say who an attempt is: on which machine, in which process."""
+    return json.dumps(
+        {
+            "attempt": attempt_id,
+            "host": socket.gethostname(),
+            "machine": _machine(),
+            "pid": os.getpid(),
+            "process": _PROCESS_TOKEN,
+        }
+    )
+
+
+def died_here(owner: str) -> bool:
+    """Tell whether an owner is a process of this machine that is no more; False where unsure."""
+    try:
+        values = json.loads(owner)
+        host, pid, process = values["host"], int(values["pid"]), values["process"]
+        machine = values.get("machine")
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return False
+    if (host, machine) != (socket.gethostname(), _machine()):
+        return False
+    if pid == os.getpid():
+        return bool(process != _PROCESS_TOKEN)
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):
+        return False
+    return False
+
+
+def _machine() -> list[str]:
+    """Tell apart machines and containers of the same name, whose processes have numbers of theirs.
+
+    Of a system that says nothing of this the name must do.
+    """
+    try:
+        boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+        return [boot, str(Path("/proc/self/ns/pid").readlink())]
+    except OSError:
+        return []

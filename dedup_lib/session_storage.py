@@ -1,0 +1,33 @@
+"""How a session reaches files: by its own JVM, or over Spark Connect."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+
+from pyspark.sql import SparkSession
+
+from dedup_lib.storage import Storage
+
+
+def storage_of(
+    spark: SparkSession, pyarrow_options: Mapping[str, str] = MappingProxyType({})
+) -> Storage:
+    """Return the file systems that a session reaches.
+
+    Args:
+        spark: The session.
+        pyarrow_options: What pyarrow needs to reach them as well, on executors.
+    """
+    if is_connect(spark):
+        from dedup_lib.connect_storage import ConnectStorage  # noqa: PLC0415  # that one only
+
+        return ConnectStorage(spark, pyarrow_options)
+    from dedup_lib.hadoop_storage import HadoopStorage  # noqa: PLC0415  # needs Spark's JVM
+
+    return HadoopStorage(spark, pyarrow_options)
+
+
+def is_connect(spark: SparkSession) -> bool:
+    """Tell a session of Spark Connect from a classic one."""
+    return ".connect." in type(spark).__module__

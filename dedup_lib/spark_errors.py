@@ -1,0 +1,15 @@
+"""What Spark raises, whether it is classic or Connect."""
+
+from __future__ import annotations
+
+from pyspark.errors import PySparkException
+
+try:
+    from py4j.protocol import Py4JError
+except ImportError:  # of Spark Connect's own client, which has no JVM
+
+    class Py4JError(Exception):  # type: ignore[no-redef]
+        """Never raised here."""
+
+
+SPARK_ERRORS = (PySparkException, Py4JError)
