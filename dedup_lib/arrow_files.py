@@ -7,6 +7,7 @@ pyarrow: these import nothing else of this library, and pyarrow only where it is
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -33,7 +34,8 @@ class FileTask:
     Attributes:
         source: Its URI, whose characters stand for themselves.
         target: The URI of the file to write.
-        partial_directory: The URI of a directory for files that are not finished.
+        partial_directory: The URI of a directory for files that are not finished; None: one of the
+            executor's own, and they are uploaded when they are.
         size_bytes: As planned.
         num_rows: As planned.
         keeps_empty: Whether to write a file without rows where none is wanted.
@@ -41,7 +43,7 @@ class FileTask:
 
     source: str
     target: str
-    partial_directory: str
+    partial_directory: str | None
     size_bytes: int
     num_rows: int
     keeps_empty: bool
@@ -130,6 +132,8 @@ def rewrite(
         raise FileRefusedError("changed", f"file {task.source!r} was changed or deleted")
     if wanted.action == "extract" and not bitmaps and not task.keeps_empty:
         return _NOTHING
+    if task.partial_directory is None:
+        return _uploaded(source, task, bitmaps or (), wanted, options)
     store, directory = open_store(task.partial_directory, options)
     partial = _Place(store, f"{directory}/{uuid.uuid4().hex}")
     # Not its parents: a late attempt shall not bring back what a failed run has cleaned up.
@@ -182,6 +186,32 @@ def _fill(
         return task.num_rows, True
     with source.store.open_input_file(source.path) as stream:
         return _write(_chosen(stream, task, bitmaps, wanted), task.source, partial), False
+
+
+def _uploaded(
+    source: _Place,
+    task: FileTask,
+    bitmaps: Sequence[Bitmap],
+    wanted: Wanted,
+    options: Mapping[str, str],
+) -> Rewritten:
+    """Finish a file on the executor's own disk, then upload it.
+
+    pyarrow ends an upload that an exception cuts off as if it were complete, so no error but the
+    store's own may come between; and what late attempts upload is the same.
+    """
+    from pyarrow import fs
+
+    target = _Place(*open_store(task.target, options))
+    with tempfile.TemporaryDirectory(prefix="remove-duplicates-") as directory:
+        partial = _Place(fs.LocalFileSystem(), f"{directory}/{uuid.uuid4().hex}")
+        num_rows, is_copy = _fill(partial, source, task, bitmaps, wanted)
+        if num_rows == 0 < task.num_rows and not task.keeps_empty:
+            return _NOTHING
+        written_bytes = _size_of(partial)
+        target.store.create_dir(target.path.rpartition("/")[0])
+        _copy(partial, target)
+    return Rewritten(num_rows, written_bytes, is_copy)
 
 
 def _copy(source: _Place, target: _Place) -> None:

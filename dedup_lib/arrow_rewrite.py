@@ -100,7 +100,7 @@ def rewrite(
     planned: DataFrame,
     *,
     staged: str,
-    partial: str,
+    partial: str | None,
     options: Mapping[str, str],
     action: Action,
     image_id_column: str,
@@ -116,7 +116,8 @@ def rewrite(
         files: Rows and sizes of its files.
         planned: The removal plan.
         staged: The URI of the directory to write to.
-        partial: The URI of a directory for files that are not finished.
+        partial: The URI of a directory for files that are not finished; None where a rename is no
+            single step: then they are finished on the executor's own disk, and uploaded.
         options: For pyarrow's file systems.
         action: What is written.
         image_id_column: Whose type the keepers have.
@@ -164,7 +165,7 @@ def file_tasks(
     images: PinnedTable,
     files: Sequence[FileRows],
     staged: str,
-    partial: str,
+    partial: str | None,
     *,
     keeps_empty: bool,
 ) -> list[tuple[str, FileTask]]:
@@ -271,7 +272,7 @@ def _cores(spark: SparkSession) -> int:
 
 
 def _task_schema() -> str:
-    types = {"str": "string", "int": "bigint", "bool": "boolean"}
+    types = {"str": "string", "str | None": "string", "int": "bigint", "bool": "boolean"}
     fields = [f"{field.name} {types[str(field.type)]}" for field in dataclasses.fields(FileTask)]
     return ", ".join(["number bigint", "key bigint", "file_path string", *fields])
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,6 +24,8 @@ from dedup_lib.uris import local_path, scheme_of
 _FOOTERS_AT_ONCE = 512
 _FOOTER_THREADS = "32"
 _BLOCK_BYTES = 128 * 1024**2
+_S3_COMMITTER = "org.apache.spark.internal.io.cloud.BindingParquetOutputCommitter"
+_log = logging.getLogger(__name__)
 
 
 class HadoopStorage(Storage):
@@ -40,6 +43,34 @@ class HadoopStorage(Storage):
         # Each dot of a class name is a question to the JVM: ask once, not for every file.
         self._path_class = jvm.org.apache.hadoop.fs.Path
         self._status_class = jvm.org.apache.hadoop.fs.FileStatus
+
+    def committer_options(self, canonical: str) -> Mapping[str, str]:
+        """Of S3A: its magic committer, whose files appear only when the whole job is committed."""
+        with _hadoop_errors(f"{canonical!r} can't be looked up"):
+            if not self._can(canonical, "fs.s3a.capability.magic.committer"):
+                return {}
+            try:
+                self._jvm.org.apache.spark.util.Utils.classForName(_S3_COMMITTER, False, False)
+            except Py4JJavaError:
+                _log.warning(
+                    "spark-hadoop-cloud is not there: Parquet is written to S3 by copies of copies; "
+                    "see the README on object stores"
+                )
+                return {}
+        return {
+            "spark.sql.parquet.output.committer.class": _S3_COMMITTER,
+            "fs.s3a.committer.name": "magic",
+        }
+
+    def abort_uploads(self, canonical: str) -> None:
+        with _hadoop_errors(f"unfinished uploads below {canonical!r} can't be given up"):
+            if self._can(canonical, "fs.capability.multipart.uploader"):
+                path = self._path(canonical)
+                with closing(self._fs(canonical).createMultipartUploader(path).build()) as uploader:
+                    uploader.abortUploadsUnderPath(path).get()
+
+    def _can(self, canonical: str, capability: str) -> bool:
+        return bool(self._fs(canonical).hasPathCapability(self._path(canonical), capability))
 
     def canonical(self, location: str) -> str:
         """Return a location as an absolute URI: `..`, repeated and trailing slashes and,

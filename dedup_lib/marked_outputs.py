@@ -27,6 +27,7 @@ def open_output(storage: Storage, location: str, attempt_id: str) -> Iterator[No
     with claimed(storage, location, attempt_id):
         if is_incomplete(storage, location):
             _log.info("deleting %r, left incomplete by a run that died", location)
+            storage.abort_uploads(location)
             storage.delete(location)
         elif storage.exists(location) and storage.list_files(location):
             raise ConflictError(f"{location!r} was made by another writer meanwhile.")

@@ -408,7 +408,7 @@ class _Run:
                 # Not `persist`: frames are made of frames here, and their plans would nest.
                 return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
             place = f"{attempt.plan}/{next(numbers)}"
-            rows.write.parquet(place)
+            rows.write.options(**self.storage.committer_options(place)).parquet(place)
             reader = self.spark.read.options(**PARQUET_READER_OPTIONS)
             return reader.schema(rows.schema).parquet(place)
 

@@ -71,6 +71,7 @@ def stage(
     attempt: Attempt,
     *,
     spark: SparkSession,
+    storage: Storage,
     column_names: Sequence[str],
     note: dict[str, Any],
 ) -> Staged:
@@ -81,6 +82,7 @@ def stage(
         writer: The rows, with their partitioning and options.
         attempt: Where to stage.
         spark: The session.
+        storage: The session's file systems.
         column_names: Of the rows: some need Delta's column mapping.
         note: What the Delta commit shall say of itself (`userMetadata`).
 
@@ -88,6 +90,7 @@ def stage(
         What was written, yet to be verified.
     """
     if target.format == "parquet":
+        writer = writer.options(**storage.committer_options(attempt.staged))
         writer.mode(_parquet_mode(target)).parquet(attempt.staged)
         return Staged(target, attempt.staged, None)
     text = note_text(note)
@@ -118,16 +121,16 @@ def _parquet_mode(target: Target) -> str:
 
 
 def stage_empty_parquet(
-    spark: SparkSession, target: Target, schema: StructType, attempt: Attempt
+    spark: SparkSession, storage: Storage, target: Target, schema: StructType, attempt: Attempt
 ) -> Staged:
     """Stage a Parquet table without a row: one file that carries the schema.
 
     A partitioned write of no rows would leave a directory that can't be read.
     """
     writer = spark.createDataFrame([], schema).coalesce(1).write.mode(_parquet_mode(target))
-    writer.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false").parquet(
-        attempt.staged
-    )
+    options = {"mapreduce.fileoutputcommitter.marksuccessfuljobs": "false"}
+    options |= storage.committer_options(attempt.staged)
+    writer.options(**options).parquet(attempt.staged)
     return Staged(target, attempt.staged, None)
 
 

@@ -47,6 +47,7 @@ def keep(
             spark_rewrite.writer(record.rows, ()),
             attempt,
             spark=spark,
+            storage=storage,
             column_names=record.rows.columns,
             note=note,
         )

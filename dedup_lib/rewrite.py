@@ -119,7 +119,7 @@ def rewrite_by_arrow(
             plan.files,
             plan.rows,
             staged=attempt.staged,
-            partial=attempt.partial,
+            partial=None if output.publishing == "marker" else attempt.partial,
             options=settings.storage_options,
             action=settings.action,
             image_id_column=settings.image_id_column,
@@ -172,7 +172,13 @@ def rewrite_by_spark(
     with tuning_settings(spark, values) as refused, report.step("rewrite"):
         report.choices["settings"] = {"chosen": values, "refused": refused}
         if output_rows == 0 and output.format == "parquet":
-            return publish.stage_empty_parquet(spark, output, rows.schema, attempt)
+            return publish.stage_empty_parquet(spark, storage, output, rows.schema, attempt)
         return publish.stage(
-            output, writer, attempt, spark=spark, column_names=rows.columns, note=note
+            output,
+            writer,
+            attempt,
+            spark=spark,
+            storage=storage,
+            column_names=rows.columns,
+            note=note,
         )

@@ -33,6 +33,16 @@ class Storage(ABC):
         """Tell whether a directory there gets another name in one step."""
         return scheme_of(canonical) in ATOMIC_RENAME_SCHEMES
 
+    def committer_options(self, canonical: str) -> Mapping[str, str]:
+        """Return options under which Spark writes Parquet to a place without renaming files.
+
+        None are needed where a rename is one step, and none known where nothing offers it.
+        """
+        return {}
+
+    def abort_uploads(self, canonical: str) -> None:
+        """Give up uploads below a place that a run which died has begun; no listing shows them."""
+
     @abstractmethod
     def canonical(self, location: str) -> str:
         """Return a location as an absolute URI, with `..` and needless slashes resolved.

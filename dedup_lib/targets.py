@@ -91,8 +91,8 @@ def find_target(
         raise SettingsError(f"output {location!r} is the root of a file system.")
     exists = storage.exists(canonical)
     publishing = _publishing(storage, canonical, output_format, exists=exists)
-    if publishing == "marker" and exists and is_incomplete(storage, canonical):
-        exists = False
+    if publishing == "marker" and exists:  # S3A finds even an empty directory
+        exists = not is_incomplete(storage, canonical) and bool(storage.list_files(canonical))
     target = Target(canonical, output_format, mode, publishing, canonical, exists, may_replace)
     if exists and mode == "error":
         raise output_exists(target)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
-from pyspark import SparkContext
+from pyspark import SparkContext  # noqa: TID251  # of the server that this process starts
 from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Report, Settings, run
@@ -75,7 +76,10 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     builder = builder.remote(REMOTE) if REMOTE else builder.master("local[2]")
     for key, value in SPARK_SETTINGS.items():
         builder = builder.config(key, value)
-    session = builder.config("spark.sql.warehouse.dir", warehouse.as_uri()).getOrCreate()
+    builder = builder.config("spark.sql.warehouse.dir", warehouse.as_uri())
+    with warnings.catch_warnings():  # Connect hands the server's own settings to the session, too
+        warnings.filterwarnings("ignore", message="Failed to set")
+        session = builder.getOrCreate()
     _quieten(session)
     yield session
     session.stop()
