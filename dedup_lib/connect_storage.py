@@ -40,6 +40,13 @@ class ConnectStorage(Storage):
         super().__init__(pyarrow_options)
         self._spark = spark
 
+    def committer_options(self, canonical: str) -> Mapping[str, str]:  # noqa: ARG002
+        """Leave it to the server: what classes it has can't be told from here."""
+        return {}
+
+    def abort_uploads(self, canonical: str) -> None:
+        """Do nothing: pyarrow can't."""
+
     def canonical(self, location: str) -> str:
         """Ask for something that can't be there: Spark's refusal spells the place in full."""
         nothing = f"/.dedup-{uuid.uuid4().hex}"

@@ -45,7 +45,7 @@ class HadoopStorage(Storage):
         self._status_class = jvm.org.apache.hadoop.fs.FileStatus
 
     def committer_options(self, canonical: str) -> Mapping[str, str]:
-        """Of S3A: its magic committer, whose files appear only when the whole job is committed."""
+        """Of S3A take the magic committer, whose files appear only when the job is committed."""
         with _hadoop_errors(f"{canonical!r} can't be looked up"):
             if not self._can(canonical, "fs.s3a.capability.magic.committer"):
                 return {}
@@ -53,7 +53,7 @@ class HadoopStorage(Storage):
                 self._jvm.org.apache.spark.util.Utils.classForName(_S3_COMMITTER, False, False)
             except Py4JJavaError:
                 _log.warning(
-                    "spark-hadoop-cloud is not there: Parquet is written to S3 by copies of copies; "
+                    "spark-hadoop-cloud is not there: Parquet is written to S3 by way of copies; "
                     "see the README on object stores"
                 )
                 return {}

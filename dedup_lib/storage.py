@@ -33,13 +33,14 @@ class Storage(ABC):
         """Tell whether a directory there gets another name in one step."""
         return scheme_of(canonical) in ATOMIC_RENAME_SCHEMES
 
+    @abstractmethod
     def committer_options(self, canonical: str) -> Mapping[str, str]:
         """Return options under which Spark writes Parquet to a place without renaming files.
 
         None are needed where a rename is one step, and none known where nothing offers it.
         """
-        return {}
 
+    @abstractmethod
     def abort_uploads(self, canonical: str) -> None:
         """Give up uploads below a place that a run which died has begun; no listing shows them."""
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server, too
 from pyspark.sql import DataFrame, SparkSession
 
 
@@ -68,7 +69,7 @@ def add_unknown_feature(spark: SparkSession, table: Path, name: str) -> None:
     protocol["writerFeatures"] = [*protocol.get("writerFeatures", []), name]
     commit = log / f"{len(versions):020d}.json"
     commit.write_text(json.dumps({"protocol": protocol}) + "\n")
-    spark._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    SparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
 
 
 def tree_digest(root: Path) -> dict[str, str]:

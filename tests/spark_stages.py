@@ -1,18 +1,20 @@
-"""What Spark's own status store says of the stages that a session ran."""
+"""What Spark's own status store says of the stages that this process's Spark ran."""
 
 from __future__ import annotations
 
 from typing import Any
 
+from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server, too
 from pyspark.sql import SparkSession
 
 
 def stages(spark: SparkSession) -> list[Any]:
     """All stages that this session's status store still holds; it forgets the oldest ones."""
-    context = spark.sparkContext
-    context._jsc.sc().listenerBus().waitUntilEmpty()
-    quantiles = context._gateway.new_array(spark._jvm.double, 0)
-    found = context._jsc.sc().statusStore().stageList(None, False, False, quantiles, None)
+    jvm = SparkContext._jvm
+    context = jvm.org.apache.spark.SparkContext.getOrCreate()
+    context.listenerBus().waitUntilEmpty()
+    quantiles = SparkContext._gateway.new_array(jvm.double, 0)
+    found = context.statusStore().stageList(None, False, False, quantiles, None)
     return [found.apply(index) for index in range(found.size())]
 
 

@@ -6,6 +6,7 @@ import uuid
 
 import pyarrow.parquet as pq
 import pytest
+from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server, too
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 
@@ -143,7 +144,7 @@ def test_g16_what_a_foreign_delta_log_says_is_not_run(spark, monkeypatch):
     detail = {"properties": {"delta.deletedFileRetentionDuration": retention}}
     monkeypatch.setattr(delta_delete, "delta_detail", lambda *_: detail)
     assert delta_delete.vacuum_time(spark, "/t") is None
-    assert spark._jvm.java.lang.System.getProperty(key) is None
+    assert SparkContext._jvm.java.lang.System.getProperty(key) is None
 
 
 @pytest.mark.parametrize(

@@ -64,6 +64,7 @@ def test_a_cluster_that_optimizes_writes_shuffles_no_image_either(spark, remove,
     assert shuffled < 0.02 * NUM_ROWS * IMAGE_BYTES
 
 
+@pytest.mark.classic("it walks the nodes of a physical plan")
 @pytest.mark.parametrize(
     ("strategy", "action"),
     [
@@ -83,6 +84,7 @@ def test_no_image_column_is_in_an_exchange(spark, inputs, strategy, action):
     assert "image" in shuffled_columns(kept.repartition(3))
 
 
+@pytest.mark.classic("it walks the nodes of a physical plan")
 def test_the_lazy_function_shuffles_no_image(spark, inputs):
     images, listed = inputs
     kept = remove_duplicates(spark.read.parquet(str(images)), spark.read.parquet(str(listed)))

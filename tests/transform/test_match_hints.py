@@ -4,6 +4,7 @@ import pytest
 
 from dedup_lib import match_hints
 from dedup_lib.match_hints import MatchHint, why_few_match
+from tests.spark_plans import physical_plan
 
 # Each hint is a query: as many cases as can be share one.
 pytestmark = pytest.mark.usefixtures("interpreted")
@@ -152,7 +153,7 @@ def test_image_ids_are_read_once_and_joined_where_they_are(spark):
     images = spark.range(9).selectExpr("concat('i', id) AS image_id")
     listed = spark.createDataFrame([("I1",)], "image_id string")
     matches = match_hints._matches(images, match_hints._keys(match_hints._sample(listed, 9)))
-    plan = matches._jdf.queryExecution().executedPlan().toString()
+    plan = physical_plan(matches)
     below_join = plan[plan.index("BroadcastHashJoin") :]
     assert plan.count("Range (") == 1
     assert "Exchange" not in below_join[: below_join.index("BroadcastExchange")]

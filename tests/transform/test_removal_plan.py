@@ -15,6 +15,7 @@ from dedup_lib.settings import DuplicateIds
 from dedup_lib.spark_rewrite import choose_strategy
 from dedup_lib.tables import read_images
 from tests.made_tables import image_rows, write_list, write_parquet
+from tests.spark_plans import physical_plan
 
 SMALL, LARGE = IdSizes(10, 0, 100), IdSizes(10**9, 0, 10**11)
 
@@ -88,7 +89,7 @@ def test_g1_every_way_to_join_finds_the_same_rows_and_reads_ids_only(
         ("b", 3, both),
         ("d", 5, ["two.parquet"]),
     ]
-    physical = planned._jdf.queryExecution().executedPlan().toString()
+    physical = physical_plan(planned)
     assert join in physical
     read = {line.split("ReadSchema: ")[1] for line in physical.splitlines() if "ReadS" in line}
     position = ",_tmp_metadata_row_index:bigint"
