@@ -39,6 +39,7 @@ class ConnectStorage(Storage):
     ) -> None:
         super().__init__(pyarrow_options)
         self._spark = spark
+        self._canonical: dict[str, str] = {}
 
     def committer_options(self, canonical: str) -> Mapping[str, str]:  # noqa: ARG002
         """Leave it to the server: what classes it has can't be told from here."""
@@ -48,6 +49,12 @@ class ConnectStorage(Storage):
         """Do nothing: pyarrow can't."""
 
     def canonical(self, location: str) -> str:
+        if location not in self._canonical:
+            canonical = self._ask_what_it_is_called(location)
+            self._canonical |= {location: canonical, canonical: canonical}
+        return self._canonical[location]
+
+    def _ask_what_it_is_called(self, location: str) -> str:
         """Ask for something that can't be there: Spark's refusal spells the place in full."""
         nothing = f"/.dedup-{uuid.uuid4().hex}"
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -73,7 +74,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     os.environ["PYSPARK_PYTHON"] = sys.executable
     warehouse = tmp_path_factory.mktemp("warehouse")
     builder = SparkSession.builder.appName("tests")
-    builder = builder.remote(REMOTE) if REMOTE else builder.master("local[2]")
+    builder = _remote(builder) if REMOTE else builder.master("local[2]")
     for key, value in SPARK_SETTINGS.items():
         builder = builder.config(key, value)
     builder = builder.config("spark.sql.warehouse.dir", warehouse.as_uri())
@@ -83,6 +84,17 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     _quieten(session)
     yield session
     session.stop()
+
+
+def _remote(builder: SparkSession.Builder) -> SparkSession.Builder:
+    """Let the server take a port of its own: another may be at work."""
+    from pyspark.sql.connect.client.core import DefaultChannelBuilder
+
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    DefaultChannelBuilder.default_port = staticmethod(lambda: port)
+    return builder.remote(REMOTE).config("spark.connect.grpc.binding.port", str(port))
 
 
 def _quieten(session: SparkSession) -> None:
