@@ -100,7 +100,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     storage = storage_of(spark, settings.storage_options)
     is_saved = False  # not before it is sure that the report replaces no input
     try:
-        with one_run(spark), session_settings(spark, RUN_SETTINGS):
+        with one_run(spark), tuning_settings(spark, RUN_SETTINGS):
             with storage_errors_as(InputError):
                 check_report(spark, storage, settings)
             is_saved = settings.report is not None

@@ -13,7 +13,8 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.errors import UnsupportedError
 
-# Under these a run means the same in every session, whatever the cluster's defaults are.
+# Under these a run means the same in every session, whatever the cluster's defaults are. A platform
+# that lets no session set some of them (Databricks serverless) lets no one else set them either.
 RUN_SETTINGS: Mapping[str, str | None] = {
     # Nothing is skipped in silence.
     "spark.sql.files.ignoreCorruptFiles": "false",
@@ -90,7 +91,7 @@ def _set(spark: SparkSession, values: Mapping[str, str | None]) -> None:
 
 
 @contextmanager
-def tuning_settings(spark: SparkSession, values: Mapping[str, str]) -> Iterator[list[str]]:
+def tuning_settings(spark: SparkSession, values: Mapping[str, str | None]) -> Iterator[list[str]]:
     """Set what makes an action faster or smaller, where the platform lets a session do so.
 
     Yields:
@@ -104,7 +105,7 @@ def tuning_settings(spark: SparkSession, values: Mapping[str, str]) -> Iterator[
         yield refused
 
 
-def _takes(spark: SparkSession, key: str, value: str) -> bool:
+def _takes(spark: SparkSession, key: str, value: str | None) -> bool:
     try:
         with session_settings(spark, {key: value}):
             return True
