@@ -85,11 +85,13 @@ def companion_directory(storage: Storage, location: str, attempt_id: str) -> Ite
         attempt_id: The attempt's name.
     """
     attempt = Attempt(attempt_id, sibling(location, f"{attempt_id}-companion"))
-    if storage.is_remote:  # Delta makes it; what is in a clone that fails are its log's few files
-        yield attempt
-        return
-    sweep(storage, location, attempt_id)
-    _make_directory(storage, attempt)
+    try:
+        sweep(storage, location, attempt_id)
+        _make_directory(storage, attempt)
+    except StorageError:
+        if not storage.is_remote:
+            raise
+        _log.info("a clone that fails will stay at %r: nothing can be deleted", attempt.directory)
     try:
         yield attempt
     finally:
@@ -107,7 +109,7 @@ def hand_over(storage: Storage, directory: str) -> None:
 
     From here on no run deletes it: better a directory too many than a table without its files.
     """
-    if not storage.is_remote:
+    if storage.exists(f"{directory}/{OWNER_FILE}"):
         storage.delete(f"{directory}/{OWNER_FILE}")
 
 

@@ -11,6 +11,7 @@ import shutil
 import signal
 import sys
 import typing
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
@@ -170,7 +171,11 @@ def _session() -> SparkSession:
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
-    if "SPARK_REMOTE" not in os.environ and not _is_under_spark_submit():
+    remote = os.environ.get("SPARK_REMOTE", "")
+    if remote.startswith("sc:"):  # whose server has its own settings
+        _log.info("connecting to %s, by SPARK_REMOTE", remote.partition(";")[0])
+        return SparkSession.builder.appName("remove-duplicates").getOrCreate()
+    if not remote and not _is_under_spark_submit():
         _check_java()
     if not _is_under_spark_submit():  # Spark's workers would run the first python3 of the PATH
         os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
@@ -184,7 +189,9 @@ def _session() -> SparkSession:
             "spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog"
         )
     try:
-        return builder.getOrCreate()
+        with warnings.catch_warnings():  # a server of our own is given its settings twice
+            warnings.filterwarnings("ignore", message="Failed to set")
+            return builder.getOrCreate()
     except PySparkException as error:
         if "JAVA_GATEWAY_EXITED" in str(error):
             raise JavaMissingError(

@@ -15,13 +15,15 @@ from pyspark.sql import DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib import arrow_places
-from dedup_lib.errors import StorageError
+from dedup_lib.errors import StorageError, UnsupportedError
 from dedup_lib.executor_functions import on_executors, reason_of
 from dedup_lib.files import ColumnChunkSizes, FileInfo, ParquetFooter
 from dedup_lib.storage import Storage
 from dedup_lib.uris import decoded, scheme_of
 
 _CHECKSUM = re.compile(r"\..*\.crc")
+# In a classic session an option of the reader takes them as they are; Connect loses that option.
+_PATTERN = re.compile(r"[\[\]{}*?\\]")
 _FOOTERS_AT_ONCE = 512
 
 
@@ -56,6 +58,7 @@ class ConnectStorage(Storage):
 
     def _ask_what_it_is_called(self, location: str) -> str:
         """Ask for something that can't be there: Spark's refusal spells the place in full."""
+        _check_is_no_pattern(location)
         nothing = f"/.dedup-{uuid.uuid4().hex}"
         try:
             _ = self._reader().load(location.rstrip("/") + nothing).schema
@@ -86,6 +89,8 @@ class ConnectStorage(Storage):
             for path, size_bytes, modified_ms in found
             if size_bytes >= 0 and not _is_checksum(root, path)
         ]
+        for file in files:
+            _check_is_no_pattern(file.path)
         return sorted(files, key=lambda file: file.path)
 
     def total_bytes(self, location: str) -> int:
@@ -168,8 +173,7 @@ class ConnectStorage(Storage):
             raise StorageError(f"{location!r} can't be looked up: {reason}") from error
 
     def _reader(self) -> DataFrameReader:
-        options = {"recursiveFileLookup": "true", "__globPaths__": "false"}
-        return self._spark.read.format("binaryFile").options(**options)
+        return self._spark.read.format("binaryFile").option("recursiveFileLookup", "true")
 
     def _ask(
         self, failed: str, location: str, function: Callable[..., Any], *arguments: Any
@@ -199,6 +203,14 @@ class ConnectStorage(Storage):
 
 class _RefusedError(Exception):
     """What an executor said: the caller knows of what."""
+
+
+def _check_is_no_pattern(location: str) -> None:
+    if _PATTERN.search(location):
+        raise UnsupportedError(
+            f"{location!r} has one of the characters [ ] {{ }} * ? \\, which Spark takes for "
+            "a pattern over Spark Connect: rename it, or run in a classic session."
+        )
 
 
 def _is_checksum(root: str, path: str) -> bool:

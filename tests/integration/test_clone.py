@@ -61,6 +61,7 @@ def data_files(folder):
     return [path for path in folder.rglob("*.parquet") if "_delta_log" not in path.parts]
 
 
+@pytest.mark.classic("there a clone is published by a clone of it")
 def test_a_clone_of_a_delta_table_holds_the_kept_rows_and_no_image(
     spark, remove, delta_images, listed, tmp_path
 ):
@@ -242,7 +243,7 @@ def test_a_companion_is_kept_wherever_the_catalog_puts_the_table(
     ("path", "words"),
     [
         ("one.parquet", "is one file"),
-        ("a[b]/1.parquet", "for a pattern"),
+        ("a[b]/1.parquet", "a pattern"),
         ("a b/part=1/1.parquet", "URIs escape"),
     ],
 )
@@ -281,6 +282,7 @@ def test_a_source_with_a_feature_that_delta_can_not_write_is_refused_before_any_
     assert names_in(tmp_path) == ["in"]
 
 
+@pytest.mark.classic("there a clone is published by a clone of it")
 def test_a_purged_clone_holds_files_of_its_own_without_the_removed_rows(
     spark, remove, delta_images, listed, tmp_path
 ):

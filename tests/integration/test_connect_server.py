@@ -1,0 +1,66 @@
+"""The console script as a client of Spark Connect's server, which is another process."""
+
+import pytest
+
+from tests.connect_server import connect_server
+from tests.made_tables import names_in, row_digests
+from tests.processes import FLAGS, KEPT, console, ids, report_of, small_inputs
+
+pytestmark = pytest.mark.classic("it starts a server of its own")
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return small_inputs(tmp_path_factory.mktemp("connect"))
+
+
+@pytest.fixture(scope="module")
+def remote(folder):
+    """Runs the console script in the folder of the server."""
+    with connect_server(folder) as url:
+        yield lambda *flags: console(*flags, cwd=folder, SPARK_REMOTE=url)
+
+
+def flags(output, *more):
+    return (*FLAGS[:-1], output, *more)
+
+
+def test_g14_rows_are_those_of_a_classic_run_to_the_byte(spark, remove, remote, folder, tmp_path):
+    remove(folder / "in/images", folder / "in/list", tmp_path / "classic")
+    expected = row_digests(spark.read.parquet(str(tmp_path / "classic")))
+    for name, *more in (
+        ["arrow"],
+        ["spark", "--engine", "spark", "--removed-output", "./removed"],
+        ["delta", "--output-format", "delta"],
+    ):
+        result = remote(*flags(f"./{name}", *more, "--report", f"{name}.json"))
+        assert result.returncode == 0, result.stderr[-3000:]
+        report = report_of(result)
+        assert report["counts"]["removed_rows"] == 2
+        assert report["engine"] == ("arrow" if name == "arrow" else "spark")
+        assert (folder / f"{name}.json").read_text() == result.stdout
+        kind = "delta" if name == "delta" else "parquet"
+        found = spark.read.format(kind).load(str(folder / name))
+        assert row_digests(found) == expected
+    assert ids(spark, folder / "removed") == ["b", "d"]
+    assert not [name for name in names_in(folder) if ".dedup-" in name]
+
+
+def test_what_connect_cannot_do_is_exit_2_and_leaves_all_as_it_was(spark, remote, folder):
+    assert remote(*flags("./there")).returncode == 0
+    result = remote(*flags("./there", "--output-mode", "overwrite"))
+    assert result.returncode == 2
+    assert "can't be replaced over Spark Connect" in report_of(result)["error"]["message"]
+    assert ids(spark, folder / "there") == KEPT
+
+
+def test_a_delta_table_is_cloned_overwritten_and_deleted_from_in_place(spark, remote, folder):
+    assert remote(*flags("./table", "--output-format", "delta")).returncode == 0
+    again = flags("./table", "--output-format", "delta", "--output-mode", "overwrite")
+    assert remote(*again, "--run-key", "k").returncode == 0
+    assert report_of(remote(*again, "--run-key", "k"))["repeated"]
+    assert remote(*flags("./clone", "--method", "clone")).returncode == 0
+    assert ids(spark, folder / "clone", "delta") == KEPT
+    in_place = ("--images", "./clone", "--duplicate-ids", "in/list", "--method", "in-place")
+    assert remote(*in_place).returncode == 4  # nothing is left to remove
+    assert report_of(remote(*in_place, "--allow-no-matches"))["status"] == "succeeded"
