@@ -24,6 +24,7 @@ from dedup_lib.errors import (
 )
 from dedup_lib.executor_functions import on_executors, reason_of
 from dedup_lib.id_scan import FileRows
+from dedup_lib.one_row import one_row
 from dedup_lib.parquet_files import relative_parts
 from dedup_lib.position_bitmaps import position_bitmaps
 from dedup_lib.settings import Action
@@ -221,11 +222,10 @@ def partition_keys(spark: SparkSession, num_partitions: int) -> list[int]:
     """
     tried = 20 * num_partitions  # enough for nearly all: a partition may be left to share
     # Of a constant, Spark's optimiser works this out: no job is started.
-    hashed = spark.sql(
-        "SELECT transform(sequence(0L, :tried - 1L), id -> pmod(hash(id), :num)) FROM VALUES (1)",
-        {"tried": tried, "num": num_partitions},
-    )
-    found = {partition: key for key, partition in enumerate(hashed.collect()[0][0])}
+    tries = F.sequence(F.lit(0).cast("bigint"), F.lit(tried - 1).cast("bigint"))
+    hashed = F.transform(tries, lambda key: F.pmod(F.hash(key), F.lit(num_partitions)))
+    partitions = one_row(spark).select(hashed).collect()[0][0]
+    found = {partition: key for key, partition in enumerate(partitions)}
     return [found.get(partition, partition) for partition in range(num_partitions)]
 
 
@@ -279,8 +279,8 @@ def _task_schema() -> str:
 
 def _frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]], schema: str) -> DataFrame:
     # createDataFrame sends rows through a Python worker, where there is a JVM to take text.
-    arguments = {"rows": json.dumps(rows), "schema": f"array<struct<{schema}>>"}
-    return spark.sql("SELECT inline(from_json(:rows, :schema))", arguments)
+    parsed = F.from_json(F.lit(json.dumps(rows)), f"array<struct<{schema}>>")
+    return one_row(spark).select(F.inline(parsed))
 
 
 def _outcomes(function: Callable[..., Any], options: Mapping[str, str]) -> Callable[..., Column]:

@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from dedup_lib.delta_history import USER_METADATA, note_text
 from dedup_lib.delta_tables import delta_detail
@@ -21,6 +22,7 @@ from dedup_lib.errors import (
     UnsupportedError,
 )
 from dedup_lib.id_scan import SCAN_SETTINGS
+from dedup_lib.one_row import one_row
 from dedup_lib.session_settings import session_settings
 from dedup_lib.spark_errors import SPARK_ERRORS
 from dedup_lib.sql_names import quoted, sql_name
@@ -39,10 +41,6 @@ _PARTITIONED_SOURCE_SETTINGS = {
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",  # 007 stays 007
     "spark.databricks.delta.convert.useCatalogPartitions": "false",
 }
-_TIME_AFTER = """
-    SELECT date_format(to_utc_timestamp(time, current_timezone()), "yyyy-MM-dd'T'HH:mm:ss'Z'") text
-    FROM (SELECT current_timestamp() + CAST(:interval AS INTERVAL) AS time)
-"""
 # Features of a place rather than of the data: a clone never has them from its source.
 _NOT_CLONED = {"catalogManaged", "catalogOwned-preview", "coordinatedCommits-preview"}
 _CONFLICT = re.compile(
@@ -290,8 +288,11 @@ def vacuum_time(spark: SparkSession, location: str) -> str | None:
     properties = delta_detail(spark, location)["properties"]
     retention = properties.get("delta.deletedFileRetentionDuration", "interval 1 week")
     interval = "interval " + retention.lower().removeprefix("interval ")
+    time = F.current_timestamp() + F.lit(interval).cast("interval")
+    in_utc = F.to_utc_timestamp(time, F.current_timezone())
+    spelled = F.date_format(in_utc, "yyyy-MM-dd'T'HH:mm:ss'Z'")
     try:
-        text = spark.sql(_TIME_AFTER, {"interval": interval}).collect()[0]["text"]
+        text = one_row(spark).select(spelled).collect()[0][0]
         return None if text is None else str(text)
     except PySparkException:
         return None

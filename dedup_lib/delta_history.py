@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as F
 
+from dedup_lib.one_row import one_row
 from dedup_lib.sql_names import sql_name
 
 # The session setting whose value a commit carries as its note.
@@ -27,7 +29,6 @@ _COLUMNS = (
     "readVersion",
     "userMetadata",
 )
-_INSTANT = "SELECT CAST(:text AS TIMESTAMP_LTZ) AS instant"
 _DELETION_VECTOR_METRICS = (
     "numDeletionVectorsAdded",
     "numDeletionVectorsUpdated",
@@ -112,7 +113,7 @@ def _restored(spark: SparkSession, history: dict[int, Row], restore: Row) -> int
     if to_version is not None:
         return int(to_version)
     text = restore["operationParameters"]["timestamp"]  # in the session's time zone
-    instant = spark.sql(_INSTANT, {"text": text}).collect()[0]["instant"]
+    instant = one_row(spark).select(F.lit(text).cast("timestamp_ltz")).collect()[0][0]
     before = [row["version"] for row in history.values() if row["timestamp"] <= instant]
     return max(before, default=-1)
 
