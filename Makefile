@@ -4,10 +4,11 @@ BIN := .venv/bin
 READY := .venv/ready
 BENCH_READY := .venv/bench-ready
 AUDIT_READY := .venv/audit-ready
+ROWS := $(patsubst tests/matrix/%.lock,%,$(wildcard tests/matrix/spark-*.lock))
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-annotate --upgrade
 
-.PHONY: help setup demo test torture bench bench-delta check format audit lock clean
+.PHONY: help setup demo test matrix torture bench bench-delta check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +32,17 @@ demo: setup ## Build a small table from real pictures, remove its duplicates, sh
 test: check ## Run the checks and the whole test suite
 	-$(BIN)/python -m tests.class_archive
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+
+matrix: setup $(ROWS:%=build/matrix/%/ready) ## Run the fast part of the suite on each pair of Spark and Delta; ROWS="…"
+	$(BIN)/python -m tests.matrix $(ROWS)
+
+build/matrix/%/ready: tests/matrix/%.lock tests/matrix/%.jars.sha256 requirements-build.lock conf/spark/prepare_spark.py
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --require-hashes -r requirements-build.lock
+	$(@D)/bin/python -m pip install --quiet --require-hashes --no-build-isolation -r tests/matrix/$*.lock
+	$(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(@D)/bin/python conf/spark/prepare_spark.py tests/matrix/$*.jars.sha256
+	@touch $@
 
 torture: setup ## Stop the job at random points and try random tables, for an hour; KILLS=200 TABLES=500
 	-$(BIN)/python -m tests.class_archive
@@ -72,6 +84,8 @@ lock: ## Work out the lock files anew (needs uv)
 		pyproject.toml requirements.in --output-file requirements.lock
 	$(LOCK) --extra bench pyproject.toml requirements-bench.in --output-file requirements-bench.lock
 	$(LOCK) --extra audit pyproject.toml requirements-audit.in --output-file requirements-audit.lock
+	for row in $(ROWS); do $(LOCK) $(foreach extra,spark connect delta,--extra $(extra)) pyproject.toml \
+		tests/matrix/suite.in tests/matrix/$$row.in --output-file tests/matrix/$$row.lock || exit; done
 	$(LOCK) tests/benchmarks/curator.in --output-file tests/benchmarks/curator.lock
 	$(LOCK) --no-deps tests/benchmarks/curator-alone.in --output-file tests/benchmarks/curator-alone.lock
 

@@ -1,15 +1,15 @@
-"""What the lock files and delta-jars.sha256 pin."""
+"""What the lock files and the lists of jars pin."""
 
 import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-JARS = ROOT / "conf/spark/delta-jars.sha256"
+JARS = (ROOT / "conf/spark/delta-jars.sha256", *sorted(ROOT.glob("tests/matrix/*.sha256")))
 
 
 def lock_files() -> list[Path]:
     """Return the lock files, the smallest first."""
-    found = [*ROOT.glob("requirements*.lock"), *ROOT.glob("tests/benchmarks/*.lock")]
+    found = [*ROOT.glob("requirements*.lock"), *ROOT.glob("tests/*/*.lock")]
     return sorted(found, key=lambda path: path.stat().st_size)
 
 
@@ -24,5 +24,5 @@ def packages() -> dict[tuple[str, str], list[str]]:
 
 def jars() -> list[tuple[str, str, str]]:
     """Return name, version and SHA-256 of each of Delta's jars."""
-    lines = JARS.read_text().splitlines()
+    lines = dict.fromkeys(line for path in JARS for line in path.read_text().splitlines())
     return [re.fullmatch(r"(\w+)  (.+)-([\d.]+)\.jar", line).group(2, 3, 1) for line in lines]

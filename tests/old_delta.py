@@ -11,12 +11,7 @@ import pyspark
 
 from tests.processes import ROOT
 
-PACKAGE = "io.delta:delta-spark_2.13:4.0.1"
-_SHA256 = (
-    "a1e76860b19fe1e6b205a4ea7a9099a2f9575d39bb71d49b3e679b299d0efb91",
-    "ecc42c5aaa51c423312d9e4e48aa4a12b34740bf2c37de0e8f279277ec3d12e4",
-)
-JARS = dict(zip(("delta-spark_2.13-4.0.1.jar", "delta-storage-4.0.1.jar"), _SHA256, strict=True))
+PINS = ROOT / "tests/matrix/spark-4.0.4-delta-4.0.1.jars.sha256"
 
 
 def spark_home() -> Path | None:
@@ -37,10 +32,11 @@ def _fetch(jars: Path) -> bool:
     spec = importlib.util.spec_from_file_location("prepare_spark", path)
     prepare_spark = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(prepare_spark)
+    pinned = prepare_spark.read_pins(PINS)
     for _ in range(prepare_spark.TRIES):
         with tempfile.TemporaryDirectory() as folder:
-            if prepare_spark.fetch(Path(folder), PACKAGE):
-                prepare_spark.install(Path(folder), JARS, jars)
+            if prepare_spark.fetch(Path(folder), prepare_spark.package_of(pinned)):
+                prepare_spark.install(Path(folder), pinned, jars)
                 return True
     return False
 

@@ -1,11 +1,14 @@
 """Make a pip-installed Spark ready: `make setup` runs it in the virtual environment.
 
+    python conf/spark/prepare_spark.py [JARS.sha256]
+
 It puts Delta's jars where that Spark finds them, and sees to it that bin/spark-submit takes the
 Python beside it rather than the first python3 of the PATH.
 
 Spark's own resolver fetches them; it fails now and then, so it is tried again. What Spark
 ships itself (Hadoop, Parquet, Jackson, log4j, …) is left out: two versions on one class path
-are one too many. Each jar's SHA-256 is compared with delta-jars.sha256.
+are one too many. Each jar's SHA-256 is compared with the file's, default delta-jars.sha256, which
+says by their names which Delta it is, too.
 """
 
 import hashlib
@@ -20,19 +23,31 @@ import pyspark
 TRIES = 4
 HERE = Path(__file__).resolve().parent
 JARS = Path(pyspark.__file__).parent / "jars"
-PINNED = dict(
-    reversed(line.split()) for line in (HERE / "delta-jars.sha256").read_text().splitlines()
-)
-PACKAGE = "io.delta:delta-spark_4.0_2.13:4.4.0"
+
+
+def read_pins(path: Path) -> dict[str, str]:
+    """Return the digests in a file as sha256sum writes it, by the jars' names."""
+    return dict(reversed(line.split()) for line in path.read_text().splitlines())
+
+
+def package_of(pinned: dict[str, str]) -> str:
+    """Return the Maven coordinates of the delta-spark among jars; all others come with it."""
+    (found,) = [name for name in pinned if name.startswith("delta-spark_")]
+    artifact, _, version = found.removesuffix(".jar").rpartition("-")
+    return f"io.delta:{artifact}:{version}"
+
+
+PINNED = read_pins(HERE / "delta-jars.sha256")
+PACKAGE = package_of(PINNED)
 
 
 def sha256(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def is_complete() -> bool:
+def is_complete(pinned: dict[str, str]) -> bool:
     return all(
-        (JARS / name).exists() and sha256(JARS / name) == digest for name, digest in PINNED.items()
+        (JARS / name).exists() and sha256(JARS / name) == digest for name, digest in pinned.items()
     )
 
 
@@ -75,23 +90,24 @@ def wrap_spark_submit() -> None:
     script.chmod(0o755)
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
+    pinned = read_pins(Path(arguments[0])) if arguments else PINNED
     wrap_spark_submit()
-    if not is_complete():
-        fetch_jars()
+    if not is_complete(pinned):
+        fetch_jars(pinned)
 
 
-def fetch_jars() -> None:
+def fetch_jars(pinned: dict[str, str]) -> None:
     if shutil.which("java") is None:
         sys.exit("Java 17 or newer is needed: install it and put it on the PATH.")
     for attempt in range(1, TRIES + 1):
         with tempfile.TemporaryDirectory() as folder:
-            if fetch(Path(folder)):
-                install(Path(folder))
+            if fetch(Path(folder), package_of(pinned)):
+                install(Path(folder), pinned)
                 return
         print(f"fetching Delta's jars failed (try {attempt} of {TRIES})", file=sys.stderr)
     sys.exit("Delta's jars can't be had: is there a network?")
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

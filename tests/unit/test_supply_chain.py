@@ -13,10 +13,10 @@ from types import SimpleNamespace
 
 import pytest
 
-from tests import old_delta
 from tests.processes import ROOT
 
 LOCKS = sorted([*ROOT.glob("*.lock"), *ROOT.glob("tests/**/*.lock")])
+PINS = sorted([ROOT / "conf/spark/delta-jars.sha256", *ROOT.glob("tests/matrix/*.sha256")])
 BUILT_FROM = ("dedup_lib", "jobs", "conf", "pyproject.toml", "README.md", "SECURITY.md",
     "CHANGELOG.md", "LICENSE", ".gitignore")  # fmt: skip
 
@@ -98,23 +98,20 @@ def test_g17_a_jar_that_is_not_the_pinned_one_is_not_installed(monkeypatch, tmp_
     pinned = {"x.jar": hashlib.sha256(b"as pinned").hexdigest()}
     prepare_spark.install(tmp_path, pinned, jars)
     monkeypatch.setattr(prepare_spark, "JARS", jars)
-    monkeypatch.setattr(prepare_spark, "PINNED", pinned)
-    assert prepare_spark.is_complete()
+    assert prepare_spark.is_complete(pinned)
     fetched.write_bytes(b"changed")
     with pytest.raises(SystemExit, match="is pinned"):
         prepare_spark.install(tmp_path, pinned, jars)
     assert (jars / "x.jar").read_bytes() == b"as pinned"
     (jars / "x.jar").write_bytes(b"changed")
-    assert not prepare_spark.is_complete()
+    assert not prepare_spark.is_complete(pinned)
 
 
 def test_g17_all_jars_that_are_downloaded_are_pinned(monkeypatch):
     prepare_spark = module("conf/spark/prepare_spark.py", monkeypatch)
-    for package, jars in (
-        (prepare_spark.PACKAGE, prepare_spark.PINNED),
-        (old_delta.PACKAGE, old_delta.JARS),
-    ):
-        _, artifact, version = package.split(":")
+    for pins in PINS:
+        jars = prepare_spark.read_pins(pins)
+        _, artifact, version = prepare_spark.package_of(jars).split(":")
         assert f"{artifact}-{version}.jar" in jars
         assert f"delta-storage-{version}.jar" in jars
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in jars.values())
@@ -179,9 +176,8 @@ def test_g17_the_bill_of_materials_names_all_that_is_pinned(monkeypatch):
     for lock in LOCKS:
         for name, version in re.findall(r"^(\S+)==(\S+)", lock.read_text(), re.MULTILINE):
             assert str(lock.relative_to(ROOT)) in packages[name, version]
-    assert [f"{name}-{version}.jar" for name, version, _ in pinned.jars()] == [
-        line.split()[1] for line in (ROOT / "conf/spark/delta-jars.sha256").read_text().splitlines()
-    ]
+    jars = {line.split()[1] for path in PINS for line in path.read_text().splitlines()}
+    assert sorted(f"{name}-{version}.jar" for name, version, _ in pinned.jars()) == sorted(jars)
     pytest.importorskip("cyclonedx", reason="make audit installs it")
     bom = module(".ci/sbom.py", monkeypatch).bill_of_materials()
     assert len(bom.components) == len(packages) + len(pinned.jars())
