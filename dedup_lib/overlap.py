@@ -6,6 +6,7 @@ import contextlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from dedup_lib.delta_tables import new_table_root, table_exists
@@ -75,14 +76,11 @@ def check_places(spark: SparkSession, storage: Storage, settings: Settings) -> N
         return Place(role, root_of(spark, storage, location))
 
     read = [place(role, location) for role, location in _inputs(settings)]
-    written = []
-    for role, location in (
-        ("output", settings.output),
-        ("removed output", settings.removed_output),
-        ("unmatched output", settings.unmatched_output),
-    ):
-        if location is not None:
-            written.append(Place(role, _output_root(spark, storage, location)))
+    written = [
+        Place(role, _output_root(spark, storage, location)) for role, location in _outputs(settings)
+    ]
+    if settings.metrics_output is not None:
+        written += _metrics(spark, storage, settings.metrics_output)
     if settings.report is not None:
         written.append(place("report", report_uri(settings.report)))
     if settings.work_location is not None:
@@ -106,6 +104,47 @@ def check_report(spark: SparkSession, storage: Storage, settings: Settings) -> N
         with contextlib.suppress(InputError, StorageError):
             read.append(Place(role, root_of(spark, storage, location)))
     check_no_overlap(read, [Place("report", storage.canonical(report_uri(settings.report)))])
+
+
+def check_metrics(spark: SparkSession, storage: Storage, settings: Settings) -> None:
+    """Check that the metrics overlap nothing of the run: one that fails appends to them as well.
+
+    Places that can't be found are no matter here.
+
+    Raises:
+        OverlapError: They do.
+    """
+    if settings.metrics_output is None:
+        return
+    others = []
+    for role, location in _inputs(settings):
+        with contextlib.suppress(InputError, StorageError):
+            others.append(Place(role, root_of(spark, storage, location)))
+    for role, location in _outputs(settings):
+        with contextlib.suppress(InputError, OutputExistsError, StorageError):
+            others.append(Place(role, _output_root(spark, storage, location)))
+    if settings.report is not None:
+        others.append(Place("report", storage.canonical(report_uri(settings.report))))
+    if settings.work_location is not None:
+        root = storage.canonical(settings.work_location)
+        others.append(Place("work location", root, is_shared=True))
+    check_no_overlap(others, _metrics(spark, storage, settings.metrics_output))
+
+
+def _metrics(spark: SparkSession, storage: Storage, location: str) -> list[Place]:
+    """The place of the metrics; none where nothing can be appended: that fails no run."""
+    with contextlib.suppress(OutputExistsError, PySparkException, StorageError):
+        return [Place("metrics output", _output_root(spark, storage, location))]
+    return []
+
+
+def _outputs(settings: Settings) -> list[tuple[str, str]]:
+    named = {
+        "output": settings.output,
+        "removed output": settings.removed_output,
+        "unmatched output": settings.unmatched_output,
+    }
+    return [(role, location) for role, location in named.items() if location is not None]
 
 
 def _inputs(settings: Settings) -> list[tuple[str, str]]:

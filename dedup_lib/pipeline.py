@@ -18,6 +18,7 @@ from dedup_lib import (
     id_scan,
     in_place,
     marked_outputs,
+    metrics,
     publish,
     records,
     replacement,
@@ -110,9 +111,13 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
         report.fail(error)
         if is_saved and settings.report is not None:
             _save_failed(report, settings.report, storage)
+        metrics.append(spark, storage, settings, report)
         raise
-    if settings.report is not None:
-        report.save(settings.report, storage)
+    try:
+        if settings.report is not None:
+            report.save(settings.report, storage)
+    finally:
+        metrics.append(spark, storage, settings, report)
     return report
 
 
@@ -133,7 +138,7 @@ class _Run:
         self.storage = storage
         self.settings = settings
         self.report = report
-        self.attempt_id = new_attempt_id()
+        self.attempt_id = report.run = new_attempt_id()
         self.fingerprint: str | None = None
 
     def execute(self) -> None:

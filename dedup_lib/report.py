@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
@@ -26,7 +27,7 @@ from dedup_lib.version import __version__
 
 Status = Literal["succeeded", "dry_run", "failed"]
 PHASES = ("plan", "check", "apply", "verify", "publish")
-_COUNTS = (
+COUNTS = (
     "input_rows",
     "kept_rows",
     "removed_rows",
@@ -45,6 +46,10 @@ def _version_of(distribution: str) -> str | None:
         return importlib.metadata.version(distribution)
     except importlib.metadata.PackageNotFoundError:
         return None
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat()
 
 
 def _versions() -> dict[str, str | None]:
@@ -72,6 +77,8 @@ class Report:
         bytes: `input`: the data files that were read; `output`: newly written.
         seconds: Phase name to seconds.
         total_seconds: From start to end.
+        run: A random name of the run: the output's manifest or Delta commit has it, too.
+        started_at: UTC, as ISO 8601 spells it; `finished_at`, too.
         inputs: `images`, and `duplicate_ids`: location, format, version or fingerprint.
         output: The same of the output; None for a dry run without one.
         versions: Of Python, pyspark, Delta and this library.
@@ -91,7 +98,7 @@ class Report:
     strategy: str | None = None
     choices: dict[str, dict[str, Any]] = field(default_factory=dict)
     error: dict[str, str] | None = None
-    counts: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(_COUNTS))
+    counts: dict[str, int | None] = field(default_factory=lambda: dict.fromkeys(COUNTS))
     bytes: dict[str, int | None] = field(default_factory=lambda: {"input": None, "output": None})
     seconds: dict[str, float] = field(default_factory=dict)
     total_seconds: float = 0.0
@@ -106,6 +113,9 @@ class Report:
     action: str | None = None
     eps_sweep: list[dict[str, Any]] | None = None
     match_hints: list[dict[str, Any]] | None = None
+    run: str | None = None
+    started_at: str = field(default_factory=_now)
+    finished_at: str | None = None
     _started: float = field(default_factory=time.monotonic, repr=False)
     _secrets: tuple[str, ...] = field(default=(), repr=False)
 
@@ -183,6 +193,7 @@ class Report:
     def finish(self, status: Status) -> None:
         """Note how the run ended."""
         self.status = status
+        self.finished_at = _now()
         self.total_seconds = round(time.monotonic() - self._started, 3)
 
     def fail(self, error: BaseException) -> None:

@@ -134,6 +134,11 @@ class Settings:
         "write the report as JSON: without a scheme a file on the driver, else through "
         "Hadoop's file system; an older report is replaced; written on failure too",
     )
+    metrics_output: str | None = option(
+        "output",
+        "append the run's numbers as a row to a table, on failure too: Delta for a table name, or "
+        "where there is a Delta table at the path, else Parquet; no failure to do so fails the run",
+    )
     purge: bool = option(
         "output",
         "clone and in-place: rewrite the files that lost rows, so that no data file of the table "
@@ -295,7 +300,8 @@ def _check_values(settings: Settings) -> None:
 
 
 def _check_locations(settings: Settings) -> None:
-    for name in ("images", "output", "removed_output", "unmatched_output", "work_location"):
+    written = ("output", "removed_output", "unmatched_output", "metrics_output", "work_location")
+    for name in ("images", *written):
         check_location(name, getattr(settings, name))
     for item in settings.duplicate_ids:
         check_location("duplicate_ids", item.location)

@@ -12,7 +12,7 @@ from dedup_lib.overlap import Place, check_no_overlap, check_places
 from dedup_lib.session_storage import storage_of
 from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
 
-ROLES = ["output", "removed_output", "report", "work_location"]
+ROLES = ["output", "removed_output", "metrics_output", "report", "work_location"]
 RELATIONS = {
     "is": lambda place: place,
     "lies inside": lambda place: place / "deep" / "er",
@@ -91,11 +91,11 @@ def test_g5_an_input_is_recognised_however_it_is_spelled(check, places, read, sp
         check(**{read: SPELLINGS[spelling](places[read])}, output=str(places[read]))
 
 
-@pytest.mark.parametrize("role", ["removed_output", "report"])
+@pytest.mark.parametrize("role", ["removed_output", "metrics_output", "report"])
 @pytest.mark.parametrize("relation", RELATIONS)
 @pytest.mark.parametrize("read", ["images", "list"])
 @pytest.mark.parametrize("spelling", ["plain", "dot-dot", "file://", "linked parent", "relative"])
-def test_g5_removed_output_and_report_over_an_input_are_refused(
+def test_g5_what_is_kept_beside_the_output_over_an_input_is_refused(
     check, places, role, relation, read, spelling
 ):
     written = SPELLINGS[spelling](RELATIONS[relation](places[read]))
@@ -126,7 +126,7 @@ def test_g5_odd_characters_in_a_path_do_not_hide_an_overlap(
 
 
 @pytest.mark.parametrize("read", ["images", "list"])
-@pytest.mark.parametrize("role", ["output", "removed_output", "report"])
+@pytest.mark.parametrize("role", ["output", "removed_output", "metrics_output", "report"])
 def test_g5_an_input_that_is_one_file_is_kept_apart_too(check, places, read, role):
     file = places[read] / "1.parquet"
     for written in (file, file.parent, file.parent.parent):
@@ -141,7 +141,7 @@ def test_g5_a_file_that_is_linked_to_is_kept_apart(check, places, tmp_path):
         check(images=tmp_path / "three/linked.parquet", output=str(places["images"]))
 
 
-@pytest.mark.parametrize("one", ROLES[:3])
+@pytest.mark.parametrize("one", ROLES[:4])
 @pytest.mark.parametrize("other", ROLES)
 @pytest.mark.parametrize("inside", ["", "/inside"])
 def test_g5_two_written_places_over_each_other_are_refused(check, tmp_path, one, other, inside):
@@ -177,7 +177,7 @@ def test_g5_other_buckets_and_stores_are_no_overlap():
         check_no_overlap(read, [Place("output", root)])
 
 
-@pytest.mark.parametrize("role", ["output", "removed_output", "report"])
+@pytest.mark.parametrize("role", ["output", "removed_output", "metrics_output", "report"])
 @pytest.mark.parametrize("read", ["images", "list"])
 @pytest.mark.parametrize("relation", [*RELATIONS, "is a file of"])
 def test_g5_a_refused_run_leaves_its_input_as_it_was(

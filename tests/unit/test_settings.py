@@ -166,7 +166,14 @@ def test_a_slash_or_a_scheme_makes_a_path(location, expected):
     assert is_path(location) is expected
 
 
-ROLES = ["images", "output", "removed_output", "unmatched_output", "duplicate_ids"]
+ROLES = [
+    "images",
+    "output",
+    "removed_output",
+    "unmatched_output",
+    "metrics_output",
+    "duplicate_ids",
+]
 
 
 def with_location(role, location):
