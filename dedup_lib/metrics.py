@@ -5,11 +5,10 @@ from __future__ import annotations
 import logging
 import time
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
+from dedup_lib.attempts import attempt_directory
 from dedup_lib.delta_delete import first_line, is_conflict
 from dedup_lib.delta_tables import delta_root, is_delta_path, table_exists
 from dedup_lib.errors import OutputExistsError
@@ -18,10 +17,10 @@ from dedup_lib.locations import is_path
 from dedup_lib.metrics_row import COLUMNS, SCHEMA, row_of
 from dedup_lib.overlap import check_metrics
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
-from dedup_lib.publish_lock import attempt_directory
 from dedup_lib.report import Report
-from dedup_lib.session_settings import RUN_SETTINGS, one_run, session_settings, tuning_settings
+from dedup_lib.session_settings import RUN_SETTINGS, one_run, tuning_settings
 from dedup_lib.settings import Settings
+from dedup_lib.spark_errors import SPARK_ERRORS
 from dedup_lib.sql_names import sql_name
 from dedup_lib.storage import Storage
 
@@ -51,7 +50,7 @@ def append(spark: SparkSession, storage: Storage, settings: Settings, report: Re
     if location is None or report.run is None:
         return
     try:
-        with one_run(spark), session_settings(spark, RUN_SETTINGS), errors_named():
+        with one_run(spark), tuning_settings(spark, RUN_SETTINGS), errors_named():
             check_metrics(spark, storage, settings)
             with tuning_settings(spark, _WRITER_SETTINGS):
                 _append(spark, storage, location, settings, report)
@@ -85,7 +84,7 @@ def _append_to_table(spark: SparkSession, storage: Storage, name: str, row: Data
             _check_columns(spark.table(sql_name(name)).schema, name, is_delta=True)
         try:
             row.write.format("delta").mode("append").saveAsTable(sql_name(name))
-        except (PySparkException, Py4JError) as error:
+        except SPARK_ERRORS as error:
             is_made = any(word in str(error) for word in _MADE_MEANWHILE)
             if attempt == _TRIES or not (is_made or is_conflict(error)):
                 raise
@@ -97,7 +96,8 @@ def _append_to_table(spark: SparkSession, storage: Storage, name: str, row: Data
 def _add_file(storage: Storage, location: str, row: DataFrame, name: str, run: str) -> None:
     """Write a file of one row where no reader looks, and move it in under a name of its own."""
     with attempt_directory(storage, location, run) as attempt:
-        row.coalesce(1).write.parquet(attempt.staged)
+        options = storage.committer_options(attempt.staged)
+        row.coalesce(1).write.options(**options).parquet(attempt.staged)
         (written,) = [
             file.path
             for file in storage.list_files(attempt.staged)
