@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
 import logging
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import SparkSession
 
 from dedup_lib import (
     clones,
@@ -21,20 +19,16 @@ from dedup_lib import (
     metrics,
     publish,
     records,
-    replacement,
     rewrite,
     run_key,
-    sweep,
     tables,
     targets,
 )
 from dedup_lib.arrow_annotate import IS_DUPLICATE
 from dedup_lib.attempts import (
     Attempt,
-    attempt_directory,
     companion_directory,
     new_attempt_id,
-    unmade_attempt,
 )
 from dedup_lib.delta_tables import log_settings
 from dedup_lib.errors import (
@@ -42,7 +36,6 @@ from dedup_lib.errors import (
     InputError,
     PublishError,
     SafetyLimitError,
-    SettingsError,
 )
 from dedup_lib.failures import errors_named, storage_errors_as
 from dedup_lib.id_scan import FileRows
@@ -51,7 +44,6 @@ from dedup_lib.in_place import Deleted, TableRows
 from dedup_lib.inputs import Inputs, read_inputs
 from dedup_lib.locations import is_path
 from dedup_lib.overlap import check_places, check_report
-from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
 from dedup_lib.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
 from dedup_lib.publish import Staged
 from dedup_lib.redaction import redact
@@ -69,6 +61,7 @@ from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
 from dedup_lib.version import __version__
+from dedup_lib.workspace import Workspace
 
 # What a refusal of a file system means, by phase: an unreadable input, or a failed output.
 _STORAGE_ERRORS: dict[str, type[DedupError]] = {"plan": InputError, "apply": DedupError}
@@ -139,14 +132,14 @@ class _Run:
         self.settings = settings
         self.report = report
         self.attempt_id = report.run = new_attempt_id()
+        self.workspace = Workspace(spark, storage, settings, self.attempt_id)
         self.fingerprint: str | None = None
 
     def execute(self) -> None:
         with ExitStack() as cleanup:
             with self.phase("plan"):
                 check_places(self.spark, self.storage, self.settings)
-                with storage_errors_as(PublishError):
-                    self.tidy_up()
+                self.workspace.tidy_up()
                 cleanup.enter_context(tuning_settings(self.spark, self.log_settings()))
                 if (earlier := self.find_earlier_run()) is not None:
                     self.repeat(earlier, self.read_inputs())
@@ -159,7 +152,7 @@ class _Run:
                 }
                 inputs = self.read_inputs()
                 self.check_method(inputs.images)
-                attempt = self.open_attempt(output, inputs.images, cleanup)
+                attempt = self.workspace.open_attempt(output, inputs.images, cleanup)
                 self.choose_engine(inputs.images, output, attempt)
                 plan = self.make_plan(inputs, attempt)
             if self.settings.dry_run:
@@ -259,26 +252,6 @@ class _Run:
         root = tables.root_of(self.spark, self.storage, self.settings.images)
         return log_settings(self.spark, self.storage.total_bytes(f"{root}/_delta_log"))
 
-    def tidy_up(self) -> None:
-        """Put in order what runs that were killed left at the paths that this one writes to."""
-        if self.settings.dry_run:
-            return
-        output = self.settings.output if self.keeps_files else None
-        for location in (output, *self.settings.record_locations.values()):
-            if location is not None and is_path(location):
-                replacement.repair(self.storage, location, self.attempt_id)
-                self.sweep(self.storage.canonical(location))
-
-    @property
-    def keeps_files(self) -> bool:
-        """Whether the run keeps files beside its output: a commit over Spark Connect needs none."""
-        return not self.storage.is_remote or self.settings.resolved_output_format == "parquet"
-
-    def sweep(self, base: str) -> None:
-        """Delete what killed runs left that worked beside `base`."""
-        for place in {base, self.work_base(base)}:
-            sweep.sweep(self.storage, place, self.attempt_id)
-
     def find_earlier_run(self) -> EarlierRun | None:
         """Look for a run with the same key; a dry run repeats none."""
         settings = self.settings
@@ -294,9 +267,7 @@ class _Run:
         earlier = run_key.check_same_run(earlier, settings.run_key, self.fingerprint)
         _log.info("run %r is done already: nothing is applied", settings.run_key)
         self.report.repeat(earlier.note, earlier.version)
-        root = tables.root_of(self.spark, self.storage, earlier.location)
-        if self.keeps_files:
-            self.sweep(root)
+        self.workspace.tidy_up_beside(tables.root_of(self.spark, self.storage, earlier.location))
         if settings.output is not None:
             run_key.check_repeated(self.spark, earlier)
         elif earlier.commit is not None:
@@ -371,52 +342,8 @@ class _Run:
                     report=self.report,
                 )
 
-    def open_attempt(
-        self, output: Target | None, images: PinnedTable, cleanup: ExitStack
-    ) -> Attempt | None:
-        """Make the place for plan and staged files; a dry run needs none."""
-        if self.settings.dry_run:
-            return None
-        base = images.root
-        if output is not None:
-            base = targets.default_base(self.spark, self.storage, output)
-        work_base = self.work_base(base)
-        if self.storage.is_remote and (output is None or output.publishing == "commit"):
-            return unmade_attempt(work_base, self.attempt_id)
-        is_renamed = output is not None and output.is_renamed
-        if is_renamed and not self.storage.same_file_system(work_base, base):
-            raise SettingsError(
-                f"--work-location {self.settings.work_location!r} is on another file system than "
-                "the output: staged files could not be renamed into place."
-            )
-        with storage_errors_as(PublishError):
-            attempt = cleanup.enter_context(
-                attempt_directory(self.storage, work_base, self.attempt_id)
-            )
-        if output is not None and output.publishing == "marker":
-            return dataclasses.replace(attempt, output=output.location)
-        return attempt
-
-    def work_base(self, base: str) -> str:
-        """Return beside which place an attempt works that would by itself work beside `base`."""
-        if self.settings.work_location is None:
-            return base
-        work = self.storage.canonical(self.settings.work_location)
-        return f"{work}/{base.rpartition('/')[2]}"
-
     def make_plan(self, inputs: Inputs, attempt: Attempt | None) -> Plan:
-        """Make the plan, and keep it: in files, which no lost executor can change."""
-        numbers = itertools.count()
-
-        def materialise(rows: DataFrame) -> DataFrame:
-            if attempt is None or not attempt.is_made:
-                # Not `persist`: frames are made of frames here, and their plans would nest.
-                return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
-            place = f"{attempt.plan}/{next(numbers)}"
-            rows.write.options(**self.storage.committer_options(place)).parquet(place)
-            reader = self.spark.read.options(**PARQUET_READER_OPTIONS)
-            return reader.schema(rows.schema).parquet(place)
-
+        materialise = self.workspace.materialiser(attempt)
         with tuning_settings(self.spark, PLAN_SETTINGS):
             return make_plan(self.settings, inputs, self.report, materialise)
 
