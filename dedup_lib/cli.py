@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
+import functools
 import logging
 import os
 import shutil
@@ -23,11 +24,13 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.errors import DedupError, JavaMissingError, SettingsError, nearest
 from dedup_lib.pipeline import run
+from dedup_lib.progress import Stream, Terminal, shown
 from dedup_lib.redaction import SPARK_PATTERN, one_record, redact, secret_values
 from dedup_lib.report import Report
 from dedup_lib.setting_types import alternatives
 from dedup_lib.settings import DuplicateIds, Settings
 from dedup_lib.settings_file import load_toml
+from dedup_lib.spark_context import counted_tasks, java_has_terminal
 from dedup_lib.storage import JvmStderr
 from dedup_lib.version import __version__
 
@@ -69,12 +72,21 @@ def run_command(argv: Sequence[str]) -> int:
         _log_to_stderr(settings.log_level, secret_values(settings.storage_options))
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGTERM, _stop)
-        run(_session(), settings, report=report)
+        _run(settings, report)
         code = 0
     except (Exception, KeyboardInterrupt) as error:
         code = _failed(error, report, argv)
     print(report.to_json(), flush=True)
     return code
+
+
+def _run(settings: Settings, report: Report) -> None:
+    spark = _session()
+    with contextlib.ExitStack() as showing:
+        if isinstance(terminal := _stderr(), Terminal):
+            tasks = showing.enter_context(counted_tasks(spark))
+            showing.enter_context(shown(terminal, report, tasks))
+        run(spark, settings, report=report)
 
 
 def parse(argv: Sequence[str]) -> Settings:
@@ -248,10 +260,18 @@ class _RedactingFormatter(logging.Formatter):
         return one_record(redact(super().format(record), self._secrets))
 
 
+@functools.cache
+def _stderr() -> Terminal | Stream:
+    """Return where logs go, which may be a terminal."""
+    if _is_under_spark_submit():
+        stream: Stream = JvmStderr()
+        return Terminal(stream) if java_has_terminal() else stream
+    return Terminal(sys.stderr) if sys.stderr.isatty() else sys.stderr
+
+
 def _log_to_stderr(level: str, secrets: Sequence[str] = ()) -> None:
     if not _log.handlers:
-        stream = JvmStderr() if _is_under_spark_submit() else sys.stderr
-        _log.addHandler(logging.StreamHandler(stream))
+        _log.addHandler(logging.StreamHandler(_stderr()))
         _log.propagate = False
     for name in _LOGGERS_OF_PYSPARK:
         PySparkLogger.getLogger(name).disabled = True

@@ -61,6 +61,7 @@ from dedup_lib.session_settings import (
     tuning_settings,
 )
 from dedup_lib.settings import OutputMode, Settings
+from dedup_lib.spark_context import described_jobs
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
@@ -97,7 +98,12 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     storage = Storage(spark, settings.storage_options)
     is_saved = False  # not before it is sure that the report replaces no input
     try:
-        with one_run(spark), session_settings(spark, RUN_SETTINGS):
+        with (
+            one_run(spark),
+            session_settings(spark, RUN_SETTINGS),
+            described_jobs(spark) as describe,
+            report.followed(describe),
+        ):
             with storage_errors_as(InputError):
                 check_report(spark, storage, settings)
             is_saved = settings.report is not None

@@ -108,10 +108,10 @@ def test_the_exit_codes_are_these():
     assert {kind: kind.exit_code for kind in codes} == codes
 
 
-def test_g14_only_storage_touches_what_spark_connect_lacks():
+def test_g14_only_two_modules_touch_what_spark_connect_lacks():
     banned = {"_jvm", "_jdf", "_jsc", "_jsparkSession", "sparkContext", "rdd", "SparkContext"}
     for path in sorted((ROOT / "dedup_lib").glob("*.py")):
-        if path.name == "storage.py":
+        if path.name in {"storage.py", "spark_context.py"}:
             continue
         for node in ast.walk(ast.parse(path.read_text())):
             name = node.attr if isinstance(node, ast.Attribute) else getattr(node, "id", None)

@@ -1,0 +1,108 @@
+"""How Spark names the jobs of a run, and how far they are: classic Spark and Spark Connect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from py4j.protocol import Py4JError
+from pyspark.java_gateway import launch_gateway
+from pyspark.sql import SparkSession
+
+_NAME = "remove-duplicates"
+_DESCRIPTION = "spark.job.description"
+
+
+@contextmanager
+def described_jobs(spark: SparkSession) -> Iterator[Callable[[str], None]]:
+    """Give a function that names the jobs to come after a part of the run, for Spark's UI.
+
+    On classic Spark the name is the jobs' description, which is put back as the caller had it.
+    Spark Connect describes jobs itself: there it is a tag of the operations.
+    """
+    with (_tags if _is_connect(spark) else _descriptions)(spark) as describe:
+        yield lambda place: describe(f"{_NAME}: {place}" if place else _NAME)
+
+
+@contextmanager
+def counted_tasks(spark: SparkSession) -> Iterator[Callable[[], tuple[int, int]]]:
+    """Give a function that tells how many tasks of what runs now are done, of how many.
+
+    It may be called from any thread; the numbers are those of the whole application.
+    """
+    if not _is_connect(spark):
+        yield lambda: _active_tasks(spark)
+        return
+    latest = (0, 0)
+
+    def listen(stages: Iterable[Any] | None, done: bool, **_: Any) -> None:
+        nonlocal latest
+        some = () if stages is None or done else tuple(stages)
+        latest = (sum(stage.num_completed_tasks for stage in some), sum(s.num_tasks for s in some))
+
+    spark.registerProgressHandler(listen)
+    try:
+        yield lambda: latest
+    finally:
+        spark.removeProgressHandler(listen)
+
+
+def java_has_terminal() -> bool:
+    """Tell whether the standard error of Java is a terminal: what it starts inherits it, and asks.
+
+    Under spark-submit that is where logs go; this process has but a pipe to Java.
+    """
+    gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]  # pyspark leaves it so
+    try:
+        command = gateway.jvm.java.util.ArrayList()
+        for word in ("test", "-t", "2"):
+            command.add(word)
+        process = gateway.jvm.java.lang.ProcessBuilder(command).inheritIO().start()
+        return bool(process.waitFor() == 0)
+    except Py4JError:  # no such program: not a system with terminals that we know
+        return False
+
+
+def _is_connect(spark: SparkSession) -> bool:
+    return not hasattr(spark, "_jsparkSession")
+
+
+@contextmanager
+def _descriptions(spark: SparkSession) -> Iterator[Callable[[str], None]]:
+    context = spark.sparkContext
+    before: Any = context.getLocalProperty(_DESCRIPTION)
+
+    def describe(text: str) -> None:
+        context.setLocalProperty(_DESCRIPTION, text)
+
+    try:
+        yield describe
+    finally:
+        context.setLocalProperty(_DESCRIPTION, before)
+
+
+@contextmanager
+def _tags(spark: SparkSession) -> Iterator[Callable[[str], None]]:
+    tags: list[str] = []
+
+    def describe(text: str) -> None:
+        while tags:
+            spark.removeTag(tags.pop())
+        if text not in spark.getTags():  # that one is the caller's
+            spark.addTag(text)
+            tags.append(text)
+
+    try:
+        yield describe
+    finally:
+        for tag in tags:
+            spark.removeTag(tag)
+
+
+def _active_tasks(spark: SparkSession) -> tuple[int, int]:
+    tracker = spark.sparkContext.statusTracker()
+    found = (tracker.getStageInfo(stage) for stage in tracker.getActiveStageIds())
+    stages = [stage for stage in found if stage is not None]
+    done = sum(stage.numCompletedTasks for stage in stages)
+    return done, sum(stage.numTasks for stage in stages)

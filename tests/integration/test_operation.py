@@ -1,0 +1,101 @@
+"""What an operator sees of a run: Spark's UI, a terminal, a log."""
+
+import os
+import re
+import subprocess
+
+import pytest
+
+from tests.processes import BIN, FLAGS, ROOT, SPARK_SUBMIT, environment_with, small_inputs
+from tests.processes import console as run_console
+from tests.spark_stages import job_descriptions, newest_job
+
+SPARK = [*SPARK_SUBMIT, "--conf", "spark.log.level=WARN", ROOT / "jobs/remove_duplicates.py"]
+COMMANDS = {"spark-submit": SPARK, "console script": [BIN / "remove-duplicates"]}
+PHASES = ["plan", "check", "apply", "verify", "publish"]
+PARTS = {
+    "arrow": {"plan / scan image IDs", "plan / find rows that go", "apply / rewrite files"},
+    "spark": {"plan / scan image IDs", "plan / find rows that go", "apply / rewrite"},
+}
+
+
+@pytest.mark.parametrize("engine", PARTS)
+def test_spark_s_ui_names_each_job_after_the_part_of_the_run(
+    spark, remove, images, listed, tmp_path, engine
+):
+    newest = newest_job(spark)
+    remove(images, listed, tmp_path / "out", engine=engine)
+    found = job_descriptions(spark, newest)
+    assert all(text.startswith("remove-duplicates: ") for text in found), found
+    assert {text.removeprefix("remove-duplicates: ") for text in found} >= PARTS[engine]
+
+
+@pytest.mark.parametrize("own", [None, "the caller's"])
+def test_the_caller_s_own_description_is_there_again_after_a_run(
+    spark, remove, images, listed, tmp_path, own
+):
+    context = spark.sparkContext
+    context.setJobDescription(own)
+    try:
+        remove(images, listed, tmp_path / "out")
+        assert context.getLocalProperty("spark.job.description") == own
+        with pytest.raises(Exception, match="exists"):
+            remove(images, listed, tmp_path / "out")
+        assert context.getLocalProperty("spark.job.description") == own
+    finally:
+        context.setJobDescription(None)
+
+
+def run_in_terminal(command, cwd):
+    """Run a command whose standard error is a terminal; return stdout and what the terminal got."""
+    terminal, its_end = os.openpty()
+    given = {"cwd": cwd, "env": environment_with(), "stdout": subprocess.PIPE, "stderr": its_end}
+    with subprocess.Popen([str(part) for part in command], **given) as process:
+        os.close(its_end)
+        shown = b""
+        while part := read(terminal):
+            shown += part
+        os.close(terminal)
+        return process.stdout.read().decode(), shown.decode()
+
+
+def read(terminal):
+    try:
+        return os.read(terminal, 65536)
+    except OSError:  # the last process that had it has ended
+        return b""
+
+
+def screen(shown):
+    """The lines that a terminal has in the end: what comes after a return covers what was there."""
+    lines = []
+    for line in shown.replace("\r\n", "\n").split("\n"):
+        covered = ""
+        for part in line.split("\r"):
+            covered = part + covered[len(part) :]
+        lines.append(covered.rstrip())
+    return lines
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_a_terminal_shows_how_far_the_run_is_and_keeps_only_the_log(tmp_path, command):
+    small_inputs(tmp_path)
+    stdout, shown = run_in_terminal([*COMMANDS[command], *FLAGS], tmp_path)
+    assert '"status": "succeeded"' in stdout
+    passing = re.compile(r"plan / [a-zA-Z ]+: \d+ s(, \d+ of \d+ tasks)?")
+    assert passing.search(shown)
+    assert re.search(r", \d+ of \d+ tasks", shown)
+    lines = screen(shown)
+    assert not [line for line in lines if passing.search(line)]
+    ours = [line for line in lines if "dedup_lib" in line]
+    assert all(re.match(r"\d{4}-\d\d-\d\d .* INFO dedup_lib", line) for line in ours)
+    assert [word for line in ours for word in re.findall(r"(\w+) took", line)] == PHASES
+    assert "\r" not in stdout
+
+
+def test_a_log_that_is_no_terminal_gets_no_progress(tmp_path):
+    small_inputs(tmp_path)
+    result = run_console(*FLAGS, cwd=tmp_path)
+    assert result.returncode == 0
+    assert "publish took" in result.stderr
+    assert not re.search(r"\r|plan / ", result.stdout + result.stderr)
