@@ -43,6 +43,7 @@ from dedup_lib.inputs import Inputs, read_inputs
 from dedup_lib.locations import is_path
 from dedup_lib.overlap import check_places, check_report
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
+from dedup_lib.phase_numbers import numbers_of
 from dedup_lib.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
 from dedup_lib.publish import Staged
 from dedup_lib.publish_lock import (
@@ -244,7 +245,7 @@ class _Run:
     def phase(self, name: str) -> Iterator[None]:
         with self.report.phase(name), storage_errors_as(_STORAGE_ERRORS.get(name, PublishError)):
             yield
-        numbers = {key: value for key, value in self.report.counts.items() if value is not None}
+        numbers = numbers_of(name, self.report, self.settings)
         _log.info("%s took %.1f s: %s", name, self.report.seconds[name], numbers)
 
     def log_settings(self) -> dict[str, str]:

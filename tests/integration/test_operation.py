@@ -6,8 +6,15 @@ import subprocess
 
 import pytest
 
-from tests.processes import BIN, FLAGS, ROOT, SPARK_SUBMIT, environment_with, small_inputs
-from tests.processes import console as run_console
+from tests.processes import (
+    BIN,
+    FLAGS,
+    ROOT,
+    SPARK_SUBMIT,
+    console,
+    environment_with,
+    small_inputs,
+)
 from tests.spark_stages import job_descriptions, newest_job
 
 SPARK = [*SPARK_SUBMIT, "--conf", "spark.log.level=WARN", ROOT / "jobs/remove_duplicates.py"]
@@ -93,9 +100,22 @@ def test_a_terminal_shows_how_far_the_run_is_and_keeps_only_the_log(tmp_path, co
     assert "\r" not in stdout
 
 
-def test_a_log_that_is_no_terminal_gets_no_progress(tmp_path):
+# What a log says of each phase, in one line.
+LINES = (
+    "plan took #.# s: input_rows=6 removed_rows=2 null_id_rows=1 list_rows=3 list_matched_ids=2 ",
+    "check took #.# s: input_rows=6 removed_rows=2 removed_fraction=0.3333 max_removed_fraction=",
+    "apply took #.# s: method=rewrite engine=arrow tasks=1 written_files=2 copied_files=0 removed_",
+    "verify took #.# s: kept_rows=4 removed_rows=2 output_rows=4 output_bytes=#",
+    "publish took #.# s: location=",
+)
+
+
+def test_a_log_has_a_line_of_numbers_for_each_phase_and_no_progress(tmp_path):
     small_inputs(tmp_path)
-    result = run_console(*FLAGS, cwd=tmp_path)
+    result = console(*FLAGS, cwd=tmp_path)
     assert result.returncode == 0
-    assert "publish took" in result.stderr
+    lines = [line for line in result.stderr.splitlines() if " took " in line]
+    for line, expected in zip(lines, LINES, strict=True):
+        pattern = re.escape(expected).replace(r"\#", r"\d+")
+        assert re.search(f"INFO dedup_lib.pipeline: {pattern}", line), line
     assert not re.search(r"\r|plan / ", result.stdout + result.stderr)
