@@ -40,6 +40,7 @@ from dedup_lib.id_scan import FileRows
 from dedup_lib.image_settings import settings_for
 from dedup_lib.in_place import Deleted, TableRows
 from dedup_lib.inputs import Inputs, read_inputs
+from dedup_lib.lineage import told
 from dedup_lib.locations import is_path
 from dedup_lib.overlap import check_places, check_report
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
@@ -108,7 +109,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
             with storage_errors_as(InputError):
                 check_report(spark, storage, settings)
             is_saved = settings.report is not None
-            with errors_named():
+            with errors_named(), told(settings, report, storage.canonical):
                 _Run(spark, storage, settings, report).execute()
     except BaseException as error:
         report.fail(error)

@@ -134,6 +134,11 @@ class Settings:
         "write the report as JSON: without a scheme a file on the driver, else through "
         "Hadoop's file system; an older report is replaced; written on failure too",
     )
+    lineage_config: str | None = option(
+        "output",
+        "tell OpenLineage of the run: a configuration of its client, in YAML, on the driver",
+        metavar="FILE.yml",
+    )
     purge: bool = option(
         "output",
         "clone and in-place: rewrite the files that lost rows, so that no data file of the table "
