@@ -190,6 +190,8 @@ def _session() -> SparkSession:
     builder = SparkSession.builder.appName("remove-duplicates")
     if not _is_under_spark_submit():  # else conf/spark has it
         builder = builder.config("spark.redaction.string.regex", SPARK_PATTERN)
+        # Spark would show its own progress, in logs as well as in terminals.
+        builder = builder.config("spark.ui.showConsoleProgress", "false")
     if _has_delta_jars() and not _is_under_spark_submit():
         builder = builder.config(
             "spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension"

@@ -92,6 +92,7 @@ def test_a_terminal_shows_how_far_the_run_is_and_keeps_only_the_log(tmp_path, co
     passing = re.compile(r"plan / [a-zA-Z ]+: \d+ s(, \d+ of \d+ tasks)?")
     assert passing.search(shown)
     assert re.search(r", \d+ of \d+ tasks", shown)
+    assert "[Stage" not in shown
     lines = screen(shown)
     assert not [line for line in lines if passing.search(line)]
     ours = [line for line in lines if "dedup_lib" in line]
@@ -118,4 +119,4 @@ def test_a_log_has_a_line_of_numbers_for_each_phase_and_no_progress(tmp_path):
     for line, expected in zip(lines, LINES, strict=True):
         pattern = re.escape(expected).replace(r"\#", r"\d+")
         assert re.search(f"INFO dedup_lib.pipeline: {pattern}", line), line
-    assert not re.search(r"\r|plan / ", result.stdout + result.stderr)
+    assert not re.search(r"\[Stage|plan / ", result.stdout + result.stderr)
