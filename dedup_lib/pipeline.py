@@ -63,6 +63,7 @@ from dedup_lib.session_settings import (
     tuning_settings,
 )
 from dedup_lib.settings import OutputMode, Settings
+from dedup_lib.shared_disks import check_shared
 from dedup_lib.spark_context import described_jobs
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
@@ -391,6 +392,8 @@ class _Run:
             reader = self.spark.read.options(**PARQUET_READER_OPTIONS)
             return reader.schema(rows.schema).parquet(place)
 
+        if attempt is not None:
+            check_shared(self.spark, self.storage, attempt.directory)
         with tuning_settings(self.spark, PLAN_SETTINGS):
             return make_plan(self.settings, inputs, self.report, materialise)
 

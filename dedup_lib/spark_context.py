@@ -1,4 +1,4 @@
-"""How Spark names the jobs of a run, and how far they are: classic Spark and Spark Connect."""
+"""What Spark says of its cores and jobs, and shows of these: classic Spark and Spark Connect."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any
 from py4j.protocol import Py4JError
 from pyspark.java_gateway import launch_gateway
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
 _NAME = "remove-duplicates"
 _DESCRIPTION = "spark.job.description"
@@ -46,6 +47,14 @@ def counted_tasks(spark: SparkSession) -> Iterator[Callable[[], tuple[int, int]]
         yield lambda: latest
     finally:
         spark.removeProgressHandler(listen)
+
+
+def cores(spark: SparkSession) -> int:
+    """Return how many tasks Spark runs at once, by its own default."""
+    # Spark cuts a range in as many parts: this asks without what Spark Connect lacks.
+    rows = 100_000
+    last = spark.range(rows).where(F.col("id") == rows - 1).select(F.spark_partition_id())
+    return int(last.collect()[0][0]) + 1
 
 
 def java_has_terminal() -> bool:

@@ -5,7 +5,14 @@ import json
 
 import pytest
 
-from tests.made_tables import image_rows, row_digests, tree_digest, write_list, write_parquet
+from tests.made_tables import (
+    image_rows,
+    names_in,
+    row_digests,
+    tree_digest,
+    write_list,
+    write_parquet,
+)
 from tests.processes import ROOT, report_of, run
 from tests.standalone_cluster import ship, standalone_cluster
 
@@ -91,3 +98,19 @@ def test_g9_a_worker_that_is_killed_in_the_rewrite_changes_no_row(
     cluster.wait_for_workers(1)
     check_run(result, folder, "arrow")
     assert all_rows(spark, folder / "after-kill") == all_rows(spark, locally("arrow"))
+
+
+def test_a_disk_that_some_executors_don_t_share_is_named(cluster, folder, shipped, tmp_path):
+    """Two workers; for one of them a directory of this machine is another one, and empty."""
+    (folder / "made").mkdir()
+    mount = f"mount -t tmpfs none '{folder}/made' && exec \"$@\""
+    wrapper = ["unshare", "--mount", "sh", "-c", mount, "sh"]
+    if run([*wrapper, "true"], cwd=tmp_path).returncode != 0:
+        pytest.skip("no right to mount: run as root")
+    alive = cluster.status()["aliveworkers"]
+    cluster.start_worker(wrapper=wrapper)
+    cluster.wait_for_workers(alive + 1)
+    result = shipped.submit(cluster.url, *FLAGS, "--output", "./made/out", cwd=folder)
+    assert result.returncode == 2, result.stderr[-5000:]
+    assert "don't share with the driver" in report_of(result)["error"]["message"]
+    assert names_in(folder / "made") == []
