@@ -33,7 +33,8 @@ def check_shared(spark: SparkSession, storage: Storage, directory: str) -> None:
     Raises:
         SettingsError: Not all of them do.
 
-    *Cost:* a small job; none on a single machine, or where the directory is in a store.
+    *Cost:* a small job, on the executors that there are by now; none on a single machine, or where
+    the directory is in a store.
     """
     master = str(spark.conf.get("spark.master", "local"))
     if scheme_of(directory) != "file" or master.startswith("local"):
