@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import contextlib
 import dataclasses
-import functools
 import logging
 import os
 import shutil
@@ -83,9 +82,10 @@ def run_command(argv: Sequence[str]) -> int:
 def _run(settings: Settings, report: Report) -> None:
     spark = _session()
     with contextlib.ExitStack() as showing:
-        if isinstance(terminal := _stderr(), Terminal):
-            tasks = showing.enter_context(counted_tasks(spark))
-            showing.enter_context(shown(terminal, report, tasks))
+        for handler in _log.handlers:
+            if isinstance(terminal := getattr(handler, "stream", None), Terminal):
+                tasks = showing.enter_context(counted_tasks(spark))
+                showing.enter_context(shown(terminal, report, tasks))
         run(spark, settings, report=report)
 
 
@@ -262,7 +262,6 @@ class _RedactingFormatter(logging.Formatter):
         return one_record(redact(super().format(record), self._secrets))
 
 
-@functools.cache
 def _stderr() -> Terminal | Stream:
     """Return where logs go, which may be a terminal."""
     if _is_under_spark_submit():
