@@ -16,6 +16,7 @@ from tests.processes import (
     small_inputs,
 )
 from tests.spark_stages import job_descriptions, newest_job
+from tests.terminals import screen
 
 SPARK = [*SPARK_SUBMIT, "--conf", "spark.log.level=WARN", ROOT / "jobs/remove_duplicates.py"]
 COMMANDS = {"spark-submit": SPARK, "console script": [BIN / "remove-duplicates"]}
@@ -71,17 +72,6 @@ def read(terminal):
         return os.read(terminal, 65536)
     except OSError:  # the last process that had it has ended
         return b""
-
-
-def screen(shown):
-    """The lines that a terminal has in the end: what comes after a return covers what was there."""
-    lines = []
-    for line in shown.replace("\r\n", "\n").split("\n"):
-        covered = ""
-        for part in line.split("\r"):
-            covered = part + covered[len(part) :]
-        lines.append(covered.rstrip())
-    return lines
 
 
 @pytest.mark.parametrize("command", COMMANDS)
