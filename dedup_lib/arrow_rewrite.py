@@ -28,6 +28,7 @@ from dedup_lib.one_row import one_row
 from dedup_lib.parquet_files import relative_parts
 from dedup_lib.position_bitmaps import position_bitmaps
 from dedup_lib.settings import Action
+from dedup_lib.spark_context import cores
 from dedup_lib.spark_errors import SPARK_ERRORS
 from dedup_lib.tables import PinnedTable
 from dedup_lib.uris import decoded
@@ -138,7 +139,7 @@ def rewrite(
     """
     tasks = file_tasks(images, files, staged, partial, keeps_empty=keeps_empty)
     weights = [task.size_bytes + _FILE_OVERHEAD_BYTES for _, task in tasks]
-    groups = spread(weights, bytes_per_group(sum(weights), _cores(spark)))
+    groups = spread(weights, bytes_per_group(sum(weights), cores(spark)))
     keys = partition_keys(spark, max(groups) + 1)
     rows = [
         {"number": number, "key": keys[group], "file_path": path, **dataclasses.asdict(task)}
@@ -262,13 +263,6 @@ def gather(
         .groupBy("key", "number")
         .agg(F.collect_list(marked).alias("bitmaps"))
     )
-
-
-def _cores(spark: SparkSession) -> int:
-    # Spark cuts a range in as many parts: this asks without what Spark Connect lacks.
-    rows = 100_000
-    last = spark.range(rows).where(F.col("id") == rows - 1).select(F.spark_partition_id())
-    return int(last.collect()[0][0]) + 1
 
 
 def _task_schema() -> str:

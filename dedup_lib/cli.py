@@ -24,11 +24,13 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.errors import DedupError, JavaMissingError, SettingsError, nearest
 from dedup_lib.pipeline import run
+from dedup_lib.progress import Stream, Terminal, shown
 from dedup_lib.redaction import SPARK_PATTERN, one_record, redact, secret_values
 from dedup_lib.report import Report
 from dedup_lib.setting_types import alternatives
 from dedup_lib.settings import DuplicateIds, Settings
 from dedup_lib.settings_file import load_toml
+from dedup_lib.spark_context import counted_tasks
 from dedup_lib.version import __version__
 
 _GROUPS = ("input", "output", "safety", "tuning")
@@ -69,12 +71,22 @@ def run_command(argv: Sequence[str]) -> int:
         _log_to_stderr(settings.log_level, secret_values(settings.storage_options))
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGTERM, _stop)
-        run(_session(), settings, report=report)
+        _run(settings, report)
         code = 0
     except (Exception, KeyboardInterrupt) as error:
         code = _failed(error, report, argv)
     print(report.to_json(), flush=True)
     return code
+
+
+def _run(settings: Settings, report: Report) -> None:
+    spark = _session()
+    with contextlib.ExitStack() as showing:
+        for handler in _log.handlers:
+            if isinstance(terminal := getattr(handler, "stream", None), Terminal):
+                tasks = showing.enter_context(counted_tasks(spark))
+                showing.enter_context(shown(terminal, report, tasks))
+        run(spark, settings, report=report)
 
 
 def parse(argv: Sequence[str]) -> Settings:
@@ -182,6 +194,8 @@ def _session() -> SparkSession:
     builder = SparkSession.builder.appName("remove-duplicates")
     if not _is_under_spark_submit():  # else conf/spark has it
         builder = builder.config("spark.redaction.string.regex", SPARK_PATTERN)
+        # Spark would show its own progress, in logs as well as in terminals.
+        builder = builder.config("spark.ui.showConsoleProgress", "false")
     if _has_delta_jars() and not _is_under_spark_submit():
         builder = builder.config(
             "spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension"
@@ -254,12 +268,14 @@ class _RedactingFormatter(logging.Formatter):
         return one_record(redact(super().format(record), self._secrets))
 
 
-def _stderr() -> Any:
+def _stderr() -> Terminal | Stream:
+    """Return where logs go, which may be a terminal."""
     if not _is_under_spark_submit():
-        return sys.stderr
+        return Terminal(sys.stderr) if sys.stderr.isatty() else sys.stderr
     from dedup_lib.jvm_stderr import JvmStderr  # noqa: PLC0415  # there is a JVM only there
 
-    return JvmStderr()
+    stream = JvmStderr()
+    return Terminal(stream) if stream.isatty() else stream
 
 
 def _log_to_stderr(level: str, secrets: Sequence[str] = ()) -> None:

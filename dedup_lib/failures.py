@@ -23,6 +23,7 @@ _NO_ROOM = (
     "QuotaExceededException",
     "could only be written to 0 of the",
 )
+_MISSING_FILE = re.compile(r"FileNotFoundException: File (file:.+) does not exist$", re.MULTILINE)
 
 
 @contextmanager
@@ -53,6 +54,12 @@ def errors_named() -> Iterator[None]:
                     f"what the run itself had written was lost meanwhile; run again. {reason}"
                 ) from error
             raise UnreadableFileError(f"{reason} Restore or remove that file.") from error
+        if is_foreign and (missing := _MISSING_FILE.search(failure)) is not None:
+            raise UnreadableFileError(
+                f"{redact(missing[1])!r} was not found where Spark reads it: it was deleted, or is "
+                "on a disk of the driver's that executors don't have. Give a place that all of "
+                "them have: a shared file system, or a store."
+            ) from error
         raise
 
 

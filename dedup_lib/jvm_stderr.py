@@ -18,6 +18,7 @@ class JvmStderr:
 
     def __init__(self) -> None:
         gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]  # pyspark leaves it so
+        self._java = gateway.jvm
         self._stream = gateway.jvm.System.err
 
     def write(self, text: str) -> None:
@@ -29,3 +30,14 @@ class JvmStderr:
 
     def flush(self) -> None:
         """Do nothing: Java's stream is not buffered."""
+
+    def isatty(self) -> bool:
+        """Tell whether it is a terminal: what Java starts inherits it, and asks."""
+        command = self._java.java.util.ArrayList()
+        for word in ("test", "-t", "2"):
+            command.add(word)
+        try:
+            process = self._java.java.lang.ProcessBuilder(command).inheritIO().start()
+            return bool(process.waitFor() == 0)
+        except Py4JError:  # no such program: not a system with terminals that we know
+            return False

@@ -42,8 +42,10 @@ from dedup_lib.id_scan import FileRows
 from dedup_lib.image_settings import settings_for
 from dedup_lib.in_place import Deleted, TableRows
 from dedup_lib.inputs import Inputs, read_inputs
+from dedup_lib.lineage import told
 from dedup_lib.locations import is_path
 from dedup_lib.overlap import check_places, check_report
+from dedup_lib.phase_numbers import numbers_of
 from dedup_lib.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
 from dedup_lib.publish import Staged
 from dedup_lib.redaction import redact
@@ -57,6 +59,7 @@ from dedup_lib.session_settings import (
 )
 from dedup_lib.session_storage import storage_of
 from dedup_lib.settings import OutputMode, Settings
+from dedup_lib.spark_context import described_jobs
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
@@ -94,11 +97,16 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     storage = storage_of(spark, settings.storage_options)
     is_saved = False  # not before it is sure that the report replaces no input
     try:
-        with one_run(spark), tuning_settings(spark, RUN_SETTINGS):
+        with (
+            one_run(spark),
+            tuning_settings(spark, RUN_SETTINGS),
+            described_jobs(spark) as describe,
+            report.followed(describe),
+        ):
             with storage_errors_as(InputError):
                 check_report(spark, storage, settings)
             is_saved = settings.report is not None
-            with errors_named():
+            with errors_named(), told(settings, report, storage.canonical):
                 _Run(spark, storage, settings, report).execute()
     except BaseException as error:
         report.fail(error)
@@ -242,7 +250,7 @@ class _Run:
     def phase(self, name: str) -> Iterator[None]:
         with self.report.phase(name), storage_errors_as(_STORAGE_ERRORS.get(name, PublishError)):
             yield
-        numbers = {key: value for key, value in self.report.counts.items() if value is not None}
+        numbers = numbers_of(name, self.report, self.settings)
         _log.info("%s took %.1f s: %s", name, self.report.seconds[name], numbers)
 
     def log_settings(self) -> dict[str, str]:

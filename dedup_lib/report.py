@@ -10,7 +10,7 @@ import logging
 import os
 import platform
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -116,6 +116,8 @@ class Report:
     run: str | None = None
     started_at: str = field(default_factory=_now)
     finished_at: str | None = None
+    _places: list[str] = field(default_factory=list, repr=False)
+    _listener: Callable[[str], None] | None = field(default=None, repr=False)
     _started: float = field(default_factory=time.monotonic, repr=False)
     _secrets: tuple[str, ...] = field(default=(), repr=False)
 
@@ -124,7 +126,8 @@ class Report:
         """Time a phase of the run."""
         started = time.monotonic()
         try:
-            yield
+            with self._within(name):
+                yield
         finally:
             self.seconds[name] = round(time.monotonic() - started, 3)
             self.total_seconds = round(time.monotonic() - self._started, 3)
@@ -139,9 +142,38 @@ class Report:
         """Time a part of a phase."""
         started = time.monotonic()
         try:
-            yield
+            with self._within(name):
+                yield
         finally:
             self.steps[name] = round(time.monotonic() - started, 3)
+
+    @property
+    def place(self) -> str:
+        """Where the run is now: `plan / scan image IDs`; empty outside the phases."""
+        return " / ".join(self._places)
+
+    @contextmanager
+    def followed(self, listener: Callable[[str], None]) -> Iterator[None]:
+        """Tell a function of each place that the run comes to, beginning with this one."""
+        self._listener = listener
+        listener(self.place)
+        try:
+            yield
+        finally:
+            self._listener = None
+
+    @contextmanager
+    def _within(self, name: str) -> Iterator[None]:
+        self._move([*self._places, name])
+        try:
+            yield
+        finally:
+            self._move(self._places[:-1])
+
+    def _move(self, places: list[str]) -> None:
+        self._places = places  # a new list: other threads read the place
+        if self._listener is not None:
+            self._listener(self.place)
 
     def repeat(self, note: dict[str, Any], version: int | None) -> None:
         """Take over what a run with the same key noted when it did the work."""

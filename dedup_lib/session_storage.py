@@ -7,6 +7,7 @@ from types import MappingProxyType
 
 from pyspark.sql import SparkSession
 
+from dedup_lib.spark_context import is_connect
 from dedup_lib.storage import Storage
 
 
@@ -26,8 +27,3 @@ def storage_of(
     from dedup_lib.hadoop_storage import HadoopStorage  # noqa: PLC0415  # needs Spark's JVM
 
     return HadoopStorage(spark, pyarrow_options)
-
-
-def is_connect(spark: SparkSession) -> bool:
-    """Tell a session of Spark Connect from a classic one."""
-    return ".connect." in type(spark).__module__

@@ -139,6 +139,11 @@ class Settings:
         "append the run's numbers as a row to a table, on failure too: Delta for a table name, or "
         "where there is a Delta table at the path, else Parquet; no failure to do so fails the run",
     )
+    lineage_config: str | None = option(
+        "output",
+        "tell OpenLineage of the run: a configuration of its client, in YAML, on the driver",
+        metavar="FILE.yml",
+    )
     purge: bool = option(
         "output",
         "clone and in-place: rewrite the files that lost rows, so that no data file of the table "

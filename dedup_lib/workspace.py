@@ -18,6 +18,7 @@ from dedup_lib.failures import storage_errors_as
 from dedup_lib.locations import is_path
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
 from dedup_lib.settings import Settings
+from dedup_lib.shared_disks import check_shared
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
@@ -70,6 +71,7 @@ class Workspace:
             attempt = cleanup.enter_context(
                 attempt_directory(self.storage, work_base, self.attempt_id)
             )
+            check_shared(self.spark, self.storage, attempt.directory)
         if output is not None and output.publishing == "marker":
             return dataclasses.replace(attempt, output=output.location)
         return attempt

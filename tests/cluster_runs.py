@@ -13,9 +13,6 @@ engine spark), `delete` (of Delta, in place); at the file whose name is WHERE: `
 import dataclasses
 import hashlib
 import json
-import os
-import signal
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
@@ -35,6 +32,7 @@ from dedup_lib import (
 )
 from dedup_lib.cli import _session
 from dedup_lib.session_settings import session_settings
+from tests.executor_kills import kill_executor, meeting
 from tests.made_tables import row_digests
 
 count_files, make_plan, apply = id_scan.count_files, pipeline.make_plan, spark_rewrite.apply
@@ -42,42 +40,15 @@ sql, give_name = SparkSession.sql, arrow_files._give_name
 kills = {}  # of the run that is going on; and the folder that has a file for each that happened
 
 
-def asked(process, what):
-    command = ["ps", "-ww", "-o", f"{what}=", "-p", str(process)]
-    return subprocess.run(command, capture_output=True, text=True, check=True).stdout.strip()
-
-
-def kill_executor(place, folder):
-    """Kill the JVM whose daemon started this Python worker, unless one was killed here already."""
-    executor = int(asked(os.getppid(), "ppid"))
-    if "CoarseGrainedExecutorBackend" not in asked(executor, "args"):
-        raise RuntimeError(f"process {executor} is no executor")
-    try:
-        with Path(folder, place).open("x") as file:
-            file.write(str(executor))
-    except FileExistsError:
-        return
-    os.kill(executor, signal.SIGKILL)
-    signal.pause()
-
-
-def meeting(place):
-    """A function of image IDs that is always true, and at that of a place kills the executor."""
-    where, folder = kills[place], kills["folder"]
-
-    def is_met(image_id):
-        if image_id == where:
-            kill_executor(place, folder)
-        return True
-
-    return is_met
+def met(place):
+    return meeting(place, kills[place], kills["folder"])
 
 
 def killing(rows, place):
     """Let the task that meets the row of a place kill its executor; all rows stay."""
     if place not in kills:
         return rows
-    return rows.where(F.udf(meeting(place), "boolean").asNondeterministic()("image_id"))
+    return rows.where(F.udf(met(place), "boolean").asNondeterministic()("image_id"))
 
 
 def scanning(images, column):
@@ -94,7 +65,7 @@ def rewriting(*args):
 
 def asking(session, query, *args, **options):
     if "delete" in kills and query.startswith("DELETE") and "EXISTS" in query:
-        session.udf.register("is_met", meeting("delete"), "boolean")
+        session.udf.register("is_met", met("delete"), "boolean")
         query = query.replace("WHERE EXISTS", "WHERE is_met(images.image_id) AND EXISTS", 1)
     return sql(session, query, *args, **options)
 
