@@ -20,6 +20,7 @@ from tests.faults import StoppedError, stop_at
 from tests.made_tables import (
     add_unknown_feature,
     delta_table,
+    files_with_rows,
     image_rows,
     names_in,
     row_digests,
@@ -57,10 +58,6 @@ def kept(frame):
     )
 
 
-def data_files(folder):
-    return [path for path in folder.rglob("*.parquet") if "_delta_log" not in path.parts]
-
-
 @pytest.mark.classic("there a clone is published by a clone of it")
 def test_a_clone_of_a_delta_table_holds_the_kept_rows_and_no_image(
     spark, remove, delta_images, listed, tmp_path
@@ -69,7 +66,7 @@ def test_a_clone_of_a_delta_table_holds_the_kept_rows_and_no_image(
     report = remove(delta_images, listed, tmp_path / "out", method="clone")
     output = spark.read.format("delta").load(str(tmp_path / "out"))
     assert row_digests(output) == kept(spark.read.format("delta").load(str(delta_images)))
-    assert data_files(tmp_path / "out") == []
+    assert files_with_rows(tmp_path / "out") == []
     assert tree_digest(delta_images) == before
     assert names_in(tmp_path) == ["in", "out"]
     assert (report.method, report.engine, report.strategy) == ("clone", None, None)
@@ -109,7 +106,7 @@ def test_a_clone_of_a_parquet_directory_refers_to_its_files(
     remove(parquet_images, listed, tmp_path / "out", method="clone")
     output = spark.read.format("delta").load(str(tmp_path / "out"))
     assert row_digests(output) == kept(spark.read.parquet(str(parquet_images)))
-    assert data_files(tmp_path / "out") == []
+    assert files_with_rows(tmp_path / "out") == []
     assert tree_digest(parquet_images) == before
 
 
@@ -152,7 +149,7 @@ def test_a_clone_into_the_catalog_has_no_version_with_duplicates(
     root = Path(spark.conf.get("spark.sql.warehouse.dir").removeprefix("file:")) / table_name
     (companion,) = companions(root)
     assert report.output["companion"] == f"file:{companion}/output"
-    assert data_files(root) == data_files(companion) == []
+    assert files_with_rows(root) == files_with_rows(companion) == []
     shutil.rmtree(companion)
 
 
@@ -288,7 +285,7 @@ def test_a_purged_clone_holds_files_of_its_own_without_the_removed_rows(
 ):
     before = tree_digest(delta_images)
     report = remove(delta_images, listed, tmp_path / "out", method="clone", purge=True)
-    files = data_files(tmp_path / "out")
+    files = files_with_rows(tmp_path / "out")
     assert files
     ids = spark.read.parquet(*map(str, files)).select("image_id").collect()
     assert len(ids) == 37

@@ -17,10 +17,12 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
+from tests.delta_version import DELETION, HAS_GENERATED_COLUMNS_BY_PATH
 from tests.faults import StoppedError
 from tests.made_tables import (
     add_unknown_feature,
     delta_table,
+    files_with_rows,
     image_rows,
     names_in,
     row_digests,
@@ -78,7 +80,7 @@ def operations(spark, images):
 
 
 def data_files(images):
-    return {path.name for path in images.glob("**/*.parquet") if "_delta_log" not in path.parts}
+    return {path.name for path in files_with_rows(images)}
 
 
 def test_the_planned_rows_go_in_one_commit_that_tells_of_itself(
@@ -88,7 +90,7 @@ def test_the_planned_rows_go_in_one_commit_that_tells_of_itself(
     expected = row_digests(rows_of(spark, images).where(f"NOT ({REMOVED})"))
     report = remove_here(images, listed)
     assert row_digests(rows_of(spark, images)) == expected
-    assert operations(spark, images) == ["WRITE", "DELETE"]
+    assert operations(spark, images) == ["WRITE", DELETION]
     assert data_files(images) == before
     assert names_in(tmp_path) == ["images"]
     assert report.output == {
@@ -120,6 +122,8 @@ KINDS = {
 
 def make_kind(spark, made_rows, path, kind):
     """A table of some kind, with a CHECK constraint, NOT NULL, and rows deleted before."""
+    if "generated" in kind and not HAS_GENERATED_COLUMNS_BY_PATH:
+        pytest.skip("this Delta makes no table with generated columns by its path")
     generated = ", tens INT GENERATED ALWAYS AS (CAST(width / 10 AS INT))"
     columns = (
         "image_id STRING NOT NULL, image BINARY, width INT, caption STRING, tags ARRAY<STRING>"
@@ -166,7 +170,7 @@ def test_without_deletion_vectors_the_flag_is_asked_for(
         remove_here(images, listed)
     assert tree_digest(images) == before
     report = remove_here(images, listed, enable_deletion_vectors=True)
-    assert operations(spark, images) == ["WRITE", "SET TBLPROPERTIES", "DELETE"]
+    assert operations(spark, images) == ["WRITE", "SET TBLPROPERTIES", DELETION]
     assert (report.output["version"], report.counts["kept_rows"]) == (2, 37)
     assert len(data_files(images)) == 1
 
@@ -201,7 +205,7 @@ def test_g7_a_retry_without_a_key_changes_nothing(spark, remove_here, images, li
     with pytest.raises(NoMatchesError):
         remove_here(images, listed)
     report = remove_here(images, listed, allow_no_matches=True)
-    assert operations(spark, images) == ["WRITE", "DELETE"]
+    assert operations(spark, images) == ["WRITE", DELETION]
     assert (report.status, report.counts["kept_rows"]) == ("succeeded", 37)
 
 
@@ -217,9 +221,9 @@ def test_g7_the_same_key_is_applied_once_and_stands_for_one_run(
     other = write_list(tmp_path / "other.parquet", [*LISTED, "id-4"])
     with pytest.raises(RunKeyError, match="another list"):
         remove_here(images, other, run_key="monday")
-    assert operations(spark, images) == ["WRITE", "DELETE"]
+    assert operations(spark, images) == ["WRITE", DELETION]
     remove_here(images, other, run_key="tuesday")
-    assert operations(spark, images) == ["WRITE", "DELETE", "DELETE"]
+    assert operations(spark, images) == ["WRITE", DELETION, DELETION]
 
 
 def test_a_key_whose_commit_was_undone_is_spent(spark, remove_here, images, listed):
@@ -261,7 +265,7 @@ def test_a_commit_that_delta_skips_is_told_apart(spark, remove_here, images, lis
     monkeypatch.setattr(run_key, "find_earlier_run", lambda *_: None)
     with pytest.raises(RunKeyError, match="no longer holds"):
         remove_here(images, listed, run_key="monday")
-    assert operations(spark, images) == ["WRITE", "DELETE", "WRITE"]
+    assert operations(spark, images) == ["WRITE", DELETION, "WRITE"]
 
 
 def before_deleting(monkeypatch, action):
@@ -366,7 +370,7 @@ def test_g10_a_commit_that_deleted_other_rows_than_planned_is_named_with_what_un
     with pytest.raises(VerificationError, match=r"version 1 .* deleted 1 rows, .* says 3") as error:
         remove_here(images, listed, run_key="monday")
     assert f"RESTORE TABLE delta.`file:{images}` TO VERSION AS OF 0" in str(error.value)
-    assert operations(spark, images) == ["WRITE", "DELETE"]
+    assert operations(spark, images) == ["WRITE", DELETION]
     monkeypatch.setattr(delta_delete, "delete_ids", delete_ids)
     with pytest.raises(VerificationError, match="deleted 1 rows"):
         remove_here(images, listed, run_key="monday")
@@ -386,7 +390,7 @@ def test_a_purge_rewrites_what_holds_hidden_rows(spark, remove_here, images_for_
     (new,) = data_files(images) - old
     stored = spark.read.parquet(str(images / new))
     assert row_digests(stored) == row_digests(rows_of(spark, images)) == expected
-    assert operations(spark, images) == ["WRITE", "DELETE", "REORG"]
+    assert operations(spark, images) == ["WRITE", DELETION, "REORG"]
     assert report.purge["removed_files"] == 1
     assert report.purge["vacuum"] == f"VACUUM delta.`file:{images}`"
     assert report.bytes["output"] == (images / new).stat().st_size
@@ -405,7 +409,7 @@ def test_the_record_of_what_was_deleted_is_not_replaced_by_a_later_run(
         patch.setattr(records, "finish", failing)
         with pytest.raises(StoppedError):
             remove_here(images, listed, removed_output=removed)
-    assert operations(spark, images) == ["WRITE", "DELETE"]
+    assert operations(spark, images) == ["WRITE", DELETION]
     with pytest.raises(OutputExistsError):
         remove_here(images, listed, removed_output=removed, allow_no_matches=True)
     assert spark.read.parquet(removed).count() == 3
@@ -420,7 +424,7 @@ def test_a_purge_that_was_cut_off_is_done_by_the_same_key(spark, remove_here, im
     again = remove_here(images, listed, run_key="monday", purge=True)
     assert again.repeated
     assert again.purge["removed_files"] == 1
-    assert operations(spark, images) == ["WRITE", "DELETE", "REORG"]
+    assert operations(spark, images) == ["WRITE", DELETION, "REORG"]
 
 
 def test_a_table_by_name_loses_rows_and_keeps_the_plan(spark, remove_here, made_rows, listed):
