@@ -55,8 +55,8 @@ def append(spark: SparkSession, storage: Storage, settings: Settings, report: Re
             with tuning_settings(spark, _WRITER_SETTINGS):
                 _append(spark, storage, location, settings, report)
     except Exception as error:  # whatever it is, the run is over and stays as it was
-        reason = report.hide(first_line(error)) if str(error).strip() else type(error).__name__
-        _log.error("no row was appended to --metrics-output: %s", reason)
+        reason = first_line(error).lstrip(": ") if str(error).strip() else type(error).__name__
+        _log.error("no row was appended to --metrics-output: %s", report.hide(reason))
 
 
 def _append(
