@@ -19,6 +19,7 @@ from dedup_lib.errors import StorageError
 from dedup_lib.files import ColumnChunkSizes, FileInfo, ParquetFooter
 from dedup_lib.schema_text import with_quoted_names
 from dedup_lib.storage import Storage
+from dedup_lib.store_hints import store_hint
 from dedup_lib.uris import local_path, scheme_of
 
 _FOOTERS_AT_ONCE = 512
@@ -81,7 +82,9 @@ class HadoopStorage(Storage):
             text = str(path.getFileSystem(self._conf).makeQualified(path).toString())
         if scheme_of(text) == "file":
             return "file:" + os.path.realpath(local_path(text))
-        return text if text.count("/") <= 3 else text.rstrip("/")
+        if text.count("/") == 2:  # a bucket, with or without the slash
+            return f"{text}/"
+        return text if text.count("/") == 3 else text.rstrip("/")
 
     def exists(self, location: str) -> bool:
         """Tell whether there is a file or directory."""
@@ -309,7 +312,8 @@ def _hadoop_errors(what: str) -> Iterator[None]:
     try:
         yield
     except (Py4JError, PySparkException) as error:
-        raise StorageError(f"{what}: {_reason(error)}") from error
+        reason = _reason(error)
+        raise StorageError(f"{what}: {reason}{store_hint(reason)}") from error
 
 
 def _reason(error: Exception) -> str:
