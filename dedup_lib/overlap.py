@@ -16,8 +16,9 @@ from dedup_lib.errors import (
     OverlapError,
     StorageError,
     TableFormatError,
+    UsageError,
 )
-from dedup_lib.locations import is_path
+from dedup_lib.locations import has_scheme, is_path
 from dedup_lib.report import report_uri
 from dedup_lib.settings import Settings
 from dedup_lib.storage import Storage
@@ -96,6 +97,7 @@ def check_report(spark: SparkSession, storage: Storage, settings: Settings) -> N
 
     Raises:
         OverlapError: It does.
+        UsageError: Its store can't be reached, which is better known before the work than after.
     """
     if settings.report is None:
         return
@@ -103,7 +105,13 @@ def check_report(spark: SparkSession, storage: Storage, settings: Settings) -> N
     for role, location in _inputs(settings):
         with contextlib.suppress(InputError, StorageError):
             read.append(Place(role, root_of(spark, storage, location)))
-    check_no_overlap(read, [Place("report", storage.canonical(report_uri(settings.report)))])
+    report = storage.canonical(report_uri(settings.report))
+    check_no_overlap(read, [Place("report", report)])
+    if has_scheme(settings.report):
+        try:
+            storage.exists(report)
+        except StorageError as error:
+            raise UsageError(f"--report: {error}") from error
 
 
 def check_metrics(spark: SparkSession, storage: Storage, settings: Settings) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Any, Literal, cast
 
 from dedup_lib.delta_history import Commit
-from dedup_lib.errors import DiskFullError, UsageError
+from dedup_lib.errors import DiskFullError, StorageError, UsageError
 from dedup_lib.locations import has_scheme
 from dedup_lib.redaction import redact, redact_all, secret_values
 from dedup_lib.settings import Settings
@@ -260,9 +260,12 @@ class Report:
         text = self.to_json() + "\n"
         if has_scheme(location):
             if storage is None:
-                _log.error("the report can't be written to %s without Spark", redact(location))
+                _log.error("the report is not written to %s", redact(location))
                 return
-            storage.write_text(location, text)
+            try:
+                storage.write_text(location, text)
+            except StorageError as error:
+                raise UsageError(f"--report: {error}") from error
             return
         target = Path(location)
         partial = target.with_name(f".{target.name}.{os.getpid()}")
