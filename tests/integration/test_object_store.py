@@ -1,0 +1,226 @@
+"""The job on S3, by spark-submit, against a server of this machine: moto's, by Hadoop's S3A."""
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.made_tables import image_rows, row_digests, write_list, write_parquet
+from tests.processes import ROOT, SPARK_SUBMIT, environment_with, report_of, run
+from tests.s3_jars import s3_jars
+from tests.s3_server import BUCKET, running_server
+
+S3 = f"s3a://{BUCKET}"
+LISTED = ["--duplicate-ids", f"{S3}/in/list/"]
+PARQUET = ["--images", f"{S3}/in/images", *LISTED]
+DELTA = ["--images", f"{S3}/in/delta", *LISTED]
+PARTS = ["--images", f"{S3}/in/parts", *LISTED]
+TO_DELTA = ["--output-format", "delta"]
+# Each of these buckets is at a store of its own.
+STORES = {
+    "spark.hadoop.fs.s3a.bucket.denied.access.key": "wrong",
+    "spark.hadoop.fs.s3a.bucket.down.endpoint": "http://127.0.0.1:1",
+    "spark.hadoop.fs.s3a.bucket.down.retry.limit": "1",
+    "spark.hadoop.fs.s3a.bucket.down.attempts.maximum": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(spark, tmp_path_factory):
+    """Images as Parquet, as Delta, and partitioned under hard names; a list; on this machine."""
+    folder = tmp_path_factory.mktemp("inputs")
+    write_parquet(image_rows(["a", "b", None, "c"]), folder / "in/images/1.parquet")
+    write_parquet(image_rows(["d", "e"]), folder / "in/images/2.parquet")
+    write_parquet(image_rows(["a", "b"]), folder / "in/parts/kind=x%3Ay ü/1.parquet")
+    write_parquet(image_rows(["c", "d"]), folder / "in/parts/kind=50%25/2.parquet")
+    write_list(folder / "in/list/1.parquet", ["b", "d", "b", "zz"])
+    images = spark.read.parquet(str(folder / "in/images"))
+    delta = images.write.format("delta").option("delta.enableDeletionVectors", "true")
+    delta.save(str(folder / "in/delta"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(inputs, tmp_path_factory):
+    """A server with the inputs in its bucket."""
+    s3_jars()  # or skip
+    with running_server(tmp_path_factory.mktemp("s3")) as server:
+        client = server.client()
+        client.create_bucket(Bucket="another")
+        upload(client, inputs / "in", "in")
+        for output in ("out", "killed"):  # tables that are there to be replaced
+            upload(client, inputs / "in/delta", output)
+        yield server
+
+
+def upload(client, folder, prefix):
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.name.endswith(".crc"):
+            client.upload_file(str(path), BUCKET, f"{prefix}/{path.relative_to(folder)}")
+
+
+@pytest.fixture(scope="module")
+def submit(server):
+    """The command of a job that reaches the server: submit(script)."""
+
+    def command(script=ROOT / "jobs/remove_duplicates.py"):
+        settings = {**server.spark_settings(), **STORES}
+        confs = [part for item in settings.items() for part in ("--conf", "=".join(item))]
+        return [*SPARK_SUBMIT, "--jars", ",".join(map(str, s3_jars())), *confs, script]
+
+    return command
+
+
+@pytest.fixture
+def several(submit, tmp_path):
+    """Run the job several times in one process: exit codes and reports, in their order."""
+
+    def several(*runs):
+        command = [*submit(ROOT / "tests/several_jobs.py"), json.dumps(runs)]
+        result = run(command, cwd=tmp_path, PYTHONPATH=str(ROOT))
+        lines = result.stdout.splitlines()
+        assert len(lines) == 2 * len(runs), result.stderr
+        return [int(line) for line in lines[1::2]], [json.loads(line) for line in lines[::2]]
+
+    return several
+
+
+@pytest.fixture
+def seen(spark, server, tmp_path):
+    """The rows of a table of the bucket, as digests: seen(prefix, format)."""
+
+    def seen(prefix, table_format="delta"):
+        folder, client = tmp_path / "seen" / str(len(server.requests())), server.client()
+        for key in server.objects(f"{prefix}/"):
+            if not key.endswith("/"):
+                (folder / key).parent.mkdir(parents=True, exist_ok=True)
+                client.download_file(BUCKET, key, str(folder / key))
+        return row_digests(spark.read.format(table_format).load(str(folder / prefix)))
+
+    return seen
+
+
+@pytest.fixture
+def wanted(remove, spark, inputs, tmp_path):
+    """The rows that a run on this machine writes, as digests: wanted(images)."""
+
+    def wanted(images):
+        remove(inputs / "in" / images, inputs / "in/list", tmp_path / images, engine="spark")
+        return row_digests(spark.read.parquet(str(tmp_path / images)))
+
+    return wanted
+
+
+def renamed(server, since):
+    """What was renamed, but for plans and Delta's own checksums, which no reader needs."""
+    copies = [each.copy_source for each in server.requests()[since:] if each.copy_source]
+    return [name for name in copies if "/plan/" not in name and ".crc." not in name]
+
+
+def left_behind(server):
+    """What no run should leave: its own places, and uploads that were not ended."""
+    names = [key for key in server.objects() if ".dedup-" in key and "-companion/" not in key]
+    return names + server.unfinished_uploads()
+
+
+def test_parquet_on_s3_becomes_a_new_delta_table_with_the_rows_of_a_local_run(
+    server, submit, seen, wanted, tmp_path
+):
+    before = len(server.requests())
+    flags = [*PARQUET, "--output", f"{S3}/new", *TO_DELTA, "--report", f"{S3}/reports/new.json"]
+    result = run([*submit(), *flags], cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    report = report_of(result)
+    assert report["output"]["location"] == f"{S3}/new"
+    saved = server.client().get_object(Bucket=BUCKET, Key="reports/new.json")["Body"].read()
+    assert json.loads(saved) == report
+    assert seen("new") == wanted("images")
+    assert renamed(server, before) == []
+    assert left_behind(server) == []
+
+
+def test_delta_on_s3_is_rewritten_replaced_cloned_and_deleted_from(server, several, seen, wanted):
+    before = len(server.requests())
+    rewrite = [*DELTA, "--output", f"{S3}/out", *TO_DELTA, "--run-key", "1"]
+    clone = [*DELTA, "--output", f"{S3}/clone", "--method", "clone"]
+    # What a clone refers to is in the bucket: the rows that it shows are copied out of it.
+    copy = ["--images", f"{S3}/clone", *LISTED, "--output", f"{S3}/shown", *TO_DELTA]
+    in_place = [*DELTA, "--method", "in-place", "--run-key", "2"]
+    codes, reports = several(
+        [*DELTA, "--dry-run"],
+        rewrite,
+        [*rewrite, "--output-mode", "overwrite"],
+        [*rewrite, "--output-mode", "overwrite"],
+        clone,
+        [*copy, "--allow-no-matches"],
+        in_place,
+        in_place,
+    )
+    assert codes == [0, 5, 0, 0, 0, 0, 0, 0], [report["error"] for report in reports]
+    assert [index for index, each in enumerate(reports) if each["repeated"]] == [3, 7]
+    assert seen("out") == seen("shown") == seen("in/delta") == wanted("images")
+    assert renamed(server, before) == []
+    assert left_behind(server) == []
+
+
+def test_what_s3_can_not_give_is_said_with_the_readmes_exit_code(server, several):
+    out = ["--output", f"{S3}/refused", *TO_DELTA]
+    objects = server.objects()
+    cases = {
+        "no such bucket": (3, ["--images", "s3a://no-bucket/images", *LISTED, *out]),
+        "does not exist": (3, ["--images", f"{S3}/nothing", *LISTED, *out]),
+        "Check the credentials": (3, ["--images", "s3a://denied/images", *LISTED, *out]),
+        "check its address": (3, ["--images", "s3a://down/images", *LISTED, *out]),
+        "s3a://": (3, ["--images", "s3://bucket/in/images", *LISTED, *out]),
+        "connector": (3, ["--images", "gs://bucket/in/images", *LISTED, *out]),
+        "no-bucket/l": (3, [*PARQUET[:2], "--duplicate-ids", "s3a://no-bucket/l/", *out]),
+        "denied/.out": (5, [*PARQUET, "--output", "s3a://denied/out", *TO_DELTA]),
+        "no-bucket/.out": (5, [*PARQUET, "--output", "s3a://no-bucket/out", *TO_DELTA]),
+        "root of a file": (2, [*PARQUET, "--output", "s3a://another", *TO_DELTA]),
+        "--report": (2, [*PARQUET, "--dry-run", "--report", "s3a://denied/report.json"]),
+        "one would destroy": (2, [*PARQUET, "--output", f"{S3}/in/images/out", *TO_DELTA]),
+    }
+    codes, reports = several(*(flags for _, flags in cases.values()))
+    messages = [report["error"]["message"] for report in reports]
+    assert codes == [code for code, _ in cases.values()], messages
+    words = ["bucket does not exist", *list(cases)[1:]]
+    assert [word in text for word, text in zip(words, messages, strict=True)] == [True] * 12, (
+        messages
+    )
+    assert server.objects() == objects
+
+
+def kill_when_held(command, server, name, folder: Path):
+    """Start a job, and kill its processes once it is about to put an object of this name."""
+    server.hold(name)
+    with subprocess.Popen(
+        [str(part) for part in command],
+        cwd=folder,
+        env=environment_with(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        server.wait_for_held()
+        os.killpg(process.pid, signal.SIGKILL)
+    server.refuse_held()
+
+
+def test_g6_a_delta_overwrite_that_is_killed_leaves_the_old_table_and_the_retry_succeeds(
+    server, submit, seen, wanted, tmp_path
+):
+    """Killed while it writes its data, and again while it commits."""
+    command = [*submit(), *PARTS, "--output", f"{S3}/killed", *TO_DELTA]
+    command += ["--output-mode", "overwrite"]
+    old = seen("killed")
+    for name in ("/killed/part-", "/killed/_delta_log/00000000000000000001.json"):
+        kill_when_held(command, server, name, tmp_path)
+        assert seen("killed") == old
+    assert left_behind(server) != []
+    result = run(command, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert seen("killed") == wanted("parts") != old
+    assert left_behind(server) == []
