@@ -12,6 +12,7 @@ from dedup_lib.errors import ConflictError, StorageError
 from dedup_lib.manifests import read_manifest, write_manifest
 from dedup_lib.storage import Storage
 
+_SUCCESS = "_SUCCESS"
 _log = logging.getLogger(__name__)
 
 
@@ -56,7 +57,15 @@ def mark(storage: Storage, location: str, manifest: dict[str, Any], attempt_id: 
             "ten minutes. Let that one finish, then run again."
         )
     write_manifest(storage, location, manifest)
-    storage.write_text(f"{location}/_SUCCESS", "")
+    storage.write_text(f"{location}/{_SUCCESS}", "")
+
+
+def finish_marking(storage: Storage, location: str) -> None:
+    """Write `_SUCCESS`, for those who wait for it, where a run died just before it did."""
+    manifest = read_manifest(storage, location)
+    is_complete = bool(manifest.get("run")) and not manifest.get("incomplete")
+    if is_complete and not storage.exists(f"{location}/{_SUCCESS}"):
+        storage.write_text(f"{location}/{_SUCCESS}", "")
 
 
 def _delete_incomplete(storage: Storage, location: str, attempt_id: str) -> None:

@@ -97,17 +97,22 @@ def tuning_settings(spark: SparkSession, values: Mapping[str, str | None]) -> It
     Yields:
         The keys that were refused; the action is right without them.
     """
-    refused = [key for key, value in values.items() if not _takes(spark, key, value)]
-    if refused:
-        _log.warning("this platform refuses the settings %s", refused)
-    taken = {key: value for key, value in values.items() if key not in refused}
-    with session_settings(spark, taken):
-        yield refused
-
-
-def _takes(spark: SparkSession, key: str, value: str | None) -> bool:
+    before: dict[str, str | None] = {}
     try:
-        with session_settings(spark, {key: value}):
-            return True
+        refused = [key for key, value in values.items() if not _takes(spark, key, value, before)]
+        if refused:
+            _log.warning("this platform refuses the settings %s", refused)
+        yield refused
+    finally:
+        _set(spark, before)
+
+
+def _takes(spark: SparkSession, key: str, value: str | None, before: dict[str, str | None]) -> bool:
+    """Set a setting, and note what it was; tell whether the platform took it."""
+    old = spark.conf.get(key, None)
+    try:
+        _set(spark, {key: value})
     except PySparkException:
         return False
+    before[key] = old
+    return True

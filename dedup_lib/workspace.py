@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
 
-from dedup_lib import replacement, sweep, targets
+from dedup_lib import marked_outputs, replacement, sweep, targets
 from dedup_lib.attempts import Attempt, attempt_directory, unmade_attempt
 from dedup_lib.errors import PublishError, SettingsError
 from dedup_lib.failures import storage_errors_as
@@ -41,8 +41,14 @@ class Workspace:
         with storage_errors_as(PublishError):
             for location in (output, *self.settings.record_locations.values()):
                 if location is not None and is_path(location):
-                    replacement.repair(self.storage, location, self.attempt_id)
-                    self._sweep(self.storage.canonical(location))
+                    self._tidy_up_at(self.storage.canonical(location))
+
+    def _tidy_up_at(self, location: str) -> None:
+        if self.storage.renames_in_one_step(location):
+            replacement.repair(self.storage, location, self.attempt_id)
+        else:
+            marked_outputs.finish_marking(self.storage, location)
+        self._sweep(location)
 
     def tidy_up_beside(self, root: str) -> None:
         """Delete what killed runs left that worked beside a table."""

@@ -151,3 +151,12 @@ def test_records_are_marked_too_and_an_unfinished_one_is_replaced(
     remove(images, listed, folder / "out2", removed_output=f"{folder}/removed")
     assert ids(spark, folder / "removed") == ["b"]
     assert "unfinished" not in manifest_of(folder / "removed")
+
+
+def test_g7_a_run_that_died_before_its_last_mark_is_finished_by_the_next(
+    spark, remove, images, listed, folder
+):
+    remove(images, listed, folder / "out", run_key="k")
+    (folder / "out/_SUCCESS").unlink()
+    assert remove(images, listed, folder / "out", run_key="k").repeated
+    assert (folder / "out/_SUCCESS").exists()

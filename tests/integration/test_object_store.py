@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dedup_lib.parquet_files import MANIFEST_NAME
 from tests.made_tables import image_rows, row_digests, write_list, write_parquet
 from tests.processes import ROOT, SPARK_SUBMIT, environment_with, report_of, run
 from tests.s3_jars import s3_jars
@@ -223,4 +224,54 @@ def test_g6_a_delta_overwrite_that_is_killed_leaves_the_old_table_and_the_retry_
     result = run(command, cwd=tmp_path)
     assert result.returncode == 0, result.stderr
     assert seen("killed") == wanted("parts") != old
+    assert left_behind(server) == []
+
+
+def test_parquet_on_s3_becomes_parquet_by_either_engine_and_nothing_is_renamed(
+    server, several, seen, wanted
+):
+    before = len(server.requests())
+    by_arrow = ["--engine", "arrow"]
+    for key, value in server.pyarrow_options().items():
+        by_arrow += ["--storage-option", f"{key}={value}"]
+    new = [*PARQUET, "--output", f"{S3}/parquet", "--run-key", "3"]
+    codes, reports = several(
+        new,
+        new,
+        [*new[:-2], "--output-mode", "overwrite"],
+        [*PARQUET, "--output", f"{S3}/by-arrow", *by_arrow],
+        [*PARTS, "--output", f"{S3}/parts", "--removed-output", f"{S3}/removed"],
+        [*PARTS, "--output", f"{S3}/parts-by-arrow", *by_arrow],
+        [*DELTA, "--output", f"{S3}/from-delta"],
+    )
+    assert codes == [0, 0, 2, 0, 0, 0, 0], [report["error"] for report in reports]
+    assert reports[1]["repeated"]
+    assert "no rename is one step" in reports[2]["error"]["message"]
+    assert [report["engine"] for report in reports[3:]] == ["arrow", "spark", "arrow", "spark"]
+    expected = wanted("images")
+    for output in ("parquet", "by-arrow", "from-delta"):
+        assert seen(output, "parquet") == expected
+        assert {f"{output}/_SUCCESS", f"{output}/{MANIFEST_NAME}"} <= set(server.objects(output))
+    assert seen("parts", "parquet") == seen("parts-by-arrow", "parquet") == wanted("parts")
+    assert len(seen("removed", "parquet")) == 2
+    copied = {each.copy_source for each in server.requests()[before:] if each.copy_source}
+    # What loses nothing is copied by the store itself, from the images.
+    assert {name for name in copied if "/in/" not in name} == set()
+    assert left_behind(server) == []
+
+
+def test_g6_a_parquet_output_that_is_killed_is_not_to_be_seen_and_the_retry_succeeds(
+    server, submit, seen, wanted, tmp_path
+):
+    """Killed while its data is uploaded, and again before it is marked as complete."""
+    command = [*submit(), *PARTS, "--output", f"{S3}/torn"]
+    kill_when_held(command, server, "/torn/kind", tmp_path)
+    shown = [key for key in server.objects("torn/") if "/_" not in key and not key.endswith("/")]
+    assert shown == []
+    kill_when_held(command, server, "/torn/_SUCCESS", tmp_path)
+    assert "torn/_SUCCESS" not in server.objects("torn/")
+    result = run(command, cwd=tmp_path)
+    assert result.returncode == 5  # it was finished but for its last mark
+    assert "torn/_SUCCESS" in server.objects("torn/")
+    assert seen("torn", "parquet") == wanted("parts")
     assert left_behind(server) == []
