@@ -8,7 +8,12 @@ ROWS := $(patsubst tests/matrix/%.lock,%,$(wildcard tests/matrix/spark-*.lock))
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-annotate --upgrade
 
-.PHONY: help setup demo test matrix torture bench bench-delta check format audit lock clean
+PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# What `make test` runs a second time, on Spark Connect: each question to it takes its time.
+ON_CONNECT := tests/transform $(addprefix tests/integration/test_,$(addsuffix .py, \
+	actions marked_outputs formats limits publish))
+
+.PHONY: help setup demo test test-connect matrix torture bench bench-delta check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,7 +36,11 @@ demo: setup ## Build a small table from real pictures, remove its duplicates, sh
 
 test: check ## Run the checks and the whole test suite
 	-$(BIN)/python -m tests.class_archive
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(PYTEST)
+	SPARK_REMOTE='local[2]' $(PYTEST) $(ON_CONNECT)
+
+test-connect: setup ## Run all transform and integration tests on Spark Connect (an hour)
+	SPARK_REMOTE='local[2]' $(PYTEST) tests/transform tests/integration
 
 matrix: setup $(ROWS:%=build/matrix/%/ready) ## Run the fast part of the suite on each pair of Spark and Delta; ROWS="…"
 	$(BIN)/python -m tests.matrix $(ROWS)

@@ -76,7 +76,7 @@ def read_removal_list(
     """Pin a removal list, tell what it means, and read its entries lazily.
 
     Args:
-        spark: A classic Spark session.
+        spark: The session.
         storage: The session's file systems.
         item: The location, and perhaps the ID column and the kind.
         image_id_type: The type of the image table's IDs, which the list's must equal.

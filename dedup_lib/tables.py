@@ -103,7 +103,7 @@ def read_images(
     """Pin an image table and read it lazily.
 
     Args:
-        spark: A classic Spark session.
+        spark: The session.
         storage: The session's file systems.
         location: A path, a URI, or a catalog table name.
         images_format: `auto` takes Delta where there is a `_delta_log`, or what the catalog says.

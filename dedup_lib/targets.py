@@ -67,7 +67,7 @@ def find_target(
     """Look at the place that is to be written, and refuse what may not be replaced.
 
     Args:
-        spark: A classic Spark session.
+        spark: The session.
         storage: The session's file systems.
         location: A path, a URI, or a catalog table name.
         output_format: The format to write.

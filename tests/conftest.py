@@ -44,6 +44,8 @@ INTERPRETED = {
 # Two workers take whole files: the longest first, so that neither is left with a long one.
 LONGEST_FIRST = (
     "test_cluster_faults.py",
+    "test_object_store.py",
+    "test_standalone_cluster.py",
     "test_killed_deletions.py",
     "test_in_place.py",
     "test_killed_rewrites.py",

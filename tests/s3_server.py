@@ -24,6 +24,7 @@ from werkzeug.serving import WSGIRequestHandler, make_server
 
 KEY_ID, SECRET = "tests", "tests-secret"
 BUCKET = "bucket"
+PATIENCE_SECONDS = 240
 
 
 @dataclass(frozen=True)
@@ -88,8 +89,13 @@ class S3Server:
         self._say(name)
 
     def wait_for_held(self) -> None:
-        """Wait until a request is held."""
-        assert self.process.stdout.readline() == "held\n"
+        """Wait until a request is held; fail where none is for long."""
+        end = threading.Timer(PATIENCE_SECONDS, self.process.kill)
+        end.start()
+        try:
+            assert self.process.stdout.readline() == "held\n"
+        finally:
+            end.cancel()
 
     def refuse_held(self) -> None:
         """Refuse what is held, and hold no more."""
