@@ -75,8 +75,9 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     """Remove the rows that the removal lists name, and publish what stays.
 
     Args:
-        spark: The session, classic or of Spark Connect; its settings are changed for the time of the run and
-            put back. Runs at the same time need a session each (`spark.newSession()`).
+        spark: The session, classic or of Spark Connect; its settings are changed for the time of
+            the run and put back. Runs at the same time need a session each
+            (`spark.newSession()`).
         settings: What to do.
         report: Filled in as the run goes on, so that a caller has it when the run fails;
             default a new one.

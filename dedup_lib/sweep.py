@@ -11,6 +11,7 @@ from dedup_lib.publish_lock import take_over
 from dedup_lib.storage import Storage
 
 OWNER_FILE = "owner.json"
+_LOCKS = ("stale-lock-", "claim-")
 _log = logging.getLogger(__name__)
 
 
@@ -26,16 +27,16 @@ def sweep(storage: Storage, location: str, attempt_id: str) -> None:
     prefix = sibling(location, "").rpartition("/")[2]
     for name in storage.list_names(parent):
         suffix = name.removeprefix(prefix)
-        if not name.startswith(prefix) or suffix.startswith(
-            (attempt_id, "old-", "journal", "claim-")
-        ):
+        if not name.startswith(prefix) or suffix.startswith((attempt_id, "old-", "journal")):
             continue
+        if suffix == f"claim-{attempt_id}" or (storage.is_remote and suffix.startswith("claim-")):
+            continue  # of a client that died: its server may still be at work
         # What is there now may be gone in an instant: others tidy up, too.
         with contextlib.suppress(ConflictError, StorageError):
             if suffix == "lock":
                 take_over(storage, f"{parent}/{name}", location, attempt_id)
             else:
-                _sweep_one(storage, f"{parent}/{name}", is_lock=suffix.startswith("stale-lock-"))
+                _sweep_one(storage, f"{parent}/{name}", is_lock=suffix.startswith(_LOCKS))
 
 
 def _sweep_one(storage: Storage, place: str, *, is_lock: bool) -> None:

@@ -45,6 +45,7 @@ INTERPRETED = {
 LONGEST_FIRST = (
     "test_cluster_faults.py",
     "test_object_store.py",
+    "test_connect_server.py",
     "test_standalone_cluster.py",
     "test_killed_deletions.py",
     "test_in_place.py",
