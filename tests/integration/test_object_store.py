@@ -180,7 +180,7 @@ def test_what_s3_can_not_give_is_said_with_the_readmes_exit_code(server, several
         "s3a://": (3, ["--images", "s3://bucket/in/images", *LISTED, *out]),
         "connector": (3, ["--images", "gs://bucket/in/images", *LISTED, *out]),
         "no-bucket/l": (3, [*PARQUET[:2], "--duplicate-ids", "s3a://no-bucket/l/", *out]),
-        "denied/.out": (5, [*PARQUET, "--output", "s3a://denied/out", *TO_DELTA]),
+        "denied/out": (5, [*PARQUET, "--output", "s3a://denied/out", *TO_DELTA]),
         "no-bucket/.out": (5, [*PARQUET, "--output", "s3a://no-bucket/out", *TO_DELTA]),
         "root of a file": (2, [*PARQUET, "--output", "s3a://another", *TO_DELTA]),
         "--report": (2, [*PARQUET, "--dry-run", "--report", "s3a://denied/report.json"]),
