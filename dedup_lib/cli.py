@@ -112,7 +112,7 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise SettingsError(f"{message}. See --help.")
 
-    def parse_args(self, argv: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]
+    def parse_args(self, argv: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]  # one use
         values, unknown = self.parse_known_args(argv)
         if unknown:
             raise SettingsError(f"{self._described(unknown)} See --help.")

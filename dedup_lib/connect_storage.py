@@ -43,7 +43,7 @@ class ConnectStorage(Storage):
         self._spark = spark
         self._canonical: dict[str, str] = {}
 
-    def committer_options(self, canonical: str) -> Mapping[str, str]:  # noqa: ARG002
+    def committer_options(self, canonical: str) -> Mapping[str, str]:  # noqa: ARG002  # the same for all
         """Leave it to the server: what classes it has can't be told from here."""
         return {}
 
@@ -153,7 +153,7 @@ class ConnectStorage(Storage):
             some = files[start : start + _FOOTERS_AT_ONCE]
             named = [(file.path, file.size_bytes) for file in some]
             try:
-                footers = self._run(lambda: arrow_places.read_footers(named, options))  # noqa: B023
+                footers = self._run(lambda: arrow_places.read_footers(named, options))  # noqa: B023  # run at once
             except _RefusedError as error:
                 raise StorageError(str(error)) from error
             yield from zip(some, footers, strict=True)

@@ -101,10 +101,7 @@ def check_report(spark: SparkSession, storage: Storage, settings: Settings) -> N
     """
     if settings.report is None:
         return
-    read = []
-    for role, location in _inputs(settings):
-        with contextlib.suppress(InputError, StorageError):
-            read.append(Place(role, root_of(spark, storage, location)))
+    read = _inputs_found(spark, storage, settings)
     report = storage.canonical(report_uri(settings.report))
     check_no_overlap(read, [Place("report", report)])
     if has_scheme(settings.report):
@@ -124,10 +121,7 @@ def check_metrics(spark: SparkSession, storage: Storage, settings: Settings) -> 
     """
     if settings.metrics_output is None:
         return
-    others = []
-    for role, location in _inputs(settings):
-        with contextlib.suppress(InputError, StorageError):
-            others.append(Place(role, root_of(spark, storage, location)))
+    others = _inputs_found(spark, storage, settings)
     for role, location in _outputs(settings):
         with contextlib.suppress(InputError, OutputExistsError, StorageError):
             others.append(Place(role, _output_root(spark, storage, location)))
@@ -137,6 +131,15 @@ def check_metrics(spark: SparkSession, storage: Storage, settings: Settings) -> 
         root = storage.canonical(settings.work_location)
         others.append(Place("work location", root, is_shared=True))
     check_no_overlap(others, _metrics(spark, storage, settings.metrics_output))
+
+
+def _inputs_found(spark: SparkSession, storage: Storage, settings: Settings) -> list[Place]:
+    """The places of the inputs, but for those that can't be found."""
+    found = []
+    for role, location in _inputs(settings):
+        with contextlib.suppress(InputError, StorageError):
+            found.append(Place(role, root_of(spark, storage, location)))
+    return found
 
 
 def _metrics(spark: SparkSession, storage: Storage, location: str) -> list[Place]:

@@ -10,10 +10,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Protocol
 
-from py4j.protocol import Py4JError
-from pyspark.errors import PySparkException
-
 from dedup_lib.report import Report
+from dedup_lib.spark_errors import SPARK_ERRORS
 
 _INTERVAL_SECONDS = 0.5
 
@@ -88,7 +86,7 @@ def _show(
 ) -> None:
     place, since = "", time.monotonic()
     # Spark may be gone, or not be there yet: the run itself will tell.
-    with contextlib.suppress(Py4JError, PySparkException, OSError):
+    with contextlib.suppress(*SPARK_ERRORS, OSError):
         while not is_over.wait(_INTERVAL_SECONDS):
             if report.place != place:
                 place, since = report.place, time.monotonic()

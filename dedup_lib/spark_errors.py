@@ -8,7 +8,7 @@ try:
     from py4j.protocol import Py4JError
 except ImportError:  # of Spark Connect's own client, which has no JVM
 
-    class Py4JError(Exception):  # type: ignore[no-redef]
+    class Py4JError(Exception):  # type: ignore[no-redef]  # stands for it
         """Never raised here."""
 
 
