@@ -2,8 +2,8 @@
 
 `s3_server.py LOG` prints its port and serves until its standard input ends, which it does when
 whoever started it ends, however that happens. It writes a line of JSON for each request that it
-answered. A line of input is a part of a name: a PUT to such a name is held, which is printed, and
-refused once the next line comes.
+answered. A line of input is a part of a name: PUTs to such names are held, which is printed once,
+and refused once the next line comes.
 """
 
 from __future__ import annotations
@@ -157,7 +157,7 @@ class _Application:
 
         self.application = DomainDispatcherApplication(create_backend_app)
         self.stream, self.lock = log.open("a", buffering=1), threading.Lock()
-        self.held_name, self.is_over = "", threading.Event()
+        self.held_name, self.is_held, self.is_over = "", False, threading.Event()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         method, target = environ["REQUEST_METHOD"], environ["RAW_URI"]
@@ -171,18 +171,29 @@ class _Application:
 
         if f"Credential={KEY_ID}/" not in environ.get("HTTP_AUTHORIZATION", ""):
             return _refuse(environ, starting, "403 Forbidden", "InvalidAccessKeyId")
-        is_over = self.is_over
-        if method == "PUT" and self.held_name and self.held_name in target:
-            print("held", flush=True)
-            is_over.wait(300)
+        if method == "PUT" and self._hold_this(target):
             return _refuse(environ, starting, "503 Slow Down", "SlowDown")
         return self.application(environ, starting)
 
+    def _hold_this(self, target: str) -> bool:
+        """Wait where this is to be held, and tell whether it was."""
+        with self.lock:
+            if not self.held_name or self.held_name not in target:
+                return False
+            is_over = self.is_over
+            if not self.is_held:
+                print("held", flush=True)
+            self.is_held = True
+        is_over.wait(300)
+        return True
+
     def hold(self, name: str) -> None:
         """Hold what is put under names like this; what was held before is refused."""
-        self.held_name, is_over, self.is_over = name, self.is_over, threading.Event()
-        is_over.set()
-        print("heard", flush=True)
+        with self.lock:
+            is_over, self.is_over = self.is_over, threading.Event()
+            self.held_name, self.is_held = name, False
+            is_over.set()
+            print("heard", flush=True)
 
 
 def _refuse(environ: dict[str, Any], start_response: Any, status: str, code: str) -> list[bytes]:

@@ -13,7 +13,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import NoMatchesError, OutputExistsError, OverlapError, StorageError
 from dedup_lib.metrics_row import COLUMNS, SCHEMA
-from dedup_lib.storage import Storage
+from dedup_lib.session_storage import storage_of
 from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
 from tests.processes import FLAGS, console, small_inputs
 
@@ -242,14 +242,14 @@ def test_runs_at_the_same_time_lose_no_row(spark, images, listed, tmp_path, plac
 
 
 def test_the_file_appears_by_one_rename_and_nothing_is_left_where_that_fails(
-    remove, images, listed, tmp_path, place, monkeypatch, errors
+    spark, remove, images, listed, tmp_path, place, monkeypatch, errors
 ):
     def refuse(self, source, target):
         assert pq.read_table(source.removeprefix("file:")).num_rows == 1
         assert names_in(place) == []
         raise StorageError("the disk is gone")
 
-    monkeypatch.setattr(Storage, "rename", refuse)
+    monkeypatch.setattr(type(storage_of(spark)), "rename", refuse)
     remove(images, listed, None, dry_run=True, metrics_output=str(place))
     assert names_in(tmp_path) == ["images", "list", "metrics"]
     assert names_in(place) == []

@@ -52,7 +52,7 @@ def server(inputs, tmp_path_factory):
         client = server.client()
         client.create_bucket(Bucket="another")
         upload(client, inputs / "in", "in")
-        for output in ("out", "killed"):  # tables that are there to be replaced
+        for output in ("out", "killed", "in-place"):  # tables that are there to be changed
             upload(client, inputs / "in/delta", output)
         yield server
 
@@ -149,7 +149,7 @@ def test_delta_on_s3_is_rewritten_replaced_cloned_and_deleted_from(server, sever
     clone = [*DELTA, "--output", f"{S3}/clone", "--method", "clone"]
     # What a clone refers to is in the bucket: the rows that it shows are copied out of it.
     copy = ["--images", f"{S3}/clone", *LISTED, "--output", f"{S3}/shown", *TO_DELTA]
-    in_place = [*DELTA, "--method", "in-place", "--run-key", "2"]
+    in_place = ["--images", f"{S3}/in-place", *LISTED, "--method", "in-place", "--run-key", "2"]
     codes, reports = several(
         [*DELTA, "--dry-run"],
         rewrite,
@@ -163,7 +163,7 @@ def test_delta_on_s3_is_rewritten_replaced_cloned_and_deleted_from(server, sever
     )
     assert codes == [0, 5, 0, 0, 0, 0, 0, 0, 0], [report["error"] for report in reports]
     assert [index for index, each in enumerate(reports) if each["repeated"]] == [3, 8]
-    assert seen("out") == seen("shown") == seen("in/delta") == wanted("images")
+    assert seen("out") == seen("shown") == seen("in-place") == wanted("images")
     assert seen("by-kind") == wanted("parts")
     assert renamed(server, before) == []
     assert left_behind(server) == []
@@ -181,7 +181,7 @@ def test_what_s3_can_not_give_is_said_with_the_readmes_exit_code(server, several
         "connector": (3, ["--images", "gs://bucket/in/images", *LISTED, *out]),
         "no-bucket/l": (3, [*PARQUET[:2], "--duplicate-ids", "s3a://no-bucket/l/", *out]),
         "denied/out": (5, [*PARQUET, "--output", "s3a://denied/out", *TO_DELTA]),
-        "no-bucket/.out": (5, [*PARQUET, "--output", "s3a://no-bucket/out", *TO_DELTA]),
+        "no-bucket/out": (5, [*PARQUET, "--output", "s3a://no-bucket/out", *TO_DELTA]),
         "root of a file": (2, [*PARQUET, "--output", "s3a://another", *TO_DELTA]),
         "--report": (2, [*PARQUET, "--dry-run", "--report", "s3a://denied/report.json"]),
         "one would destroy": (2, [*PARQUET, "--output", f"{S3}/in/images/out", *TO_DELTA]),
