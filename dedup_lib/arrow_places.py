@@ -125,6 +125,14 @@ def delete(uri: str, options: Options) -> None:
         store.delete_file(path)
 
 
+def delete_directory(uri: str, options: Options, last: str) -> None:
+    """Delete a directory with all it holds, and last what has `last` in its name."""
+    for path, _, _ in list_below(uri, options, recursive=False):
+        if path and last not in path:
+            delete(f"{uri}/{path}", options)
+    delete(uri, options)
+
+
 def read_footers(
     files: Sequence[tuple[str, int]], options: Options
 ) -> list[tuple[str, int, list[tuple[str, str, int, int]]]]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from dedup_lib.errors import StorageError
 from dedup_lib.owners import owner_text, sibling
 from dedup_lib.storage import Storage
-from dedup_lib.sweep import OWNER_FILE, delete_owned, sweep
+from dedup_lib.sweep import OWNER_FILE, delete_owned
 
 _log = logging.getLogger(__name__)
 
@@ -57,14 +57,11 @@ def new_attempt_id() -> str:
 def attempt_directory(storage: Storage, location: str, attempt_id: str) -> Iterator[Attempt]:
     """Make an attempt's directory, and delete it at the end, whatever the end is.
 
-    Directories that runs on this machine left when they were killed are deleted first.
-
     Args:
         storage: The session's file systems.
         location: A canonical location: the directory is a hidden sibling of it.
         attempt_id: The attempt's name.
     """
-    sweep(storage, location, attempt_id)
     attempt = Attempt(attempt_id, sibling(location, attempt_id))
     _make_directory(storage, attempt)
     try:
@@ -86,7 +83,6 @@ def companion_directory(storage: Storage, location: str, attempt_id: str) -> Ite
     """
     attempt = Attempt(attempt_id, sibling(location, f"{attempt_id}-companion"))
     try:
-        sweep(storage, location, attempt_id)
         _make_directory(storage, attempt)
     except StorageError:
         if not storage.is_remote:

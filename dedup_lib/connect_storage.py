@@ -128,6 +128,9 @@ class ConnectStorage(Storage):
     def delete(self, location: str) -> None:
         self._ask("can't be deleted", location, arrow_places.delete)
 
+    def delete_directory(self, location: str, last: str) -> None:
+        self._ask("can't be deleted", location, arrow_places.delete_directory, last)
+
     def delete_if_empty(self, location: str) -> bool:
         if not self.is_directory(location) or self.list_names(location):
             return False

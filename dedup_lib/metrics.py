@@ -23,6 +23,7 @@ from dedup_lib.settings import Settings
 from dedup_lib.spark_errors import SPARK_ERRORS
 from dedup_lib.sql_names import sql_name
 from dedup_lib.storage import Storage
+from dedup_lib.sweep import sweep
 
 # Any table of ours has these: it is how one is told from others.
 _KEY_COLUMNS = ("run", "started_at", "status")
@@ -95,6 +96,7 @@ def _append_to_table(spark: SparkSession, storage: Storage, name: str, row: Data
 
 def _add_file(storage: Storage, location: str, row: DataFrame, name: str, run: str) -> None:
     """Write a file of one row where no reader looks, and move it in under a name of its own."""
+    sweep(storage, location, run)
     with attempt_directory(storage, location, run) as attempt:
         options = storage.committer_options(attempt.staged)
         row.coalesce(1).write.options(**options).parquet(attempt.staged)

@@ -15,6 +15,7 @@ from dedup_lib.locations import is_path
 from dedup_lib.manifests import read_manifest, write_manifest
 from dedup_lib.planning import Record
 from dedup_lib.storage import Storage
+from dedup_lib.sweep import sweep
 from dedup_lib.targets import Target
 
 
@@ -61,6 +62,7 @@ def _open_attempt(
     storage: Storage, target: Target, base: str, run: str, cleanup: ExitStack
 ) -> Attempt:
     if target.publishing == "rename":
+        sweep(storage, base, run)
         return cleanup.enter_context(attempt_directory(storage, base, run))
     if target.publishing == "marker":
         cleanup.enter_context(marked_outputs.open_output(storage, target.location, run))

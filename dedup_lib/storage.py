@@ -114,6 +114,16 @@ class Storage(ABC):
     def delete(self, location: str) -> None:
         """Delete a file or directory with all it holds; nothing where there is none."""
 
+    def delete_directory(self, location: str, last: str) -> None:
+        """Delete a directory with all it holds, and last what has `last` in its name.
+
+        A deletion may be cut off.
+        """
+        for name in self.list_names(location):
+            if last not in name:
+                self.delete(f"{location}/{name}")
+        self.delete(location)
+
     @abstractmethod
     def delete_if_empty(self, location: str) -> bool:
         """Delete a directory that holds nothing; tell whether it was one."""

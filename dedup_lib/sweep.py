@@ -60,7 +60,7 @@ def _sweep_one(storage: Storage, place: str, *, is_lock: bool) -> None:
 def delete_owned(storage: Storage, directory: str) -> None:
     """Delete a directory, and last what says whose it is: a deletion may be cut off, too."""
     is_link = storage.canonical(directory) != directory  # then what it leads to is not ours
-    for name in [] if is_link else storage.list_names(directory):
-        if OWNER_FILE not in name:  # its checksum neither
-            storage.delete(f"{directory}/{name}")
-    storage.delete(directory)
+    if is_link:
+        storage.delete(directory)
+    else:
+        storage.delete_directory(directory, last=OWNER_FILE)  # and its checksum

@@ -6,7 +6,7 @@ import dataclasses
 import itertools
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame, SparkSession
@@ -32,6 +32,7 @@ class Workspace:
     storage: Storage
     settings: Settings
     attempt_id: str
+    _swept: set[str] = field(default_factory=set)
 
     def tidy_up(self) -> None:
         """Put in order what runs that were killed left at the paths that this one writes to."""
@@ -74,6 +75,7 @@ class Workspace:
                 "the output: staged files could not be renamed into place."
             )
         with storage_errors_as(PublishError):
+            self._sweep(base)
             attempt = cleanup.enter_context(
                 attempt_directory(self.storage, work_base, self.attempt_id)
             )
@@ -103,8 +105,9 @@ class Workspace:
         return not self.storage.is_remote or self.settings.resolved_output_format == "parquet"
 
     def _sweep(self, base: str) -> None:
-        for place in {base, self._work_base(base)}:
+        for place in {base, self._work_base(base)} - self._swept:
             sweep.sweep(self.storage, place, self.attempt_id)
+            self._swept.add(place)
 
     def _work_base(self, base: str) -> str:
         """Return beside which place an attempt works that would by itself work beside `base`."""
