@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 OLDEST_PYARROW = (17, 0)
+# Mounted at /Volumes/ on every node there.
+_DATABRICKS_VOLUMES = "dbfs:/Volumes/"
 
 
 class FileRefusedError(Exception):
@@ -40,7 +42,7 @@ def open_store(uri: str, options: Mapping[str, str]) -> tuple[Any, str]:
     if not rest.startswith("//"):
         authority, slash, path = "", "/", rest.lstrip("/")
     try:
-        if scheme == "file":
+        if scheme == "file" or uri.startswith(_DATABRICKS_VOLUMES):
             return fs.LocalFileSystem(), slash + path
         values = {key: _typed(value) for key, value in options.items()}
         if scheme in ("s3", "s3a", "s3n"):

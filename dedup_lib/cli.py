@@ -51,20 +51,33 @@ _log = logging.getLogger("dedup_lib")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line, and raise SystemExit with its exit code unless that is 0.
+    """Run the command line; nothing is raised on success, for notebooks take any exit for an error.
 
     Args:
         argv: The arguments; default those of the process.
+
+    Raises:
+        RunFailedError: Whatever went wrong; it ends a process with the error's exit code.
     """
-    code = run_command(sys.argv[1:] if argv is None else argv)
-    if code != 0:
-        sys.exit(code)
-
-
-def run_command(argv: Sequence[str]) -> int:
-    """Run the command line and return its exit code; the report is printed on stdout."""
-    _log_to_stderr("INFO")
     report = Report()
+    code = run_command(sys.argv[1:] if argv is None else argv, report)
+    if code != 0:
+        error = report.error or {}
+        raise RunFailedError(code, f"{error.get('class')}: {error.get('message')}")
+
+
+class RunFailedError(SystemExit):
+    """The end of a run that failed: a process exits with the code, a notebook shows the message."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(message)
+        self.code = code
+
+
+def run_command(argv: Sequence[str], report: Report | None = None) -> int:
+    """Run the command line and return its exit code; the report is filled in, and printed."""
+    report = Report() if report is None else report
+    _log_to_stderr("INFO")
     try:
         settings = parse(argv)
         report.describe(settings)
@@ -183,6 +196,8 @@ def _session() -> SparkSession:
     active = SparkSession.getActiveSession()
     if active is not None:
         return active
+    if "DATABRICKS_RUNTIME_VERSION" in os.environ:  # its session is there, set up as it must be
+        return SparkSession.builder.getOrCreate()
     remote = os.environ.get("SPARK_REMOTE", "")
     if remote.startswith("sc:"):  # whose server has its own settings
         _log.info("connecting to %s, by SPARK_REMOTE", remote.partition(";")[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from urllib.parse import unquote
 
 from pyspark.errors import AnalysisException
@@ -13,6 +14,8 @@ from dedup_lib.storage import Storage
 
 _SNAPSHOT_PARTITIONS = "spark.databricks.delta.snapshotPartitions"
 _LOG_BYTES_PER_PARTITION = 4 * 1024**2
+# The scheme of a table's place that its catalog does not tell.
+UNTOLD = "table"
 
 
 def delta_root(spark: SparkSession, storage: Storage, location: str) -> str:
@@ -22,7 +25,20 @@ def delta_root(spark: SparkSession, storage: Storage, location: str) -> str:
         TableNotFoundError: There is no table of that name.
         TableFormatError: It is a view, or no Delta table.
     """
-    return storage.canonical(unquote(delta_detail(spark, location)["location"]))
+    return root_in(storage, delta_detail(spark, location))
+
+
+def root_in(storage: Storage, detail: Row) -> str:
+    """Return where a table's detail says that its files are, as a canonical URI.
+
+    Over Connect a place in a store is taken as the catalog spells it: to ask would be to read
+    there, which catalogs that govern access (Unity) allow by the table's name alone.
+    """
+    location = unquote(detail["location"])
+    is_in_store = re.match(r"[a-z0-9]+://[^/]", location) is not None
+    if storage.is_remote and is_in_store:
+        return location.rstrip("/")
+    return storage.canonical(location)
 
 
 def delta_detail(spark: SparkSession, location: str) -> Row:
@@ -56,11 +72,16 @@ def table_exists(spark: SparkSession, name: str) -> bool:
 
 
 def new_table_root(spark: SparkSession, storage: Storage, name: str) -> str:
-    """Return where the catalog would put a table that is yet to be made, as a canonical URI."""
+    """Return where the catalog would put a table that is yet to be made, as a canonical URI.
+
+    Where the catalog does not tell (Unity), it is the name, as a URI that no file can have.
+    """
     *schema, table = name_parts(name)
     quoted_schema = ".".join(map(quoted, schema or [spark.catalog.currentDatabase()]))
     described = spark.sql(f"DESCRIBE SCHEMA {quoted_schema}")
     rows = {row[0]: row[1] for row in described.collect()}
+    if not rows.get("Location"):
+        return "/".join([f"{UNTOLD}:", *map(str.lower, [*schema, table])])
     return f"{storage.canonical(rows['Location'])}/{table.lower()}"
 
 

@@ -83,7 +83,7 @@ def check_places(spark: SparkSession, storage: Storage, settings: Settings) -> N
     if settings.metrics_output is not None:
         written += _metrics(spark, storage, settings.metrics_output)
     if settings.report is not None:
-        written.append(place("report", report_uri(settings.report)))
+        written += _report(storage, settings.report)
     if settings.work_location is not None:
         root = storage.canonical(settings.work_location)
         written.append(Place("work location", root, is_shared=True))
@@ -102,11 +102,11 @@ def check_report(spark: SparkSession, storage: Storage, settings: Settings) -> N
     if settings.report is None:
         return
     read = _inputs_found(spark, storage, settings)
-    report = storage.canonical(report_uri(settings.report))
-    check_no_overlap(read, [Place("report", report)])
+    report = _report(storage, settings.report)
+    check_no_overlap(read, report)
     if has_scheme(settings.report):
         try:
-            storage.exists(report)
+            storage.exists(report[0].root)
         except StorageError as error:
             raise UsageError(f"--report: {error}") from error
 
@@ -126,7 +126,7 @@ def check_metrics(spark: SparkSession, storage: Storage, settings: Settings) -> 
         with contextlib.suppress(InputError, OutputExistsError, StorageError):
             others.append(Place(role, _output_root(spark, storage, location)))
     if settings.report is not None:
-        others.append(Place("report", storage.canonical(report_uri(settings.report))))
+        others += _report(storage, settings.report)
     if settings.work_location is not None:
         root = storage.canonical(settings.work_location)
         others.append(Place("work location", root, is_shared=True))
@@ -147,6 +147,16 @@ def _metrics(spark: SparkSession, storage: Storage, location: str) -> list[Place
     with contextlib.suppress(OutputExistsError, PySparkException, StorageError):
         return [Place("metrics output", _output_root(spark, storage, location))]
     return []
+
+
+def _report(storage: Storage, location: str) -> list[Place]:
+    """The place of the report; none where it is a file of the client's, which no server may see."""
+    try:
+        return [Place("report", storage.canonical(report_uri(location)))]
+    except StorageError:
+        if storage.is_remote and not has_scheme(location):
+            return []
+        raise
 
 
 def _outputs(settings: Settings) -> list[tuple[str, str]]:

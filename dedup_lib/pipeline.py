@@ -370,6 +370,7 @@ class _Run:
         """Clone the image table and delete the planned rows, where no reader sees it yet."""
         if not output.is_renamed:  # its place must last: the output will refer to files there
             base = targets.default_base(self.spark, self.storage, output)
+            targets.check_told(base, "use --method rewrite, or give --output as a path.")
             attempt = cleanup.enter_context(
                 companion_directory(self.storage, base, self.attempt_id)
             )

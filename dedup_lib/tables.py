@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
-from urllib.parse import unquote
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame, SparkSession
@@ -16,6 +15,7 @@ from dedup_lib.delta_tables import (
     delta_root,
     delta_version,
     is_delta_path,
+    root_in,
 )
 from dedup_lib.errors import (
     ColumnTypeError,
@@ -136,7 +136,7 @@ def read_delta(spark: SparkSession, storage: Storage, location: str) -> PinnedTa
     frame = spark.sql(f"SELECT * FROM {sql_name(location)} VERSION AS OF {version}")
     return PinnedTable(
         location=location,
-        root=storage.canonical(unquote(detail["location"])),
+        root=root_in(storage, detail),
         format="delta",
         version=version,
         fingerprint=None,

@@ -7,7 +7,13 @@ from typing import Literal
 
 from pyspark.sql import SparkSession
 
-from dedup_lib.delta_tables import delta_root, is_delta_path, new_table_root, table_exists
+from dedup_lib.delta_tables import (
+    UNTOLD,
+    delta_root,
+    is_delta_path,
+    new_table_root,
+    table_exists,
+)
 from dedup_lib.errors import (
     InputError,
     OutputExistsError,
@@ -135,6 +141,20 @@ def default_base(spark: SparkSession, storage: Storage, target: Target) -> str:
     if target.root is not None:
         return target.root
     return new_table_root(spark, storage, target.location)
+
+
+def check_told(base: str, advice: str) -> None:
+    """Check that files can be kept at a base, which is none where a catalog keeps places to itself.
+
+    Raises:
+        SettingsError: They can't.
+    """
+    if scheme_of(base) == UNTOLD:
+        name = base.partition(":/")[2].replace("/", ".")
+        raise SettingsError(
+            f"the catalog does not tell where table {name!r} will keep its files, and the run has "
+            f"files of its own to keep: {advice}"
+        )
 
 
 def check_replaceable(storage: Storage, location: str, output_format: TableFormat) -> None:

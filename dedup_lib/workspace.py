@@ -68,6 +68,7 @@ class Workspace:
         work_base = self._work_base(base)
         if self.storage.is_remote and (output is None or output.publishing == "commit"):
             return unmade_attempt(work_base, self.attempt_id)
+        targets.check_told(work_base, "give --work-location, such as a directory of a volume.")
         is_renamed = output is not None and output.is_renamed
         if is_renamed and not self.storage.same_file_system(work_base, base):
             raise SettingsError(
