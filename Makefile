@@ -13,10 +13,10 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscop
 ON_CONNECT := tests/transform $(addprefix tests/integration/test_,$(addsuffix .py, \
 	marked_outputs formats))
 
-.PHONY: help setup demo test test-connect matrix torture bench bench-delta check format audit lock clean
+.PHONY: help setup demo test test-connect test-airflow matrix torture bench bench-delta check format audit lock clean
 
 help: ## Show what can be made
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## Make .venv from the lock files, with Delta's jars; no network is needed afterwards
 
@@ -41,6 +41,15 @@ test: check ## Run the checks and the whole test suite
 
 test-connect: setup ## Run all transform and integration tests on Spark Connect (an hour)
 	SPARK_REMOTE='local[2]' $(PYTEST) tests/transform tests/integration
+
+test-airflow: setup build/airflow/ready ## Import the DAGs in a real Airflow, and run one (three minutes)
+	build/airflow/bin/python -m pytest --confcutdir tests/airflow tests/airflow
+
+build/airflow/ready: tests/airflow/requirements.lock requirements-build.lock
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --require-hashes -r requirements-build.lock
+	$(@D)/bin/python -m pip install --quiet --require-hashes --no-build-isolation -r tests/airflow/requirements.lock
+	@touch $@
 
 matrix: setup $(ROWS:%=build/matrix/%/ready) ## Run the fast part of the suite on each pair of Spark and Delta; ROWS="…"
 	$(BIN)/python -m tests.matrix $(ROWS)
@@ -95,6 +104,7 @@ lock: ## Work out the lock files anew (needs uv)
 	$(LOCK) --extra audit pyproject.toml requirements-audit.in --output-file requirements-audit.lock
 	for row in $(ROWS); do $(LOCK) $(foreach extra,spark connect delta,--extra $(extra)) pyproject.toml \
 		tests/matrix/suite.in tests/matrix/$$row.in --output-file tests/matrix/$$row.lock || exit; done
+	$(LOCK) tests/airflow/requirements.in --output-file tests/airflow/requirements.lock
 	$(LOCK) tests/benchmarks/curator.in --output-file tests/benchmarks/curator.lock
 	$(LOCK) --no-deps tests/benchmarks/curator-alone.in --output-file tests/benchmarks/curator-alone.lock
 

@@ -1,0 +1,71 @@
+"""Start the job of conf/databricks each night, and wait for it.
+
+Put this file into the DAGs folder. The job's own schedule stays paused, and its own retries stay.
+"""
+
+from datetime import UTC, datetime, timedelta
+
+from airflow.exceptions import AirflowException
+from airflow.providers.databricks.operators.databricks import DatabricksRunNowOperator
+from airflow.sdk import DAG, Context, ExceptionRetryPolicy, Param, RetryAction, RetryRule
+
+CONNECTION = "databricks_default"
+# The provider raises a class of its own where Databricks can't be asked.
+FAILED_RUN = RetryRule(
+    exception=AirflowException,
+    match_subclasses=False,
+    action=RetryAction.FAIL,
+    reason="the run failed, after the retries of the job itself",
+)
+
+
+def job_parameters(context: Context, **_: object) -> dict[str, str]:
+    """Return what differs from the job's defaults; the run key is that of the DAG run."""
+    params = context["params"]
+    return {
+        "images": params["images"],
+        "image_id_column": params["image_id_column"],
+        "duplicate_ids": params["duplicate_ids"],
+        "output": params["output"],
+        "output_mode": params["output_mode"],
+        "max_removed_fraction": str(params["max_removed_fraction"]),
+        "run_key": f"{context['dag'].dag_id}/{context['run_id']}",
+        **params["extra_parameters"],
+    }
+
+
+with DAG(
+    dag_id="remove_duplicates_databricks",
+    description="Write the images that no removal list names to a table of their own.",
+    schedule="0 3 * * *",
+    start_date=datetime(2026, 1, 1, tzinfo=UTC),
+    catchup=False,
+    max_active_runs=1,
+    params={
+        "job_name": Param("remove-duplicates", type="string", description="As deployed."),
+        "images": Param("main.images.raw", type="string", description="The image table."),
+        "image_id_column": Param("image_id", type="string"),
+        "duplicate_ids": Param("/Volumes/main/images/dedup/lists", type="string"),
+        "output": Param("main.images.unique", type="string"),
+        "output_mode": Param("overwrite", enum=["error", "overwrite"]),
+        "max_removed_fraction": Param(0.9, type="number", minimum=0, maximum=1),
+        "extra_parameters": Param(
+            {}, type="object", description="More of the job's parameters, such as config."
+        ),
+    },
+    default_args={
+        "retries": 2,
+        "retry_delay": timedelta(minutes=5),
+        "retry_policy": ExceptionRetryPolicy(rules=[FAILED_RUN]),
+        "execution_timeout": timedelta(hours=24),
+    },
+    tags=["images"],
+) as dag:
+    DatabricksRunNowOperator(
+        task_id="remove_duplicates",
+        databricks_conn_id=CONNECTION,
+        job_name="{{ params.job_name }}",
+        job_parameters=job_parameters,
+        # Of this try: a request that is sent again starts no second run of the job.
+        idempotency_token="{{ ti.id }}",  # noqa: S106  # no password
+    )
