@@ -83,14 +83,8 @@ def name(spark):
     """A free name in the catalog; a table or view of that name is dropped afterwards."""
     free = f"t_{uuid.uuid4().hex}"
     yield free
-    kind = (
-        "VIEW" if any(t.name == free and t.tableType == "VIEW" for t in tables(spark)) else "TABLE"
-    )
-    spark.sql(f"DROP {kind} IF EXISTS {free}")
-
-
-def tables(spark):
-    return spark.catalog.listTables()
+    is_view = not spark.sql(f"SHOW VIEWS LIKE '{free}'").isEmpty()
+    spark.sql(f"DROP {'VIEW' if is_view else 'TABLE'} IF EXISTS {free}")
 
 
 @pytest.fixture(scope="module")
