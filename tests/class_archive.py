@@ -7,6 +7,7 @@ Tests run without it too, and take longer.
 from __future__ import annotations
 
 import hashlib
+import os
 import shlex
 import subprocess
 import tempfile
@@ -41,7 +42,7 @@ def java_and_jars() -> str:
     java = subprocess.run(["java", "-version"], check=True, capture_output=True, text=True).stderr
     jars = sorted((Path(pyspark.__file__).parent / "jars").iterdir())
     stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in jars]
-    return hashlib.sha256(f"{java} {stats}".encode()).hexdigest()
+    return hashlib.sha256(f"{java} {os.environ['SPARK_HOME']} {stats}".encode()).hexdigest()
 
 
 def run_job(folder: Path, java_options: str) -> None:

@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from dedup_lib import DuplicateIds, Report, Settings, run
 from dedup_lib.session_settings import session_settings
 from tests.processes import JAVA_OPTIONS
+from tests.spark_home import use_quick_spark
 
 SPARK_SETTINGS = {
     "spark.ui.enabled": "false",
@@ -57,6 +58,7 @@ LONGEST_FIRST = (
 
 
 REMOTE = os.environ.get("SPARK_REMOTE")
+use_quick_spark()
 
 
 def pytest_configure(config: pytest.Config) -> None:

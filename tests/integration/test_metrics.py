@@ -72,8 +72,8 @@ def test_a_run_leaves_one_row_with_the_numbers_of_its_report(
 def test_the_file_is_plain_parquet_for_any_reader_and_nothing_lies_beside_it(
     remove, images, listed, tmp_path, place
 ):
-    report = remove(images, listed, tmp_path / "out", metrics_output=str(place))
-    assert names_in(tmp_path) == ["images", "list", "metrics", "out"]
+    report = remove(images, listed, None, dry_run=True, metrics_output=str(place))
+    assert names_in(tmp_path) == ["images", "list", "metrics"]
     (path,) = [path for path in place.iterdir() if not path.name.startswith(".")]
     assert path.name.endswith(f"-{report.run}.parquet")
     table = pq.read_table(path)
@@ -120,9 +120,9 @@ def test_a_delta_table_that_is_at_the_path_gets_the_row_in_one_commit(
 def test_a_table_by_name_is_made_with_comments_and_appended_to(
     spark, remove, images, listed, tmp_path, name
 ):
-    for output in ("one", "two"):
-        remove(images, listed, tmp_path / output, metrics_output=name)
-    assert spark.table(name).select("status").collect() == [("succeeded",)] * 2
+    for _ in range(2):
+        remove(images, listed, None, dry_run=True, metrics_output=name)
+    assert spark.table(name).select("status").collect() == [("dry_run",)] * 2
     assert spark.sql(f"DESCRIBE DETAIL {name}").collect()[0]["format"] == "delta"
     comments = {field.name: field.metadata.get("comment") for field in spark.table(name).schema}
     assert comments == {column: text for column, (_, text) in COLUMNS.items()}
@@ -130,7 +130,7 @@ def test_a_table_by_name_is_made_with_comments_and_appended_to(
 
 def test_columns_of_ones_own_stay_null(spark, remove, images, listed, tmp_path, place):
     empty_table(spark, place, StructType([*SCHEMA]).add("team", "string"))
-    remove(images, listed, tmp_path / "out", metrics_output=str(place))
+    remove(images, listed, None, dry_run=True, metrics_output=str(place))
     assert [(row.team, row.kept_rows) for row in rows(spark, place)] == [(None, 3)]
 
 
@@ -168,8 +168,8 @@ def test_what_is_no_table_of_metrics_is_left_alone_and_the_run_ends_well(
 ):
     make(spark, place)
     before = tree_digest(place) if place.is_dir() else place.read_text()
-    report = remove(images, listed, tmp_path / "out", metrics_output=str(place))
-    assert report.status == "succeeded"
+    report = remove(images, listed, None, dry_run=True, metrics_output=str(place))
+    assert report.status == "dry_run"
     assert (tree_digest(place) if place.is_dir() else place.read_text()) == before
     (error,) = errors()
     assert re.search(reason, error)
@@ -181,10 +181,10 @@ def test_a_place_that_cant_be_had_fails_no_run(
 ):
     spark.range(1).createOrReplaceTempView("a_view")
     try:
-        report = remove(images, listed, tmp_path / "out", metrics_output=location)
+        report = remove(images, listed, None, dry_run=True, metrics_output=location)
     finally:
         spark.catalog.dropTempView("a_view")
-    assert report.status == "succeeded"
+    assert report.status == "dry_run"
     (error,) = errors()
     assert error.startswith("no row was appended to --metrics-output: ")
 
