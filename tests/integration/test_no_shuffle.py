@@ -51,7 +51,9 @@ def test_a_run_shuffles_ids_and_reads_each_image_once(spark, remove, inputs, tmp
     shuffled = sum(stage.shuffleWriteBytes() for stage in own)
     read = sum(stage.inputBytes() for stage in own)
     assert shuffled < 0.02 * NUM_ROWS * IMAGE_BYTES
-    assert NUM_ROWS * IMAGE_BYTES <= read < 1.1 * NUM_ROWS * IMAGE_BYTES
+    assert read < 1.1 * NUM_ROWS * IMAGE_BYTES
+    if spark.version < "4.2":  # which counts no byte that is read ahead, of several ranges at once
+        assert read >= NUM_ROWS * IMAGE_BYTES
 
 
 def test_a_cluster_that_optimizes_writes_shuffles_no_image_either(spark, remove, inputs, tmp_path):
