@@ -54,6 +54,7 @@ def ids(spark, path, table_format="parquet"):
 KEPT = ["a", "c", "e", None]
 
 
+@pytest.mark.classic("it has no renames of its own that could fail")
 def test_the_second_rename_failing_puts_the_old_output_back(
     spark, remove, inputs, folder, monkeypatch
 ):
@@ -261,6 +262,7 @@ def test_g8_directories_that_killed_runs_left_are_swept_but_not_those_of_living_
     assert names_in(folder) == [".out.dedup-alive", "out"]
 
 
+@pytest.mark.classic("an executor deletes the directory at once")
 def test_g7_a_deletion_that_was_cut_off_is_done_by_the_next_run(
     spark, remove, inputs, folder, monkeypatch
 ):
