@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pyarrow as pa
+import pyspark
 import pytest
 
 from dedup_lib import delta_delete, storage
@@ -27,6 +28,11 @@ from tests.made_tables import (
     tree_digest,
     write_list,
     write_parquet,
+)
+
+CLONES_PARQUET = pytest.mark.skipif(
+    pyspark.__version__ == "4.0.0",
+    reason="Delta 4.0.1, which is for Spark 4.0.1, clones no Parquet there: NoSuchMethodError",
 )
 
 pytestmark = pytest.mark.usefixtures("interpreted")
@@ -99,6 +105,7 @@ def test_g15_a_clone_takes_the_version_that_the_plan_saw(
     assert spark.read.format("delta").load(str(tmp_path / "out")).count() == 37
 
 
+@CLONES_PARQUET
 def test_a_clone_of_a_parquet_directory_refers_to_its_files(
     spark, remove, parquet_images, listed, tmp_path
 ):
@@ -110,6 +117,7 @@ def test_a_clone_of_a_parquet_directory_refers_to_its_files(
     assert tree_digest(parquet_images) == before
 
 
+@CLONES_PARQUET
 def test_a_clone_of_a_partitioned_parquet_directory_keeps_its_values(
     spark, remove, listed, tmp_path
 ):
@@ -198,6 +206,7 @@ def test_g10_a_clone_that_lost_other_rows_than_planned_is_not_published(
     assert names_in(tmp_path) == ["in"]
 
 
+@CLONES_PARQUET
 def test_g8_parquet_files_that_change_while_they_are_cloned_are_noticed(
     remove, parquet_images, listed, tmp_path, monkeypatch
 ):
@@ -254,6 +263,7 @@ def test_parquet_that_delta_can_not_clone_is_refused_before_any_work(
     assert not (tmp_path / "out").exists()
 
 
+@CLONES_PARQUET
 def test_column_names_that_delta_does_not_take_are_refused(remove, listed, tmp_path):
     rows = image_rows(IDS).append_column("a b", pa.array(IDS))
     write_parquet(rows, tmp_path / "images/1.parquet")
