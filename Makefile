@@ -10,8 +10,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # What `make test` runs a second time, on Spark Connect: each question to it takes its time.
-ON_CONNECT := tests/transform $(addprefix tests/integration/test_,$(addsuffix .py, \
-	marked_outputs formats))
+ON_CONNECT := tests/transform tests/integration/test_marked_outputs.py
 
 .PHONY: help setup demo test test-connect test-airflow matrix torture bench bench-delta check format audit lock clean
 

@@ -54,13 +54,9 @@ def test_what_connect_cannot_do_is_exit_2_and_leaves_all_as_it_was(spark, remote
     assert ids(spark, folder / "there") == KEPT
 
 
-def test_a_delta_table_is_cloned_overwritten_and_deleted_from_in_place(spark, remote, folder):
-    assert remote(*flags("./table", "--output-format", "delta")).returncode == 0
-    again = flags("./table", "--output-format", "delta", "--output-mode", "overwrite")
-    assert remote(*again, "--run-key", "k").returncode == 0
-    assert report_of(remote(*again, "--run-key", "k"))["repeated"]
+def test_a_delta_table_is_cloned_and_a_run_key_known(spark, remote, folder):
+    again = flags("./table", "--output-format", "delta", "--run-key", "k")
+    assert remote(*again).returncode == 0
+    assert report_of(remote(*again))["repeated"]
     assert remote(*flags("./clone", "--method", "clone")).returncode == 0
     assert ids(spark, folder / "clone", "delta") == KEPT
-    in_place = ("--images", "./clone", "--duplicate-ids", "in/list", "--method", "in-place")
-    assert remote(*in_place).returncode == 4  # nothing is left to remove
-    assert report_of(remote(*in_place, "--allow-no-matches"))["status"] == "succeeded"

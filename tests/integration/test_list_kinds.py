@@ -1,5 +1,7 @@
 """Lists of every kind, with the schemas that their producers write."""
 
+import shutil
+
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
@@ -55,13 +57,13 @@ def planned(spark, tmp_path):
             item if isinstance(item, DuplicateIds) else DuplicateIds(str(item)) for item in lists
         )
         settings = {"max_removed_fraction": 1.0, **settings}
+        shutil.rmtree(tmp_path / "plan", ignore_errors=True)
         report = run(
             spark,
             Settings(
                 images=str(tmp_path / "images"),
                 duplicate_ids=lists,
                 removed_output=str(tmp_path / "plan"),
-                output_mode="overwrite",
                 dry_run=True,
                 **settings,
             ),

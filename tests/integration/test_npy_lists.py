@@ -1,5 +1,7 @@
 """Lists of 128-bit IDs as DataComp writes them, by numpy."""
 
+import shutil
+
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
@@ -44,13 +46,13 @@ def planned(spark, images, tmp_path):
     """Plan only: the report, and the IDs that go, as their numbers in HALVES; -1 is another."""
 
     def planned(location, images=images, **settings):
+        shutil.rmtree(tmp_path / "plan", ignore_errors=True)
         report = run(
             spark,
             Settings(
                 images=str(images),
                 duplicate_ids=(DuplicateIds(str(location)),),
                 removed_output=str(tmp_path / "plan"),
-                output_mode="overwrite",
                 dry_run=True,
                 **{"max_removed_fraction": 1.0, **settings},
             ),

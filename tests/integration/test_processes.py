@@ -4,8 +4,7 @@ import json
 
 import pytest
 
-from tests import old_delta
-from tests.made_tables import image_rows, names_in, write_list, write_parquet
+from tests.made_tables import image_rows, names_in, write_parquet
 from tests.processes import FLAGS, KEPT, console, ids, report_of, small_inputs, spark_submit
 
 pytestmark = pytest.mark.classic("it starts processes of its own")
@@ -112,20 +111,3 @@ def test_the_job_runs_from_a_checkout_that_is_not_installed(folder):
     result = spark_submit("--version", cwd=folder)
     assert result.returncode == 0
     assert result.stdout.startswith("remove-duplicates 0.")
-
-
-def test_the_oldest_delta_deletes_by_merge(spark, folder):
-    home = old_delta.spark_home()
-    if home is None:
-        pytest.skip("the jars of the oldest Delta can't be had: no network")
-    result = spark_submit(*FLAGS, "--method", "clone", cwd=folder, SPARK_HOME=str(home))
-    assert result.returncode == 0, result.stderr
-    assert ids(spark, folder / "out", "delta") == KEPT
-    write_list(folder / "in/more.parquet", ["c", "b"])
-    flags = ("--images", "./out", "--duplicate-ids", "in/more.parquet", "--method", "in-place")
-    result = spark_submit(*flags, cwd=folder, SPARK_HOME=str(home))
-    assert result.returncode == 0, result.stderr
-    assert report_of(result)["counts"]["removed_rows"] == 1
-    assert ids(spark, folder / "out", "delta") == ["a", "e", None]
-    history = spark.sql(f"DESCRIBE HISTORY delta.`{folder}/out`").collect()
-    assert [row["operation"] for row in history] == ["MERGE", "MERGE", "CLONE"]
