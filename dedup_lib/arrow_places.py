@@ -155,7 +155,10 @@ def _read_footer(
     try:
         with store.open_input_file(path) as stream:
             is_listed_one = stream.size() == size_bytes
+            footer_bytes = int.from_bytes(stream.read_at(8, stream.size() - 8)[:4], "little")
             metadata = pq.read_metadata(stream)
+        if footer_bytes != metadata.serialized_size:  # a signature: pyarrow would end the process
+            raise ValueError("its columns are encrypted")
         text = schema_text(metadata.schema)
     except Exception as error:
         raise ValueError(f"a Parquet footer of file {uri!r} can't be read: {error}") from error

@@ -214,6 +214,7 @@ def test_g5_metrics_over_another_place_of_the_run_are_refused_and_not_written(
     assert (tree_digest(tmp_path), names_in(tmp_path)) == before
 
 
+@pytest.mark.classic("a client has one session of a server")
 def test_runs_at_the_same_time_lose_no_row(spark, images, listed, tmp_path, place, name, errors):
     """In one process, with a session each, into one new directory and one new table."""
     meeting = threading.Barrier(4)
