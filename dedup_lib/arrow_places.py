@@ -157,8 +157,7 @@ def _read_footer(
             is_listed_one = stream.size() == size_bytes
             footer_bytes = int.from_bytes(stream.read_at(8, stream.size() - 8)[:4], "little")
             metadata = pq.read_metadata(stream)
-        if footer_bytes != metadata.serialized_size:  # a signature: pyarrow would end the process
-            raise ValueError("its columns are encrypted")
+        _check_not_signed(metadata, footer_bytes)
         text = schema_text(metadata.schema)
     except Exception as error:
         raise ValueError(f"a Parquet footer of file {uri!r} can't be read: {error}") from error
@@ -167,6 +166,12 @@ def _read_footer(
     groups = [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
     chunks = [group.column(index) for group in groups for index in range(group.num_columns)]
     return text, metadata.num_rows, [_sizes(chunk) for chunk in chunks]
+
+
+def _check_not_signed(metadata: Any, footer_bytes: int) -> None:
+    """Refuse columns that are encrypted, of which pyarrow tells nothing but ends the process."""
+    if footer_bytes != metadata.serialized_size:
+        raise ValueError("its columns are encrypted")
 
 
 def _sizes(chunk: Any) -> tuple[str, str, int, int]:

@@ -25,6 +25,7 @@ def test_a_missing_list_is_named(refused, images, listed, tmp_path):
     refused(TableNotFoundError, 3, "removal list .*/nope' does not exist", images, lists)
 
 
+@pytest.mark.classic("a pattern is refused as such")
 def test_a_pattern_is_not_expanded_and_the_message_says_so(refused, images, listed):
     message = r"\*\.parquet' does not exist \(patterns such as \* are not expanded"
     refused(TableNotFoundError, 3, message, images / "*.parquet", listed)
