@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import Column, Row, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.one_row import one_row
@@ -61,6 +61,11 @@ class Commit:
         return int(self.metrics.get("numDeletedRows", self.metrics.get("numTargetRowsDeleted", 0)))
 
     @property
+    def written_bytes(self) -> int:
+        """How much it wrote, by Delta's metrics of a write."""
+        return int(self.metrics.get("numOutputBytes", 0))
+
+    @property
     def deletion_vectors(self) -> int:
         """How many deletion vectors it added or changed, by Delta's metrics."""
         return sum(int(self.metrics.get(name, 0)) for name in _DELETION_VECTOR_METRICS)
@@ -73,9 +78,7 @@ def commit_with(
 
     *Cost:* the files of as many of the newest commits; default as far back as Delta keeps them.
     """
-    for row in _history(spark, location, newest):
-        if row["userMetadata"] is None:
-            continue
+    for row in _history(spark, location, newest, F.col("userMetadata").contains(value)):
         note = as_note(row["userMetadata"])
         if note.get(key) == value:
             return Commit(
@@ -86,6 +89,15 @@ def commit_with(
                 metrics=dict(row["operationMetrics"] or {}),
             )
     return None
+
+
+def operations(spark: SparkSession, location: str) -> list[tuple[str, dict[str, Any]]]:
+    """Return what each commit of a Delta table was, in Delta's words, and its note; newest first.
+
+    *Cost:* the files of the commits, as far back as Delta keeps them.
+    """
+    rows = _history(spark, location, None)
+    return [(row["operation"], as_note(row["userMetadata"] or "")) for row in rows]
 
 
 def count_rows_at(spark: SparkSession, location: str, version: int) -> int:
@@ -135,8 +147,11 @@ def as_note(text: str) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
-def _history(spark: SparkSession, location: str, newest: int | None) -> list[Row]:
-    """Return the newest commits, or all of them, newest first."""
+def _history(
+    spark: SparkSession, location: str, newest: int | None, where: Column | None = None
+) -> list[Row]:
+    """Return those of the newest commits, or of all, that are wanted, newest first."""
     limit = "" if newest is None else f" LIMIT {newest}"
     history = spark.sql(f"DESCRIBE HISTORY {sql_name(location)}{limit}").select(*_COLUMNS)
+    history = history if where is None else history.where(where)
     return sorted(history.collect(), key=lambda row: -row["version"])

@@ -17,7 +17,8 @@ DedupError                    1  anything else
 │   ├── AmbiguousListError
 │   ├── NotAListError
 │   ├── NoImageRowsError
-│   └── InputChangedError
+│   ├── InputChangedError
+│   └── ImagesChangedError
 ├── SafetyLimitError          4  the plan passed a limit; nothing was written
 │   ├── EmptyListError
 │   ├── NoMatchesError
@@ -128,6 +129,10 @@ class NoImageRowsError(InputError):
 
 class InputChangedError(InputError):
     """An input changed while the run was reading it."""
+
+
+class ImagesChangedError(InputError):
+    """What is new in the image table since the last run can't be told."""
 
 
 class SafetyLimitError(DedupError):

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import (
+    catch_up,
     clones,
-    delta_history,
     id_scan,
+    image_changes,
     in_place,
     marked_outputs,
     metrics,
@@ -21,6 +23,7 @@ from dedup_lib import (
     records,
     rewrite,
     run_key,
+    run_state,
     tables,
     targets,
 )
@@ -30,6 +33,8 @@ from dedup_lib.attempts import (
     companion_directory,
     new_attempt_id,
 )
+from dedup_lib.catch_up import Difference
+from dedup_lib.delta_history import Commit
 from dedup_lib.delta_tables import log_settings
 from dedup_lib.errors import (
     DedupError,
@@ -39,11 +44,11 @@ from dedup_lib.errors import (
 )
 from dedup_lib.failures import errors_named, storage_errors_as
 from dedup_lib.id_scan import FileRows
+from dedup_lib.image_changes import ImageChanges
 from dedup_lib.image_settings import settings_for
 from dedup_lib.in_place import Deleted, TableRows
 from dedup_lib.inputs import Inputs, read_inputs
 from dedup_lib.lineage import told
-from dedup_lib.locations import is_path
 from dedup_lib.overlap import check_places, check_report
 from dedup_lib.phase_numbers import numbers_of
 from dedup_lib.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
@@ -51,6 +56,7 @@ from dedup_lib.publish import Staged
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.run_key import EarlierRun
+from dedup_lib.run_state import Reached
 from dedup_lib.session_settings import (
     RUN_SETTINGS,
     one_run,
@@ -58,7 +64,7 @@ from dedup_lib.session_settings import (
     tuning_settings,
 )
 from dedup_lib.session_storage import storage_of
-from dedup_lib.settings import OutputMode, Settings
+from dedup_lib.settings import Settings
 from dedup_lib.spark_context import described_jobs
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
@@ -68,6 +74,8 @@ from dedup_lib.workspace import Workspace
 
 # What a refusal of a file system means, by phase: an unreadable input, or a failed output.
 _STORAGE_ERRORS: dict[str, type[DedupError]] = {"plan": InputError, "apply": DedupError}
+# Evaluates a frame once, and returns one that reads what came out.
+Materialise = Callable[[DataFrame], DataFrame]
 _log = logging.getLogger(__name__)
 
 
@@ -143,6 +151,7 @@ class _Run:
         self.attempt_id = report.run = new_attempt_id()
         self.workspace = Workspace(spark, storage, settings, self.attempt_id)
         self.fingerprint: str | None = None
+        self.reached: Reached | None = None
 
     def execute(self) -> None:
         with ExitStack() as cleanup:
@@ -153,17 +162,23 @@ class _Run:
                 if (earlier := self.find_earlier_run()) is not None:
                     self.repeat(earlier, self.read_inputs())
                     return
+                find = functools.partial(
+                    records.find_target, self.spark, self.storage, self.settings
+                )
                 location = self.settings.output
-                output = None if location is None else self.find_target(location)
+                output = None if location is None else find(location)
                 record_targets = {
-                    name: self.find_target(location)
+                    name: find(location)
                     for name, location in self.settings.record_locations.items()
                 }
                 inputs = self.read_inputs()
                 self.check_method(inputs.images)
+                changes = self.find_changes(inputs.images, output)
                 attempt = self.workspace.open_attempt(output, inputs.images, cleanup)
                 self.choose_engine(inputs.images, output, attempt)
-                plan = self.make_plan(inputs, attempt)
+                materialise = self.workspace.materialiser(attempt)
+                plan = self.make_plan(inputs, materialise)
+                difference = self.compare(plan, changes, output, materialise)
             if self.settings.dry_run:
                 self.keep_records(plan, record_targets)
             with self.phase("check"):
@@ -173,6 +188,8 @@ class _Run:
                 self.report.finish("dry_run")
             elif output is None:
                 self.delete_in_place(plan, record_targets)
+            elif difference is not None and self.reached is not None:
+                self.catch_up(plan, output, difference, self.reached)
             else:
                 self.make_output(plan, output, record_targets, attempt, cleanup)
 
@@ -238,6 +255,71 @@ class _Run:
             self.purge_in_place(plan.images, plan.files)
         self.report.finish("succeeded")
 
+    def find_changes(self, images: PinnedTable, output: Target | None) -> ImageChanges | None:
+        """Find what is new since the last run (--since-last-run); None for a run that does all."""
+        if not self.settings.since_last_run or output is None:
+            return None
+        column = self.settings.image_id_column
+        self.reached = run_state.how_far(self.spark, images, column, output)
+        if self.reached.before is None:
+            return None
+        with self.report.step("find changes"):
+            return image_changes.find_changes(
+                self.spark,
+                images,
+                column,
+                before=self.reached.before,
+                now=self.reached.now,
+            )
+
+    def compare(
+        self,
+        plan: Plan,
+        changes: ImageChanges | None,
+        output: Target | None,
+        materialise: Materialise,
+    ) -> Difference | None:
+        """Find what the output lacks, and what it has and should not."""
+        if changes is None or output is None:
+            return None
+        with self.report.step("compare with output"):
+            difference = catch_up.compare(
+                self.spark,
+                plan,
+                changes,
+                output.location,
+                image_id_column=self.settings.image_id_column,
+                materialise=materialise,
+            )
+        self.report.since_last_run = difference.described()
+        return difference
+
+    def catch_up(
+        self, plan: Plan, output: Target, difference: Difference, reached: Reached
+    ) -> None:
+        """Bring the output up to date by its difference, and verify it."""
+        commit: Commit | None = None
+        with self.phase("apply"):
+            tables.check_unchanged(self.storage, plan.images)
+            if not (difference.is_empty and reached.is_up_to_date):
+                commit = catch_up.CatchingUp(
+                    self.spark,
+                    plan,
+                    difference,
+                    output.location,
+                    self.settings.image_id_column,
+                    reached,
+                    note=self.note(plan),
+                    image_settings=lambda: self.image_settings(plan.images, plan.files),
+                ).commit()
+        with self.phase("verify"):
+            version = catch_up.verify(self.spark, plan, output.location, commit)
+        self.report.counts["kept_rows"] = plan.kept_rows
+        self.report.bytes["output"] = 0 if commit is None else commit.written_bytes
+        described = publish.describe(Staged(output, output.location, version))
+        self.report.output = {**described, "num_rows": plan.kept_rows}
+        self.report.finish("succeeded")
+
     def note_deleted(self, location: str, deleted: Deleted, rows: TableRows) -> None:
         if rows.before != self.report.counts["input_rows"]:
             _log.warning(
@@ -287,37 +369,6 @@ class _Run:
         self.finish_records()
         self.report.finish("succeeded")
 
-    def find_target(self, location: str) -> Target:
-        """Look at a place that is to be written."""
-        settings = self.settings
-        mode = settings.output_mode
-        is_unfinished = not settings.dry_run and records.is_unfinished(self.storage, location)
-        if is_unfinished:
-            mode = self.mode_for_unfinished(location)
-        if location == settings.output:
-            table_format = settings.resolved_output_format
-        else:
-            table_format = "parquet" if is_path(location) else "delta"
-        return targets.find_target(
-            self.spark,
-            self.storage,
-            location,
-            table_format,
-            mode,
-            may_replace=location != settings.output or settings.method != "clone",
-            is_unfinished=is_unfinished,
-        )
-
-    def mode_for_unfinished(self, location: str) -> OutputMode:
-        """A record may be replaced whose run never published; not one of what is deleted."""
-        settings = self.settings
-        if settings.method == "in-place":
-            run = records.run_of(self.storage, location)
-            if delta_history.commit_with(self.spark, settings.images, "run", run) is not None:
-                records.finish(self.storage, location)
-                return settings.output_mode
-        return "overwrite"
-
     def read_inputs(self) -> Inputs:
         settings = self.settings
         with self.report.step("read inputs"):
@@ -351,8 +402,7 @@ class _Run:
                     report=self.report,
                 )
 
-    def make_plan(self, inputs: Inputs, attempt: Attempt | None) -> Plan:
-        materialise = self.workspace.materialiser(attempt)
+    def make_plan(self, inputs: Inputs, materialise: Materialise) -> Plan:
         with tuning_settings(self.spark, PLAN_SETTINGS):
             return make_plan(self.settings, inputs, self.report, materialise)
 
@@ -436,7 +486,7 @@ class _Run:
 
     def note(self, plan: Plan) -> dict[str, Any]:
         """What the manifest, or the Delta commit, says of the run."""
-        return {
+        return ({} if self.reached is None else self.reached.note_of_all()) | {
             "dedup_lib": __version__,
             "run": self.attempt_id,
             "run_key": self.settings.run_key,

@@ -37,6 +37,7 @@ from dedup_lib.marked_outputs import mark
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS, data_files
 from dedup_lib.publish_lock import publishing_lock
 from dedup_lib.replacement import repair_locked, replace
+from dedup_lib.run_state import transaction_of
 from dedup_lib.session_settings import session_settings, tuning_settings
 from dedup_lib.spark_errors import SPARK_ERRORS
 from dedup_lib.sql_names import sql_name
@@ -94,7 +95,8 @@ def stage(
         writer.mode(_parquet_mode(target)).parquet(attempt.staged)
         return Staged(target, attempt.staged, None)
     text = note_text(note)
-    delta = writer.format("delta").option("userMetadata", text)
+    numbered = transaction_of(note)
+    delta = writer.format("delta").options(userMetadata=text, **numbered)
     if not target.exists and any(_NEEDS_MAPPING.search(name) for name in column_names):
         delta = delta.option("delta.columnMapping.mode", "name")
     if target.is_renamed:
@@ -108,11 +110,13 @@ def stage(
             delta.save(target.location)
         else:
             # A table that is created by a write ignores the writer's option of this name.
-            with session_settings(spark, {USER_METADATA: text}):
+            settings = {f"spark.databricks.delta.write.{key}": numbered[key] for key in numbered}
+            with session_settings(spark, {USER_METADATA: text, **settings}):
                 delta.saveAsTable(sql_name(target.location))
     except SPARK_ERRORS as error:
         raise _as_conflict(target, error) from error
-    return Staged(target, target.location, _version_of(spark, target.location, note["run"]))
+    version = _version_of(spark, target.location, note["run"], is_numbered=bool(numbered))
+    return Staged(target, target.location, version)
 
 
 def _parquet_mode(target: Target) -> str:
@@ -305,8 +309,10 @@ def _as_conflict(target: Target, error: Exception) -> Exception:
     return error
 
 
-def _version_of(spark: SparkSession, location: str, run: str) -> int:
+def _version_of(spark: SparkSession, location: str, run: str, *, is_numbered: bool) -> int:
     commit = commit_with(spark, location, "run", run, newest=1000)
+    if commit is None and is_numbered:  # so Delta has skipped it
+        raise ConflictError(f"another run changed {location!r} meanwhile: run again.")
     if commit is None:
         raise VerificationError(
             f"the commit that was made on {location!r} is not in its history: {LOST_COMMIT}"

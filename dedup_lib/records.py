@@ -9,14 +9,50 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from dedup_lib import marked_outputs, publish, spark_rewrite, targets
+from dedup_lib import delta_history, marked_outputs, publish, spark_rewrite, targets
 from dedup_lib.attempts import Attempt, attempt_directory, unmade_attempt
 from dedup_lib.locations import is_path
 from dedup_lib.manifests import read_manifest, write_manifest
 from dedup_lib.planning import Record
+from dedup_lib.settings import OutputMode, Settings
 from dedup_lib.storage import Storage
 from dedup_lib.sweep import sweep
 from dedup_lib.targets import Target
+
+
+def find_target(spark: SparkSession, storage: Storage, settings: Settings, location: str) -> Target:
+    """Look at a place that is to be written: the output's, or a record's."""
+    mode = settings.output_mode
+    is_left = not settings.dry_run and is_unfinished(storage, location)
+    if is_left:
+        mode = _mode_for_unfinished(spark, storage, settings, location)
+    is_output = location == settings.output
+    if is_output:
+        table_format = settings.resolved_output_format
+    else:
+        table_format = "parquet" if is_path(location) else "delta"
+    return targets.find_target(
+        spark,
+        storage,
+        location,
+        table_format,
+        mode,
+        may_replace=not is_output or settings.method != "clone",
+        may_append=is_output and settings.since_last_run,
+        is_unfinished=is_left,
+    )
+
+
+def _mode_for_unfinished(
+    spark: SparkSession, storage: Storage, settings: Settings, location: str
+) -> OutputMode:
+    """A record may be replaced whose run never published; not one of what is deleted."""
+    if settings.method == "in-place":
+        run = run_of(storage, location)
+        if delta_history.commit_with(spark, settings.images, "run", run) is not None:
+            finish(storage, location)
+            return settings.output_mode
+    return "overwrite"
 
 
 def keep(

@@ -90,6 +90,8 @@ class Report:
         action: `remove`, `annotate` or `extract`.
         eps_sweep: Of a sweep: how many rows, and about how many bytes, each eps would remove.
         match_hints: Where hardly any listed ID is in the table: why that may be, with counts.
+        since_last_run: Of --since-last-run, unless all was done: rows that came and stay, and how
+            many IDs' rows were deleted and copied anew.
     """
 
     status: Status = "failed"
@@ -113,6 +115,7 @@ class Report:
     action: str | None = None
     eps_sweep: list[dict[str, Any]] | None = None
     match_hints: list[dict[str, Any]] | None = None
+    since_last_run: dict[str, Any] | None = None
     run: str | None = None
     started_at: str = field(default_factory=_now)
     finished_at: str | None = None

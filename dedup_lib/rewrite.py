@@ -8,6 +8,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib import arrow_rewrite, publish, spark_rewrite
 from dedup_lib.attempts import Attempt
+from dedup_lib.delta_delete import DELETION_VECTORS
 from dedup_lib.errors import DedupError, UnsupportedError
 from dedup_lib.id_join import BROADCAST_LIMIT_BYTES
 from dedup_lib.image_settings import (
@@ -162,6 +163,8 @@ def rewrite_by_spark(
     output_rows = plan.output_rows(action)
     rows = spark_rewrite.apply(images, settings.image_id_column, plan.rows, strategy, action)
     writer = spark_rewrite.writer(rows, images.partition_columns)
+    if settings.since_last_run:  # what is listed later is deleted from there
+        writer = writer.option(DELETION_VECTORS, "true")
     with report.step("weigh images"):
         values = settings_for(storage, images, plan.files)
     if output.format == "parquet":

@@ -19,6 +19,9 @@ class Combination:
     output_format: str | None
     resolved_output_format: str
     output_mode: str
+    since_last_run: bool
+    removed_output: str | None
+    unmatched_output: str | None
     action: str
     purge: bool
     enable_deletion_vectors: bool
@@ -46,6 +49,8 @@ def check_combination(settings: Combination) -> None:
     _check_engine(settings)
     _check_what_only_a_rewrite_has(settings)
     _check_output(settings)
+    if settings.since_last_run:
+        _check_since_last_run(settings)
 
 
 def _check_eps(settings: Combination) -> None:
@@ -133,4 +138,24 @@ def _check_output(settings: Combination) -> None:
         raise SettingsError(
             f"--output {settings.output!r} is a table name, which can't be "
             "--output-format parquet: use delta, or give a path with a slash."
+        )
+
+
+def _check_since_last_run(settings: Combination) -> None:
+    """Refuse what has no meaning for runs that do only what is new."""
+    flag = "--since-last-run"
+    if settings.method != "rewrite" or settings.action != "remove":
+        raise SettingsError(f"{flag} is for --method rewrite and --action remove.")
+    if settings.output is None:
+        raise SettingsError(f"{flag} needs --output, which says how far the last run came.")
+    if settings.resolved_output_format != "delta":
+        raise SettingsError(
+            f"{flag} needs an output that takes rows and gives them up in commits: use "
+            "--output-format delta."
+        )
+    if settings.eps_sweep is not None:
+        raise SettingsError(f"--eps-sweep is for choosing: leave {flag} out.")
+    if settings.removed_output or settings.unmatched_output:
+        raise SettingsError(
+            f"--removed-output and --unmatched-output are kept by full runs: leave {flag} out."
         )

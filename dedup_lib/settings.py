@@ -129,6 +129,12 @@ class Settings:
         "output",
         "keep the listed IDs that are not in the image table, as --removed-output keeps the plan",
     )
+    since_last_run: bool = option(
+        "output",
+        "Delta output: do only what is new since the last such run: append images that came, "
+        "delete those that are listed now; the first run, or --output-mode overwrite, does all",
+        default=False,
+    )
     report: str | None = option(
         "output",
         "write the report as JSON: without a scheme a file on the driver, else through "

@@ -68,6 +68,7 @@ def find_target(
     mode: OutputMode,
     *,
     may_replace: bool = True,
+    may_append: bool = False,
     is_unfinished: bool = False,
 ) -> Target:
     """Look at the place that is to be written, and refuse what may not be replaced.
@@ -79,6 +80,7 @@ def find_target(
         output_format: The format to write.
         mode: What to do where something is there.
         may_replace: Whether what makes the output can replace a table at all.
+        may_append: Whether what is there may stay, and be added to.
         is_unfinished: Whether what is there was left by a run that died: no one relies on it.
 
     Raises:
@@ -89,7 +91,7 @@ def find_target(
         exists = table_exists(spark, location)
         root = delta_root(spark, storage, location) if exists else None
         target = Target(location, "delta", mode, "commit", root, exists, may_replace)
-        if exists and mode == "error":
+        if exists and mode == "error" and not may_append:
             raise output_exists(target)
         return target
     canonical = storage.canonical(location)
@@ -100,7 +102,7 @@ def find_target(
     if publishing == "marker" and exists:  # S3A finds even an empty directory
         exists = not is_incomplete(storage, canonical) and bool(storage.list_files(canonical))
     target = Target(canonical, output_format, mode, publishing, canonical, exists, may_replace)
-    if exists and mode == "error":
+    if exists and mode == "error" and not may_append:
         raise output_exists(target)
     if exists:
         check_replaceable(storage, canonical, output_format)

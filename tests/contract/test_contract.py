@@ -24,7 +24,7 @@ FLAGS = {
     "--work-location", "--run-key", "--config", "--log-level", "--version", "--help",
     "--purge", "--enable-deletion-vectors", "--storage-option",
     "--target-file-size", "--list-kind", "--eps", "--eps-sweep", "--keeper", "--on-lost-keeper",
-    "--action", "--unmatched-output", "--metrics-output", "--lineage-config",
+    "--action", "--unmatched-output", "--metrics-output", "--lineage-config", "--since-last-run",
 }  # fmt: skip
 CHOICES = {
     "--images-format": ("auto", "parquet", "delta"),

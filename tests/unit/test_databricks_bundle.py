@@ -134,6 +134,7 @@ def test_the_settings_files_hold_settings(tmp_path):
     settings = settings_of(JOBS["remove_duplicates"], tmp_path)
     assert (settings.eps, settings.removed_output) == (0.05, "main.images.removed")
     assert load_toml(str(FOLDER / "dry_run.toml")) == {"dry_run": True}
+    assert load_toml(str(FOLDER / "only_new.toml")) == {"since_last_run": True}
 
 
 def test_the_wheel_is_built_as_the_readme_says():

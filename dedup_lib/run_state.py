@@ -1,0 +1,198 @@
+"""How far an output has come with its images (--since-last-run); its own Delta commits say so."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from dedup_lib.delta_history import operations
+from dedup_lib.delta_tables import delta_detail
+from dedup_lib.errors import OutputExistsError
+from dedup_lib.tables import PinnedTable
+from dedup_lib.targets import Target
+
+_KEY = "since_last_run"
+# Each commit of such runs has a transaction of this application: Delta takes none twice.
+TRANSACTION_APP = "remove-duplicates:since-last-run"
+# Between the last commits of two runs: as many deletions may come that no last one follows.
+_STRIDE = 1_000_000
+# Operations of others, in Delta's words, after which the output has the same rows.
+_CHANGING_NO_ROW = (
+    *("OPTIMIZE", "VACUUM", "ANALYZE", "COMPUTE STATS", "REORG"),
+    *("SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL", "CLUSTER BY"),
+)
+
+
+@dataclass(frozen=True)
+class ImagesState:
+    """The image table as a run had it.
+
+    Attributes:
+        location: The canonical URI, or the catalog name.
+        image_id_column: Its ID column.
+        table_id: Delta's own ID of the table; None for Parquet.
+        version: The Delta version; None for Parquet.
+        files: Of Parquet: size in bytes and time in ms of each data file, by its path below the
+            table's directory; empty for Delta.
+    """
+
+    location: str
+    image_id_column: str
+    table_id: str | None
+    version: int | None
+    files: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far an output has come, by its history.
+
+    Attributes:
+        images: The image table as the newest run had it that came to its end; None where there is
+            none, or others have written to the output since.
+        ended: The transaction of that run's last commit.
+        newest: The newest transaction of any such run.
+        written_by: The operation of others that came since; None where there was none.
+    """
+
+    images: ImagesState | None
+    ended: int
+    newest: int
+    written_by: str | None
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far an output has come, and how far it is to come.
+
+    Attributes:
+        now: The image table as it is pinned.
+        before: The image table as it is in the output; None for a run that does all.
+        state: The output's state; None where there is no output yet.
+    """
+
+    now: ImagesState
+    before: ImagesState | None
+    state: RunState | None
+
+    @property
+    def is_up_to_date(self) -> bool:
+        """Whether the output says of itself that it has what there is of images."""
+        is_ended = self.state is not None and self.state.ended == self.state.newest
+        return is_ended and self.before == self.now
+
+    @property
+    def deletion(self) -> int:
+        """The transaction of a run's first commit: later than all there are."""
+        return 1 + (0 if self.state is None else self.state.newest)
+
+    @property
+    def ending(self) -> int:
+        """The transaction of its last commit: one for all that go on from the same state."""
+        return _STRIDE + (0 if self.state is None else self.state.ended)
+
+    def note_of_deletion(self) -> dict[str, Any]:
+        """What a run's first commit says."""
+        return {_KEY: {"transaction": self.deletion, "images": None}}
+
+    def note_of_end(self) -> dict[str, Any]:
+        """What its last commit says."""
+        return {_KEY: {"transaction": self.ending, "images": _packed(self.now)}}
+
+    def note_of_all(self) -> dict[str, Any]:
+        """What the commit of a run that does all says: later than all that was ever there."""
+        newest = 0 if self.state is None else self.state.newest
+        number = max(newest + _STRIDE, int(time.time() * 1000))
+        return {_KEY: {"transaction": number, "images": _packed(self.now)}}
+
+
+def transaction_of(note: Mapping[str, Any]) -> dict[str, str]:
+    """Return what ties a commit with such a note to its transaction, as a writer's options."""
+    if _KEY not in note:
+        return {}
+    return {"txnAppId": TRANSACTION_APP, "txnVersion": str(note[_KEY]["transaction"])}
+
+
+def how_far(
+    spark: SparkSession, images: PinnedTable, image_id_column: str, output: Target
+) -> Reached:
+    """Compare the state of an output with the pinned image table.
+
+    Raises:
+        OutputExistsError: It has none that still holds, and is not to be overwritten.
+
+    *Cost:* the files of the output's commits.
+    """
+    now = state_of(spark, images, image_id_column)
+    if not output.exists:
+        return Reached(now, None, None)
+    state = read_state(spark, output.location)
+    if output.mode == "overwrite":
+        return Reached(now, None, state)
+    if state.images is None:
+        reason = (
+            "its history knows of no run with --since-last-run"
+            if state.written_by is None
+            else f"others have written there ({state.written_by}) since the last run"
+        )
+        raise OutputExistsError(
+            f"output {output.location!r} exists, and {reason}: what it lacks can't be told. Add "
+            "--output-mode overwrite once, for a run that does all."
+        )
+    return Reached(now, state.images, state)
+
+
+def read_state(spark: SparkSession, location: str) -> RunState:
+    """Read how far an output has come, as far back as Delta keeps its history."""
+    ended, newest, written_by, images = 0, 0, None, None
+    for operation, note in operations(spark, location):
+        if _KEY not in note:
+            is_writing = not operation.upper().startswith(_CHANGING_NO_ROW)
+            if images is None and is_writing and written_by is None:
+                written_by = operation
+            continue
+        newest = max(newest, int(note[_KEY]["transaction"]))
+        if images is None and note[_KEY]["images"] is not None:
+            images, ended = _unpacked(note[_KEY]["images"]), int(note[_KEY]["transaction"])
+    is_valid = images is not None and written_by is None
+    return RunState(
+        images if is_valid else None, ended, newest, written_by if images is not None else None
+    )
+
+
+def state_of(spark: SparkSession, images: PinnedTable, image_id_column: str) -> ImagesState:
+    """Return the state of a pinned image table."""
+    if images.format == "delta":
+        table_id = str(delta_detail(spark, images.location)["id"])
+        return ImagesState(images.location, image_id_column, table_id, images.version, {})
+    files = {
+        file.path.removeprefix(images.root): (file.size_bytes, file.modified_ms)
+        for file in images.files
+    }
+    return ImagesState(images.location, image_id_column, None, None, files)
+
+
+def _packed(images: ImagesState) -> dict[str, Any]:
+    text = json.dumps(sorted((path, *values) for path, values in images.files.items()))
+    return {
+        "location": images.location,
+        "image_id_column": images.image_id_column,
+        "table_id": images.table_id,
+        "version": images.version,
+        "files": base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii"),
+    }
+
+
+def _unpacked(values: Mapping[str, Any]) -> ImagesState:
+    rows = json.loads(zlib.decompress(base64.b64decode(values["files"])))
+    files = {path: (size_bytes, modified_ms) for path, size_bytes, modified_ms in rows}
+    return ImagesState(
+        values["location"], values["image_id_column"], values["table_id"], values["version"], files
+    )
