@@ -20,10 +20,10 @@ from dedup_lib.delta_history import (
 )
 from dedup_lib.delta_tables import delta_version
 from dedup_lib.errors import ConflictError, ImagesChangedError, VerificationError
-from dedup_lib.id_scan import SCAN_SETTINGS, broadcast_bytes, sum_of_id_bytes
+from dedup_lib.id_scan import broadcast_bytes, sum_of_id_bytes
 from dedup_lib.image_changes import ImageChanges, lost_files_named
 from dedup_lib.locations import is_path
-from dedup_lib.planning import Plan
+from dedup_lib.planning import PLAN_SETTINGS, Plan
 from dedup_lib.run_state import Reached, transaction_of
 from dedup_lib.session_settings import tuning_settings
 from dedup_lib.spark_errors import SPARK_ERRORS
@@ -96,7 +96,7 @@ def compare(
     published = spark.sql(f"SELECT * FROM {sql_name(output)}").select(column)
     sides = {
         "images": plan.images.frame.select(column),
-        "removed": plan.removed_ids,
+        "removed": plan.rows.select("image_id"),
         "published": published,
     }
     if changes.added is not None:
@@ -109,7 +109,7 @@ def compare(
         for side, rows in sides.items()
     ]
     totals = [F.sum(name).alias(name) for name in names]
-    with tuning_settings(spark, SCAN_SETTINGS), lost_files_named(plan.images):
+    with tuning_settings(spark, PLAN_SETTINGS), lost_files_named(plan.images):
         by_id = reduce(DataFrame.unionAll, counted).groupBy("image_id").agg(*totals)
         is_removed, is_touched = F.col("removed") > 0, F.col("touched") > 0
         # Rows without an ID are all alike: what is wrong with their number, nothing can mend.

@@ -41,6 +41,7 @@ from dedup_lib.errors import (
     InputError,
     PublishError,
     SafetyLimitError,
+    TableNotFoundError,
 )
 from dedup_lib.failures import errors_named, storage_errors_as
 from dedup_lib.id_scan import FileRows
@@ -338,9 +339,14 @@ class _Run:
 
     def log_settings(self) -> dict[str, str]:
         """Settings for reading Delta's log, where the run commits to it or to a clone of it."""
-        if self.settings.method == "rewrite":
+        settings = self.settings
+        if settings.method == "rewrite" and not settings.since_last_run:
             return {}
-        root = tables.root_of(self.spark, self.storage, self.settings.images)
+        location = settings.output if settings.since_last_run else settings.images
+        try:
+            root = tables.root_of(self.spark, self.storage, str(location))
+        except TableNotFoundError:  # yet to be made
+            return {}
         return log_settings(self.spark, self.storage.total_bytes(f"{root}/_delta_log"))
 
     def find_earlier_run(self) -> EarlierRun | None:
