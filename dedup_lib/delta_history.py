@@ -78,7 +78,7 @@ def commit_with(
 
     *Cost:* the files of as many of the newest commits; default as far back as Delta keeps them.
     """
-    for row in _history(spark, location, newest, F.col("userMetadata").contains(value)):
+    for row in _history(spark, location, newest, F.col("userMetadata").isNotNull()):
         note = as_note(row["userMetadata"])
         if note.get(key) == value:
             return Commit(

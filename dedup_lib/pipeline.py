@@ -427,6 +427,7 @@ class _Run:
         if not output.is_renamed:  # its place must last: the output will refer to files there
             base = targets.default_base(self.spark, self.storage, output)
             targets.check_told(base, "use --method rewrite, or give --output as a path.")
+            self.workspace.tidy_up_beside(base)
             attempt = cleanup.enter_context(
                 companion_directory(self.storage, base, self.attempt_id)
             )

@@ -76,7 +76,7 @@ class Workspace:
                 "the output: staged files could not be renamed into place."
             )
         with storage_errors_as(PublishError):
-            self._sweep(base)
+            self._sweep_at({work_base})
             attempt = cleanup.enter_context(
                 attempt_directory(self.storage, work_base, self.attempt_id)
             )
@@ -106,7 +106,10 @@ class Workspace:
         return not self.storage.is_remote or self.settings.resolved_output_format == "parquet"
 
     def _sweep(self, base: str) -> None:
-        for place in {base, self._work_base(base)} - self._swept:
+        self._sweep_at({base, self._work_base(base)})
+
+    def _sweep_at(self, places: set[str]) -> None:
+        for place in places - self._swept:
             sweep.sweep(self.storage, place, self.attempt_id)
             self._swept.add(place)
 
