@@ -41,7 +41,7 @@ test: check ## Run the checks and the whole test suite
 test-connect: setup ## Run all transform and integration tests on Spark Connect (an hour)
 	SPARK_REMOTE='local[2]' $(PYTEST) tests/transform tests/integration
 
-test-airflow: setup build/airflow/ready ## Import the DAGs in a real Airflow, and run one (three minutes)
+test-airflow: setup build/airflow/ready ## Import the DAGs in a real Airflow, and run one (seven minutes)
 	build/airflow/bin/python -m pytest --confcutdir tests/airflow tests/airflow
 
 build/airflow/ready: tests/airflow/requirements.lock requirements-build.lock
