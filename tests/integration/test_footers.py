@@ -10,6 +10,8 @@ from dedup_lib.hadoop_storage import HadoopStorage
 from dedup_lib.session_storage import storage_of
 from tests.made_tables import image_rows, write_list, write_parquet
 
+pytestmark = pytest.mark.classic("it has no file systems of a JVM")
+
 
 class Noting(HadoopStorage):
     """Notes the names of the files whose footers the driver reads."""
