@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import Column, Row, SparkSession
+from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.one_row import one_row
@@ -78,8 +78,8 @@ def commit_with(
 
     *Cost:* the files of as many of the newest commits; default as far back as Delta keeps them.
     """
-    for row in _history(spark, location, newest, F.col("userMetadata").isNotNull()):
-        note = as_note(row["userMetadata"])
+    for row in _history(spark, location, newest):
+        note = as_note(row["userMetadata"] or "")
         if note.get(key) == value:
             return Commit(
                 version=row["version"],
@@ -147,11 +147,8 @@ def as_note(text: str) -> dict[str, Any]:
     return note if isinstance(note, dict) else {}
 
 
-def _history(
-    spark: SparkSession, location: str, newest: int | None, where: Column | None = None
-) -> list[Row]:
-    """Return those of the newest commits, or of all, that are wanted, newest first."""
+def _history(spark: SparkSession, location: str, newest: int | None) -> list[Row]:
+    """Return the newest commits, or all of them, newest first."""
     limit = "" if newest is None else f" LIMIT {newest}"
     history = spark.sql(f"DESCRIBE HISTORY {sql_name(location)}{limit}").select(*_COLUMNS)
-    history = history if where is None else history.where(where)
     return sorted(history.collect(), key=lambda row: -row["version"])

@@ -1,5 +1,6 @@
 """--since-last-run: after whatever happened, the output is what a full run would give."""
 
+import contextlib
 import os
 import random
 import shutil
@@ -369,7 +370,7 @@ def test_a_full_run_without_the_flag_asks_for_one_with_it(
 
 @each("delta")
 def test_rows_of_one_id_that_are_too_few_or_too_many_are_all_copied_anew(
-    catch_up, spark, images, listed, tmp_path, monkeypatch
+    catch_up, spark, images, listed, tmp_path
 ):
     """As an overlapping run might leave them, whose commits are like those of this one."""
     catch_up(images, listed(["b"]))
@@ -412,7 +413,7 @@ def test_any_sequence_of_what_can_happen_ends_as_a_full_run(
         elif step == "kill":
             with monkeypatch.context() as patch:
                 patch.setattr(CatchingUp, "append", _stop)
-                with pytest.raises((RuntimeError, AssertionError)):
+                with contextlib.suppress(RuntimeError):  # it dies, if there is anything to append
                     catch_up(images, listed(sorted(entries)))
         elif step == "run":
             catch_up(images, listed(sorted(entries)))
