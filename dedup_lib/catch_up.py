@@ -24,12 +24,14 @@ from dedup_lib.id_scan import broadcast_bytes, sum_of_id_bytes
 from dedup_lib.image_changes import ImageChanges, lost_files_named
 from dedup_lib.locations import is_path
 from dedup_lib.planning import PLAN_SETTINGS, Plan
-from dedup_lib.run_state import Reached, transaction_of
+from dedup_lib.run_state import Reached, deletion_name, transaction_of
 from dedup_lib.session_settings import tuning_settings
 from dedup_lib.spark_errors import SPARK_ERRORS
 from dedup_lib.spark_rewrite import BROADCAST_MOST_BYTES, keep_by_ids
 from dedup_lib.sql_names import quoted, sql_name
 
+# What a report says where nothing is new.
+NO_DIFFERENCE = {"added_rows": 0, "deleted_ids": 0, "copied_ids": 0}
 _NEWEST = 1000
 
 
@@ -185,8 +187,7 @@ class CatchingUp:
         """Delete the rows that go, by deletion vectors."""
         if not delta_delete.has_deletion_vectors(self.spark, self.output):
             delta_delete.enable_deletion_vectors(self.spark, self.output)
-        # Found by no one who looks for what the run, or one with its key, has done.
-        name = {"run": f"{self.note['run']}-delete", "run_key": None}
+        name = {"run": deletion_name(self.note["run"]), "run_key": None}
         note = {**self.note, **self.reached.note_of_deletion(), **name}
         numbered = transaction_of(note)
         rows = delta_delete.delete_ids(

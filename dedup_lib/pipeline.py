@@ -34,8 +34,8 @@ from dedup_lib.attempts import (
     new_attempt_id,
 )
 from dedup_lib.catch_up import Difference
-from dedup_lib.delta_history import Commit
-from dedup_lib.delta_tables import log_settings
+from dedup_lib.delta_history import Commit, count_rows_at
+from dedup_lib.delta_tables import delta_version, log_settings
 from dedup_lib.errors import (
     DedupError,
     InputError,
@@ -175,6 +175,8 @@ class _Run:
                 inputs = self.read_inputs()
                 self.check_method(inputs.images)
                 changes = self.find_changes(inputs.images, output)
+                if self.has_nothing_to_do(output):
+                    return
                 attempt = self.workspace.open_attempt(output, inputs.images, cleanup)
                 self.choose_engine(inputs.images, output, attempt)
                 materialise = self.workspace.materialiser(attempt)
@@ -261,7 +263,7 @@ class _Run:
         if not self.settings.since_last_run or output is None:
             return None
         column = self.settings.image_id_column
-        self.reached = run_state.how_far(self.spark, images, column, output)
+        self.reached = run_state.how_far(self.spark, images, column, output, self.fingerprint)
         if self.reached.before is None:
             return None
         with self.report.step("find changes"):
@@ -272,6 +274,23 @@ class _Run:
                 before=self.reached.before,
                 now=self.reached.now,
             )
+
+    def has_nothing_to_do(self, output: Target | None) -> bool:
+        """Tell whether the last run did just this and the output still has it; report that."""
+        settings = self.settings
+        if self.reached is None or settings.dry_run or settings.record_locations or output is None:
+            return False
+        done = self.reached.done
+        if done is None:
+            return False
+        version = delta_version(self.spark, output.location)
+        if count_rows_at(self.spark, output.location, version) != done["kept_rows"]:
+            return False
+        _log.info("no image and no list entry is new since the last run")
+        self.report.counts |= done["counts"]
+        self.report.since_last_run = catch_up.NO_DIFFERENCE
+        self.report_caught_up(output, version, done["kept_rows"], written_bytes=0)
+        return True
 
     def compare(
         self,
@@ -302,7 +321,7 @@ class _Run:
         commit: Commit | None = None
         with self.phase("apply"):
             tables.check_unchanged(self.storage, plan.images)
-            if not (difference.is_empty and reached.is_up_to_date):
+            if not (difference.is_empty and reached.done is not None):
                 commit = catch_up.CatchingUp(
                     self.spark,
                     plan,
@@ -315,10 +334,16 @@ class _Run:
                 ).commit()
         with self.phase("verify"):
             version = catch_up.verify(self.spark, plan, output.location, commit)
-        self.report.counts["kept_rows"] = plan.kept_rows
-        self.report.bytes["output"] = 0 if commit is None else commit.written_bytes
+            written_bytes = 0 if commit is None else commit.written_bytes
+            self.report_caught_up(output, version, plan.kept_rows, written_bytes)
+
+    def report_caught_up(
+        self, output: Target, version: int, kept_rows: int, written_bytes: int
+    ) -> None:
+        self.report.counts["kept_rows"] = kept_rows
+        self.report.bytes["output"] = written_bytes
         described = publish.describe(Staged(output, output.location, version))
-        self.report.output = {**described, "num_rows": plan.kept_rows}
+        self.report.output = {**described, "num_rows": kept_rows}
         self.report.finish("succeeded")
 
     def note_deleted(self, location: str, deleted: Deleted, rows: TableRows) -> None:
@@ -379,7 +404,7 @@ class _Run:
         settings = self.settings
         with self.report.step("read inputs"):
             inputs = read_inputs(self.spark, self.storage, settings, self.report)
-        if settings.run_key is not None:
+        if settings.run_key is not None or settings.since_last_run:
             with self.report.step("fingerprint lists"):
                 self.fingerprint = run_key.fingerprint(
                     self.storage, settings, inputs.images.location, inputs.lists

@@ -6,8 +6,9 @@ import base64
 import json
 import time
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import dropwhile
 from typing import Any
 
 from pyspark.sql import SparkSession
@@ -57,15 +58,24 @@ class RunState:
     Attributes:
         images: The image table as the newest run had it that came to its end; None where there is
             none, or others have written to the output since.
-        ended: The transaction of that run's last commit.
+        note: What that run's last commit says of it: its fingerprint, its counts; empty where
+            there is no such run.
         newest: The newest transaction of any such run.
         written_by: The operation of others that came since; None where there was none.
+        is_undisturbed: Whether that run's commits are the newest of such runs, and no other run
+            committed between them.
     """
 
     images: ImagesState | None
-    ended: int
+    note: Mapping[str, Any]
     newest: int
     written_by: str | None
+    is_undisturbed: bool
+
+    @property
+    def ended(self) -> int:
+        """The transaction of the last commit of the newest run that came to its end."""
+        return _transaction(self.note) if self.note else 0
 
 
 @dataclass(frozen=True)
@@ -76,17 +86,24 @@ class Reached:
         now: The image table as it is pinned.
         before: The image table as it is in the output; None for a run that does all.
         state: The output's state; None where there is no output yet.
+        fingerprint: Of the lists and of what else a run's outcome depends on.
     """
 
     now: ImagesState
     before: ImagesState | None
     state: RunState | None
+    fingerprint: str | None
 
     @property
-    def is_up_to_date(self) -> bool:
-        """Whether the output says of itself that it has what there is of images."""
-        is_ended = self.state is not None and self.state.ended == self.state.newest
-        return is_ended and self.before == self.now
+    def done(self) -> Mapping[str, Any] | None:
+        """What the output says of the run that this one would repeat; None where there is none.
+
+        That is where images and lists are the same, and no other run came between.
+        """
+        state = self.state
+        if state is None or not state.is_undisturbed or self.before != self.now:
+            return None
+        return state.note if state.note.get("fingerprint") == self.fingerprint else None
 
     @property
     def deletion(self) -> int:
@@ -121,9 +138,13 @@ def transaction_of(note: Mapping[str, Any]) -> dict[str, str]:
 
 
 def how_far(
-    spark: SparkSession, images: PinnedTable, image_id_column: str, output: Target
+    spark: SparkSession,
+    images: PinnedTable,
+    image_id_column: str,
+    output: Target,
+    fingerprint: str | None,
 ) -> Reached:
-    """Compare the state of an output with the pinned image table.
+    """Compare the state of an output with the pinned image table, and with a run's fingerprint.
 
     Raises:
         OutputExistsError: It has none that still holds, and is not to be overwritten.
@@ -132,10 +153,10 @@ def how_far(
     """
     now = state_of(spark, images, image_id_column)
     if not output.exists:
-        return Reached(now, None, None)
+        return Reached(now, None, None, fingerprint)
     state = read_state(spark, output.location)
     if output.mode == "overwrite":
-        return Reached(now, None, state)
+        return Reached(now, None, state, fingerprint)
     if state.images is None:
         reason = (
             "its history knows of no run with --since-last-run"
@@ -146,25 +167,56 @@ def how_far(
             f"output {output.location!r} exists, and {reason}: what it lacks can't be told. Add "
             "--output-mode overwrite once, for a run that does all."
         )
-    return Reached(now, state.images, state)
+    return Reached(now, state.images, state, fingerprint)
 
 
 def read_state(spark: SparkSession, location: str) -> RunState:
     """Read how far an output has come, as far back as Delta keeps its history."""
-    ended, newest, written_by, images = 0, 0, None, None
-    for operation, note in operations(spark, location):
-        if _KEY not in note:
-            is_writing = not operation.upper().startswith(_CHANGING_NO_ROW)
-            if images is None and is_writing and written_by is None:
-                written_by = operation
-            continue
-        newest = max(newest, int(note[_KEY]["transaction"]))
-        if images is None and note[_KEY]["images"] is not None:
-            images, ended = _unpacked(note[_KEY]["images"]), int(note[_KEY]["transaction"])
-    is_valid = images is not None and written_by is None
+    commits = operations(spark, location)
+    notes = [note for _, note in commits if _KEY in note]
+    note = next((note for note in notes if note[_KEY]["images"] is not None), {})
+    written_by = _written_since(commits, note) if note else None
     return RunState(
-        images if is_valid else None, ended, newest, written_by if images is not None else None
+        images=_unpacked(note[_KEY]["images"]) if note and written_by is None else None,
+        note=note,
+        newest=max(map(_transaction, notes), default=0),
+        written_by=written_by,
+        is_undisturbed=_is_undisturbed(notes),
     )
+
+
+def _is_undisturbed(notes: Sequence[Mapping[str, Any]]) -> bool:
+    """Tell whether the newest notes are of the two commits of one run, or of its last one."""
+    if not notes or notes[0][_KEY]["images"] is None:
+        return False
+    name = notes[0]["run"]
+    before = dropwhile(lambda note: note["run"] == deletion_name(name), notes[1:])
+    earlier = next(before, None)
+    return earlier is None or (earlier[_KEY]["images"] is not None and earlier["run"] != name)
+
+
+def deletion_name(run: str) -> str:
+    """Return what a run calls itself in its commit of deletions.
+
+    No one finds it who looks for what the run, or one with its key, has done.
+    """
+    return f"{run}-delete"
+
+
+def _transaction(note: Mapping[str, Any]) -> int:
+    return int(note[_KEY]["transaction"])
+
+
+def _written_since(
+    commits: Sequence[tuple[str, Mapping[str, Any]]], note: Mapping[str, Any]
+) -> str | None:
+    """Return the newest operation of others, of the commits after the one with a note."""
+    for operation, other in commits:
+        if other is note:
+            return None
+        if _KEY not in other and not operation.upper().startswith(_CHANGING_NO_ROW):
+            return operation
+    return None
 
 
 def state_of(spark: SparkSession, images: PinnedTable, image_id_column: str) -> ImagesState:

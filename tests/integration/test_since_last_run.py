@@ -17,6 +17,7 @@ from dedup_lib.errors import (
     ImagesChangedError,
     OutputExistsError,
     SettingsError,
+    VerificationError,
 )
 from dedup_lib.session_settings import session_settings
 from dedup_lib.session_storage import storage_of
@@ -118,8 +119,9 @@ def test_three_days_of_a_growing_table_and_list(catch_up, remove, spark, images,
     assert row_digests(table(spark, full)) == row_digests(table(spark, tmp_path / "out"))
     again = catch_up(images, listed(["b", "f", "a"]))
     assert again.since_last_run == NOTHING
-    assert again.output["version"] == third.output["version"]
+    assert (again.output, again.counts) == (third.output, third.counts)
     assert again.bytes["output"] == 0
+    assert "scan image IDs" not in again.steps
 
 
 @each("parquet", "delta")
@@ -316,6 +318,29 @@ def test_g8_of_two_runs_at_once_one_appends_and_the_other_is_told(
     images.add(["f"])
     report = catch_up(images, listed(["b", "c", "d"]))  # a full run's number is no hindrance
     assert report.since_last_run["added_rows"] == 1
+
+
+def test_what_another_run_deleted_and_died_comes_back_with_the_next_run(
+    catch_up, remove, spark, images, listed, tmp_path, monkeypatch
+):
+    """Images and list are the same as at the end of the last run, and the output is not."""
+    catch_up(images, listed(["b"]))
+    images.add(["e"])
+    append = CatchingUp.append
+
+    def overtaken(self):
+        monkeypatch.setattr(CatchingUp, "append", _stop)
+        listed(["b", "c"])
+        with pytest.raises(RuntimeError, match="stopped"):
+            _run_in(spark.newSession(), images, tmp_path, "error")
+        monkeypatch.setattr(CatchingUp, "append", append)
+        return append(self)
+
+    monkeypatch.setattr(CatchingUp, "append", overtaken)
+    with pytest.raises(VerificationError, match="an overlapping run changed it"):
+        remove(images, listed(["b"]), tmp_path / "out", since_last_run=True, **GIVEN)
+    report = catch_up(images, listed(["b"]))
+    assert report.since_last_run == NOTHING | {"copied_ids": 1}
 
 
 def _run_in(session, images, tmp_path, mode):
