@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from dedup_lib import DuplicateIds, Report, Settings, run
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.session_settings import session_settings
-from tests.processes import JAVA_OPTIONS
+from tests.processes import INTERPRETED, JAVA_OPTIONS
 from tests.spark_home import use_quick_spark
 
 SPARK_SETTINGS = {
@@ -37,10 +37,10 @@ SPARK_SETTINGS = {
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
 
-INTERPRETED = {
-    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
-    "spark.sql.codegen.wholeStage": "false",
-    "spark.sql.adaptive.enabled": "false",
+AS_SHIPPED = {
+    "spark.sql.codegen.factoryMode": "FALLBACK",
+    "spark.sql.codegen.wholeStage": "true",
+    "spark.sql.adaptive.enabled": "true",
 }
 
 # Two workers take whole files: the longest first, so that neither is left with a long one.
@@ -92,7 +92,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     warehouse = tmp_path_factory.mktemp("warehouse")
     builder = SparkSession.builder.appName("tests")
     builder = _remote(builder) if REMOTE else builder.master("local[2]")
-    for key, value in SPARK_SETTINGS.items():
+    for key, value in (SPARK_SETTINGS | INTERPRETED).items():
         builder = builder.config(key, value)
     builder = builder.config("spark.sql.warehouse.dir", warehouse.as_uri())
     with warnings.catch_warnings():  # Connect hands the server's own settings to the session, too
@@ -123,9 +123,9 @@ def _quieten(session: SparkSession) -> None:
 
 
 @pytest.fixture(scope="module")
-def interpreted(spark: SparkSession) -> Iterator[None]:
-    """Evaluate without generated code: a third faster, where queries are many and rows few."""
-    with session_settings(spark, INTERPRETED):
+def as_shipped(spark: SparkSession) -> Iterator[None]:
+    """Generate code, and plan anew while a query runs, as Spark does unless told otherwise."""
+    with session_settings(spark, AS_SHIPPED):
         yield
 
 

@@ -19,8 +19,6 @@ from tests.made_tables import (
     write_parquet,
 )
 
-pytestmark = pytest.mark.usefixtures("interpreted")
-
 IDS = ["a", "b", None, "c", "d", "b", "e", "f", "g", "h"]
 PAIRS = [("b", "a"), ("c", "b"), ("g", "x")]  # c leads to a through b; x is in no row
 KEPT = {"b": "a", "c": "a", "g": None, "h": None}

@@ -8,7 +8,6 @@ import pytest
 from tests.made_tables import write_list, write_parquet
 from tests.spark_stages import newest_stage, stages_since
 
-pytestmark = pytest.mark.usefixtures("interpreted")
 # A read of a file's end or of one of its columns is counted as Hadoop's buffer of 64 KB at least:
 # so row groups must be of a real size for the share to be that of a real table.
 NUM_ROWS = 200

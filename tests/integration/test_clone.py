@@ -35,7 +35,6 @@ CLONES_PARQUET = pytest.mark.skipif(
     reason="Delta 4.0.1, which is for Spark 4.0.1, clones no Parquet there: NoSuchMethodError",
 )
 
-pytestmark = pytest.mark.usefixtures("interpreted")
 IDS = [f"id-{n}" for n in range(40)]
 LISTED = ["id-3", "id-20", "id-39", "of no image", None]
 

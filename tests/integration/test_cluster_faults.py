@@ -9,7 +9,7 @@ import pyspark
 import pytest
 
 from tests.made_tables import image_rows, write_list, write_parquet
-from tests.processes import JAVA_OPTIONS, QUICK, ROOT, run
+from tests.processes import JAVA_OPTIONS, QUICK, ROOT, conf_flags, run
 
 pytestmark = pytest.mark.classic("it starts a cluster of its own")
 
@@ -84,7 +84,7 @@ def outcomes(folder):
     for number, one in enumerate(wanted):
         if one["settings"].get("method") != "in-place":
             one["settings"]["output"] = f"./{number}"
-    settings = [part for key, value in CLUSTER.items() for part in ("--conf", f"{key}={value}")]
+    settings = conf_flags(CLUSTER)
     submit = ["--master", "local-cluster[2,1,1024]", *QUICK, *settings, "pyspark-shell"]
     result = run(
         [sys.executable, ROOT / "tests/cluster_runs.py", json.dumps(wanted)],

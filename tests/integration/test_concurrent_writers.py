@@ -10,7 +10,6 @@ from pyspark.sql import functions as F
 from dedup_lib import DuplicateIds, Settings, delta_delete, publish, run, spark_rewrite
 from dedup_lib.errors import ConflictError, InputError, UnsupportedError, VerificationError
 from dedup_lib.session_settings import session_settings
-from tests.conftest import INTERPRETED
 from tests.faults import act_after
 from tests.made_tables import (
     delta_table,
@@ -22,7 +21,6 @@ from tests.made_tables import (
 )
 from tests.meeting import meet
 
-pytestmark = pytest.mark.usefixtures("interpreted")
 IDS = [f"id-{n}" for n in range(40)]
 LISTED = {"a": ["id-3", "id-20"], "b": ["id-3", "id-39"]}
 
@@ -55,14 +53,6 @@ def operations(spark, table):
     return [row["operation"] for row in history]
 
 
-def new_session(spark):
-    """Another session of the same Spark, with the same settings as `interpreted` makes."""
-    session = spark.newSession()
-    for key in INTERPRETED:
-        session.conf.set(key, INTERPRETED[key])
-    return session
-
-
 @pytest.fixture
 def race(spark, images):
     """Run the job twice at once: race({party: settings}); a report or an error of each."""
@@ -74,7 +64,7 @@ def race(spark, images):
             listed = (DuplicateIds(str(settings[party].pop("lists"))),)
             chosen = Settings(images=str(images), duplicate_ids=listed, **settings[party])
             try:
-                outcomes[party] = run(new_session(spark), chosen)
+                outcomes[party] = run(spark.newSession(), chosen)
             except Exception as error:
                 outcomes[party] = error
 

@@ -9,6 +9,8 @@ import pytest
 from dedup_lib.errors import ColumnTypeError
 from tests.made_tables import image_rows, write_list, write_parquet
 
+pytestmark = pytest.mark.usefixtures("as_shipped")
+
 
 @pytest.mark.parametrize(
     ("image_ids", "image_type", "list_ids", "list_type", "message"),

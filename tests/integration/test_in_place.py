@@ -31,7 +31,6 @@ from tests.made_tables import (
     write_parquet,
 )
 
-pytestmark = pytest.mark.usefixtures("interpreted")
 IDS = [f"id-{n}" for n in range(40)]
 LISTED = ["id-3", "id-20", "id-39", "of no image", None]
 REMOVED = "image_id IN ('id-3', 'id-20', 'id-39')"

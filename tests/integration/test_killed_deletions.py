@@ -4,27 +4,23 @@ from pathlib import Path
 
 import pytest
 
+from dedup_lib import cli, run
 from tests.fault_cases import CASES, left_behind
 from tests.made_tables import names_in
-from tests.processes import FLAGS, console, report_of, small_inputs, spark_submit, stopped_run
+from tests.processes import FLAGS, console, small_inputs, stopped_run
 
 pytestmark = pytest.mark.classic("it starts processes of its own")
 
 
-def retry(case, folder):
-    result = spark_submit(*case.arguments(Path()), cwd=folder)
-    assert result.returncode == 0, result.stderr
-    return report_of(result)
-
-
 def test_g7_a_clone_that_is_killed_is_made_by_the_retry(spark, tmp_path):
+    """The retry is of this process, which has nothing of the killed one's."""
     case = CASES["clone"]
     case.lay_out(spark, tmp_path)
     inputs = case.inputs_digest(tmp_path)
     for place, how in [("deleted", "group"), ("verify", "SIGKILL")]:
         stopped_run(place, how, *case.arguments(Path()), cwd=tmp_path)
         assert case.seen(spark, tmp_path) == "nothing"
-    assert not retry(case, tmp_path)["repeated"]
+    assert not run(spark, cli.parse(case.arguments(tmp_path))).repeated
     assert (case.seen(spark, tmp_path), left_behind(tmp_path)) == ("new", [])
     assert case.inputs_digest(tmp_path) == inputs
 
@@ -53,9 +49,9 @@ def test_g7_rows_deleted_in_place_by_a_killed_run_are_found_by_the_same_key(spar
     for place, how, seen in [("check", "java", "old"), ("deleted", "group", "new")]:
         stopped_run(place, how, *case.arguments(Path()), cwd=tmp_path)
         assert case.seen(spark, tmp_path) == seen
-    report = retry(case, tmp_path)
-    assert report["repeated"]
-    assert report["counts"]["removed_rows"] == 7
+    report = run(spark, cli.parse(case.arguments(tmp_path)))
+    assert report.repeated
+    assert report.counts["removed_rows"] == 7
     assert (case.seen(spark, tmp_path), left_behind(tmp_path)) == ("new", [])
     history = spark.sql(f"DESCRIBE HISTORY delta.`{tmp_path}/in/table`").collect()
     assert [row["operation"] for row in history] == ["DELETE", "WRITE"]

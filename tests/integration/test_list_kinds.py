@@ -24,8 +24,6 @@ from tests.made_tables import image_rows, write_list, write_parquet
 from tests.pandas_files import VERSIONS, write_by_pandas
 
 # Many small queries each.
-pytestmark = pytest.mark.usefixtures("interpreted")
-
 IDS = [f"id-{letter}" for letter in "abcdefgh"]
 
 

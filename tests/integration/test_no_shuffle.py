@@ -11,6 +11,8 @@ from dedup_lib.session_storage import storage_of
 from tests.made_tables import write_list, write_parquet
 from tests.spark_stages import newest_stage, stages_since
 
+pytestmark = pytest.mark.usefixtures("as_shipped")
+
 IMAGE_BYTES, NUM_ROWS = 10_000, 1_000
 
 

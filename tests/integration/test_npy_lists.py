@@ -22,8 +22,6 @@ from dedup_lib.removal_list import read_removal_list
 from dedup_lib.session_storage import storage_of
 from tests.made_tables import image_rows, write_list, write_parquet
 
-pytestmark = pytest.mark.usefixtures("interpreted")
-
 # Halves that begin with zeros, need all bits, or are not the same read from the other end.
 HALVES = [(1, 2), (2**64 - 1, 0), (0xABCDEF, 0x0123456789ABCDEF), (0, 2**63), (7, 7)]
 IDS = [f"{high:016x}{low:016x}" for high, low in HALVES]

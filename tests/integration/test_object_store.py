@@ -10,7 +10,15 @@ import pytest
 
 from dedup_lib.parquet_files import MANIFEST_NAME
 from tests.made_tables import image_rows, row_digests, write_list, write_parquet
-from tests.processes import ROOT, SPARK_SUBMIT, environment_with, report_of, run
+from tests.processes import (
+    INTERPRETED,
+    ROOT,
+    SPARK_SUBMIT,
+    conf_flags,
+    environment_with,
+    report_of,
+    run,
+)
 from tests.s3_jars import s3_jars
 from tests.s3_server import BUCKET, running_server
 
@@ -68,8 +76,7 @@ def submit(server):
     """The command of a job that reaches the server: submit(script)."""
 
     def command(script=ROOT / "jobs/remove_duplicates.py"):
-        settings = {**server.spark_settings(), **STORES}
-        confs = [part for item in settings.items() for part in ("--conf", "=".join(item))]
+        confs = conf_flags(server.spark_settings() | STORES | INTERPRETED)
         return [*SPARK_SUBMIT, "--jars", ",".join(map(str, s3_jars())), *confs, script]
 
     return command

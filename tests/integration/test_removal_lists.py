@@ -21,8 +21,6 @@ from tests.made_tables import image_rows, row_digests, write_list, write_parquet
 from tests.pandas_files import VERSIONS, write_by_pandas
 
 # Many small queries each.
-pytestmark = pytest.mark.usefixtures("interpreted")
-
 IDS = ["a", "b", None, "c", "d", "b", "e", "f", "g", "h", "i", "j"]
 
 

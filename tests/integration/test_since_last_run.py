@@ -24,8 +24,6 @@ from dedup_lib.session_storage import storage_of
 from dedup_lib.tables import read_images
 from tests.made_tables import image_rows, row_digests, write_list, write_parquet
 
-pytestmark = pytest.mark.usefixtures("interpreted")
-
 GIVEN = {"output_format": "delta", "allow_no_matches": True, "allow_empty_list": True}
 KINDS = ["parquet", "delta", "delta with a feed"]
 NOTHING = {"added_rows": 0, "deleted_ids": 0, "copied_ids": 0}

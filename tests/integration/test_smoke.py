@@ -1,4 +1,8 @@
+import pytest
+
 from tests.made_tables import image_rows, row_digests, write_list, write_parquet
+
+pytestmark = pytest.mark.usefixtures("as_shipped")
 
 
 def test_the_listed_rows_go_and_the_others_stay(spark, remove, tmp_path):

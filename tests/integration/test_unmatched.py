@@ -10,8 +10,6 @@ from dedup_lib import id_join
 from dedup_lib.errors import NoMatchesError, OverlapError, SettingsError
 from tests.made_tables import image_rows, names_in, write_list, write_parquet
 
-pytestmark = pytest.mark.usefixtures("interpreted")
-
 IDS = ["a", "b", "c", "d", "e", "f"]
 
 

@@ -174,7 +174,6 @@ def spelled(table: pa.Table) -> list[str]:
     return [repr(row) for row in plain.to_pylist()]
 
 
-@pytest.mark.usefixtures("interpreted")
 @profile(RUNS)
 @given(case=cases())
 def test_g3_a_table_of_any_schema_keeps_its_other_rows_by_either_engine(remove, tmp_path, case):

@@ -16,7 +16,6 @@ from dedup_lib.spark_rewrite import apply
 from dedup_lib.tables import read_images
 from tests.made_tables import delta_table, write_list, write_parquet
 
-pytestmark = pytest.mark.usefixtures("interpreted")
 SLOW = settings(
     max_examples=12,
     deadline=None,

@@ -18,6 +18,8 @@ from dedup_lib.spark_rewrite import (
 )
 from tests.spark_plans import optimized_plan, physical_plan
 
+pytestmark = pytest.mark.usefixtures("as_shipped")
+
 IMAGES = "image_id string, image binary, width int"
 ROWS = [("a", b"1", 1), ("b", b"2", 2), (None, b"3", 3), ("b", b"4", 4), ("c", b"5", 5)]
 KEPT = [("a", b"1", 1), (None, b"3", 3), ("c", b"5", 5)]

@@ -7,8 +7,6 @@ from dedup_lib.match_hints import MatchHint, why_few_match
 from tests.spark_plans import physical_plan
 
 # Each hint is a query: as many cases as can be share one.
-pytestmark = pytest.mark.usefixtures("interpreted")
-
 # By rule: image IDs, list IDs that match one by it, and list IDs that match none by any.
 CASES = {
     "blanks": (["a1", "a2", "\u3000"], ["a1\r\n", "\ufeffa2"], ["\xa0", "a 1"]),
@@ -48,7 +46,7 @@ def hints(spark):
 
 
 @pytest.fixture(scope="module")
-def hints_of_cases(hints, interpreted):
+def hints_of_cases(hints):
     images, matching, others = (
         [one for case in CASES.values() for one in case[index]] for index in range(3)
     )

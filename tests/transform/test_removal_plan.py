@@ -17,6 +17,8 @@ from dedup_lib.tables import read_images
 from tests.made_tables import image_rows, write_list, write_parquet
 from tests.spark_plans import physical_plan
 
+pytestmark = pytest.mark.usefixtures("as_shipped")
+
 SMALL, LARGE = IdSizes(10, 0, 100), IdSizes(10**9, 0, 10**11)
 
 
