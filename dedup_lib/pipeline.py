@@ -375,13 +375,12 @@ class _Run:
         return log_settings(self.spark, self.storage.total_bytes(f"{root}/_delta_log"))
 
     def find_earlier_run(self) -> EarlierRun | None:
-        """Look for a run with the same key; a dry run repeats none."""
+        """Look for a run with the same key."""
         settings = self.settings
-        if settings.run_key is None or settings.dry_run:
+        location = settings.output or (settings.images if settings.method == "in-place" else None)
+        if settings.run_key is None or location is None:
             return None
-        return run_key.find_earlier_run(
-            self.spark, self.storage, settings.output or settings.images, settings.run_key
-        )
+        return run_key.find_earlier_run(self.spark, self.storage, location, settings.run_key)
 
     def repeat(self, earlier: EarlierRun | None, inputs: Inputs) -> None:
         """Report what a run with the same key did, if it was the same run."""
@@ -389,6 +388,9 @@ class _Run:
         earlier = run_key.check_same_run(earlier, settings.run_key, self.fingerprint)
         _log.info("run %r is done already: nothing is applied", settings.run_key)
         self.report.repeat(earlier.note, earlier.version)
+        if settings.dry_run:
+            self.report.finish("dry_run")
+            return
         self.workspace.tidy_up_beside(tables.root_of(self.spark, self.storage, earlier.location))
         if settings.output is not None:
             run_key.check_repeated(self.spark, earlier)

@@ -104,6 +104,10 @@ def test_a_run_makes_the_table_and_a_task_that_is_cleared_does_nothing_twice(air
     run = airflow.ended_run(DAG, "by-hand")
     assert (run["state"], run["remove_duplicates"]["try_number"]) == ("success", 2)
     assert report_of(places, "by-hand")["repeated"] is True
+    airflow.clear(DAG, "by-hand", "dry_run")
+    assert airflow.ended_run(DAG, "by-hand")["state"] == "success"
+    shown = report_of(places, "by-hand", "dry_run")
+    assert (shown["status"], shown["repeated"]) == ("dry_run", True)
     assert delta_table(places["output"]) == (0, ["a", "c"])
 
 

@@ -487,6 +487,8 @@ def test_g7_the_same_run_key_is_one_run(spark, remove, inputs, folder, output_fo
     again = remove(images, listed, folder / "out", **settings)
     assert (first.repeated, again.repeated) == (False, True)
     assert again.counts == first.counts
+    shown = remove(images, listed, folder / "out", dry_run=True, **settings)
+    assert (shown.status, shown.repeated, shown.counts) == ("dry_run", True, first.counts)
     with pytest.raises(RunKeyError, match="other settings"):
         remove(images, listed, folder / "out", removed_output=str(folder / "gone"), **settings)
     with pytest.raises(OutputExistsError):
