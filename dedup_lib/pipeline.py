@@ -12,10 +12,8 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import (
-    catch_up,
     clones,
     id_scan,
-    image_changes,
     in_place,
     marked_outputs,
     metrics,
@@ -23,7 +21,6 @@ from dedup_lib import (
     records,
     rewrite,
     run_key,
-    run_state,
     tables,
     targets,
 )
@@ -34,8 +31,7 @@ from dedup_lib.attempts import (
     new_attempt_id,
 )
 from dedup_lib.catch_up import Difference
-from dedup_lib.delta_history import Commit, count_rows_at
-from dedup_lib.delta_tables import delta_version, log_settings
+from dedup_lib.delta_tables import log_settings
 from dedup_lib.errors import (
     DedupError,
     InputError,
@@ -45,7 +41,6 @@ from dedup_lib.errors import (
 )
 from dedup_lib.failures import errors_named, storage_errors_as
 from dedup_lib.id_scan import FileRows
-from dedup_lib.image_changes import ImageChanges
 from dedup_lib.image_settings import settings_for
 from dedup_lib.in_place import Deleted, TableRows
 from dedup_lib.inputs import Inputs, read_inputs
@@ -57,7 +52,6 @@ from dedup_lib.publish import Staged
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.run_key import EarlierRun
-from dedup_lib.run_state import Reached
 from dedup_lib.session_settings import (
     RUN_SETTINGS,
     one_run,
@@ -66,6 +60,7 @@ from dedup_lib.session_settings import (
 )
 from dedup_lib.session_storage import storage_of
 from dedup_lib.settings import Settings
+from dedup_lib.since_last_run import SinceLastRun
 from dedup_lib.spark_context import described_jobs
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
@@ -152,7 +147,7 @@ class _Run:
         self.attempt_id = report.run = new_attempt_id()
         self.workspace = Workspace(spark, storage, settings, self.attempt_id)
         self.fingerprint: str | None = None
-        self.reached: Reached | None = None
+        self.since_last_run: SinceLastRun | None = None
 
     def execute(self) -> None:
         with ExitStack() as cleanup:
@@ -174,14 +169,18 @@ class _Run:
                 }
                 inputs = self.read_inputs()
                 self.check_method(inputs.images)
-                changes = self.find_changes(inputs.images, output)
-                if self.has_nothing_to_do(output):
+                since = self.since_last_run = self.look_at_last_run(inputs.images, output)
+                if since is not None and since.has_nothing_to_do():
+                    self.report.finish("succeeded")
                     return
+                if since is not None:
+                    since.find_changes()
                 attempt = self.workspace.open_attempt(output, inputs.images, cleanup)
                 self.choose_engine(inputs.images, output, attempt)
                 materialise = self.workspace.materialiser(attempt)
                 plan = self.make_plan(inputs, materialise)
-                difference = self.compare(plan, changes, output, materialise)
+                if since is not None:
+                    since.compare(plan, materialise)
             if self.settings.dry_run:
                 self.keep_records(plan, record_targets)
             with self.phase("check"):
@@ -191,8 +190,8 @@ class _Run:
                 self.report.finish("dry_run")
             elif output is None:
                 self.delete_in_place(plan, record_targets)
-            elif difference is not None and self.reached is not None:
-                self.catch_up(plan, output, difference, self.reached)
+            elif since is not None and since.difference is not None:
+                self.catch_up(plan, since, since.difference)
             else:
                 self.make_output(plan, output, record_targets, attempt, cleanup)
 
@@ -258,92 +257,31 @@ class _Run:
             self.purge_in_place(plan.images, plan.files)
         self.report.finish("succeeded")
 
-    def find_changes(self, images: PinnedTable, output: Target | None) -> ImageChanges | None:
-        """Find what is new since the last run (--since-last-run); None for a run that does all."""
+    def look_at_last_run(self, images: PinnedTable, output: Target | None) -> SinceLastRun | None:
+        """Look how far the output has come (--since-last-run)."""
         if not self.settings.since_last_run or output is None:
             return None
-        column = self.settings.image_id_column
-        self.reached = run_state.how_far(self.spark, images, column, output, self.fingerprint)
-        if self.reached.before is None:
-            return None
-        with self.report.step("find changes"):
-            return image_changes.find_changes(
-                self.spark,
-                images,
-                column,
-                before=self.reached.before,
-                now=self.reached.now,
-            )
+        return SinceLastRun(
+            self.spark,
+            self.settings,
+            self.report,
+            images=images,
+            output=output,
+            fingerprint=self.fingerprint,
+        )
 
-    def has_nothing_to_do(self, output: Target | None) -> bool:
-        """Tell whether the last run did just this and the output still has it; report that."""
-        settings = self.settings
-        if self.reached is None or settings.dry_run or settings.record_locations or output is None:
-            return False
-        done = self.reached.done
-        if done is None:
-            return False
-        version = delta_version(self.spark, output.location)
-        if count_rows_at(self.spark, output.location, version) != done["kept_rows"]:
-            return False
-        _log.info("no image and no list entry is new since the last run")
-        self.report.counts |= done["counts"]
-        self.report.since_last_run = catch_up.NO_DIFFERENCE
-        self.report_caught_up(output, version, done["kept_rows"], written_bytes=0)
-        return True
-
-    def compare(
-        self,
-        plan: Plan,
-        changes: ImageChanges | None,
-        output: Target | None,
-        materialise: Materialise,
-    ) -> Difference | None:
-        """Find what the output lacks, and what it has and should not."""
-        if changes is None or output is None:
-            return None
-        with self.report.step("compare with output"):
-            difference = catch_up.compare(
-                self.spark,
-                plan,
-                changes,
-                output.location,
-                image_id_column=self.settings.image_id_column,
-                materialise=materialise,
-            )
-        self.report.since_last_run = difference.described()
-        return difference
-
-    def catch_up(
-        self, plan: Plan, output: Target, difference: Difference, reached: Reached
-    ) -> None:
+    def catch_up(self, plan: Plan, since: SinceLastRun, difference: Difference) -> None:
         """Bring the output up to date by its difference, and verify it."""
-        commit: Commit | None = None
         with self.phase("apply"):
             tables.check_unchanged(self.storage, plan.images)
-            if not (difference.is_empty and reached.done is not None):
-                commit = catch_up.CatchingUp(
-                    self.spark,
-                    plan,
-                    difference,
-                    output.location,
-                    self.settings.image_id_column,
-                    reached,
-                    note=self.note(plan),
-                    image_settings=lambda: self.image_settings(plan.images, plan.files),
-                ).commit()
+            commit = since.commit(
+                plan,
+                difference,
+                self.note(plan),
+                image_settings=lambda: self.image_settings(plan.images, plan.files),
+            )
         with self.phase("verify"):
-            version = catch_up.verify(self.spark, plan, output.location, commit)
-            written_bytes = 0 if commit is None else commit.written_bytes
-            self.report_caught_up(output, version, plan.kept_rows, written_bytes)
-
-    def report_caught_up(
-        self, output: Target, version: int, kept_rows: int, written_bytes: int
-    ) -> None:
-        self.report.counts["kept_rows"] = kept_rows
-        self.report.bytes["output"] = written_bytes
-        described = publish.describe(Staged(output, output.location, version))
-        self.report.output = {**described, "num_rows": kept_rows}
+            since.verify(plan, commit)
         self.report.finish("succeeded")
 
     def note_deleted(self, location: str, deleted: Deleted, rows: TableRows) -> None:
@@ -520,7 +458,8 @@ class _Run:
 
     def note(self, plan: Plan) -> dict[str, Any]:
         """What the manifest, or the Delta commit, says of the run."""
-        return ({} if self.reached is None else self.reached.note_of_all()) | {
+        since = self.since_last_run
+        return ({} if since is None else since.note_of_all()) | {
             "dedup_lib": __version__,
             "run": self.attempt_id,
             "run_key": self.settings.run_key,

@@ -303,14 +303,8 @@ def test_g8_of_two_runs_at_once_one_appends_and_the_other_is_told(
     images.add(["e"])
     listed(["b"] if other == "new" else ["b", "c"])  # the first deletes, and then the other comes
     mode = "overwrite" if other == "full" else "error"
-    append = CatchingUp.append
-
-    def overtaken(self):
-        monkeypatch.setattr(CatchingUp, "append", append)
-        _run_in(spark.newSession(), images, tmp_path, mode)
-        return append(self)
-
-    monkeypatch.setattr(CatchingUp, "append", overtaken)
+    session = spark.newSession()
+    _let_overtake(monkeypatch, lambda: _run_in(session, images, tmp_path, mode=mode))
     with pytest.raises(ConflictError, match="run again for what is new since"):
         remove(images, tmp_path / "list", tmp_path / "out", since_last_run=True, **GIVEN)
     images.add(["f"])
@@ -326,27 +320,26 @@ def test_what_another_run_deleted_and_died_comes_back_with_the_next_run(
     images.add(["e"])
     append = CatchingUp.append
 
-    def overtaken(self):
-        monkeypatch.setattr(CatchingUp, "append", _stop)
+    def die():
         listed(["b", "c"])
+        monkeypatch.setattr(CatchingUp, "append", _stop)
         with pytest.raises(RuntimeError, match="stopped"):
-            _run_in(spark.newSession(), images, tmp_path, "error")
+            _run_in(spark.newSession(), images, tmp_path)
         monkeypatch.setattr(CatchingUp, "append", append)
-        return append(self)
 
-    monkeypatch.setattr(CatchingUp, "append", overtaken)
+    _let_overtake(monkeypatch, die)
     with pytest.raises(VerificationError, match="an overlapping run changed it"):
         remove(images, listed(["b"]), tmp_path / "out", since_last_run=True, **GIVEN)
     report = catch_up(images, listed(["b"]))
     assert report.since_last_run == NOTHING | {"copied_ids": 1}
 
 
-def _run_in(session, images, tmp_path, mode):
+def _run_in(session, images, tmp_path, lists=None, mode="error"):
     from dedup_lib import DuplicateIds, Settings, run
 
     settings = Settings(
         images=str(images),
-        duplicate_ids=(DuplicateIds(str(tmp_path / "list")),),
+        duplicate_ids=(DuplicateIds(str(lists or tmp_path / "list")),),
         output=str(tmp_path / "out"),
         output_mode=mode,
         since_last_run=True,
@@ -414,30 +407,61 @@ def _stop(*_):
     raise RuntimeError("stopped")
 
 
-STEPS = ("add", "list", "unlist", "kill", "run", "run")
+STEPS = ("add", "list", "unlist", "kill", "overlap", "run", "run")
+CHANGES = ("update", "delete")
 
 
 @each(*KINDS)
 @pytest.mark.parametrize("seed", range(int(os.environ.get("SEQUENCES", "1"))))
 def test_any_sequence_of_what_can_happen_ends_as_a_full_run(
-    catch_up, images, listed, seed, monkeypatch
+    catch_up, spark, images, listed, tmp_path, seed, monkeypatch
 ):
-    """Appends, changes of the list, runs, and runs that die before their last commit."""
+    """Appends, changes of the list and of rows, runs, runs that die or that others overtake."""
     chosen = random.Random(seed)
-    names, entries = list("abcdefgh"), {"b"}
+    names, entries, late = list("abcdefgh"), {"b"}, tmp_path / "late"
+
+    def run_late():
+        _run_in(spark.newSession(), images, tmp_path, late)
+
     catch_up(images, listed(sorted(entries)))
-    for step in chosen.choices(STEPS, k=8):
+    steps = STEPS + (CHANGES if images.kind == "delta with a feed" else ())
+    for step in chosen.choices(steps, k=8):
+        name = chosen.choice(names)
         if step == "add":
-            images.add(chosen.choices([*names, None], k=3))
+            images.add([*chosen.choices([*names, None], k=2), name])
         elif step == "list":
-            entries.add(chosen.choice(names))
-        elif step == "unlist" and entries:
-            entries.remove(chosen.choice(sorted(entries)))
+            entries.add(name)
+        elif step == "unlist":
+            entries.discard(name)
+        elif step == "update":
+            images.sql(f"UPDATE {{}} SET caption = caption || '+' WHERE image_id = '{name}'")
+        elif step == "delete":
+            images.sql(f"DELETE FROM {{}} WHERE image_id = '{name}'")
         elif step == "kill":
-            with monkeypatch.context() as patch:
+            with monkeypatch.context() as patch, contextlib.suppress(RuntimeError):
                 patch.setattr(CatchingUp, "append", _stop)
-                with contextlib.suppress(RuntimeError):  # it dies, if there is anything to append
-                    catch_up(images, listed(sorted(entries)))
-        elif step == "run":
+                catch_up(images, listed(sorted(entries)))
+        elif step == "overlap":
+            write_list(late / "1.parquet", sorted(entries ^ {name}))
+            with monkeypatch.context() as patch, contextlib.suppress(*OVERTAKEN):
+                _let_overtake(patch, run_late)
+                catch_up(images, listed(sorted(entries)))
+        else:
             catch_up(images, listed(sorted(entries)))
     catch_up(images, listed(sorted(entries)))
+
+
+OVERTAKEN = (ConflictError, VerificationError)
+
+
+def _let_overtake(patch, other):
+    """Let another run go by where one is about to append."""
+    append = CatchingUp.append
+
+    def overtaken(self):
+        patch.setattr(CatchingUp, "append", append)
+        with contextlib.suppress(*OVERTAKEN):
+            other()
+        return append(self)
+
+    patch.setattr(CatchingUp, "append", overtaken)
