@@ -7,6 +7,7 @@ import os
 import shlex
 import subprocess
 import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -101,13 +102,34 @@ def stopping_command(where: str, how: str, *arguments: str) -> list[Any]:
 
 
 def stopped_run(where: str, how: str, *arguments: str, cwd: Path) -> Any:
-    """Run the job until it stops itself, and see that it did."""
+    """Run the job until it stops itself, see that it did, and wait until all of it is over."""
     notes = cwd / "notes"
     environment = {"PYTHONPATH": str(ROOT), "FAULT_NOTES": str(notes)}
     result = run(stopping_command(where, how, *arguments), cwd=cwd, **environment)
-    assert "stopped in" in notes.read_text(), result.stderr
+    stopped = [line for line in notes.read_text().splitlines() if line.startswith("stopped in")]
+    assert stopped, result.stderr
+    wait_for_group(int(stopped[0].split()[-1]))
     notes.unlink()
     return result
+
+
+def wait_for_group(group: int) -> None:
+    """Wait until no process of a group is alive: Java and its Python end one after the other."""
+    deadline = time.monotonic() + 60
+    while time.monotonic() < deadline and any(_is_alive_in(path, group) for path in _processes()):
+        time.sleep(0.02)
+
+
+def _processes() -> list[Path]:
+    return [path for path in Path("/proc").iterdir() if path.name.isdigit()]
+
+
+def _is_alive_in(process: Path, group: int) -> bool:
+    try:
+        state, _, number = (process / "stat").read_text().rpartition(")")[2].split()[:3]
+    except (OSError, ValueError):
+        return False
+    return int(number) == group and state != "Z"
 
 
 FLAGS = ("--images", "in/images", "--duplicate-ids", "in/list/", "--output", "./out")

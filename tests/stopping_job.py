@@ -11,8 +11,8 @@ HOW is the name of a signal that the process sends itself; `group`: SIGKILL to i
 `java`: SIGKILL to Java alone, which is its parent (spark-submit); `exception`; or `count`: nothing
 stops.
 
-Into the file that FAULT_NOTES names goes a line for each phase that begins, a line where it stops,
-and at the end the calls to Java of each phase, as JSON.
+Into the file that FAULT_NOTES names goes a line for each phase that begins, a line where it stops
+(with the number of its process group), and at the end the calls to Java of each phase, as JSON.
 """
 
 import collections
@@ -47,7 +47,7 @@ def note(line):
 
 def stop():
     stops.append(phases[-1])
-    note(f"stopped in {phases[-1]}")
+    note(f"stopped in {phases[-1]}: group {os.getpgid(0)}")
     if how == "exception":
         raise StoppedError(place)
     if how == "java":

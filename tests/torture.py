@@ -33,7 +33,7 @@ from pyspark.sql import SparkSession
 
 from tests.conftest import SPARK_SETTINGS
 from tests.fault_cases import CASES, Case, left_behind
-from tests.processes import ROOT, stopping_command
+from tests.processes import ROOT, stopping_command, wait_for_group
 
 HOWS = ("group", "SIGKILL", "java", "SIGTERM", "exception")
 MOST_STOPS_OF_A_CHAIN = 6
@@ -164,25 +164,6 @@ def run_job(
     is_stopped |= any(line.startswith("stopped") for line in lines)
     phase = ([line for line in lines if line in PHASES] or ["start"])[-1]
     return Ended(process.returncode, phase, is_stopped, log.read_text(errors="replace"))
-
-
-def wait_for_group(group: int) -> None:
-    """Wait until no process of a group is alive: Java outlives its Python for an instant."""
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and any(_is_alive_in(path, group) for path in _processes()):
-        time.sleep(0.02)
-
-
-def _processes() -> list[Path]:
-    return [path for path in Path("/proc").iterdir() if path.name.isdigit()]
-
-
-def _is_alive_in(process: Path, group: int) -> bool:
-    try:
-        state, _, number = (process / "stat").read_text().rpartition(")")[2].split()[:3]
-    except (OSError, ValueError):
-        return False
-    return int(number) == group and state != "Z"
 
 
 def measure(case: Case, template: Path) -> tuple[dict[str, int], float]:

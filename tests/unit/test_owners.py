@@ -1,0 +1,42 @@
+"""Whether the process that something belongs to lives."""
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from dedup_lib.owners import died_here, owner_text
+
+
+def owner(**values):
+    return json.dumps({**json.loads(owner_text("a run")), "process": "another", **values})
+
+
+@pytest.fixture
+def child():
+    """A process that runs until its input ends."""
+    command = [sys.executable, "-c", "import sys; print(flush=True); sys.stdin.read()"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
+        process.stdout.readline()
+        yield process
+
+
+def test_a_process_lives_until_it_ends_though_its_parent_does_not_notice(child):
+    assert not died_here(owner(pid=child.pid))
+    child.kill()
+    os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
+    assert died_here(owner(pid=child.pid))
+    child.wait()
+    assert died_here(owner(pid=child.pid))
+
+
+def test_this_process_lives_and_one_before_it_with_its_number_does_not():
+    assert not died_here(owner_text("a run"))
+    assert died_here(owner(pid=os.getpid()))
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", owner(host="elsewhere"), owner(machine=["x"])])
+def test_of_what_is_not_of_this_machine_nothing_is_known(text):
+    assert not died_here(text)
