@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscop
 # What `make test` runs a second time, on Spark Connect: each question to it takes its time.
 ON_CONNECT := tests/transform tests/integration/test_marked_outputs.py
 
-.PHONY: help setup demo test test-connect test-airflow matrix torture bench bench-delta bench-since check format audit lock clean
+.PHONY: help setup demo test test-connect test-airflow test-gpu-plan matrix torture bench bench-delta bench-since check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -49,6 +49,9 @@ build/airflow/ready: tests/airflow/requirements.lock requirements-build.lock
 	$(@D)/bin/python -m pip install --quiet --require-hashes -r requirements-build.lock
 	$(@D)/bin/python -m pip install --quiet --require-hashes --no-build-isolation -r tests/airflow/requirements.lock
 	@touch $@
+
+test-gpu-plan: setup ## Ask the RAPIDS Accelerator itself what a GPU would run; needs none (two minutes; a jar of 1 GB)
+	$(BIN)/python -m pytest tests/gpu
 
 matrix: setup $(ROWS:%=build/matrix/%/ready) ## Run the fast part of the suite on each pair of Spark and Delta; ROWS="…"
 	$(BIN)/python -m tests.matrix $(ROWS)

@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame, SparkSession
 from dedup_lib import (
     catch_up,
     clones,
+    gpu_check,
     id_scan,
     image_changes,
     in_place,
@@ -56,6 +57,7 @@ from dedup_lib.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
 from dedup_lib.publish import Staged
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
+from dedup_lib.rewrite import Tuning
 from dedup_lib.run_key import EarlierRun
 from dedup_lib.run_state import Reached
 from dedup_lib.session_settings import (
@@ -153,6 +155,7 @@ class _Run:
         self.workspace = Workspace(spark, storage, settings, self.attempt_id)
         self.fingerprint: str | None = None
         self.reached: Reached | None = None
+        self.tuning: Tuning | None = None
 
     def execute(self) -> None:
         with ExitStack() as cleanup:
@@ -184,6 +187,8 @@ class _Run:
                 self.keep_records(plan, record_targets)
             with self.phase("check"):
                 self.check_limits(plan, inputs, record_targets)
+                if difference is None:
+                    self.check_gpu(plan)
             if attempt is None:
                 self.report.counts["kept_rows"] = plan.kept_rows
                 self.report.finish("dry_run")
@@ -205,6 +210,21 @@ class _Run:
                 wanted = {"unmatched_output"} & record_targets.keys()
                 self.keep_records(plan, {name: record_targets[name] for name in wanted})
             raise
+
+    def check_gpu(self, plan: Plan) -> None:
+        """Find out what a GPU can't run of the rewrite, where one is to."""
+        settings, report = self.settings, self.report
+        is_to_run = settings.require_gpu or rewrite.uses_gpu(self.spark)
+        if report.engine == "spark" and is_to_run and plan.output_rows(settings.action):
+            self.tuning = self.tune(plan)
+            with report.step("ask the accelerator"):
+                gpu_check.check_gpu(self.spark, plan, self.tuning, settings=settings, report=report)
+
+    def tune(self, plan: Plan) -> Tuning:
+        """Choose how the `spark` engine goes about it."""
+        return rewrite.tune(
+            self.spark, self.storage, plan, settings=self.settings, report=self.report
+        )
 
     def make_output(
         self,
@@ -417,10 +437,8 @@ class _Run:
         given: dict[str, Any] = {"settings": self.settings, "report": self.report}
         if self.report.engine == "arrow":
             return rewrite.rewrite_by_arrow(self.spark, plan, output, attempt, **given)
-        note = self.note(plan)
-        return rewrite.rewrite_by_spark(
-            self.spark, self.storage, plan, output, attempt, note=note, **given
-        )
+        given |= {"tuning": self.tuning or self.tune(plan), "note": self.note(plan)}
+        return rewrite.rewrite_by_spark(self.spark, self.storage, plan, output, attempt, **given)
 
     def clone(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
         """Clone the image table and delete the planned rows, where no reader sees it yet."""
