@@ -10,13 +10,11 @@ import pytest
 from pyspark.sql import SparkSession
 
 from tests.conftest import SPARK_SETTINGS
+from tests.processes import ROOT, properties
 from tests.rapids_jar import rapids_jar
 
 EXPLAIN_ONLY = {
-    "spark.plugins": "com.nvidia.spark.SQLPlugin",
     "spark.rapids.sql.mode": "explainOnly",
-    "spark.rapids.sql.format.delta.write.enabled": "false",  # as conf/spark/gpu.conf has it
-    "spark.sql.session.timeZone": "UTC",
     # Loading the accelerator takes so long that executors would be given up.
     "spark.executor.heartbeatInterval": "60s",
     "spark.network.timeout": "300s",
@@ -25,12 +23,13 @@ EXPLAIN_ONLY = {
 
 @pytest.fixture(scope="session")
 def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
-    """The session of all tests here."""
+    """The session of all tests here, with the settings of conf/spark/gpu-local.conf."""
     os.environ["PYSPARK_PYTHON"] = sys.executable
     jar = rapids_jar()
     builder = SparkSession.builder.master("local[2]").appName("gpu plans")
     warehouse = tmp_path_factory.mktemp("warehouse").as_uri()
-    settings = {**SPARK_SETTINGS, **EXPLAIN_ONLY, "spark.jars": jar.as_uri()}
+    given = properties(ROOT / "conf/spark/gpu-local.conf")
+    settings = {**given, **SPARK_SETTINGS, **EXPLAIN_ONLY, "spark.jars": jar.as_uri()}
     for key, value in {**settings, "spark.sql.warehouse.dir": warehouse}.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()
