@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscop
 # What `make test` runs a second time, on Spark Connect: each question to it takes its time.
 ON_CONNECT := tests/transform tests/integration/test_marked_outputs.py
 
-.PHONY: help setup demo test test-connect test-airflow test-gpu-plan matrix torture bench bench-delta bench-since check format audit lock clean
+.PHONY: help setup demo test test-connect test-airflow test-gpu-plan matrix torture bench bench-delta bench-since bench-gpu check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -82,6 +82,10 @@ bench-delta: setup ## Time clone and in-place beside a rewrite, at 2.8 and 11 GB
 
 bench-since: setup ## Time a run of what is new beside a full one, at 2.8 GB (15 GB of disk)
 	$(BIN)/python -m tests.benchmarks.since_last_run
+
+bench-gpu: setup ## Time CPU and GPU on the same tables; without a GPU the CPU alone; GIGABYTES="1 4", ROUNDS=3
+	$(BIN)/python -m tests.benchmarks.gpu $(if $(GIGABYTES),--gigabytes $(GIGABYTES)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS))
 
 check: setup ## Format, lint, types, and the direction of imports
 	$(BIN)/ruff format --check --quiet .
