@@ -18,7 +18,12 @@ from dedup_lib.session_settings import session_settings
 from dedup_lib.spark_context import is_connect, job_description
 from dedup_lib.spark_errors import SPARK_ERRORS
 
-_CANNOT_RUN = re.compile(r"!\w+ <(?P<operator>[\w.]+)>.*?cannot run on GPU because (?P<reason>.*)")
+# What can't run, and what a GPU's operator hands to the CPU row by row.
+_FALLS_BACK = re.compile(
+    r"[!^]\w* <(?P<operator>[\w.]+)>.*?"
+    r"(?:cannot run on GPU|will run on GPU via CPU bridge) because (?P<reason>.*)"
+)
+_NUMBERS_OF_COLUMNS = re.compile(r"#\d+L?")
 _WILL_RUN = "will run on GPU"
 # Nodes that hold others and do no work of their own.
 _WRAPPERS = ("AdaptiveSparkPlan", "WholeStageCodegen", "InputAdapter", "ReusedExchange")
@@ -92,9 +97,10 @@ def parsed(text: str) -> list[Fallback]:
     """Read the accelerator's explanation of a plan."""
     found = []
     for line in map(str.strip, text.splitlines()):
-        if (match := _CANNOT_RUN.match(line)) is not None:
-            found.append(Fallback(match["operator"], match["reason"]))
-        elif line.startswith("!") or (line and line[0] not in "*#@"):
+        if (match := _FALLS_BACK.match(line)) is not None:
+            reason = _NUMBERS_OF_COLUMNS.sub("", match["reason"])
+            found.append(Fallback(match["operator"], reason))
+        elif line and line[0] not in "*#@":
             found.append(Fallback("all", line))
     if not found and _WILL_RUN not in text:
         found.append(Fallback("all", "the RAPIDS Accelerator said nothing of this plan"))

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import pytest
 from pyspark.sql import SparkSession
 
+from dedup_lib.rapids_plans import Fallback
 from tests.conftest import SPARK_SETTINGS
 from tests.processes import ROOT, properties
 from tests.rapids_jar import rapids_jar
@@ -19,6 +20,29 @@ EXPLAIN_ONLY = {
     "spark.executor.heartbeatInterval": "60s",
     "spark.network.timeout": "300s",
 }
+
+
+# What was seen to fall back: operator and reason, each once.
+_SEEN: dict[tuple[str, str], None] = {}
+
+
+@pytest.fixture
+def seen() -> Callable[[Sequence[Fallback]], dict[str, str]]:
+    """Note what falls back, for the summary; return the reasons by operator."""
+
+    def note(found: Sequence[Fallback]) -> dict[str, str]:
+        _SEEN.update({(item.operator, item.reason): None for item in found})
+        return {item.operator: item.reason for item in found}
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what the accelerator leaves to the CPU, and why, in its own words."""
+    if _SEEN:
+        terminalreporter.section("what the RAPIDS Accelerator leaves to the CPU")
+    for operator, reason in _SEEN:
+        terminalreporter.write_line(f"{operator}: {reason}")
 
 
 @pytest.fixture(scope="session")

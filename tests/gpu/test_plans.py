@@ -1,5 +1,6 @@
 """What the RAPIDS Accelerator itself says of the job's rewrites; it is asked without a GPU."""
 
+import contextlib
 import json
 from datetime import date, datetime
 from decimal import Decimal
@@ -7,9 +8,9 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from dedup_lib import cli, spark_rewrite, tables
+from dedup_lib import DuplicateIds, Report, Settings, cli, run, spark_rewrite, tables
 from dedup_lib.errors import UnsupportedError
-from dedup_lib.rapids_plans import Output, explanations, parsed
+from dedup_lib.rapids_plans import Fallback, Output, explanations, parsed
 from dedup_lib.session_settings import session_settings
 from dedup_lib.session_storage import storage_of
 from tests.made_tables import (
@@ -36,14 +37,23 @@ def listed(tmp_path):
 
 
 @pytest.fixture
-def ask(remove, listed):
+def ask(spark, listed, seen):
     """What the accelerator would leave to the CPU: a dry run, by the operators' names."""
 
     def ask(images, output="./out", lists=None, **settings):
-        settings = {"dry_run": True, "require_gpu": True, **settings}
-        report = remove(images, lists or listed, output, **settings)
+        lists = (DuplicateIds(str(lists or listed)),)
+        asked = Settings(
+            images=str(images), duplicate_ids=lists, output=str(output),
+            dry_run=True, require_gpu=True, **settings,
+        )  # fmt: skip
+        report = Report()
+        with contextlib.suppress(UnsupportedError):
+            run(spark, asked, report=report)
+        found = [Fallback(**item) for item in report.gpu["falls_back"]]
         assert report.engine == "spark"
-        return {item["operator"]: item["reason"] for item in report.gpu["falls_back"]}
+        assert report.status == ("failed" if found else "dry_run")
+        assert all(f"{item.operator} (" in report.error["message"] for item in found)
+        return seen(found)
 
     return ask
 
@@ -87,6 +97,8 @@ def test_all_common_types_and_required_columns_would_run_on_a_gpu(ask, tmp_path)
         "price": pa.array([Decimal("1.5")] * 2, pa.decimal128(10, 2)),
         "score": pa.array([0.5, None], pa.float32()),
         "boxes": pa.array([[{"x": 1, "label": "cat"}]] * 2),
+        "thumbnail": pa.array([{"bytes": b"x", "path": "p"}] * 2),
+        "embedding": pa.array([[0.5, 0.25]] * 2, pa.list_(pa.float32())),
         "tags": pa.array([[("a", "b")]] * 2, pa.map_(pa.string(), pa.string())),
     }
     fields = [
@@ -94,6 +106,14 @@ def test_all_common_types_and_required_columns_would_run_on_a_gpu(ask, tmp_path)
     ]
     table = pa.table(list(rows.values()), schema=pa.schema(fields))
     assert ask(write_parquet(table, tmp_path / "images/1.parquet").parent) == {}
+
+
+def test_a_time_without_a_zone_takes_all_to_the_cpu(ask, tmp_path):
+    times = pa.array([datetime(2026, 1, 1)] * 2, pa.timestamp("us"))
+    rows = image_rows(["a", "b"]).append_column("seen", times)
+    found = ask(write_parquet(rows, tmp_path / "images/1.parquet").parent)
+    assert "unsupported data types TimestampNTZType [seen]" in found["FileSourceScanExec"]
+    assert "BroadcastHashJoinExec" in found
 
 
 def test_a_partitioned_table_would_run_on_a_gpu(ask, tmp_path):
@@ -112,8 +132,9 @@ def test_delta_with_deletion_vectors_is_read_on_a_gpu(spark, ask, tmp_path):
 
 
 def test_delta_is_written_on_the_cpu_with_the_locked_versions(spark, ask, images):
-    with pytest.raises(UnsupportedError, match="Delta Lake output acceleration has been disabled"):
-        ask(images, output_format="delta")
+    found = ask(images, output_format="delta")
+    assert found["DeltaDataSource"].startswith("Delta Lake output acceleration has been disabled")
+    assert "FileSourceScanExec" not in found
 
 
 def test_delta_would_be_written_on_a_gpu_where_that_is_switched_on(spark, ask, images):
@@ -122,25 +143,25 @@ def test_delta_would_be_written_on_a_gpu_where_that_is_switched_on(spark, ask, i
         assert ask(images, output_format="delta") == {}
 
 
-def test_row_positions_take_the_scan_to_the_cpu(spark, images):
+def test_row_positions_take_the_scan_to_the_cpu(spark, images, seen):
     for text in texts(spark, images, "row-positions"):
-        reasons = {item.operator: item.reason for item in parsed(text)}
+        reasons = seen(parsed(text))
         assert reasons["FileSourceScanExec"] == "hidden metadata columns are not supported on GPU"
+        assert "all" not in reasons  # each line is understood
 
 
-def test_what_a_gpu_can_not_compress_it_does_not_write(spark, images):
+def test_what_a_gpu_can_not_compress_it_does_not_write(spark, images, seen):
     reading, writing = texts(spark, images, options={"compression": "gzip"})
     assert parsed(reading) == []
-    reasons = {item.operator: item.reason for item in parsed(writing)}
+    reasons = seen(parsed(writing))
     assert reasons["InsertIntoHadoopFsRelationCommand"] == "compression codec GZIP is not supported"
 
 
 @pytest.mark.parametrize("codec", ["gzip", "zstd", "snappy"])
-def test_a_codec_is_chosen_that_a_gpu_writes(remove, listed, tmp_path, codec):
+def test_a_codec_is_chosen_that_a_gpu_writes(ask, tmp_path, codec):
     text = pa.table({"image_id": ["a", "b"], "text": ["long " * 99, "text " * 99]})
     images = write_parquet(text, tmp_path / "images/1.parquet", compression=codec).parent
-    report = remove(images, listed, "./out", dry_run=True, require_gpu=True)
-    assert report.gpu["falls_back"] == []
+    assert ask(images) == {}
 
 
 def test_a_dry_run_writes_nothing_of_what_it_asks_about(ask, images, listed, tmp_path):

@@ -22,7 +22,9 @@ EXPLAINED = """
   !Output <InsertIntoHadoopFsRelationCommand> cannot run on GPU because compression codec GZIP is not supported
     *Exec <BroadcastHashJoinExec> will run on GPU
       @Expression <AttributeReference> image_id#1 could run on GPU
-      !Expression <Foo> foo(image_id#1) AS a <b> cannot run on GPU because GPU does not support foo; x
+      !Expression <Foo> foo(image_id#1) AS a <b> cannot run on GPU because no foo(image_id#1L); x
+      ! <Bar> bar(0) cannot run on GPU because GPU does not currently support the operator class Bar
+      ^Expression <Hex> hex(image_id#1) will run on GPU via CPU bridge because it avoids transfers
 """  # noqa: E501  # as the accelerator writes it
 
 
@@ -75,7 +77,9 @@ def test_what_falls_back_is_read_with_its_reason():
     assert parsed(EXPLAINED) == [
         Fallback("DataWritingCommandExec", "not all data writing commands can be replaced"),
         Fallback("InsertIntoHadoopFsRelationCommand", "compression codec GZIP is not supported"),
-        Fallback("Foo", "GPU does not support foo; x"),
+        Fallback("Foo", "no foo(image_id); x"),
+        Fallback("Bar", "GPU does not currently support the operator class Bar"),
+        Fallback("Hex", "it avoids transfers"),
     ]
     assert parsed("*Exec <FileSourceScanExec> will run on GPU\n") == []
 
