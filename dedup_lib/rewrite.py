@@ -77,11 +77,11 @@ def choose_engine(
     *Cost:* one small Spark job.
     """
     accelerator = find_accelerator(spark)
+    if accelerator is not None:
+        report.gpu = {"mode": accelerator.mode, **dict.fromkeys(_GPU_KEYS)}
     if settings.require_gpu:
         check_is_usable(accelerator, is_dry_run=settings.dry_run)
         rapids_plans.check_can_be_asked(spark)
-    if accelerator is not None:
-        report.gpu = {"mode": accelerator.mode, **dict.fromkeys(_GPU_KEYS)}
     reason = _why_not_arrow(spark, images, settings, output, attempt)
     if settings.action == "annotate":
         _check_added_columns(images)

@@ -213,7 +213,7 @@ def test_require_gpu_is_exit_2_where_the_accelerator_is_switched_off(spark, comm
         code, report = command("--require-gpu", "--dry-run")
     assert code == 2
     assert "spark.rapids.sql.enabled is false" in report["error"]["message"]
-    assert report["gpu"] is None
+    assert report["gpu"]["mode"] == "disabled"
 
 
 def test_without_require_gpu_the_report_says_that_the_cpu_did_it(spark, command, tmp_path):
