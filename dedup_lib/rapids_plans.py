@@ -149,7 +149,8 @@ def operators_since(spark: SparkSession, newest: int) -> list[str]:
     Args:
         spark: The session.
         newest: The query after which to begin. Of those that came later, those count that are
-            described as queries are now, which leaves out most of what Delta asks itself.
+            described as queries are now: others in the application are not ours, but for another
+            run that is at the same step.
     """
     description = job_description(spark)
     store = spark._jsparkSession.sharedState().statusStore()

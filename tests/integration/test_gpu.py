@@ -4,7 +4,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import gpu_check, rewrite
+from dedup_lib import gpu_check, rapids_plans, rewrite
 from dedup_lib.errors import InputError, UnsupportedError
 from dedup_lib.rapids import Accelerator
 from dedup_lib.rapids_plans import Fallback
@@ -63,6 +63,22 @@ def test_the_report_says_what_ran_where(remove, images, listed, tmp_path, output
     assert report.gpu == {
         "mode": "executeOnGPU", "falls_back": [], "ran_on_gpu": [], "ran_on_cpu": ran
     }  # fmt: skip
+
+
+def test_operators_count_of_later_queries_that_are_described_the_same(spark):
+    context = spark.sparkContext
+    for description, frame in {
+        "before": spark.range(9).distinct(),
+        "others": spark.range(9).sort("id"),
+        "ours": spark.range(9).filter("id > 3"),
+    }.items():
+        if description == "others":
+            newest = rapids_plans.newest_query(spark)
+        context.setJobDescription("ours" if description == "before" else description)
+        frame.collect()
+    found = rapids_plans.operators_since(spark, newest)
+    context.setJobDescription(None)
+    assert found == ["Filter", "Range"]
 
 
 def test_what_falls_back_is_reported_and_done(accelerated, remove, images, listed, tmp_path):
