@@ -170,4 +170,5 @@ def is_on_gpu(operator: str) -> bool:
 def _queries(spark: SparkSession) -> list[Any]:
     spark._jsparkSession.sparkContext().listenerBus().waitUntilEmpty()
     found = spark._jsparkSession.sharedState().statusStore().executionsList()
-    return [found.apply(index) for index in range(found.size())]
+    queries = (found.apply(index) for index in range(found.size()))
+    return sorted(queries, key=lambda query: query.executionId())

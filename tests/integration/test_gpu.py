@@ -3,6 +3,7 @@
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql import functions as F
 
 from dedup_lib import gpu_check, rapids_plans, rewrite
 from dedup_lib.errors import InputError, UnsupportedError
@@ -69,7 +70,7 @@ def test_operators_count_of_later_queries_that_are_described_the_same(spark):
     context = spark.sparkContext
     for description, frame in {
         "before": spark.range(9).distinct(),
-        "others": spark.range(9).sort("id"),
+        "others": spark.range(9).sort(F.desc("id")),
         "ours": spark.range(9).filter("id > 3"),
     }.items():
         if description == "others":
