@@ -10,19 +10,38 @@ from pyspark.sql import functions as F
 
 from dedup_lib import spark_rewrite
 from dedup_lib.errors import UnsupportedError
-from dedup_lib.planning import Plan
 from dedup_lib.rapids_plans import Fallback, Output, fallbacks
 from dedup_lib.report import Report
-from dedup_lib.rewrite import Tuning
 from dedup_lib.session_settings import tuning_settings
 from dedup_lib.settings import Settings
+from dedup_lib.spark_rewrite import Tuning
 from dedup_lib.sql_names import quoted
+from dedup_lib.tables import PinnedTable
 
+_UNTUNED = Tuning("broadcast-ids", {}, {})
 _log = logging.getLogger(__name__)
 
 
+def can_read(images: PinnedTable, settings: Settings) -> bool:
+    """Tell whether a GPU can read an image table at all; where that can't be told, it can.
+
+    *Cost:* as `check_gpu`.
+    """
+    try:
+        found = _fallbacks(images, _UNTUNED, settings)
+    except UnsupportedError as error:
+        _log.warning("%s", error)
+        return True
+    return not any(item.operator.endswith("ScanExec") for item in found)
+
+
 def check_gpu(
-    spark: SparkSession, plan: Plan, tuning: Tuning, *, settings: Settings, report: Report
+    spark: SparkSession,
+    images: PinnedTable,
+    tuning: Tuning,
+    *,
+    settings: Settings,
+    report: Report,
 ) -> None:
     """Ask the RAPIDS Accelerator what of the rewrite a GPU can't run, and put it in the report.
 
@@ -32,7 +51,8 @@ def check_gpu(
     *Cost:* the rewrite is planned twice, and not run.
     """
     try:
-        found = _fallbacks(spark, plan, tuning, settings)
+        with tuning_settings(spark, tuning.settings):
+            found = _fallbacks(images, tuning, settings)
     except UnsupportedError as error:
         if settings.require_gpu:
             raise
@@ -47,18 +67,15 @@ def check_gpu(
         _log.warning("the RAPIDS Accelerator leaves to the CPU %s", _listed(found))
 
 
-def _fallbacks(
-    spark: SparkSession, plan: Plan, tuning: Tuning, settings: Settings
-) -> list[Fallback]:
-    images, column = plan.images, settings.image_id_column
+def _fallbacks(images: PinnedTable, tuning: Tuning, settings: Settings) -> list[Fallback]:
+    column = settings.image_id_column
     rows = spark_rewrite.apply(
         images, column, _stand_in(images.frame, column), tuning.strategy, settings.action
     )
     output = Output(
         settings.resolved_output_format, images.root, tuning.options, images.partition_columns
     )
-    with tuning_settings(spark, tuning.settings):
-        return fallbacks(rows, output)
+    return fallbacks(rows, output)
 
 
 def _stand_in(images: DataFrame, image_id_column: str) -> DataFrame:

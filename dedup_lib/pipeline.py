@@ -57,7 +57,6 @@ from dedup_lib.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
 from dedup_lib.publish import Staged
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
-from dedup_lib.rewrite import Tuning
 from dedup_lib.run_key import EarlierRun
 from dedup_lib.run_state import Reached
 from dedup_lib.session_settings import (
@@ -69,6 +68,7 @@ from dedup_lib.session_settings import (
 from dedup_lib.session_storage import storage_of
 from dedup_lib.settings import Settings
 from dedup_lib.spark_context import described_jobs
+from dedup_lib.spark_rewrite import Tuning
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
@@ -218,7 +218,9 @@ class _Run:
         if report.engine == "spark" and is_to_run and plan.output_rows(settings.action):
             self.tuning = self.tune(plan)
             with report.step("ask the accelerator"):
-                gpu_check.check_gpu(self.spark, plan, self.tuning, settings=settings, report=report)
+                gpu_check.check_gpu(
+                    self.spark, plan.images, self.tuning, settings=settings, report=report
+                )
 
     def tune(self, plan: Plan) -> Tuning:
         """Choose how the `spark` engine goes about it."""

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Literal
 
 from pyspark.sql import SparkSession
 
-from dedup_lib import arrow_rewrite, publish, rapids_plans, spark_rewrite
+from dedup_lib import arrow_rewrite, gpu_check, publish, rapids_plans, spark_rewrite
 from dedup_lib.attempts import Attempt
 from dedup_lib.delta_delete import DELETION_VECTORS
 from dedup_lib.errors import DedupError, InputError, UnsupportedError
@@ -27,28 +26,13 @@ from dedup_lib.report import Report
 from dedup_lib.session_settings import tuning_settings
 from dedup_lib.settings import Settings
 from dedup_lib.spark_context import is_connect
-from dedup_lib.spark_rewrite import ChosenStrategy
+from dedup_lib.spark_rewrite import Tuning
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable, check_is_readable
 from dedup_lib.targets import Target
 
 ChosenEngine = Literal["arrow", "spark"]
 _GPU_KEYS = ("falls_back", "ran_on_gpu", "ran_on_cpu")
-
-
-@dataclass(frozen=True)
-class Tuning:
-    """How the `spark` engine will go about a rewrite.
-
-    Attributes:
-        strategy: How it finds the rows.
-        options: The writer's.
-        settings: The session's, for the time of the rewrite.
-    """
-
-    strategy: ChosenStrategy
-    options: Mapping[str, str]
-    settings: Mapping[str, str]
 
 
 def choose_engine(
@@ -137,14 +121,17 @@ def _why_not_arrow(
 
 
 def _is_for_gpu(spark: SparkSession, images: PinnedTable, settings: Settings) -> bool:
-    """Tell whether a GPU is to do it, where arrow could: asked for, or there and able to."""
+    """Tell whether a GPU is to do it, where arrow could: asked for, or there and able to.
+
+    Able is one that can read the images: it is pointless where these come and go by the CPU.
+    """
     if settings.require_gpu or not uses_gpu(spark):
         return settings.require_gpu
     try:
         _check_spark_keeps(images, settings)
     except InputError:
         return False
-    return True
+    return gpu_check.can_read(images, settings)
 
 
 def rewrite_by_arrow(

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from pyspark.sql import Column, DataFrame, DataFrameWriter
@@ -37,6 +38,21 @@ _ZEROS = {
     "timestamp": "TIMESTAMP_LTZ'1970-01-01 00:00:00'",
     "timestamp_ntz": "TIMESTAMP_NTZ'1970-01-01 00:00:00'",
 }
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the `spark` engine will go about a rewrite.
+
+    Attributes:
+        strategy: How it finds the rows.
+        options: The writer's.
+        settings: The session's, for the time of the rewrite.
+    """
+
+    strategy: ChosenStrategy
+    options: Mapping[str, str]
+    settings: Mapping[str, str]
 
 
 def choose_strategy(

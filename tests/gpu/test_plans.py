@@ -8,7 +8,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from dedup_lib import DuplicateIds, Report, Settings, cli, run, spark_rewrite, tables
+from dedup_lib import DuplicateIds, Report, Settings, cli, gpu_check, run, spark_rewrite, tables
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.rapids_plans import Fallback, Output, explanations, parsed
 from dedup_lib.session_settings import session_settings
@@ -114,6 +114,17 @@ def test_a_time_without_a_zone_takes_all_to_the_cpu(ask, tmp_path):
     found = ask(write_parquet(rows, tmp_path / "images/1.parquet").parent)
     assert "unsupported data types TimestampNTZType [seen]" in found["FileSourceScanExec"]
     assert "BroadcastHashJoinExec" in found
+
+
+def test_arrow_is_taken_for_what_a_gpu_can_not_read(spark, images, tmp_path):
+    """Where a GPU is at work; here it is only asked."""
+    times = pa.array([datetime(2026, 1, 1)] * 2, pa.timestamp("us"))
+    rows = image_rows(["a", "b"]).append_column("seen", times)
+    without_zone = write_parquet(rows, tmp_path / "others/1.parquet").parent
+    settings = Settings(images="./i", duplicate_ids=(DuplicateIds("./d"),), output="./o")
+    for path, can_read in {images: True, without_zone: False}.items():
+        table = tables.read_images(spark, storage_of(spark), str(path), "auto")
+        assert gpu_check.can_read(table, settings) is can_read
 
 
 def test_a_partitioned_table_would_run_on_a_gpu(ask, tmp_path):

@@ -118,6 +118,13 @@ def test_what_spark_would_change_is_left_to_arrow(remove, listed, tmp_path):
         remove(images, listed, tmp_path / "other", require_gpu=True)
 
 
+def test_what_a_gpu_can_not_read_is_left_to_arrow(accelerated, remove, images, listed, tmp_path):
+    accelerated.append(Fallback("FileSourceScanExec", "unsupported data types"))
+    assert remove(images, listed, tmp_path / "out").engine == "arrow"
+    report = remove(images, listed, tmp_path / "other", engine="spark")
+    assert (report.engine, len(report.gpu["falls_back"])) == ("spark", 1)
+
+
 @pytest.mark.usefixtures("accelerated")
 def test_more_ids_are_broadcast_for_a_gpu(monkeypatch, remove, images, listed, tmp_path):
     """Row positions would take the scan to the CPU."""
