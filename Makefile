@@ -83,7 +83,7 @@ bench-delta: setup ## Time clone and in-place beside a rewrite, at 2.8 and 11 GB
 bench-since: setup ## Time a run of what is new beside a full one, at 2.8 GB (15 GB of disk)
 	$(BIN)/python -m tests.benchmarks.since_last_run
 
-bench-gpu: setup ## Time CPU and GPU on the same tables; without a GPU the CPU alone; GIGABYTES="1 4", ROUNDS=3
+bench-gpu: setup ## Time CPU and GPU on the same tables; without a GPU the CPU alone; GIGABYTES="1 4 16", ROUNDS=3
 	$(BIN)/python -m tests.benchmarks.gpu $(if $(GIGABYTES),--gigabytes $(GIGABYTES)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS))
 

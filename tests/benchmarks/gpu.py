@@ -1,6 +1,6 @@
 """CPU and GPU beside each other: seconds of the plan and of the rewrite of the same tables.
 
-    python -m tests.benchmarks.gpu [--gigabytes 1 4] [--rounds 3] [--folder build/benchmark-gpu]
+    python -m tests.benchmarks.gpu [--gigabytes 1 4 16] [--rounds 3] [--folder build/benchmark-gpu]
 
 For each size it makes tables of images of 20 KB to 20 MB, one whose list is long, and one without
 images (a hundred columns, compressed by zstd); sizes that the disk can't hold are left out, and
@@ -16,6 +16,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import shlex
 import shutil
 import statistics
 import subprocess
@@ -53,7 +54,7 @@ class Case:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--gigabytes", type=float, nargs="+", default=[1, 4])
+    parser.add_argument("--gigabytes", type=float, nargs="+", default=[1, 4, 16])
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=ROOT / "build/benchmark-gpu")
     options = parser.parse_args(arguments)
@@ -84,10 +85,10 @@ def gpu_name() -> str | None:
 
 
 def make_cases(gigabytes: Sequence[float], folder: Path) -> Iterator[Case]:
-    """Make the tables, the smaller ones first, as long as the disk holds them and the outputs."""
+    """Make the tables, the smaller ones first, while the disk holds them and an output."""
     for size in sorted(gigabytes):
         wanted = int(size * 1e9)
-        if shutil.disk_usage(folder).free < 4 * len(IMAGE_BYTES) * wanted:
+        if shutil.disk_usage(folder).free < (len(IMAGE_BYTES) + 4) * wanted:
             print(f"  {size:g} GB are left out: the disk is too small for its tables", flush=True)
             continue
         for image_bytes in IMAGE_BYTES:
@@ -148,7 +149,7 @@ def run_way(way: str, cases: Sequence[Case], options: argparse.Namespace) -> lis
     print(f"\n{way}", flush=True)
     subprocess.run(
         [sys.executable, "-m", "tests.benchmarks.gpu_side", way, str(options.rounds), str(folder)],
-        env={**os.environ, "PYSPARK_SUBMIT_ARGS": " ".join(submit)},
+        env={**os.environ, "PYSPARK_SUBMIT_ARGS": shlex.join(submit)},
         check=True,
         cwd=ROOT,
     )
