@@ -12,7 +12,7 @@ PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscop
 # What `make test` runs a second time, on Spark Connect: each question to it takes its time.
 ON_CONNECT := tests/transform tests/integration/test_marked_outputs.py
 
-.PHONY: help setup demo test test-connect test-airflow matrix torture bench bench-delta bench-since check format audit lock clean
+.PHONY: help setup demo test test-connect test-airflow test-gpu-plan matrix torture bench bench-delta bench-since bench-gpu check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -50,6 +50,9 @@ build/airflow/ready: tests/airflow/requirements.lock requirements-build.lock
 	$(@D)/bin/python -m pip install --quiet --require-hashes --no-build-isolation -r tests/airflow/requirements.lock
 	@touch $@
 
+test-gpu-plan: setup ## Ask the RAPIDS Accelerator itself what a GPU would run; needs none (two minutes; a jar of 1 GB)
+	$(BIN)/python -m pytest tests/gpu
+
 matrix: setup $(ROWS:%=build/matrix/%/ready) ## Run the fast part of the suite on each pair of Spark and Delta; ROWS="…"
 	$(BIN)/python -m tests.matrix $(ROWS)
 
@@ -79,6 +82,10 @@ bench-delta: setup ## Time clone and in-place beside a rewrite, at 2.8 and 11 GB
 
 bench-since: setup ## Time a run of what is new beside a full one, at 2.8 GB (15 GB of disk)
 	$(BIN)/python -m tests.benchmarks.since_last_run
+
+bench-gpu: setup ## Time CPU and GPU on the same tables; without a GPU the CPU alone; GIGABYTES="1 4 16", ROUNDS=3
+	$(BIN)/python -m tests.benchmarks.gpu $(if $(GIGABYTES),--gigabytes $(GIGABYTES)) \
+		$(if $(ROUNDS),--rounds $(ROUNDS))
 
 check: setup ## Format, lint, types, and the direction of imports
 	$(BIN)/ruff format --check --quiet .

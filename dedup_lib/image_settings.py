@@ -11,6 +11,7 @@ from dedup_lib.errors import InputChangedError, StorageError
 from dedup_lib.files import ColumnChunkSizes, FileInfo
 from dedup_lib.id_scan import FileRows
 from dedup_lib.parquet_types import timestamp_type
+from dedup_lib.rapids import SPLIT_BYTES, image_batch_settings, writable_codec
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.uris import decoded
@@ -40,7 +41,11 @@ class ImageWeights:
 
 
 def settings_for(
-    storage: Storage, images: PinnedTable, files: Sequence[FileRows]
+    storage: Storage,
+    images: PinnedTable,
+    files: Sequence[FileRows],
+    *,
+    is_on_gpu: bool = False,
 ) -> dict[str, str]:
     """Work out the session settings for an image table from what its images weigh.
 
@@ -48,6 +53,7 @@ def settings_for(
         storage: The session's file systems.
         images: The table.
         files: Rows and sizes of its files.
+        is_on_gpu: Whether a GPU reads and writes them.
 
     Raises:
         InputChangedError: A file can't be read that could be when the run was planned.
@@ -66,12 +72,20 @@ def settings_for(
             f"a file of image table {images.location!r} was changed or deleted during the run. "
             f"Run again when no one writes there: {error}"
         ) from error
-    return rewrite_settings(weights, binary, images.file_schemas)
+    settings = rewrite_settings(weights, binary, images.file_schemas)
+    return settings | gpu_settings(weights) if is_on_gpu else settings
 
 
-def split_settings(target_file_bytes: int, kept_fraction: float) -> dict[str, str]:
-    """Return the settings under which what a task keeps of its input fills one output file."""
+def split_settings(
+    target_file_bytes: int, kept_fraction: float, *, is_on_gpu: bool = False
+) -> dict[str, str]:
+    """Return the settings under which what a task keeps of its input fills one output file.
+
+    A task of a GPU takes no more input than the GPU is to hold, though its files come out smaller.
+    """
     split_bytes = int(target_file_bytes / max(kept_fraction, 0.01))
+    if is_on_gpu:
+        split_bytes = min(split_bytes, SPLIT_BYTES)
     return {"spark.sql.files.maxPartitionBytes": str(split_bytes)}
 
 
@@ -139,6 +153,14 @@ def rewrite_settings(
     if weights.codec is not None:
         settings["spark.sql.parquet.compression.codec"] = weights.codec
     return settings
+
+
+def gpu_settings(weights: ImageWeights) -> dict[str, str]:
+    """Return what a GPU needs beside `rewrite_settings`: batches, and a codec that it writes."""
+    return {
+        **image_batch_settings(weights.row_bytes, _ROW_GROUP_BYTES),
+        "spark.sql.parquet.compression.codec": writable_codec(weights.codec),
+    }
 
 
 def _binary_leaves(data_type: DataType, path: str) -> list[str]:

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import (
     clones,
+    gpu_check,
     id_scan,
     in_place,
     marked_outputs,
@@ -62,6 +63,7 @@ from dedup_lib.session_storage import storage_of
 from dedup_lib.settings import Settings
 from dedup_lib.since_last_run import SinceLastRun
 from dedup_lib.spark_context import described_jobs
+from dedup_lib.spark_rewrite import Tuning
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
@@ -148,6 +150,7 @@ class _Run:
         self.workspace = Workspace(spark, storage, settings, self.attempt_id)
         self.fingerprint: str | None = None
         self.since_last_run: SinceLastRun | None = None
+        self.tuning: Tuning | None = None
 
     def execute(self) -> None:
         with ExitStack() as cleanup:
@@ -185,6 +188,8 @@ class _Run:
                 self.keep_records(plan, record_targets)
             with self.phase("check"):
                 self.check_limits(plan, inputs, record_targets)
+                if since is None or since.difference is None:
+                    self.check_gpu(plan)
             if attempt is None:
                 self.report.counts["kept_rows"] = plan.kept_rows
                 self.report.finish("dry_run")
@@ -206,6 +211,23 @@ class _Run:
                 wanted = {"unmatched_output"} & record_targets.keys()
                 self.keep_records(plan, {name: record_targets[name] for name in wanted})
             raise
+
+    def check_gpu(self, plan: Plan) -> None:
+        """Find out what a GPU can't run of the rewrite, where one is to."""
+        settings, report = self.settings, self.report
+        is_to_run = settings.require_gpu or rewrite.uses_gpu(self.spark)
+        if report.engine == "spark" and is_to_run and plan.output_rows(settings.action):
+            self.tuning = self.tune(plan)
+            with report.step("ask the accelerator"):
+                gpu_check.check_gpu(
+                    self.spark, plan.images, self.tuning, settings=settings, report=report
+                )
+
+    def tune(self, plan: Plan) -> Tuning:
+        """Choose how the `spark` engine goes about it."""
+        return rewrite.tune(
+            self.spark, self.storage, plan, settings=self.settings, report=self.report
+        )
 
     def make_output(
         self,
@@ -382,10 +404,8 @@ class _Run:
         given: dict[str, Any] = {"settings": self.settings, "report": self.report}
         if self.report.engine == "arrow":
             return rewrite.rewrite_by_arrow(self.spark, plan, output, attempt, **given)
-        note = self.note(plan)
-        return rewrite.rewrite_by_spark(
-            self.spark, self.storage, plan, output, attempt, note=note, **given
-        )
+        given |= {"tuning": self.tuning or self.tune(plan), "note": self.note(plan)}
+        return rewrite.rewrite_by_spark(self.spark, self.storage, plan, output, attempt, **given)
 
     def clone(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
         """Clone the image table and delete the planned rows, where no reader sees it yet."""

@@ -90,6 +90,9 @@ class Report:
         action: `remove`, `annotate` or `extract`.
         eps_sweep: Of a sweep: how many rows, and about how many bytes, each eps would remove.
         match_hints: Where hardly any listed ID is in the table: why that may be, with counts.
+        gpu: Where the RAPIDS Accelerator is there: its `mode`; what of the rewrite it leaves to the
+            CPU, and why (`falls_back`); and which operators ran where (`ran_on_gpu`,
+            `ran_on_cpu`). None is not known, as over Spark Connect.
         since_last_run: Of --since-last-run, unless all was done: rows that came and stay, and how
             many IDs' rows were deleted and copied anew.
     """
@@ -116,6 +119,7 @@ class Report:
     eps_sweep: list[dict[str, Any]] | None = None
     match_hints: list[dict[str, Any]] | None = None
     since_last_run: dict[str, Any] | None = None
+    gpu: dict[str, Any] | None = None
     run: str | None = None
     started_at: str = field(default_factory=_now)
     finished_at: str | None = None

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Literal
 
 from pyspark.sql import SparkSession
 
-from dedup_lib import arrow_rewrite, publish, spark_rewrite
+from dedup_lib import arrow_rewrite, gpu_check, publish, rapids_plans, spark_rewrite
 from dedup_lib.attempts import Attempt
 from dedup_lib.delta_delete import DELETION_VECTORS
-from dedup_lib.errors import DedupError, UnsupportedError
-from dedup_lib.id_join import BROADCAST_LIMIT_BYTES
+from dedup_lib.errors import DedupError, InputError, UnsupportedError
 from dedup_lib.image_settings import (
     TARGET_FILE_BYTES,
     settings_for,
@@ -20,14 +21,18 @@ from dedup_lib.image_settings import (
 from dedup_lib.parquet_types import check_names_are_kept, check_types_are_kept
 from dedup_lib.planning import Plan
 from dedup_lib.publish import Staged
+from dedup_lib.rapids import check_is_usable, find_accelerator
 from dedup_lib.report import Report
 from dedup_lib.session_settings import tuning_settings
 from dedup_lib.settings import Settings
+from dedup_lib.spark_context import is_connect
+from dedup_lib.spark_rewrite import Tuning
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable, check_is_readable
 from dedup_lib.targets import Target
 
 ChosenEngine = Literal["arrow", "spark"]
+_GPU_KEYS = ("falls_back", "ran_on_gpu", "ran_on_cpu")
 
 
 def choose_engine(
@@ -55,6 +60,12 @@ def choose_engine(
 
     *Cost:* one small Spark job.
     """
+    accelerator = find_accelerator(spark)
+    if accelerator is not None:
+        report.gpu = {"mode": accelerator.mode, **dict.fromkeys(_GPU_KEYS)}
+    if settings.require_gpu:
+        check_is_usable(accelerator, is_dry_run=settings.dry_run)
+        rapids_plans.check_can_be_asked(spark)
     reason = _why_not_arrow(spark, images, settings, output, attempt)
     if settings.action == "annotate":
         _check_added_columns(images)
@@ -67,11 +78,15 @@ def choose_engine(
         raise refusal
     report.choose("engine", "spark", reason=str(reason))
     report.engine = "spark"
+    _check_spark_keeps(images, settings)
+    return "spark"
+
+
+def _check_spark_keeps(images: PinnedTable, settings: Settings) -> None:
     check_is_readable(images)
     check_types_are_kept(images)
     if settings.resolved_output_format == "parquet":
         check_names_are_kept(images)
-    return "spark"
 
 
 def _check_added_columns(images: PinnedTable) -> None:
@@ -97,10 +112,26 @@ def _why_not_arrow(
         return "arrow goes from Parquet to Parquet only"
     if settings.strategy != "auto" or settings.target_file_size is not None:
         return "what only the spark engine does was asked for: a strategy, or a target file size"
+    if settings.engine == "auto" and _is_for_gpu(spark, images, settings):
+        return "the RAPIDS Accelerator is there, and arrow would leave it idle"
     if settings.engine == "auto" and output is not None and output.publishing == "marker":
         return "in an object store its files would be seen before the output is complete"
     partial = None if attempt is None else attempt.partial
     return arrow_rewrite.why_not(spark, images, partial, settings.storage_options)
+
+
+def _is_for_gpu(spark: SparkSession, images: PinnedTable, settings: Settings) -> bool:
+    """Tell whether a GPU is to do it, where arrow could: asked for, or there and able to.
+
+    Able is one that can read the images: it is pointless where these come and go by the CPU.
+    """
+    if settings.require_gpu or not uses_gpu(spark):
+        return settings.require_gpu
+    try:
+        _check_spark_keeps(images, settings)
+    except InputError:
+        return False
+    return gpu_check.can_read(images, settings)
 
 
 def rewrite_by_arrow(
@@ -136,6 +167,46 @@ def rewrite_by_arrow(
     return Staged(output, attempt.staged, None)
 
 
+def uses_gpu(spark: SparkSession) -> bool:
+    """Tell whether what the `spark` engine does is the GPU's, as far as it can."""
+    accelerator = find_accelerator(spark)
+    return accelerator is not None and accelerator.is_executing
+
+
+def tune(
+    spark: SparkSession, storage: Storage, plan: Plan, *, settings: Settings, report: Report
+) -> Tuning:
+    """Choose strategy and settings of the `spark` engine by what the plan and the images weigh.
+
+    Raises:
+        UnsupportedError: No strategy can do it.
+    """
+    images, action = plan.images, settings.action
+    is_on_gpu = settings.require_gpu or uses_gpu(spark)
+    strategy = spark_rewrite.choose_strategy(
+        settings.strategy,
+        plan.counts,
+        has_row_index=images.has_row_index,
+        action=action,
+        is_on_gpu=is_on_gpu,
+    )
+    report.strategy = strategy
+    report.choose(
+        "strategy",
+        strategy,
+        matched_ids=plan.counts.matched_ids,
+        broadcast_bytes=plan.counts.broadcast_bytes,
+        limit_bytes=spark_rewrite.broadcast_limit_bytes(is_on_gpu=is_on_gpu),
+    )
+    with report.step("weigh images"):
+        values = settings_for(storage, images, plan.files, is_on_gpu=is_on_gpu)
+    options = writer_options(values) if settings.resolved_output_format == "parquet" else {}
+    kept_fraction = plan.output_rows(action) / plan.image_ids.num_rows
+    file_bytes = settings.target_file_bytes or TARGET_FILE_BYTES
+    split = split_settings(file_bytes, kept_fraction, is_on_gpu=is_on_gpu)
+    return Tuning(strategy, options, values | split)
+
+
 def rewrite_by_spark(
     spark: SparkSession,
     storage: Storage,
@@ -144,36 +215,23 @@ def rewrite_by_spark(
     attempt: Attempt,
     *,
     settings: Settings,
+    tuning: Tuning,
     report: Report,
     note: dict[str, Any],
 ) -> Staged:
     """Let the `spark` engine write the output's rows, by the strategy that suits the plan."""
     images, action = plan.images, settings.action
-    strategy = spark_rewrite.choose_strategy(
-        settings.strategy, plan.counts, has_row_index=images.has_row_index, action=action
-    )
-    report.strategy = strategy
-    report.choose(
-        "strategy",
-        strategy,
-        matched_ids=plan.counts.matched_ids,
-        broadcast_bytes=plan.counts.broadcast_bytes,
-        limit_bytes=BROADCAST_LIMIT_BYTES,
-    )
     output_rows = plan.output_rows(action)
-    rows = spark_rewrite.apply(images, settings.image_id_column, plan.rows, strategy, action)
-    writer = spark_rewrite.writer(rows, images.partition_columns)
+    rows = spark_rewrite.apply(images, settings.image_id_column, plan.rows, tuning.strategy, action)
+    writer = spark_rewrite.writer(rows, images.partition_columns).options(**tuning.options)
     if settings.since_last_run:  # what is listed later is deleted from there
         writer = writer.option(DELETION_VECTORS, "true")
-    with report.step("weigh images"):
-        values = settings_for(storage, images, plan.files)
-    if output.format == "parquet":
-        writer = writer.options(**writer_options(values))
-    values |= split_settings(
-        settings.target_file_bytes or TARGET_FILE_BYTES, output_rows / plan.image_ids.num_rows
-    )
-    with tuning_settings(spark, values) as refused, report.step("rewrite"):
-        report.choices["settings"] = {"chosen": values, "refused": refused}
+    with (
+        tuning_settings(spark, tuning.settings) as refused,
+        report.step("rewrite"),
+        _operators_noted(spark, report),
+    ):
+        report.choices["settings"] = {"chosen": dict(tuning.settings), "refused": refused}
         if output_rows == 0 and output.format == "parquet":
             return publish.stage_empty_parquet(spark, storage, output, rows.schema, attempt)
         return publish.stage(
@@ -185,3 +243,16 @@ def rewrite_by_spark(
             column_names=rows.columns,
             note=note,
         )
+
+
+@contextmanager
+def _operators_noted(spark: SparkSession, report: Report) -> Iterator[None]:
+    """Note in the report where Spark's operators ran, if there is a GPU to run them."""
+    if report.gpu is None or is_connect(spark):
+        yield
+        return
+    newest = rapids_plans.newest_query(spark)
+    yield
+    names = rapids_plans.operators_since(spark, newest)
+    report.gpu["ran_on_gpu"] = [name for name in names if rapids_plans.is_on_gpu(name)]
+    report.gpu["ran_on_cpu"] = [name for name in names if not rapids_plans.is_on_gpu(name)]

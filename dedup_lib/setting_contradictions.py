@@ -29,6 +29,7 @@ class Combination:
     engine: str
     strategy: str
     target_file_size: str | None
+    require_gpu: bool
     storage_option: tuple[str, ...]
 
     @classmethod
@@ -49,6 +50,8 @@ def check_combination(settings: Combination) -> None:
     _check_engine(settings)
     _check_what_only_a_rewrite_has(settings)
     _check_output(settings)
+    if settings.require_gpu:
+        _check_require_gpu(settings)
     if settings.since_last_run:
         _check_since_last_run(settings)
 
@@ -127,6 +130,28 @@ def _check_what_only_a_rewrite_has(settings: Combination) -> None:
         raise SettingsError(
             "--strategy and --engine are for --method rewrite, and so is --target-file-size: "
             f"{settings.method} moves no image."
+        )
+
+
+def _check_require_gpu(settings: Combination) -> None:
+    """Refuse what no GPU does."""
+    flag = "--require-gpu"
+    if settings.method != "rewrite":
+        raise SettingsError(
+            f"{flag} is for --method rewrite: {settings.method} moves no image, and Delta writes "
+            "deletion vectors on the CPU."
+        )
+    if settings.engine == "arrow":
+        raise SettingsError(f"{flag} is for --engine spark: arrow runs on the CPU. Leave one out.")
+    if settings.strategy == "row-positions":
+        raise SettingsError(
+            f"{flag} can't be had with --strategy row-positions, which reads `_metadata` and so "
+            "takes the whole scan to the CPU. Leave one out."
+        )
+    if settings.since_last_run:
+        raise SettingsError(
+            f"{flag} can't be had with --since-last-run, which deletes by deletion vectors: these "
+            "are the CPU's. Leave one out."
         )
 
 

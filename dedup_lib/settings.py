@@ -218,6 +218,13 @@ class Settings:
         "auto: exact up to 5 million entries",
         default="auto",
     )
+    require_gpu: bool = option(
+        "tuning",
+        "rewrites: stop (exit code 2) and say what would fall back and why, rather than read "
+        "and write images on the CPU where the RAPIDS Accelerator can't run it all; in a dry "
+        "run the accelerator's explain-only mode will do, which needs no GPU",
+        default=False,
+    )
     storage_option: tuple[str, ...] = option(
         "tuning",
         "for the arrow engine: an argument of pyarrow's file system for the images' store, such as "

@@ -29,6 +29,11 @@ def described_jobs(spark: SparkSession) -> Iterator[Callable[[str], None]]:
         yield lambda place: describe(f"{_NAME}: {place}" if place else _NAME)
 
 
+def job_description(spark: SparkSession) -> str | None:
+    """Return how jobs are described now, on classic Spark."""
+    return spark.sparkContext.getLocalProperty(_DESCRIPTION)
+
+
 @contextmanager
 def counted_tasks(spark: SparkSession) -> Iterator[Callable[[], tuple[int, int]]]:
     """Give a function that tells how many tasks of what runs now are done, of how many.
@@ -63,7 +68,7 @@ def cores(spark: SparkSession) -> int:
 @contextmanager
 def _descriptions(spark: SparkSession) -> Iterator[Callable[[str], None]]:
     context = spark.sparkContext
-    before: Any = context.getLocalProperty(_DESCRIPTION)
+    before: Any = job_description(spark)
 
     def describe(text: str) -> None:
         context.setLocalProperty(_DESCRIPTION, text)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Literal
 
 from pyspark.sql import Column, DataFrame, DataFrameWriter
@@ -39,8 +40,28 @@ _ZEROS = {
 }
 
 
+@dataclass(frozen=True)
+class Tuning:
+    """How the `spark` engine will go about a rewrite.
+
+    Attributes:
+        strategy: How it finds the rows.
+        options: The writer's.
+        settings: The session's, for the time of the rewrite.
+    """
+
+    strategy: ChosenStrategy
+    options: Mapping[str, str]
+    settings: Mapping[str, str]
+
+
 def choose_strategy(
-    strategy: Strategy, counts: PlanCounts, *, has_row_index: bool, action: Action = "remove"
+    strategy: Strategy,
+    counts: PlanCounts,
+    *,
+    has_row_index: bool,
+    action: Action = "remove",
+    is_on_gpu: bool = False,
 ) -> ChosenStrategy:
     """Choose how rows are found: by broadcast IDs while they are small, else by position.
 
@@ -50,6 +71,8 @@ def choose_strategy(
         counts: What the plan holds.
         has_row_index: Whether the table has row indexes to go by.
         action: `annotate` needs the IDs, each with its keeper.
+        is_on_gpu: Whether a GPU is to do it: to read row positions is to read all on the CPU, so
+            `broadcast-ids` is taken as long as it can work at all.
 
     Raises:
         UnsupportedError: Positions are wanted, or needed, and the table has none; or IDs are
@@ -64,7 +87,7 @@ def choose_strategy(
     if strategy != "auto" and action != "annotate":
         return strategy
     cost = counts.broadcast_bytes * (2 if action == "annotate" else 1)  # with as many keepers
-    if cost <= BROADCAST_LIMIT_BYTES:
+    if cost <= broadcast_limit_bytes(is_on_gpu=is_on_gpu):
         return "broadcast-ids"
     if has_row_index and action != "annotate":
         return "row-positions"
@@ -79,6 +102,11 @@ def choose_strategy(
         f"{counts.matched_ids} IDs are too many to broadcast, and this Delta table has no row "
         "indexes: set delta.enableDeletionVectors on it, then run again."
     )
+
+
+def broadcast_limit_bytes(*, is_on_gpu: bool) -> int:
+    """Return up to which size IDs are broadcast though there is another way."""
+    return BROADCAST_MOST_BYTES if is_on_gpu else BROADCAST_LIMIT_BYTES
 
 
 def apply(

@@ -70,6 +70,15 @@ def console(*arguments: str, cwd: Path, **environment: str) -> Any:
     return run([BIN / "remove-duplicates", *arguments], cwd=cwd, **environment)
 
 
+def properties(path: Path) -> dict[str, str]:
+    """The settings in a properties file of Spark, as they are spelled there."""
+    lines = path.read_text().splitlines()
+    return {
+        key: value.strip()
+        for key, value in (line.split(None, 1) for line in lines if line.startswith("spark."))
+    }
+
+
 def run(command: list[Any], *, cwd: Path, **environment: str) -> Any:
     """Run a command to its end; its output is text."""
     return subprocess.run(

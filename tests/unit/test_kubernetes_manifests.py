@@ -7,7 +7,7 @@ import yaml
 
 from dedup_lib import cli
 from dedup_lib.redaction import SPARK_PATTERN
-from tests.processes import ROOT
+from tests.processes import ROOT, properties
 
 FOLDER = ROOT / "conf/kubernetes"
 ONCE = yaml.safe_load((FOLDER / "spark-application.yaml").read_text())
@@ -19,8 +19,7 @@ each_spec = pytest.mark.parametrize("spec", SPECS.values(), ids=SPECS)
 
 
 def cpu_conf():
-    lines = (ROOT / "conf/spark/cpu.conf").read_text().splitlines()
-    return dict(line.split(None, 1) for line in lines if line.startswith("spark."))
+    return properties(ROOT / "conf/spark/cpu.conf")
 
 
 @each_spec

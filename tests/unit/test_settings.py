@@ -399,6 +399,17 @@ def test_every_setting_is_a_flag_in_the_grouped_help(capsys):
         ({"method": "clone", "enable_deletion_vectors": True}, "is for --method in-place"),
         ({"enable_deletion_vectors": True}, "is for --method in-place"),
         ({"purge": True}, "--purge is for --method clone and in-place"),
+        ({"require_gpu": True, "method": "clone"}, "--require-gpu is for --method rewrite"),
+        (
+            {"require_gpu": True, "method": "in-place", "output": None},
+            "--require-gpu is for --method rewrite: in-place moves no image",
+        ),
+        ({"require_gpu": True, "engine": "arrow"}, "arrow runs on the CPU"),
+        ({"require_gpu": True, "strategy": "row-positions"}, "takes the whole scan to the CPU"),
+        (
+            {"require_gpu": True, "since_last_run": True, "output": "db.t"},
+            "--require-gpu can't be had with --since-last-run",
+        ),
     ],
 )
 def test_what_contradicts_the_method_is_refused(contradicting, words):

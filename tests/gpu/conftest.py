@@ -1,0 +1,62 @@
+"""A Spark session with the RAPIDS Accelerator, in its explain-only mode: it needs no GPU."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+
+import pytest
+from pyspark.sql import SparkSession
+
+from dedup_lib.rapids_plans import Fallback
+from tests.conftest import SPARK_SETTINGS
+from tests.processes import ROOT, properties
+from tests.rapids_jar import rapids_jar
+
+EXPLAIN_ONLY = {
+    "spark.rapids.sql.mode": "explainOnly",
+    # Loading the accelerator takes so long that executors would be given up.
+    "spark.executor.heartbeatInterval": "60s",
+    "spark.network.timeout": "300s",
+}
+
+
+# What was seen to fall back: operator and reason, each once.
+_SEEN: dict[tuple[str, str], None] = {}
+
+
+@pytest.fixture
+def seen() -> Callable[[Sequence[Fallback]], dict[str, str]]:
+    """Note what falls back, for the summary; return the reasons by operator."""
+
+    def note(found: Sequence[Fallback]) -> dict[str, str]:
+        _SEEN.update({(item.operator, item.reason): None for item in found})
+        return {item.operator: item.reason for item in found}
+
+    return note
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Name what the accelerator leaves to the CPU, and why, in its own words."""
+    if _SEEN:
+        terminalreporter.section("what the RAPIDS Accelerator leaves to the CPU")
+    for operator, reason in _SEEN:
+        terminalreporter.write_line(f"{operator}: {reason}")
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
+    """The session of all tests here, with the settings of conf/spark/gpu-local.conf."""
+    os.environ["PYSPARK_PYTHON"] = sys.executable
+    jar = rapids_jar()
+    builder = SparkSession.builder.master("local[2]").appName("gpu plans")
+    warehouse = tmp_path_factory.mktemp("warehouse").as_uri()
+    given = properties(ROOT / "conf/spark/gpu-local.conf")
+    settings = {**given, **SPARK_SETTINGS, **EXPLAIN_ONLY, "spark.jars": jar.as_uri()}
+    for key, value in {**settings, "spark.sql.warehouse.dir": warehouse}.items():
+        builder = builder.config(key, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("ERROR")
+    yield session
+    session.stop()
