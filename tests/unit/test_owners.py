@@ -37,6 +37,13 @@ def test_this_process_lives_and_one_before_it_with_its_number_does_not():
     assert died_here(owner(pid=os.getpid()))
 
 
-@pytest.mark.parametrize("text", ["", "{}", "[]", owner(host="elsewhere"), owner(machine=["x"])])
-def test_of_what_is_not_of_this_machine_nothing_is_known(text):
+@pytest.mark.parametrize("values", [{"host": "elsewhere"}, {"machine": ["another"]}])
+def test_of_what_is_not_of_this_machine_nothing_is_known(child, values):
+    child.kill()
+    child.wait()
+    assert not died_here(owner(pid=child.pid, **values))
+
+
+@pytest.mark.parametrize("text", ["", "{}", "[]", "null"])
+def test_of_what_names_no_owner_nothing_is_known(text):
     assert not died_here(text)
