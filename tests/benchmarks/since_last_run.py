@@ -5,8 +5,8 @@
 It makes a Delta table of random images (2.8 GB by default; free disk for five times that) and a
 list of 30 % of its IDs, and writes an output. Then 1 % of new rows come, of which 30 % are listed,
 and one listed ID in a thousand of those that are published; that is done by --since-last-run, and
-by a full run, in turns, each from the same state, in one warm session. Bytes are those that Spark's
-tasks count.
+by a full run, in turns, each from the same state, in one warm session; then nothing is new, and the
+same is asked for again. Bytes are those that Spark's tasks count.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from dedup_lib import DuplicateIds, Settings, run
 from tests.benchmarks.delta_methods import image_id, make_table, rows, session
 from tests.spark_stages import newest_stage, stages_since
 
-WAYS = ("full", "since last run")
+WAYS = ("full", "since last run", "nothing new")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -49,7 +49,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         shutil.copytree(folder / "out", folder / f"out-{number}")
         for way in WAYS:
             is_full = way == "full"
-            place = f"full-{number}" if is_full else f"out-{number}"
+            place = f"full-{number}" if is_full else f"out-{number}"  # of both others
             results[way].append(_timed(spark, folder, place, is_full=is_full))
             _print(f"{number} {way}", *results[way][-1])
         _check_same(spark, folder / f"full-{number}", folder / f"out-{number}")
@@ -59,8 +59,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     medians = {way: [statistics.median(column) for column in zip(*found, strict=True)]
                for way, found in results.items()}  # fmt: skip
     for index, what in enumerate(("seconds", "bytes read", "bytes written")):
-        full, new = (medians[way][index] for way in WAYS)
-        print(f"{what}: {new:,.1f} instead of {full:,.1f}: {100 * new / full:.1f} %")
+        full, new, nothing = (medians[way][index] for way in WAYS)
+        share = f"{100 * new / full:.1f} %"
+        print(f"{what}: {new:,.1f} instead of {full:,.1f}: {share}; nothing new: {nothing:,.1f}")
     Path("build/since_last_run.json").write_text(json.dumps(results, indent=2))
 
 
