@@ -3,7 +3,7 @@
 import pytest
 
 from tests.connect_server import connect_server
-from tests.made_tables import names_in, row_digests
+from tests.made_tables import delta_table, names_in, row_digests
 from tests.processes import FLAGS, KEPT, console, ids, report_of, small_inputs
 
 pytestmark = pytest.mark.classic("it starts a server of its own")
@@ -60,3 +60,16 @@ def test_a_delta_table_is_cloned_and_a_run_key_known(spark, remote, folder):
     assert report_of(remote(*again))["repeated"]
     assert remote(*flags("./clone", "--method", "clone")).returncode == 0
     assert ids(spark, folder / "clone", "delta") == KEPT
+
+
+def test_a_delta_table_is_replaced_and_another_loses_rows_in_place(spark, remote, folder):
+    images = spark.read.parquet(str(folder / "in/images"))
+    delta_table(images.limit(1), folder / "old")
+    result = remote(*flags("./old", "--output-format", "delta", "--output-mode", "overwrite"))
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert ids(spark, folder / "old", "delta") == KEPT
+    table = delta_table(images, folder / "in/delta", enableDeletionVectors="true")
+    result = remote("--images", "in/delta", *FLAGS[2:4], "--method", "in-place")
+    assert result.returncode == 0, result.stderr[-3000:]
+    assert report_of(result)["counts"]["removed_rows"] == 2
+    assert ids(spark, table, "delta") == KEPT
