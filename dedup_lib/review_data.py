@@ -132,8 +132,9 @@ def bin_edges(least: float, most: float, threshold: float, *, bins: int = 40) ->
         most += width
     steps = range(-int((threshold - least) / width), int((most - threshold) / width) + 1)
     between = (threshold + step * width for step in steps)
-    hair = width / 1000  # the first and the last step may miss an end by a rounding
-    return [least, *(edge for edge in between if least + hair < edge < most - hair), most]
+    half = width / 2  # a sliver at an end would look like a peak, or a gap
+    inner = [edge for edge in between if least + half < edge < most - half or edge == threshold]
+    return sorted({least, *inner, most})
 
 
 @dataclass(frozen=True)

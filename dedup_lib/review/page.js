@@ -4,7 +4,7 @@
   const one = (selector, from = document) => from.querySelector(selector);
   const all = (selector, from = document) => [...from.querySelectorAll(selector)];
   const list = one("#list");
-  const run = document.body.dataset.run;
+  const run = JSON.parse(document.body.dataset.run);
   const pairs = all(".pair").map((article, index) => ({
     article,
     index,

@@ -1,0 +1,68 @@
+"""Chromium, and pages in it: without Chromium or Playwright these tests are skipped."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Any]:
+    pytest.importorskip("jinja2", reason="Jinja2 isn't installed")
+    pytest.importorskip("PIL", reason="Pillow isn't installed")
+    playwright = pytest.importorskip(
+        "playwright.sync_api", reason="Playwright isn't installed: pip install playwright"
+    )
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("Chromium isn't installed: apt-get install chromium")
+    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # which no root may have
+    with playwright.sync_playwright() as driver:
+        chromium = driver.chromium.launch(executable_path=path, args=arguments)
+        yield chromium
+        chromium.close()
+
+
+@pytest.fixture
+def complaints() -> list[str]:
+    """What a browser's console says, and errors in scripts."""
+    return []
+
+
+@pytest.fixture
+def open_page(browser: Any, complaints: list[str], tmp_path: Path) -> Iterator[Callable[..., Any]]:
+    """Open a review in a tab: open_page(review, **options of the browser's context).
+
+    Afterwards no page may have complained, or asked for anything but itself.
+    """
+    contexts, asked_for = [], []
+
+    def open_page(review: Any, script: str | None = None, **options: Any) -> Any:
+        from dedup_lib.review_page import render
+
+        path = tmp_path / "review.html"
+        path.write_text(render(review), encoding="utf-8")
+        context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)
+        contexts.append(context)
+        if script is not None:
+            context.add_init_script(script)
+        page = context.new_page()
+        page.on("console", lambda message: complaints.append(message.text))
+        page.on("pageerror", lambda error: complaints.append(str(error)))
+        page.on("request", lambda request: asked_for.append(request.url))
+        page.goto(path.as_uri())
+        return page
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert complaints == []
+    page_itself = (tmp_path / "review.html").as_uri()
+    assert {url for url in asked_for if not url.startswith(("data:", "blob:"))} <= {page_itself}
