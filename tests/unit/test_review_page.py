@@ -220,8 +220,11 @@ def test_without_its_libraries_a_review_is_refused_with_the_command_that_mends_i
 
 
 def test_nothing_of_it_is_imported_before_it_is_needed():
-    modules = "review_data, review_figures, review_page, thumbnails"
-    code = f"import sys\nfrom dedup_lib import {modules}\nprint({{'jinja2', 'PIL'}} & {{*sys.modules}})"
+    code = """
+import sys
+from dedup_lib import review_data, review_figures, review_page, thumbnails
+print({"jinja2", "PIL"} & {*sys.modules})
+"""
     told = subprocess.run(
         [sys.executable, "-c", code],
         cwd=ROOT,
