@@ -11,12 +11,13 @@ import hashlib
 import importlib.resources
 import importlib.util
 import json
+from collections import Counter
 from functools import cache
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, get_args
 
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.redaction import redact
-from dedup_lib.review_data import ImageId, Review, least_certain_first
+from dedup_lib.review_data import ImageId, Review, Sign, least_certain_first
 from dedup_lib.review_figures import group_rows, histogram, losses
 from dedup_lib.thumbnails import Thumbnail
 
@@ -58,10 +59,17 @@ def render(review: Review) -> str:
         histogram=histogram(review.scores) if review.scores else None,
         group_rows=group_rows(review.group_sizes or {}),
         losses=losses(review.parts),
+        signs=_counted_signs(review),
         script=_trusted(script),
         style=_trusted(style),
         policy=_POLICY.format(script=_digest(script), style=_digest(style)),
     )
+
+
+def _counted_signs(review: Review) -> dict[str, int]:
+    """Count the pairs with each sign, in the order in which `Sign` lists them."""
+    counts = Counter(sign for pair in review.pairs for sign in pair.signs)
+    return {sign: counts[sign] for sign in get_args(Sign) if counts[sign]}
 
 
 @cache

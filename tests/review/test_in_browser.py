@@ -180,6 +180,20 @@ def test_pairs_are_chosen_by_what_speaks_against_them(open_page):
         assert shown_ids(page) == found
 
 
+def test_the_choices_tell_how_many_pairs_they_show(open_page):
+    choices = open_page(made_review()).locator("#show option").all_inner_texts()
+    assert choices == [
+        "all pairs",
+        "marked keep",
+        "not marked",
+        "keeper is smaller (2)",
+        "shapes differ (1)",
+        "texts differ (1)",
+        "no keeper (1)",
+        "not shown (1)",
+    ]
+
+
 def test_pairs_are_sorted_as_asked(open_page):
     page = open_page(made_review())
     page.locator("#sort").select_option("certain")

@@ -88,7 +88,7 @@ def test_what_did_not_match_is_told_with_examples():
 def test_the_sample_says_that_it_is_one():
     page = words(review_page.render(made_review()))
     assert "4 of the 250 images that go are shown" in page
-    assert "It is not the whole removal list : 246 more images go" in page
+    assert "It is not the whole removal list : 246 more images go that this page" in page
     page = words(review_page.render(made_review(removed_rows=4)))
     assert "All 4 images that go are shown" in page
     assert "It is not the whole removal list" not in page
