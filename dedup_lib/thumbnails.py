@@ -31,6 +31,8 @@ _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PP
 _REDUCED_BY_DECODER = {"JPEG", "MPO"}
 _EIGHT_BIT_MODES = {"L", "LA", "RGB", "RGBA"}
 _DEEP_MODES = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
+# What some versions of Pillow would take over from the image.
+_NOTHING_ELSE = {"exif": b"", "icc_profile": b"", "xmp": b""}
 _ORIENTATION = 0x0112  # EXIF's number for it
 _LONGEST_REASON = 160
 
@@ -251,9 +253,7 @@ def _encoded(picture: Image.Image) -> tuple[bytes, Image.Image]:
     while True:
         for quality in _QUALITIES:
             stream = io.BytesIO()
-            bare = picture.copy()
-            bare.info = {}
-            bare.save(stream, "WEBP", quality=quality, method=2, exif=b"", icc_profile=b"", xmp=b"")
+            picture.save(stream, "WEBP", quality=quality, method=2, **_NOTHING_ELSE)
             if stream.tell() <= MOST_THUMBNAIL_BYTES:
                 return stream.getvalue(), picture
         picture = picture.reduce(2)

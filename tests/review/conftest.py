@@ -2,28 +2,13 @@
 
 from __future__ import annotations
 
-import os
-import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
-
-@contextmanager
-def chromium(driver: Any) -> Iterator[Any]:
-    """Start the Chromium that is installed."""
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip("Chromium isn't installed: apt-get install chromium")
-    arguments = ["--no-sandbox"] if os.geteuid() == 0 else []  # which no root may have
-    browser = driver.chromium.launch(executable_path=path, args=arguments)
-    yield browser
-    browser.close()
+from tests.review import chromium
 
 
 @pytest.fixture(scope="session")
@@ -33,8 +18,10 @@ def browser() -> Iterator[Any]:
     playwright = pytest.importorskip(
         "playwright.sync_api", reason="Playwright isn't installed: pip install playwright"
     )
-    with playwright.sync_playwright() as driver, chromium(driver) as found:
-        yield found
+    if chromium.installed() is None:
+        pytest.skip("Chromium isn't installed: apt-get install chromium")
+    with playwright.sync_playwright() as driver, chromium.started(driver) as browser:
+        yield browser
 
 
 @pytest.fixture

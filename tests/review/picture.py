@@ -12,12 +12,12 @@ from pathlib import Path
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from tests.review.conftest import chromium
+from tests.review import chromium
 
 
 def main() -> None:
     source, target = map(Path, sys.argv[1:])
-    with sync_playwright() as driver, chromium(driver) as browser:
+    with sync_playwright() as driver, chromium.started(driver) as browser:
         page = browser.new_page(viewport={"width": 1100, "height": 820}, color_scheme="light")
         page.goto(source.absolute().as_uri())
         for key in "jjx":

@@ -42,8 +42,8 @@ def saved(image, kind, **options):
     return stream.getvalue()
 
 
-def png_of(width, height, rows=b""):
-    """Make a PNG that says it has these many pixels."""
+def png_of(width, height, rows=b"", **more):
+    """Make a PNG that says it has so many pixels; more chunks come before them."""
 
     def chunk(name, data):
         return (
@@ -51,7 +51,8 @@ def png_of(width, height, rows=b""):
         )
 
     header = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
-    chunks = chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    chunks = chunk(b"IHDR", header) + b"".join(chunk(n.encode(), d) for n, d in more.items())
+    chunks += chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
     return b"\x89PNG\r\n\x1a\n" + chunks
 
 
@@ -195,6 +196,15 @@ def test_a_decompression_bomb_is_not_decoded(monkeypatch):
         height=6_000,
     )
     assert decoded == []
+
+
+def test_what_pillow_warns_of_is_drawn_or_has_its_own_reason():
+    odd = png_of(3, 2, bytes(8), acTL=bytes(8))  # an animation of no frames
+    with pytest.warns(UserWarning, match="APNG"):
+        Image.open(io.BytesIO(odd))
+    drawn(make_thumbnail(odd))
+    large = make_thumbnail(png_of(10_000, 9_500))
+    assert large.reason == "too large: 10,000 x 9,500 pixels; at most 50,000,000 are decoded"
 
 
 def test_a_file_that_is_too_large_is_not_opened(monkeypatch):
