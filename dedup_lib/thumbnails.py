@@ -17,14 +17,17 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from PIL import Image
+    from PIL import Image, ImageFile
 
 SIDE_PIXELS = 384
 # 400 pictures as base64 stay well below 15 MB.
 MOST_THUMBNAIL_BYTES = 24_000
 MOST_ENCODED_BYTES = 64_000_000
-# Decoding, converting and reducing takes some 8 bytes a pixel.
-MOST_PIXELS = 50_000_000
+MOST_DECODED_BYTES = 512_000_000
+# What decoding, converting and reducing was seen to take, of 49 megapixels, or a little more; a
+# JPEG is reduced while it is decoded, and a progressive one holds its coefficients.
+_BYTES_PER_PIXEL = {"JPEG": 7, "MPO": 7, "WEBP": 16, "JPEG2000": 20}
+_OTHERS_BYTES_PER_PIXEL = 11
 _QUALITIES = (80, 65, 45, 25)
 # No EPS, PDF, WMF and the like: they are programs. Nor what nobody keeps images of a table in.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
@@ -71,7 +74,7 @@ def make_thumbnail(encoded: bytes | None) -> Thumbnail:
     Args:
         encoded: The image as its file has it; None is a NULL.
 
-    *Cost:* at most about 8 bytes of memory for each of MOST_PIXELS; what is larger isn't decoded.
+    *Cost:* about MOST_DECODED_BYTES of memory; what would take more isn't decoded.
     """
     with _no_warnings():
         return _made(encoded)
@@ -142,16 +145,21 @@ def _opened(encoded: bytes) -> Thumbnail:
         # A phone's photograph and its depth, say: a JPEG to whoever looks at it.
         name = "JPEG" if image.format == "MPO" else image.format
         known = Thumbnail(format=name, width=image.width, height=image.height)
-        if image.width * image.height > MOST_PIXELS:
+        if (needed := _decoded_bytes(image)) > MOST_DECODED_BYTES:
             return replace(
                 known,
-                reason=f"too large: {image.width:,} x {image.height:,} pixels; "
-                f"at most {MOST_PIXELS:,} are decoded",
+                reason=f"too large: {image.width:,} x {image.height:,} pixels take "
+                f"{needed / 1e6:,.0f} MB, and at most {MOST_DECODED_BYTES / 1e6:,.0f} are spent",
             )
         try:
             return _drawn(image, known)
         except Exception as error:  # as above, and MemoryError
             return replace(known, reason=_broken(error))
+
+
+def _decoded_bytes(image: ImageFile.ImageFile) -> int:
+    each = _BYTES_PER_PIXEL.get(image.format or "", _OTHERS_BYTES_PER_PIXEL)
+    return image.width * image.height * each
 
 
 def _drawn(image: Image.Image, known: Thumbnail) -> Thumbnail:
