@@ -22,7 +22,7 @@ class Picture:
         image_id: Its ID, of the type that it has in the table.
         thumbnail: The small picture, or why there is none.
         size_bytes: Of the encoded image.
-        texts: Its other columns, as text.
+        texts: Its other columns, as text; None where they aren't known.
         file_path: The file that it is in.
     """
 
@@ -71,7 +71,7 @@ class Pair:
                 found.append("keeper is smaller")
             if _shapes_differ(removed.thumbnail, keeper.thumbnail):
                 found.append("shapes differ")
-            if (removed.texts or {}) != (keeper.texts or removed.texts or {}):
+            if None not in (removed.texts, keeper.texts) and removed.texts != keeper.texts:
                 found.append("texts differ")
         if any(one.thumbnail.webp is None for one in (removed, keeper) if one is not None):
             found.append("not shown")

@@ -91,7 +91,7 @@ def _environment() -> Environment:
         "size": _size,
         "percent": _percent,
         "score": _score,
-        "shortened": _shortened,
+        "text": _text,
         "visible": _visible,
     }
     return environment
@@ -137,9 +137,13 @@ def _location(text: str) -> str:
     return _visible(redact(text))
 
 
-def _shortened(text: str) -> str:
-    rest = len(text) - _MOST_TEXT_CHARACTERS
-    return f"{text[:_MOST_TEXT_CHARACTERS]}… ({rest:,} characters more)" if rest > 0 else text
+def _text(value: str | None) -> str:
+    """Spell the value of a column; two long ones may differ in what is left out."""
+    if value is None:
+        return "NULL"
+    rest = len(value) - _MOST_TEXT_CHARACTERS
+    more = f"… ({rest:,} characters more)" if rest > 0 else ""
+    return _visible(value[:_MOST_TEXT_CHARACTERS]) + more
 
 
 def _data_uri(thumbnail: Thumbnail) -> str:

@@ -9,6 +9,7 @@
     article,
     index,
     id: article.dataset.id,
+    keeper: article.dataset.keeper || `none ${index}`,
     signs: article.dataset.signs.split("|"),
     pixels: Number(article.dataset.pixels),
     text: all("bdi, .score, .badge, .note", article).map((part) => part.textContent).join("\n").toLowerCase(),
@@ -122,9 +123,12 @@
   }
 
   function sort() {
+    const group = new Map();
+    for (const { keeper, index } of pairs) if (!group.has(keeper)) group.set(keeper, index);
     const orders = {
       "": (a, b) => a.index - b.index,
       certain: (a, b) => b.index - a.index,
+      keeper: (a, b) => group.get(a.keeper) - group.get(b.keeper) || a.index - b.index,
       pixels: (a, b) => b.pixels - a.pixels || a.index - b.index,
     };
     const sorted = [...pairs].sort(orders[one("#sort").value]);

@@ -206,6 +206,17 @@ def test_pairs_are_sorted_as_asked(open_page):
     assert marked_ids(page) == ["unsure"]
 
 
+def test_pairs_with_the_same_keeper_are_brought_together(open_page):
+    keepers = {"a": 1, "b": "1", "c": None, "d": "1", "e": 1, "f": None}
+    pairs = [
+        Pair(picture(one), None if keeper is None else picture(keeper), score=place / 10)
+        for place, (one, keeper) in enumerate(keepers.items())
+    ]
+    page = open_page(made_review(pairs=pairs, scores=None))
+    page.locator("#sort").select_option("keeper")
+    assert shown_ids(page) == ["a", "e", "b", "d", "c", "f"]
+
+
 def test_keys_step_mark_undo_and_swap(open_page):
     page = open_page(made_review())
     press(page, "j", "j")

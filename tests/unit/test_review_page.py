@@ -14,8 +14,18 @@ import pytest
 
 from dedup_lib import review_page
 from dedup_lib.errors import UnsupportedError
-from dedup_lib.review_data import Bin, Pair, Part, Review, Scores, bin_edges, least_certain_first
+from dedup_lib.review_data import (
+    Bin,
+    Pair,
+    Part,
+    Picture,
+    Review,
+    Scores,
+    bin_edges,
+    least_certain_first,
+)
 from dedup_lib.review_figures import group_rows, histogram, losses
+from dedup_lib.thumbnails import Thumbnail
 from tests.processes import ROOT
 
 pytest.importorskip("jinja2", reason="Jinja2 isn't installed")
@@ -116,6 +126,15 @@ def test_each_pair_says_what_speaks_against_it():
         "large": ["keeper is smaller"],
         "alone": ["no keeper", "not shown"],
     }
+
+
+def test_only_texts_of_both_are_compared():
+    alone = Picture("a", Thumbnail(reason="not in this table"))
+    assert "texts differ" not in Pair(picture("b", caption="c"), alone).signs
+    assert "texts differ" in Pair(picture("b", caption="c"), picture("d")).signs
+    for keeper, differing in [(alone, 0), (picture("d"), 1), (picture("d", caption="c"), 0)]:
+        page = review_page.render(made_review(pairs=[Pair(picture("b", caption="c"), keeper)]))
+        assert len(re.findall(r'<dt>caption</dt><dd class="differs">', page)) == differing
 
 
 def test_a_row_without_a_keeper_says_so():
