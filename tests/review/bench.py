@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     average = sum(map(len, different)) / len(different)
     print(f"{len(images)} images, {options.format}, {average / 1e6:.2f} MB each")
     before = _peak_bytes()
-    started = time.monotonic()
+    started, busy = time.monotonic(), time.process_time()
     thumbnails = make_thumbnails(images, threads=options.threads)
     drawn = time.monotonic()
     pictures = [
@@ -66,6 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     ended = time.monotonic()
     print(f"pictures: {drawn - started:.1f} s, {options.threads} threads")
     print(f"page: {ended - drawn:.1f} s")
+    print(f"processors: {time.process_time() - busy:.1f} s, both taken together")
     print(f"all: {ended - started:.1f} s, {options.page.stat().st_size / 1e6:.1f} MB")
     print(f"memory beside the images: {(_peak_bytes() - before) / 1e6:,.0f} MB")
     print(f"without a picture: {sum(one.webp is None for one in thumbnails)}")
