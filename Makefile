@@ -107,7 +107,7 @@ $(AUDIT_READY): $(READY) requirements-audit.lock
 
 lock: ## Work out the lock files anew (needs uv)
 	$(LOCK) requirements-build.in --output-file requirements-build.lock
-	$(LOCK) $(foreach extra,spark connect delta lineage databricks demo test check,--extra $(extra)) \
+	$(LOCK) $(foreach extra,spark connect delta lineage databricks review demo test browser check,--extra $(extra)) \
 		pyproject.toml requirements.in --output-file requirements.lock
 	$(LOCK) --extra bench pyproject.toml requirements-bench.in --output-file requirements-bench.lock
 	$(LOCK) --extra audit pyproject.toml requirements-audit.in --output-file requirements-audit.lock
