@@ -30,8 +30,6 @@ from dedup_lib.spark_errors import SPARK_ERRORS
 from dedup_lib.spark_rewrite import BROADCAST_MOST_BYTES, keep_by_ids
 from dedup_lib.sql_names import quoted, sql_name
 
-# What a report says where nothing is new.
-NO_DIFFERENCE = {"added_rows": 0, "deleted_ids": 0, "copied_ids": 0}
 _NEWEST = 1000
 
 
@@ -208,23 +206,8 @@ class CatchingUp:
     def append(self) -> Commit:
         """Append the rows that are due, if only none, with how far the output has come."""
         note = {**self.note, **self.reached.note_of_end()}
-        writer = self.due_rows().write.format("delta").mode("append").option("mergeSchema", "true")
-        # Options rather than settings: some platforms let no session set these.
-        writer = writer.options(userMetadata=note_text(note), **transaction_of(note))
-        try:
-            with tuning_settings(self.spark, self.image_settings()):
-                if is_path(self.output):
-                    writer.save(self.output)
-                else:
-                    writer.saveAsTable(sql_name(self.output))
-        except SPARK_ERRORS as error:
-            if delta_delete.is_conflict(error):
-                raise _overtaken(self.output) from error
-            raise
-        commit = commit_with(self.spark, self.output, "run", str(note["run"]), newest=_NEWEST)
-        if commit is None:  # Delta has skipped it
-            raise _overtaken(self.output)
-        return commit
+        with tuning_settings(self.spark, self.image_settings()):
+            return append_rows(self.spark, self.output, self.due_rows(), note)
 
     def due_rows(self) -> DataFrame:
         """The rows that the output lacks."""
@@ -237,6 +220,32 @@ class CatchingUp:
             copied = ids.where("is_copied").select("image_id")
             parts.append(keep_by_ids(images, self.image_id_column, copied, drops=False))
         return reduce(DataFrame.unionByName, parts)
+
+
+def append_rows(
+    spark: SparkSession, output: str, rows: DataFrame, note: Mapping[str, Any]
+) -> Commit:
+    """Append rows to an output, with the note of a run's end.
+
+    Raises:
+        ConflictError: Another such run came between.
+    """
+    writer = rows.write.format("delta").mode("append").option("mergeSchema", "true")
+    # Options rather than settings: some platforms let no session set these.
+    writer = writer.options(userMetadata=note_text(note), **transaction_of(note))
+    try:
+        if is_path(output):
+            writer.save(output)
+        else:
+            writer.saveAsTable(sql_name(output))
+    except SPARK_ERRORS as error:
+        if delta_delete.is_conflict(error):
+            raise _overtaken(output) from error
+        raise
+    commit = commit_with(spark, output, "run", str(note["run"]), newest=_NEWEST)
+    if commit is None:  # Delta has skipped it
+        raise _overtaken(output)
+    return commit
 
 
 def verify(spark: SparkSession, plan: Plan, output: str, commit: Commit | None) -> int:

@@ -91,13 +91,27 @@ def commit_with(
     return None
 
 
-def operations(spark: SparkSession, location: str) -> list[tuple[str, dict[str, Any]]]:
-    """Return what each commit of a Delta table was, in Delta's words, and its note; newest first.
+@dataclass(frozen=True)
+class Operation:
+    """A commit of a Delta table, by whomever: its version, what it was, in Delta's words, its note.
+
+    The note is empty where there is none.
+    """
+
+    version: int
+    name: str
+    note: Mapping[str, Any]
+
+
+def operations(spark: SparkSession, location: str) -> list[Operation]:
+    """Return all commits of a Delta table, newest first.
 
     *Cost:* the files of the commits, as far back as Delta keeps them.
     """
-    rows = _history(spark, location, None)
-    return [(row["operation"], as_note(row["userMetadata"] or "")) for row in rows]
+    return [
+        Operation(row["version"], row["operation"], as_note(row["userMetadata"] or ""))
+        for row in _history(spark, location, None)
+    ]
 
 
 def count_rows_at(spark: SparkSession, location: str, version: int) -> int:

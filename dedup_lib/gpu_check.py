@@ -29,8 +29,7 @@ def can_read(images: PinnedTable, settings: Settings) -> bool:
     """
     try:
         found = _fallbacks(images, _UNTUNED, settings)
-    except UnsupportedError as error:
-        _log.warning("%s", error)
+    except UnsupportedError:
         return True
     return not any(item.operator.endswith("ScanExec") for item in found)
 
@@ -56,7 +55,7 @@ def check_gpu(
     except UnsupportedError as error:
         if settings.require_gpu:
             raise
-        _log.warning("%s", error)
+        _log.info("what falls back is not known: %s", error)
         return
     report.gpu = (report.gpu or {}) | {"falls_back": [dataclasses.asdict(item) for item in found]}
     if found and settings.require_gpu:

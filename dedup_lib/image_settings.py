@@ -23,6 +23,7 @@ _READ_BUFFER_BYTES = 400 * 1024
 _ROW_GROUP_BYTES = 64 * 1024**2
 _CHECK_EVERY_BYTES = 4 * 1024**2
 _SAMPLED_FILES = 8
+_CODEC = "spark.sql.parquet.compression.codec"
 TARGET_FILE_BYTES = 256 * 1024**2
 _SPARK_CODECS = frozenset({"uncompressed", "snappy", "gzip", "zstd", "lz4_raw"})
 
@@ -92,7 +93,7 @@ def split_settings(
 def writer_options(settings: Mapping[str, str]) -> dict[str, str]:
     """Return what of the settings Spark's Parquet writer takes as options, on any platform."""
     options = {key: value for key, value in settings.items() if key.startswith("parquet.")}
-    codec = settings.get("spark.sql.parquet.compression.codec")
+    codec = settings.get(_CODEC)
     return options if codec is None else options | {"compression": codec}
 
 
@@ -151,15 +152,18 @@ def rewrite_settings(
         settings[f"parquet.enable.dictionary#{column}"] = "false"
         settings[f"parquet.column.statistics.enabled#{column}"] = "false"
     if weights.codec is not None:
-        settings["spark.sql.parquet.compression.codec"] = weights.codec
+        settings[_CODEC] = weights.codec
     return settings
 
 
 def gpu_settings(weights: ImageWeights) -> dict[str, str]:
-    """Return what a GPU needs beside `rewrite_settings`: batches, and a codec that it writes."""
+    """Return what a GPU needs beside `rewrite_settings`: batches, and a codec that it writes.
+
+    Where the images' codecs differ, the session's own holds.
+    """
     return {
         **image_batch_settings(weights.row_bytes, _ROW_GROUP_BYTES),
-        "spark.sql.parquet.compression.codec": writable_codec(weights.codec),
+        **({} if weights.codec is None else {_CODEC: writable_codec(weights.codec)}),
     }
 
 

@@ -52,12 +52,18 @@ def died_here(owner: str) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Tell whether a process has ended unnoticed, as all do whose container has no init."""
+    """Tell whether a process has ended unnoticed, as all do whose container has no init.
+
+    Where /proc numbers other processes, of an outer container, it tells nothing; and one whose
+    first thread has ended may have others.
+    """
     try:
+        is_ours = str(Path("/proc/self").readlink()) == str(os.getpid())
         status = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
     except OSError:
         return False
-    return status.rpartition(")")[2].split()[0] in {"Z", "X"}
+    fields = status.rpartition(")")[2].split()
+    return is_ours and fields[0] in {"Z", "X"} and int(fields[17]) <= 1
 
 
 def _machine() -> list[str]:

@@ -173,10 +173,10 @@ class _Run:
                 inputs = self.read_inputs()
                 self.check_method(inputs.images)
                 since = self.since_last_run = self.look_at_last_run(inputs.images, output)
-                if since is not None and since.has_nothing_to_do():
-                    self.report.finish("succeeded")
-                    return
                 if since is not None:
+                    if (done := since.find_done()) is not None:
+                        self.leave_as_it_is(since, done)
+                        return
                     since.find_changes()
                 attempt = self.workspace.open_attempt(output, inputs.images, cleanup)
                 self.choose_engine(inputs.images, output, attempt)
@@ -215,8 +215,9 @@ class _Run:
     def check_gpu(self, plan: Plan) -> None:
         """Find out what a GPU can't run of the rewrite, where one is to."""
         settings, report = self.settings, self.report
-        is_to_run = settings.require_gpu or rewrite.uses_gpu(self.spark)
-        if report.engine == "spark" and is_to_run and plan.output_rows(settings.action):
+        if report.engine != "spark" or not plan.output_rows(settings.action):
+            return
+        if settings.require_gpu or rewrite.uses_gpu(self.spark):
             self.tuning = self.tune(plan)
             with report.step("ask the accelerator"):
                 gpu_check.check_gpu(
@@ -292,6 +293,15 @@ class _Run:
             fingerprint=self.fingerprint,
         )
 
+    def leave_as_it_is(self, since: SinceLastRun, done: Mapping[str, Any]) -> None:
+        """Nothing is new: tidy up, and keep the run key, if there is one."""
+        self.workspace.tidy_up_beside(
+            tables.root_of(self.spark, self.storage, str(self.settings.output))
+        )
+        if self.settings.run_key is not None:
+            since.keep_key(self.note_of(done["plan"], done["kept_rows"], done["output_rows"]))
+        self.report.finish("succeeded")
+
     def catch_up(self, plan: Plan, since: SinceLastRun, difference: Difference) -> None:
         """Bring the output up to date by its difference, and verify it."""
         with self.phase("apply"):
@@ -335,10 +345,10 @@ class _Run:
         return log_settings(self.spark, self.storage.total_bytes(f"{root}/_delta_log"))
 
     def find_earlier_run(self) -> EarlierRun | None:
-        """Look for a run with the same key."""
+        """Look for a run with the same key; a sweep of eps asks, and is none."""
         settings = self.settings
         location = settings.output or (settings.images if settings.method == "in-place" else None)
-        if settings.run_key is None or location is None:
+        if settings.run_key is None or location is None or settings.eps_values:
             return None
         return run_key.find_earlier_run(self.spark, self.storage, location, settings.run_key)
 
@@ -348,14 +358,14 @@ class _Run:
         earlier = run_key.check_same_run(earlier, settings.run_key, self.fingerprint)
         _log.info("run %r is done already: nothing is applied", settings.run_key)
         self.report.repeat(earlier.note, earlier.version)
-        if settings.dry_run:
-            self.report.finish("dry_run")
-            return
-        self.workspace.tidy_up_beside(tables.root_of(self.spark, self.storage, earlier.location))
         if settings.output is not None:
             run_key.check_repeated(self.spark, earlier)
         elif earlier.commit is not None:
             in_place.check_repeated(inputs.images.location, earlier.commit)
+        if settings.dry_run:
+            self.report.finish("dry_run")
+            return
+        self.workspace.tidy_up_beside(tables.root_of(self.spark, self.storage, earlier.location))
         if settings.output is None and settings.purge:
             files = id_scan.count_files(inputs.images, settings.image_id_column)
             self.purge_in_place(inputs.images, files)
@@ -433,7 +443,8 @@ class _Run:
 
     def image_settings(self, images: PinnedTable, files: Sequence[FileRows]) -> dict[str, str]:
         with self.report.step("weigh images"):
-            return settings_for(self.storage, images, files)
+            is_on_gpu = rewrite.uses_gpu(self.spark)
+            return settings_for(self.storage, images, files, is_on_gpu=is_on_gpu)
 
     def verify(self, plan: Plan, staged: Staged) -> None:
         """Compare what was written with the plan: kept + removed = input, none marked but those."""
@@ -478,15 +489,19 @@ class _Run:
 
     def note(self, plan: Plan) -> dict[str, Any]:
         """What the manifest, or the Delta commit, says of the run."""
+        output_rows = plan.output_rows(self.settings.action)
+        return self.note_of(plan.counts.digest, plan.kept_rows, output_rows)
+
+    def note_of(self, digest: str, kept_rows: int, output_rows: int) -> dict[str, Any]:
         since = self.since_last_run
         return ({} if since is None else since.note_of_all()) | {
             "dedup_lib": __version__,
             "run": self.attempt_id,
             "run_key": self.settings.run_key,
             "fingerprint": self.fingerprint,
-            "plan": plan.counts.digest,
-            "kept_rows": plan.kept_rows,
-            "output_rows": plan.output_rows(self.settings.action),
+            "plan": digest,
+            "kept_rows": kept_rows,
+            "output_rows": output_rows,
             "counts": self.report.counts,
             "inputs": self.report.hide(self.report.inputs),
         }

@@ -8,6 +8,7 @@ from typing import Literal
 from pyspark.sql import SparkSession
 
 from dedup_lib.errors import UnsupportedError
+from dedup_lib.spark_context import setting_of
 
 PLUGIN = "com.nvidia.spark.SQLPlugin"
 ENABLED = "spark.rapids.sql.enabled"
@@ -33,12 +34,12 @@ class Accelerator:
 
 def find_accelerator(spark: SparkSession) -> Accelerator | None:
     """Look for the accelerator in the settings of a session, classic or of Spark Connect."""
-    plugins = str(spark.conf.get("spark.plugins", None) or "")
+    plugins = setting_of(spark, "spark.plugins") or ""
     if PLUGIN not in (name.strip() for name in plugins.split(",")):
         return None
-    if str(spark.conf.get(ENABLED, None) or "true").lower() != "true":
+    if (setting_of(spark, ENABLED) or "true").lower() != "true":
         return Accelerator("disabled")
-    mode = str(spark.conf.get("spark.rapids.sql.mode", None) or "")
+    mode = setting_of(spark, "spark.rapids.sql.mode") or ""
     return Accelerator("explainOnly" if mode.lower() == "explainonly" else "executeOnGPU")
 
 
@@ -83,6 +84,6 @@ def image_batch_settings(row_bytes: int, row_group_bytes: int) -> dict[str, str]
     }
 
 
-def writable_codec(codec: str | None) -> str:
+def writable_codec(codec: str) -> str:
     """Return a Parquet codec that the accelerator writes: the given one, or zstd."""
     return codec if codec in _CODECS else "zstd"

@@ -5,10 +5,11 @@ Both are known to the driver's JVM only: not over Spark Connect.
 
 from __future__ import annotations
 
+import logging
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 from pyspark.sql import DataFrame, SparkSession
 
@@ -18,6 +19,8 @@ from dedup_lib.session_settings import session_settings
 from dedup_lib.spark_context import is_connect, job_description
 from dedup_lib.spark_errors import SPARK_ERRORS
 
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
 # What can't run, and what a GPU's operator hands to the CPU row by row.
 _FALLS_BACK = re.compile(
     r"[!^]\w* <(?P<operator>[\w.]+)>.*?"
@@ -75,8 +78,8 @@ def check_can_be_asked(spark: SparkSession) -> None:
     """
     if is_connect(spark):
         raise UnsupportedError(
-            "over Spark Connect the RAPIDS Accelerator can't be asked what it would run: use "
-            "spark-submit, or leave --require-gpu out."
+            "over Spark Connect the RAPIDS Accelerator can't be asked what it would run: for "
+            "--require-gpu use spark-submit."
         )
 
 
@@ -138,13 +141,18 @@ def _jvm(frame: DataFrame) -> Any:
     return frame.sparkSession._jvm
 
 
-def newest_query(spark: SparkSession) -> int:
-    """Return the number of the newest query of the application; -1 where there is none yet."""
-    return max((query.executionId() for query in _queries(spark)), default=-1)
+def newest_query(spark: SparkSession) -> int | None:
+    """Return the number of the newest query of the application; -1 where there is none yet.
+
+    None where Spark does not tell.
+    """
+    return _if_told(lambda: max((query.executionId() for query in _queries(spark)), default=-1))
 
 
-def operators_since(spark: SparkSession, newest: int) -> list[str]:
+def operators_since(spark: SparkSession, newest: int) -> list[str] | None:
     """Return the names of the operators that ran, each once, in the order of Spark's plans.
+
+    None where Spark does not tell: what ran has run all the same.
 
     Args:
         spark: The session.
@@ -152,14 +160,28 @@ def operators_since(spark: SparkSession, newest: int) -> list[str]:
             described as queries are now: others in the application are not ours, but for another
             run that is at the same step.
     """
+    names = _if_told(lambda: list(_operators(spark, newest)))
+    if names is None:
+        return None
+    return [name for name in dict.fromkeys(names) if not name.startswith(_WRAPPERS)]
+
+
+def _operators(spark: SparkSession, newest: int) -> Iterator[str]:
     description = job_description(spark)
     store = spark._jsparkSession.sharedState().statusStore()
-    names: list[str] = []
     for query in _queries(spark):
         if query.executionId() > newest and query.description() == description:
             nodes = store.planGraph(query.executionId()).allNodes()
-            names += [nodes.apply(index).name().strip() for index in range(nodes.size())]
-    return [name for name in dict.fromkeys(names) if not name.startswith(_WRAPPERS)]
+            yield from (nodes.apply(index).name().strip() for index in range(nodes.size()))
+
+
+def _if_told(ask: Callable[[], _T]) -> _T | None:
+    """Let no refusal of what only the report wants to know end a run."""
+    try:
+        return ask()
+    except (*SPARK_ERRORS, TypeError) as error:
+        _log.warning("Spark does not tell what ran where: %s", error)
+        return None
 
 
 def is_on_gpu(operator: str) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, Literal
@@ -32,6 +33,7 @@ from dedup_lib.tables import PinnedTable, check_is_readable
 from dedup_lib.targets import Target
 
 ChosenEngine = Literal["arrow", "spark"]
+_log = logging.getLogger(__name__)
 _GPU_KEYS = ("falls_back", "ran_on_gpu", "ran_on_cpu")
 
 
@@ -253,6 +255,9 @@ def _operators_noted(spark: SparkSession, report: Report) -> Iterator[None]:
         return
     newest = rapids_plans.newest_query(spark)
     yield
-    names = rapids_plans.operators_since(spark, newest)
-    report.gpu["ran_on_gpu"] = [name for name in names if rapids_plans.is_on_gpu(name)]
-    report.gpu["ran_on_cpu"] = [name for name in names if not rapids_plans.is_on_gpu(name)]
+    if newest is None or (names := rapids_plans.operators_since(spark, newest)) is None:
+        return
+    on_gpu = [name for name in names if rapids_plans.is_on_gpu(name)]
+    report.gpu |= {"ran_on_gpu": on_gpu, "ran_on_cpu": [n for n in names if n not in on_gpu]}
+    if uses_gpu(spark) and not on_gpu:
+        _log.warning("the RAPIDS Accelerator is there, and nothing of the rewrite ran on a GPU")

@@ -8,12 +8,12 @@ import time
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import dropwhile
+from itertools import dropwhile, takewhile
 from typing import Any
 
 from pyspark.sql import SparkSession
 
-from dedup_lib.delta_history import operations
+from dedup_lib.delta_history import Operation, operations
 from dedup_lib.delta_tables import delta_detail
 from dedup_lib.errors import OutputExistsError
 from dedup_lib.tables import PinnedTable
@@ -58,15 +58,17 @@ class RunState:
     Attributes:
         images: The image table as the newest run had it that came to its end; None where there is
             none, or others have written to the output since.
-        note: What that run's last commit says of it: its fingerprint, its counts; empty where
-            there is no such run.
+        version: The output's newest version.
+        note: What that run's last commit says of it: what was asked, its counts; empty where there
+            is no such run.
         newest: The newest transaction of any such run.
         written_by: The operation of others that came since; None where there was none.
-        is_undisturbed: Whether that run's commits are the newest of such runs, and no other run
-            committed between them.
+        is_undisturbed: Whether that run's commits are the newest, and follow on another such
+            run's: nobody else wrote between the two, and so none while it was at work.
     """
 
     images: ImagesState | None
+    version: int
     note: Mapping[str, Any]
     newest: int
     written_by: str | None
@@ -86,13 +88,13 @@ class Reached:
         now: The image table as it is pinned.
         before: The image table as it is in the output; None for a run that does all.
         state: The output's state; None where there is no output yet.
-        fingerprint: Of the lists and of what else a run's outcome depends on.
+        asked: Fingerprint of the lists, limits, and what else a run's outcome depends on.
     """
 
     now: ImagesState
     before: ImagesState | None
     state: RunState | None
-    fingerprint: str | None
+    asked: Mapping[str, Any]
 
     @property
     def done(self) -> Mapping[str, Any] | None:
@@ -103,7 +105,7 @@ class Reached:
         state = self.state
         if state is None or not state.is_undisturbed or self.before != self.now:
             return None
-        return state.note if state.note.get("fingerprint") == self.fingerprint else None
+        return state.note if state.note[_KEY].get("asked") == self.asked else None
 
     @property
     def deletion(self) -> int:
@@ -121,13 +123,17 @@ class Reached:
 
     def note_of_end(self) -> dict[str, Any]:
         """What its last commit says."""
-        return {_KEY: {"transaction": self.ending, "images": _packed(self.now)}}
+        return self._end(self.ending)
 
     def note_of_all(self) -> dict[str, Any]:
         """What the commit of a run that does all says: later than all that was ever there."""
         newest = 0 if self.state is None else self.state.newest
         number = max(newest + _STRIDE, int(time.time() * 1000))
-        return {_KEY: {"transaction": number, "images": _packed(self.now)}}
+        return self._end(number)
+
+    def _end(self, transaction: int) -> dict[str, Any]:
+        values = {"transaction": transaction, "images": _packed(self.now), "asked": self.asked}
+        return {_KEY: values}
 
 
 def transaction_of(note: Mapping[str, Any]) -> dict[str, str]:
@@ -142,9 +148,9 @@ def how_far(
     images: PinnedTable,
     image_id_column: str,
     output: Target,
-    fingerprint: str | None,
+    asked: Mapping[str, Any],
 ) -> Reached:
-    """Compare the state of an output with the pinned image table, and with a run's fingerprint.
+    """Compare the state of an output with the pinned image table, and with what a run asks for.
 
     Raises:
         OutputExistsError: It has none that still holds, and is not to be overwritten.
@@ -153,10 +159,10 @@ def how_far(
     """
     now = state_of(spark, images, image_id_column)
     if not output.exists:
-        return Reached(now, None, None, fingerprint)
+        return Reached(now, None, None, asked)
     state = read_state(spark, output.location)
     if output.mode == "overwrite":
-        return Reached(now, None, state, fingerprint)
+        return Reached(now, None, state, asked)
     if state.images is None:
         reason = (
             "its history knows of no run with --since-last-run"
@@ -167,32 +173,23 @@ def how_far(
             f"output {output.location!r} exists, and {reason}: what it lacks can't be told. Add "
             "--output-mode overwrite once, for a run that does all."
         )
-    return Reached(now, state.images, state, fingerprint)
+    return Reached(now, state.images, state, asked)
 
 
 def read_state(spark: SparkSession, location: str) -> RunState:
     """Read how far an output has come, as far back as Delta keeps its history."""
     commits = operations(spark, location)
-    notes = [note for _, note in commits if _KEY in note]
-    note = next((note for note in notes if note[_KEY]["images"] is not None), {})
+    notes = [commit.note for commit in commits if _KEY in commit.note]
+    note = next(filter(_is_end, notes), {})
     written_by = _written_since(commits, note) if note else None
     return RunState(
         images=_unpacked(note[_KEY]["images"]) if note and written_by is None else None,
+        version=commits[0].version,
         note=note,
         newest=max(map(_transaction, notes), default=0),
         written_by=written_by,
-        is_undisturbed=_is_undisturbed(notes),
+        is_undisturbed=_is_undisturbed(commits),
     )
-
-
-def _is_undisturbed(notes: Sequence[Mapping[str, Any]]) -> bool:
-    """Tell whether the newest notes are of the two commits of one run, or of its last one."""
-    if not notes or notes[0][_KEY]["images"] is None:
-        return False
-    name = notes[0]["run"]
-    before = dropwhile(lambda note: note["run"] == deletion_name(name), notes[1:])
-    earlier = next(before, None)
-    return earlier is None or (earlier[_KEY]["images"] is not None and earlier["run"] != name)
 
 
 def deletion_name(run: str) -> str:
@@ -203,20 +200,34 @@ def deletion_name(run: str) -> str:
     return f"{run}-delete"
 
 
+def _is_undisturbed(commits: Sequence[Operation]) -> bool:
+    """Tell whether the newest commits are a run's one or two, and those before of another's end."""
+    notes = [commit.note for commit in commits if _may_change_rows(commit)]
+    if not notes or not _is_end(notes[0]):
+        return False
+    name = notes[0]["run"]
+    before = dropwhile(lambda note: note.get("run") == deletion_name(name), notes[1:])
+    earlier = next(before, None)
+    return earlier is None or (_is_end(earlier) and earlier["run"] != name)
+
+
+def _written_since(commits: Sequence[Operation], note: Mapping[str, Any]) -> str | None:
+    """Return the newest operation of others, of the commits after the one with a note."""
+    since = takewhile(lambda commit: commit.note is not note, commits)
+    return next((one.name for one in since if _KEY not in one.note and _may_change_rows(one)), None)
+
+
+def _may_change_rows(commit: Operation) -> bool:
+    return _KEY in commit.note or not commit.name.upper().startswith(_CHANGING_NO_ROW)
+
+
+def _is_end(note: Mapping[str, Any]) -> bool:
+    """Tell whether a run came to its end with a commit."""
+    return _KEY in note and note[_KEY]["images"] is not None
+
+
 def _transaction(note: Mapping[str, Any]) -> int:
     return int(note[_KEY]["transaction"])
-
-
-def _written_since(
-    commits: Sequence[tuple[str, Mapping[str, Any]]], note: Mapping[str, Any]
-) -> str | None:
-    """Return the newest operation of others, of the commits after the one with a note."""
-    for operation, other in commits:
-        if other is note:
-            return None
-        if _KEY not in other and not operation.upper().startswith(_CHANGING_NO_ROW):
-            return operation
-    return None
 
 
 def state_of(spark: SparkSession, images: PinnedTable, image_id_column: str) -> ImagesState:

@@ -12,6 +12,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from dedup_lib.errors import UnsupportedError
+from dedup_lib.spark_context import setting_of
 
 # Under these a run means the same in every session, whatever the cluster's defaults are. A platform
 # that lets no session set some of them (Databricks serverless) lets no one else set them either.
@@ -74,7 +75,7 @@ def session_settings(spark: SparkSession, values: Mapping[str, str | None]) -> I
 
     The session is the caller's: other threads that use it see the values meanwhile.
     """
-    before = {key: spark.conf.get(key, None) for key in values}
+    before = {key: setting_of(spark, key) for key in values}
     try:
         _set(spark, values)
         yield
@@ -109,7 +110,7 @@ def tuning_settings(spark: SparkSession, values: Mapping[str, str | None]) -> It
 
 def _takes(spark: SparkSession, key: str, value: str | None, before: dict[str, str | None]) -> bool:
     """Set a setting, and note what it was; tell whether the platform took it."""
-    old = spark.conf.get(key, None)
+    old = setting_of(spark, key)
     try:
         _set(spark, {key: value})
     except PySparkException:

@@ -6,7 +6,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.errors import SettingsError
 from dedup_lib.session_settings import session_settings
-from dedup_lib.spark_context import cores
+from dedup_lib.spark_context import cores, setting_of
 from dedup_lib.storage import Storage
 from dedup_lib.uris import scheme_of
 
@@ -36,7 +36,7 @@ def check_shared(spark: SparkSession, storage: Storage, directory: str) -> None:
     *Cost:* a small job, on the executors that there are by now; none on a single machine, or where
     the directory is in a store.
     """
-    master = str(spark.conf.get("spark.master", "local"))
+    master = setting_of(spark, "spark.master") or "local"
     if scheme_of(directory) != "file" or master.startswith("local"):
         return
     wanted = _LINES_PER_CORE * cores(spark)

@@ -11,15 +11,17 @@ from pyspark.sql import DataFrame, SparkSession
 from dedup_lib import catch_up, image_changes, publish, run_state
 from dedup_lib.catch_up import Difference
 from dedup_lib.delta_history import Commit, count_rows_at
-from dedup_lib.delta_tables import delta_version
 from dedup_lib.image_changes import ImageChanges
 from dedup_lib.planning import Plan
 from dedup_lib.publish import Staged
-from dedup_lib.report import Report
+from dedup_lib.report import COUNTS, Report
 from dedup_lib.settings import Settings
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
+from dedup_lib.version import __version__
 
+# What decides, beside the fingerprint, whether a run comes to its end, and what it reports.
+_ASKED = ("max_removed_fraction", "allow_no_matches", "allow_empty_list", "list_counts")
 _log = logging.getLogger(__name__)
 
 
@@ -49,21 +51,35 @@ class SinceLastRun:
         self._output = output
         self._column = settings.image_id_column
         self._changes: ImageChanges | None = None
-        self._reached = run_state.how_far(spark, images, self._column, output, fingerprint)
+        asked = {name: getattr(settings, name) for name in _ASKED}
+        asked |= {"fingerprint": fingerprint, "dedup_lib": __version__}
+        self._reached = run_state.how_far(spark, images, self._column, output, asked)
 
-    def has_nothing_to_do(self) -> bool:
-        """Tell whether the last run did just this and the output still has it; report that."""
-        done = self._reached.done
-        if done is None or self._settings.dry_run or self._settings.record_locations:
-            return False
-        version = delta_version(self._spark, self._output.location)
-        if count_rows_at(self._spark, self._output.location, version) != done["kept_rows"]:
-            return False
+    def find_done(self) -> Mapping[str, Any] | None:
+        """Return what the last run says of itself, if it did just this; report that.
+
+        None where there is something to do, or the output has other rows than it should.
+        """
+        state, done = self._reached.state, self._reached.done
+        if state is None or done is None or self._settings.dry_run:
+            return None
+        counts, kept_rows = done.get("counts"), done.get("kept_rows")
+        if not isinstance(counts, dict) or not isinstance(kept_rows, int):
+            return None
+        if count_rows_at(self._spark, self._output.location, state.version) != kept_rows:
+            return None
         _log.info("no image and no list entry is new since the last run")
-        self._report.counts |= done["counts"]
-        self._report.since_last_run = catch_up.NO_DIFFERENCE
-        self._note_output(version, done["kept_rows"], commit=None)
-        return True
+        self._report.counts |= {name: counts.get(name) for name in COUNTS}
+        self._report.since_last_run = {"added_rows": 0, "deleted_ids": 0, "copied_ids": 0}
+        self._note_output(state.version, kept_rows, commit=None)
+        return done
+
+    def keep_key(self, note: Mapping[str, Any]) -> None:
+        """Commit no row, but a note with the run's key, so that its repeat is known."""
+        nothing = self._spark.createDataFrame([], self._images.frame.schema)
+        note = {**note, **self._reached.note_of_end()}
+        commit = catch_up.append_rows(self._spark, self._output.location, nothing, note)
+        self._note_output(commit.version, note["kept_rows"], commit)
 
     def find_changes(self) -> None:
         """Find what is new in the image table, unless the run does all."""
@@ -101,7 +117,8 @@ class SinceLastRun:
         image_settings: Callable[[], Mapping[str, str]],
     ) -> Commit | None:
         """Bring the output up to date; return the last commit, None where none is needed."""
-        if difference.is_empty and self._reached.done is not None:
+        is_known = self._reached.done is not None and self._settings.run_key is None
+        if difference.is_empty and is_known:
             return None
         return catch_up.CatchingUp(
             self._spark,

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
+from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
@@ -16,6 +17,15 @@ _DESCRIPTION = "spark.job.description"
 def is_connect(spark: SparkSession) -> bool:
     """Tell a session of Spark Connect from a classic one."""
     return ".connect." in type(spark).__module__
+
+
+def setting_of(spark: SparkSession, key: str) -> str | None:
+    """Return a session's setting; None where it has none, or the platform does not tell it."""
+    try:
+        value = spark.conf.get(key, None)
+    except PySparkException:
+        return None
+    return None if value is None else str(value)
 
 
 @contextmanager

@@ -122,7 +122,7 @@ def _quieten(session: SparkSession) -> None:
         log4j.core.config.Configurator.setRootLevel(log4j.Level.OFF)
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture
 def as_shipped(spark: SparkSession) -> Iterator[None]:
     """Generate code, and plan anew while a query runs, as Spark does unless told otherwise."""
     with session_settings(spark, AS_SHIPPED):

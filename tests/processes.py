@@ -104,17 +104,20 @@ def report_of(result: Any) -> dict[str, Any]:
     return json.loads(line)
 
 
-def stopping_command(where: str, how: str, *arguments: str) -> list[Any]:
+def stopping_command(
+    where: str, how: str, *arguments: str, settings: Mapping[str, str] | None = None
+) -> list[Any]:
     """The job by spark-submit, in a process that stops itself: see stopping_job.py."""
     script = ROOT / "tests/stopping_job.py"
-    return [*SPARK_SUBMIT, *conf_flags(INTERPRETED), script, where, how, *arguments]
+    return [*SPARK_SUBMIT, *conf_flags(settings or {}), script, where, how, *arguments]
 
 
 def stopped_run(where: str, how: str, *arguments: str, cwd: Path) -> Any:
     """Run the job until it stops itself, see that it did, and wait until all of it is over."""
     notes = cwd / "notes"
     environment = {"PYTHONPATH": str(ROOT), "FAULT_NOTES": str(notes)}
-    result = run(stopping_command(where, how, *arguments), cwd=cwd, **environment)
+    command = stopping_command(where, how, *arguments, settings=INTERPRETED)
+    result = run(command, cwd=cwd, **environment)
     stopped = [line for line in notes.read_text().splitlines() if line.startswith("stopped in")]
     assert stopped, result.stderr
     wait_for_group(int(stopped[0].split()[-1]))

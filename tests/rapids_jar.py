@@ -29,9 +29,10 @@ _RESOLVERS = """\
 
 
 def rapids_jar() -> Path:
-    """The jar; skips where it can't be had."""
+    """The jar; skips where it can't be had, and fails where it is not the pinned one."""
     if (reason := why_no_jar()) is not None:
-        pytest.skip(f"the RAPIDS Accelerator can't be had: {reason}")
+        say = pytest.fail if JAR.exists() else pytest.skip
+        say(f"the RAPIDS Accelerator can't be had: {reason}")
     return JAR
 
 

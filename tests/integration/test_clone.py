@@ -63,6 +63,7 @@ def kept(frame):
     )
 
 
+@pytest.mark.usefixtures("as_shipped")
 @pytest.mark.classic("there a clone is published by a clone of it")
 def test_a_clone_of_a_delta_table_holds_the_kept_rows_and_no_image(
     spark, remove, delta_images, listed, tmp_path

@@ -19,6 +19,8 @@ from tests.made_tables import (
     write_parquet,
 )
 
+pytestmark = pytest.mark.usefixtures("as_shipped")
+
 STRATEGIES = ("broadcast-ids", "row-positions")
 
 

@@ -134,7 +134,7 @@ def test_more_ids_are_broadcast_for_a_gpu(monkeypatch, remove, images, listed, t
     assert remove(images, listed, tmp_path / "more").strategy == "row-positions"
 
 
-def test_the_accelerator_is_found_in_the_settings_of_a_real_session(spark):
+def test_a_session_without_the_plugin_has_no_accelerator(spark):
     assert rewrite.find_accelerator(spark) is None
     assert not rewrite.uses_gpu(spark)
     with session_settings(spark, {"spark.rapids.sql.enabled": "true"}):

@@ -82,6 +82,7 @@ def data_files(images):
     return {path.name for path in files_with_rows(images)}
 
 
+@pytest.mark.usefixtures("as_shipped")
 def test_the_planned_rows_go_in_one_commit_that_tells_of_itself(
     spark, remove_here, images, listed, tmp_path
 ):
@@ -215,6 +216,8 @@ def test_g7_the_same_key_is_applied_once_and_stands_for_one_run(
     again = remove_here(images, listed, run_key="monday")
     assert (again.repeated, again.status, again.output["version"]) == (True, "succeeded", 1)
     assert (again.counts["removed_rows"], again.counts["kept_rows"]) == (3, 37)
+    shown = remove_here(images, listed, run_key="monday", dry_run=True)
+    assert (shown.repeated, shown.status, shown.counts) == (True, "dry_run", again.counts)
     moved = write_list(tmp_path / "moved.parquet", LISTED[::-1])
     assert remove_here(images, moved, run_key="monday").repeated
     other = write_list(tmp_path / "other.parquet", [*LISTED, "id-4"])
@@ -371,8 +374,9 @@ def test_g10_a_commit_that_deleted_other_rows_than_planned_is_named_with_what_un
     assert f"RESTORE TABLE delta.`file:{images}` TO VERSION AS OF 0" in str(error.value)
     assert operations(spark, images) == ["WRITE", DELETION]
     monkeypatch.setattr(delta_delete, "delete_ids", delete_ids)
-    with pytest.raises(VerificationError, match="deleted 1 rows"):
-        remove_here(images, listed, run_key="monday")
+    for dry_run in (False, True):
+        with pytest.raises(VerificationError, match="deleted 1 rows"):
+            remove_here(images, listed, run_key="monday", dry_run=dry_run)
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ from dedup_lib.delta_history import USER_METADATA
 from dedup_lib.errors import (
     ConflictError,
     ImagesChangedError,
+    NoMatchesError,
     OutputExistsError,
     SettingsError,
     VerificationError,
@@ -101,6 +102,7 @@ def listed(tmp_path):
     return lambda ids: write_list(tmp_path / "list/1.parquet", ids)
 
 
+@pytest.mark.usefixtures("as_shipped")
 @each(*KINDS)
 def test_three_days_of_a_growing_table_and_list(catch_up, remove, spark, images, listed, tmp_path):
     first = catch_up(images, listed(["b"]))
@@ -348,6 +350,43 @@ def _run_in(session, images, tmp_path, lists=None, mode="error"):
     return run(session, settings)
 
 
+def test_a_limit_that_was_lifted_for_one_run_stops_the_next(remove, images, listed, tmp_path):
+    """Though nothing is new."""
+    run = {"output": str(tmp_path / "out"), "since_last_run": True, "output_format": "delta"}
+    remove(images, listed(["nowhere"]), allow_no_matches=True, **run)
+    with pytest.raises(NoMatchesError):
+        remove(images, listed(["nowhere"]), **run)
+
+
+def test_what_others_did_to_the_output_while_a_run_was_at_work_is_mended_by_the_next(
+    catch_up, remove, spark, images, listed, tmp_path, monkeypatch
+):
+    """As many rows as before, and others: that the run itself can't see."""
+    catch_up(images, listed(["b"]))
+    images.add(["e"])
+    out = f"delta.`{tmp_path}/out`"
+
+    def others():
+        spark.sql(f"DELETE FROM {out} WHERE image_id = 'a'")
+        spark.sql(f"INSERT INTO {out} SELECT * FROM {out} WHERE image_id = 'c'")
+
+    _let_overtake(monkeypatch, others)
+    remove(images, listed(["b"]), tmp_path / "out", since_last_run=True, **GIVEN)
+    assert catch_up(images, listed(["b"])).since_last_run["copied_ids"] == 2
+
+
+def test_g7_the_key_of_a_run_that_had_nothing_to_do_is_known(
+    catch_up, remove, images, listed, tmp_path
+):
+    first = catch_up(images, listed(["b"]), run_key="monday")
+    second = catch_up(images, listed(["b"]), run_key="tuesday")
+    assert (second.repeated, second.since_last_run, second.counts) == (False, NOTHING, first.counts)
+    images.add(["e"])
+    given = {"since_last_run": True, "run_key": "tuesday", **GIVEN}
+    again = remove(images, listed(["b"]), tmp_path / "out", **given)
+    assert (again.repeated, again.output["version"]) == (True, second.output["version"])
+
+
 WRITES = {
     "rows of others": lambda spark, out: (
         table(spark, out).where("image_id = 'a'").write.format("delta").mode("append").save(out)
@@ -425,7 +464,7 @@ def test_any_sequence_of_what_can_happen_ends_as_a_full_run(
 
     catch_up(images, listed(sorted(entries)))
     steps = STEPS + (CHANGES if images.kind == "delta with a feed" else ())
-    for step in chosen.choices(steps, k=8):
+    for step in chosen.sample(steps, len(steps)):  # each of them once, and a run twice
         name = chosen.choice(names)
         if step == "add":
             images.add([*chosen.choices([*names, None], k=2), name])

@@ -3,6 +3,7 @@
 from types import SimpleNamespace
 
 import pytest
+from pyspark.errors import PySparkException
 
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.image_settings import ImageWeights, gpu_settings, split_settings
@@ -51,6 +52,13 @@ def test_an_accelerator_is_told_by_the_settings_of_the_session(settings, mode):
     found = find_accelerator(session(**settings))
     assert (found and found.mode) == mode
     assert (found is not None and found.is_executing) == (mode == "executeOnGPU")
+
+
+def test_where_a_platform_tells_no_setting_there_is_no_accelerator():
+    def get(*_):
+        raise PySparkException("[CONFIG_NOT_AVAILABLE]")
+
+    assert find_accelerator(SimpleNamespace(conf=SimpleNamespace(get=get))) is None
 
 
 @pytest.mark.parametrize(
@@ -108,7 +116,7 @@ def test_a_task_of_a_gpu_takes_no_more_than_the_gpu_is_to_hold():
     assert split_settings(2**20, 0.5, is_on_gpu=True) == split_settings(2**20, 0.5)
 
 
-@pytest.mark.parametrize("codec", ["gzip", "lz4_raw", None])
+@pytest.mark.parametrize("codec", ["gzip", "lz4_raw"])
 def test_what_a_gpu_can_not_compress_becomes_zstd(codec):
     assert writable_codec(codec) == "zstd"
     assert gpu_settings(ImageWeights(1, codec))["spark.sql.parquet.compression.codec"] == "zstd"
@@ -117,6 +125,10 @@ def test_what_a_gpu_can_not_compress_becomes_zstd(codec):
 @pytest.mark.parametrize("codec", ["uncompressed", "snappy", "zstd"])
 def test_what_a_gpu_can_compress_stays_as_it_is(codec):
     assert writable_codec(codec) == codec
+
+
+def test_where_the_images_codecs_differ_the_session_s_own_holds():
+    assert "spark.sql.parquet.compression.codec" not in gpu_settings(ImageWeights(1, None))
 
 
 def test_an_operator_of_a_gpu_is_told_by_its_name():

@@ -11,7 +11,7 @@ def test_g17_a_jar_that_is_not_the_pinned_one_is_not_used(monkeypatch, tmp_path)
     monkeypatch.setattr(rapids_jar, "_fetch", lambda: None)
     assert rapids_jar.why_no_jar() == "x.jar is not there"
     (tmp_path / "x.jar").write_bytes(b"changed")
-    with pytest.raises(pytest.skip.Exception, match=r"x\.jar has SHA-256 .* is pinned"):
+    with pytest.raises(pytest.fail.Exception, match=r"x\.jar has SHA-256 .* is pinned"):
         rapids_jar.rapids_jar()
 
 
