@@ -299,7 +299,8 @@ class _Run:
             tables.root_of(self.spark, self.storage, str(self.settings.output))
         )
         if self.settings.run_key is not None:
-            since.keep_key(self.note_of(done["plan"], done["kept_rows"], done["output_rows"]))
+            kept_rows = done["kept_rows"]
+            since.keep_key(self.note_of(done.get("plan"), kept_rows, kept_rows))
         self.report.finish("succeeded")
 
     def catch_up(self, plan: Plan, since: SinceLastRun, difference: Difference) -> None:
@@ -492,7 +493,7 @@ class _Run:
         output_rows = plan.output_rows(self.settings.action)
         return self.note_of(plan.counts.digest, plan.kept_rows, output_rows)
 
-    def note_of(self, digest: str, kept_rows: int, output_rows: int) -> dict[str, Any]:
+    def note_of(self, digest: str | None, kept_rows: int, output_rows: int) -> dict[str, Any]:
         since = self.since_last_run
         return ({} if since is None else since.note_of_all()) | {
             "dedup_lib": __version__,
