@@ -45,16 +45,25 @@ AS_SHIPPED = {
 
 # Two workers take whole files: the longest first, so that neither is left with a long one.
 LONGEST_FIRST = (
-    "test_cluster_faults.py",
+    "test_since_last_run.py",
     "test_object_store.py",
-    "test_connect_server.py",
-    "test_standalone_cluster.py",
-    "test_killed_deletions.py",
     "test_in_place.py",
     "test_killed_rewrites.py",
+    "test_publish.py",
+    "test_faults.py",
+    "test_killed_deletions.py",
+    "test_cluster_faults.py",
+    "test_concurrent_writers.py",
+    "test_removal_lists.py",
     "test_clone.py",
-    "test_processes.py",
+    "test_connect_server.py",
+    "test_standalone_cluster.py",
+    "test_list_kinds.py",
+    "test_metrics.py",
+    "test_laws.py",
     "test_formats.py",
+    "test_memory.py",
+    "test_operation.py",
 )
 
 
