@@ -102,7 +102,6 @@ def listed(tmp_path):
     return lambda ids: write_list(tmp_path / "list/1.parquet", ids)
 
 
-@pytest.mark.usefixtures("as_shipped")
 @each("parquet", "delta with a feed")
 def test_three_days_of_a_growing_table_and_list(catch_up, remove, spark, images, listed, tmp_path):
     first = catch_up(images, listed(["b"]))
@@ -191,6 +190,7 @@ def test_partitions_of_both_kinds(catch_up, spark, tmp_path, listed):
         assert report.since_last_run == NOTHING | {"added_rows": 1}
 
 
+@pytest.mark.usefixtures("as_shipped")
 def test_a_table_by_name_is_caught_up_with(catch_up, images, listed, name):
     catch_up(images, listed(["b"]), name)
     images.add(["e"])
