@@ -59,7 +59,8 @@ def one_run(spark: SparkSession) -> Iterator[None]:
         if spark in _busy:
             raise UnsupportedError(
                 "another run is at work in this Spark session, whose settings the two would share: "
-                "give each a session of its own, made by spark.newSession()."
+                "give each a session of its own, made by spark.newSession() (over Spark Connect by "
+                "SparkSession.builder.create())."
             )
         _busy.add(spark)
     try:

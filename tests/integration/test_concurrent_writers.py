@@ -23,6 +23,7 @@ from tests.meeting import meet
 
 IDS = [f"id-{n}" for n in range(40)]
 LISTED = {"a": ["id-3", "id-20"], "b": ["id-3", "id-39"]}
+NEEDS_SESSIONS = pytest.mark.classic("a second session is made by newSession, which it has not")
 
 
 @pytest.fixture
@@ -110,6 +111,7 @@ def meet_deleting(monkeypatch, tmp_path):
     return monkeypatch
 
 
+@NEEDS_SESSIONS
 @pytest.mark.parametrize(
     ("of_b", "keyed"), [("a", False), ("a", True), ("b", False)],
     ids=["same list", "same list and key", "other lists"],
@@ -129,6 +131,7 @@ def test_g8_of_two_runs_in_place_at_once_one_commits_and_the_other_can_be_repeat
     assert ids_of(spark, images) == without(*LISTED["a"], *LISTED[of_b])
 
 
+@NEEDS_SESSIONS
 def test_g8_of_two_runs_into_one_new_delta_table_one_succeeds(
     spark, race, lists, tmp_path, monkeypatch
 ):
@@ -145,6 +148,7 @@ def test_g8_of_two_runs_into_one_new_delta_table_one_succeeds(
     assert names_in(tmp_path / "outputs") == ["out"]
 
 
+@NEEDS_SESSIONS
 def test_g8_of_two_runs_that_replace_one_delta_table_one_succeeds(
     spark, race, images, lists, tmp_path, monkeypatch
 ):

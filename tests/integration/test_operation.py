@@ -18,6 +18,8 @@ from tests.processes import (
 from tests.spark_stages import job_descriptions, newest_job
 from tests.terminals import screen
 
+pytestmark = pytest.mark.classic("its own processes and the JVM's job descriptions are looked at")
+
 SPARK = [*SPARK_SUBMIT, "--conf", "spark.log.level=WARN", ROOT / "jobs/remove_duplicates.py"]
 COMMANDS = {"spark-submit": SPARK, "console script": [BIN / "remove-duplicates"]}
 PHASES = ["plan", "check", "apply", "verify", "publish"]
