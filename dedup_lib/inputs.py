@@ -19,6 +19,7 @@ from pyspark.sql.types import (
 from dedup_lib import tables
 from dedup_lib.errors import ColumnTypeError, MissingColumnError, SettingsError
 from dedup_lib.parquet_schema import column_names
+from dedup_lib.protect_lists import read_protect_list
 from dedup_lib.removal_list import RemovalList, read_removal_list
 from dedup_lib.report import Report
 from dedup_lib.settings import Settings
@@ -39,10 +40,11 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Inputs:
-    """The image table and the removal lists, pinned."""
+    """The image table and the removal lists, pinned; and lists of what stays all the same."""
 
     images: PinnedTable
     lists: Sequence[RemovalList]
+    protected: Sequence[RemovalList] = ()
 
 
 def read_inputs(
@@ -68,7 +70,24 @@ def read_inputs(
         shape = removal_list.shape
         _log.info("%r is taken for: %s (%s)", removal_list.location, shape.kind, shape.producer)
     _check_kinds(images, lists, settings)
-    return Inputs(images, lists)
+    return Inputs(images, lists, _read_protected(spark, storage, images, settings, report))
+
+
+def _read_protected(
+    spark: SparkSession, storage: Storage, images: PinnedTable, settings: Settings, report: Report
+) -> list[RemovalList]:
+    lists = []
+    for index, location in enumerate(settings.protect_ids):
+        protected = read_protect_list(
+            spark,
+            storage,
+            location,
+            image_id_type=images.frame.schema[settings.image_id_column].dataType,
+            id_column=settings.duplicate_id_column,
+        )
+        lists.append(protected)
+        report.inputs["protect_ids"][index] = {**protected.described(), "kind": "protect"}
+    return lists
 
 
 def _check_kinds(images: PinnedTable, lists: Sequence[RemovalList], settings: Settings) -> None:

@@ -170,6 +170,7 @@ def _outputs(settings: Settings) -> list[tuple[str, str]]:
 
 def _inputs(settings: Settings) -> list[tuple[str, str]]:
     lists = [("removal list", item.location) for item in settings.duplicate_ids]
+    lists += [("list to protect", location) for location in settings.protect_ids]
     return [("image table", settings.images), *lists]
 
 

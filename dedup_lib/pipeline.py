@@ -369,7 +369,11 @@ class _Run:
         if settings.run_key is not None or settings.since_last_run:
             with self.report.step("fingerprint lists"):
                 self.fingerprint = run_key.fingerprint(
-                    self.storage, settings, inputs.images.location, inputs.lists
+                    self.storage,
+                    settings,
+                    inputs.images.location,
+                    inputs.lists,
+                    inputs.protected,
                 )
         return inputs
 
@@ -494,7 +498,7 @@ class _Run:
 
 def _warn_of_secrets(settings: Settings) -> None:
     lists = [item.location for item in settings.duplicate_ids]
-    for location in (settings.images, *lists, settings.output):
+    for location in (settings.images, *lists, *settings.protect_ids, settings.output):
         if location is not None and redact(location) != location:
             _log.warning(
                 "%r holds a secret, which Spark's event log and UI show: leave it out, and give "

@@ -104,6 +104,12 @@ class Settings:
         default="smallest-id",
         metavar="RULE",
     )
+    protect_ids: tuple[str, ...] = option(
+        "input",
+        "IDs that stay, whatever the lists say: marks saved from a review page (.jsonl or .csv), "
+        "or what --duplicate-ids takes; may be repeated",
+        default=(),
+    )
     output: str | None = option(
         "output",
         "where the deduplicated table goes; required, but for --dry-run; not with in-place",
@@ -323,3 +329,5 @@ def _check_locations(settings: Settings) -> None:
         check_location(name, getattr(settings, name))
     for item in settings.duplicate_ids:
         check_location("duplicate_ids", item.location)
+    for location in settings.protect_ids:
+        check_location("protect_ids", location)

@@ -47,6 +47,19 @@ def test_the_contracts_defaults_hold():
     assert not any([found.dry_run, found.allow_no_matches, found.allow_empty_list])
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [('"a/b.jsonl"', ("a/b.jsonl",)), ('["a/b.jsonl", "c.d"]', ("a/b.jsonl", "c.d"))],
+)
+def test_protected_ids_come_from_flags_and_from_toml(toml, text, expected):
+    assert parse([*FLAGS, "--config", toml(f"protect_ids = {text}")]).protect_ids == expected
+    flags = [part for location in expected for part in ("--protect-ids", location)]
+    config = ["--config", toml('protect_ids = "other/list"')]
+    assert parse([*FLAGS, *config, *flags]).protect_ids == expected
+    with pytest.raises(SettingsError, match="protect_ids must be"):
+        parse([*FLAGS, "--config", toml("protect_ids = [1]")])
+
+
 def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings().output = "b/out"
@@ -173,11 +186,13 @@ ROLES = [
     "unmatched_output",
     "metrics_output",
     "duplicate_ids",
+    "protect_ids",
 ]
 
 
 def with_location(role, location):
-    return {role: (DuplicateIds(location),) if role == "duplicate_ids" else location}
+    several = {"duplicate_ids": (DuplicateIds(location),), "protect_ids": (location,)}
+    return {role: several.get(role, location)}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -191,8 +206,8 @@ def test_a_name_without_a_slash_that_is_a_file_gets_the_hint(role, tmp_path, mon
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("name", ["ids.parquet", "IDS.PARQUET"])
-def test_a_name_without_a_slash_that_ends_in_parquet_gets_the_hint(role, name):
+@pytest.mark.parametrize("name", ["ids.parquet", "IDS.PARQUET", "ids.jsonl", "ids.csv"])
+def test_a_name_without_a_slash_that_ends_as_a_file_gets_the_hint(role, name):
     with pytest.raises(SettingsError, match=rf"write '\./{name}' for the file"):
         settings(**with_location(role, name))
 
