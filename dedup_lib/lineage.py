@@ -110,7 +110,8 @@ class _Events:
 
     def _inputs(self) -> Sequence[Mapping[str, Any]]:
         inputs = self._report.inputs
-        return [inputs["images"], *inputs["duplicate_ids"], *inputs["protect_ids"]]
+        plan = [inputs["plan"]] if "plan" in inputs else []
+        return [inputs["images"], *inputs["duplicate_ids"], *inputs["protect_ids"], *plan]
 
     def _outputs(self) -> Sequence[Mapping[str, Any]]:
         """Return the output, and what is kept beside it."""

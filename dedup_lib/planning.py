@@ -366,6 +366,22 @@ def check_limits(plan: Plan, inputs: Inputs, settings: Settings) -> None:
     Raises:
         SafetyLimitError: It passes one.
     """
+    check_lists(plan, inputs, settings)
+    if settings.eps_values:  # a sweep is a question: the answer is in the report
+        return
+    safety_limits.check_removed_fraction(
+        input_rows=plan.image_ids.num_rows,
+        removed_rows=plan.counts.removed_rows,
+        max_removed_fraction=settings.max_removed_fraction,
+    )
+
+
+def check_lists(plan: Plan, inputs: Inputs, settings: Settings) -> None:
+    """Check what the lists came to against the safety limits, whatever share of the rows goes.
+
+    Raises:
+        SafetyLimitError: They pass one.
+    """
     num_ids = plan.list_ids.num_rows - plan.list_ids.num_nulls
     safety_limits.check_list_not_empty(
         num_ids=num_ids,
@@ -394,12 +410,6 @@ def check_limits(plan: Plan, inputs: Inputs, settings: Settings) -> None:
         allow_no_matches=settings.allow_no_matches,
         hints=plan.match_hints,
     )
-    if settings.eps_values:  # a sweep is a question: the answer is in the report
-        return
-    if plan.keepers is not None and settings.on_lost_keeper == "error":
+    must_survive = settings.on_lost_keeper == "error" and not settings.eps_values
+    if plan.keepers is not None and must_survive:
         safety_limits.check_keepers(plan.keepers)
-    safety_limits.check_removed_fraction(
-        input_rows=plan.image_ids.num_rows,
-        removed_rows=plan.counts.removed_rows,
-        max_removed_fraction=settings.max_removed_fraction,
-    )

@@ -80,7 +80,7 @@ class Report:
         run: A random name of the run: the output's manifest or Delta commit has it, too.
         started_at: UTC, as ISO 8601 spells it; `finished_at`, too.
         inputs: `images`, `duplicate_ids` and `protect_ids`: location, format, version or
-            fingerprint.
+            fingerprint; or in place of lists `plan`, which has those of its maker.
         output: The same of the output; None for a dry run without one.
         versions: Of Python, pyspark, Delta and this library.
         run_key: As given.
@@ -226,6 +226,8 @@ class Report:
             "duplicate_ids": [{"location": item.location} for item in settings.duplicate_ids],
             "protect_ids": [{"location": location} for location in settings.protect_ids],
         }
+        if settings.apply_plan is not None:
+            self.inputs["plan"] = {"location": settings.apply_plan}
         if settings.output is not None:
             self.output = {
                 "location": settings.output,

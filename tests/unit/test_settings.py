@@ -60,6 +60,28 @@ def test_protected_ids_come_from_flags_and_from_toml(toml, text, expected):
         parse([*FLAGS, "--config", toml("protect_ids = [1]")])
 
 
+@pytest.mark.parametrize(
+    ("flag", "values"),
+    [
+        ("--duplicate-ids", {"duplicate_ids": BASE["duplicate_ids"]}),
+        ("--protect-ids", {"protect_ids": ("a/marks.jsonl",)}),
+        ("--duplicate-id-column", {"duplicate_id_column": "id"}),
+        ("--list-kind", {"list_kind": "remove"}),
+        ("--eps", {"eps": 0.1}),
+        ("--eps-sweep", {"eps_sweep": "0.1", "dry_run": True}),
+        ("--keeper", {"keeper": "largest:width"}),
+        ("--on-lost-keeper", {"on_lost_keeper": "ignore"}),
+        ("--unmatched-output", {"unmatched_output": "a/unmatched"}),
+        ("--since-last-run", {"since_last_run": True, "output_format": "delta"}),
+    ],
+)
+def test_a_plan_is_applied_as_it_was_made(flag, values):
+    given = {"duplicate_ids": (), "apply_plan": "a/plan"}
+    assert settings(**given).apply_plan == "a/plan"
+    with pytest.raises(SettingsError, match=rf"--apply-plan .* can't be had with {flag}: "):
+        settings(**{**given, **values})
+
+
 def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings().output = "b/out"
@@ -187,12 +209,14 @@ ROLES = [
     "metrics_output",
     "duplicate_ids",
     "protect_ids",
+    "apply_plan",
 ]
 
 
 def with_location(role, location):
     several = {"duplicate_ids": (DuplicateIds(location),), "protect_ids": (location,)}
-    return {role: several.get(role, location)}
+    lists = {"duplicate_ids": ()} if role == "apply_plan" else {}
+    return {**lists, role: several.get(role, location)}
 
 
 @pytest.mark.parametrize("role", ROLES)
