@@ -114,8 +114,8 @@ def parse(argv: Sequence[str]) -> Settings:
     values = {} if config is None else load_toml(config)
     if "duplicate_ids" in flags:
         flags["duplicate_ids"] = tuple(DuplicateIds(item) for item in flags["duplicate_ids"])
-    if "storage_option" in flags:
-        flags["storage_option"] = tuple(flags["storage_option"])
+    for name in {"protect_ids", "storage_option"} & flags.keys():
+        flags[name] = tuple(flags[name])
     return Settings(**{"images": None, **values, **flags})
 
 

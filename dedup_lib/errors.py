@@ -18,12 +18,14 @@ DedupError                    1  anything else
 │   ├── NotAListError
 │   ├── NoImageRowsError
 │   ├── InputChangedError
-│   └── ImagesChangedError
+│   ├── ImagesChangedError
+│   └── PlanMismatchError
 ├── SafetyLimitError          4  the plan passed a limit; nothing was written
 │   ├── EmptyListError
 │   ├── NoMatchesError
 │   ├── LostKeeperError
-│   └── RemovedFractionError
+│   ├── RemovedFractionError
+│   └── PlanRefusedError
 └── PublishError              5  the output exists, or could not be published
     ├── OutputExistsError
     ├── ConflictError
@@ -135,6 +137,10 @@ class ImagesChangedError(InputError):
     """What is new in the image table since the last run can't be told."""
 
 
+class PlanMismatchError(InputError):
+    """A plan that was kept is not whole, or not for the image table as it is."""
+
+
 class SafetyLimitError(DedupError):
     """The plan passed a safety limit."""
 
@@ -155,6 +161,10 @@ class LostKeeperError(SafetyLimitError):
 
 class RemovedFractionError(SafetyLimitError):
     """The plan would remove too large a share of the rows."""
+
+
+class PlanRefusedError(SafetyLimitError):
+    """A plan that was kept had passed a safety limit when it was made."""
 
 
 class PublishError(DedupError):

@@ -18,7 +18,9 @@ from pyspark.sql.types import (
 
 from dedup_lib import tables
 from dedup_lib.errors import ColumnTypeError, MissingColumnError, SettingsError
+from dedup_lib.kept_plans import KeptPlan, read_kept_plan
 from dedup_lib.parquet_schema import column_names
+from dedup_lib.protect_lists import read_protect_list
 from dedup_lib.removal_list import RemovalList, read_removal_list
 from dedup_lib.report import Report
 from dedup_lib.settings import Settings
@@ -39,10 +41,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Inputs:
-    """The image table and the removal lists, pinned."""
+    """The image table and the removal lists, pinned; and lists of what stays all the same.
+
+    Or, in place of lists, a plan that was kept.
+    """
 
     images: PinnedTable
     lists: Sequence[RemovalList]
+    protected: Sequence[RemovalList] = ()
+    kept_plan: KeptPlan | None = None
 
 
 def read_inputs(
@@ -68,7 +75,41 @@ def read_inputs(
         shape = removal_list.shape
         _log.info("%r is taken for: %s (%s)", removal_list.location, shape.kind, shape.producer)
     _check_kinds(images, lists, settings)
-    return Inputs(images, lists)
+    protected = _read_protected(spark, storage, images, settings, report)
+    return Inputs(images, lists, protected, _read_plan(spark, storage, images, settings, report))
+
+
+def _read_plan(
+    spark: SparkSession, storage: Storage, images: PinnedTable, settings: Settings, report: Report
+) -> KeptPlan | None:
+    if settings.apply_plan is None:
+        return None
+    kept = read_kept_plan(
+        spark,
+        storage,
+        settings.apply_plan,
+        images=images,
+        image_id_column=settings.image_id_column,
+    )
+    report.inputs["plan"] = kept.described()
+    return kept
+
+
+def _read_protected(
+    spark: SparkSession, storage: Storage, images: PinnedTable, settings: Settings, report: Report
+) -> list[RemovalList]:
+    lists = []
+    for index, location in enumerate(settings.protect_ids):
+        protected = read_protect_list(
+            spark,
+            storage,
+            location,
+            image_id_type=images.frame.schema[settings.image_id_column].dataType,
+            id_column=settings.duplicate_id_column,
+        )
+        lists.append(protected)
+        report.inputs["protect_ids"][index] = {**protected.described(), "kind": "protect"}
+    return lists
 
 
 def _check_kinds(images: PinnedTable, lists: Sequence[RemovalList], settings: Settings) -> None:

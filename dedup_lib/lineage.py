@@ -109,7 +109,9 @@ class _Events:
         )
 
     def _inputs(self) -> Sequence[Mapping[str, Any]]:
-        return [self._report.inputs["images"], *self._report.inputs["duplicate_ids"]]
+        inputs = self._report.inputs
+        plan = [inputs["plan"]] if "plan" in inputs else []
+        return [inputs["images"], *inputs["duplicate_ids"], *inputs["protect_ids"], *plan]
 
     def _outputs(self) -> Sequence[Mapping[str, Any]]:
         """Return the output, and what is kept beside it."""

@@ -42,6 +42,7 @@ class WantedList:
         id_column: The ID column that the user names; None takes the recognised producer's.
         data_type: The type of the image table's IDs.
         eps: Of pairs those count whose score is at least 1 - eps.
+        role: What the list is to the run, for messages.
     """
 
     location: str
@@ -49,11 +50,12 @@ class WantedList:
     id_column: str | None
     data_type: DataType
     eps: float | None
+    role: str = "removal list"
 
     @property
     def what(self) -> str:
         """The list, for messages."""
-        return f"removal list {self.location!r}"
+        return f"{self.role} {self.location!r}"
 
     def recognise(self, path: str, columns: Mapping[str, str], *, one_file: bool) -> ListShape:
         """Tell what the list, or one file of it, is.

@@ -31,6 +31,15 @@ def count_matched(
     return row[0], list(row[1:])
 
 
+def matched_entries(own_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin) -> DataFrame:
+    """Find the listed IDs that are in the image table, lazily: the counterpart of `unmatched_ids`.
+
+    Returns:
+        One row per list and ID: `image_id`, `list_index`.
+    """
+    return _entries_by_match(own_ids, lists, join, "left_semi").distinct()
+
+
 def unmatched_ids(own_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin) -> DataFrame:
     """Find the listed IDs that are not in the image table, lazily.
 

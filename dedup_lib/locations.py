@@ -36,7 +36,7 @@ def check_location(name: str, location: str | None) -> None:
         )
     if is_path(location):
         return
-    if location.lower().endswith(".parquet") or Path(location).exists():
+    if location.lower().endswith((".parquet", ".jsonl", ".csv")) or Path(location).exists():
         raise SettingsError(
             f"{flag} {location!r} reads as a table name, since it has no slash: "
             f"write './{location}' for the file."

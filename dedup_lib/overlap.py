@@ -170,6 +170,9 @@ def _outputs(settings: Settings) -> list[tuple[str, str]]:
 
 def _inputs(settings: Settings) -> list[tuple[str, str]]:
     lists = [("removal list", item.location) for item in settings.duplicate_ids]
+    lists += [("list to protect", location) for location in settings.protect_ids]
+    if settings.apply_plan is not None:
+        lists.append(("plan", settings.apply_plan))
     return [("image table", settings.images), *lists]
 
 

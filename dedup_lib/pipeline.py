@@ -12,6 +12,7 @@ from typing import Any
 from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import (
+    applied_plans,
     clones,
     gpu_check,
     id_scan,
@@ -151,6 +152,7 @@ class _Run:
         self.fingerprint: str | None = None
         self.since_last_run: SinceLastRun | None = None
         self.tuning: Tuning | None = None
+        self.made_for: dict[str, Any] = {}
 
     def execute(self) -> None:
         with ExitStack() as cleanup:
@@ -205,7 +207,10 @@ class _Run:
     ) -> None:
         """Check the limits; where one is passed, the IDs that matched nothing may tell why."""
         try:
-            check_limits(plan, inputs, self.settings)
+            if inputs.kept_plan is None:
+                check_limits(plan, inputs, self.settings)
+            else:
+                applied_plans.check_limits(plan, inputs.kept_plan, self.settings)
         except SafetyLimitError:
             if not self.settings.dry_run:
                 wanted = {"unmatched_output"} & record_targets.keys()
@@ -380,7 +385,12 @@ class _Run:
         if settings.run_key is not None or settings.since_last_run:
             with self.report.step("fingerprint lists"):
                 self.fingerprint = run_key.fingerprint(
-                    self.storage, settings, inputs.images.location, inputs.lists
+                    self.storage,
+                    settings,
+                    inputs.images.location,
+                    lists=inputs.lists,
+                    protected=inputs.protected,
+                    plan=None if inputs.kept_plan is None else inputs.kept_plan.digest,
                 )
         return inputs
 
@@ -407,8 +417,22 @@ class _Run:
                 )
 
     def make_plan(self, inputs: Inputs, materialise: Materialise) -> Plan:
+        settings, report = self.settings, self.report
         with tuning_settings(self.spark, PLAN_SETTINGS):
-            return make_plan(self.settings, inputs, self.report, materialise)
+            if inputs.kept_plan is None:
+                plan = make_plan(settings, inputs, report, materialise)
+            else:
+                plan = applied_plans.make_plan(
+                    self.spark,
+                    inputs.images,
+                    inputs.kept_plan,
+                    settings=settings,
+                    report=report,
+                    materialise=materialise,
+                )
+            if settings.removed_output is not None:
+                self.made_for = applied_plans.note_of(self.spark, plan, inputs, settings, report)
+        return plan
 
     def rewrite(self, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write the output's rows, where no reader sees them yet."""
@@ -465,13 +489,14 @@ class _Run:
     def keep_records(self, plan: Plan, record_targets: Mapping[str, Target]) -> None:
         """Publish what is kept beside the output (--removed-output, --unmatched-output)."""
         for name, target in record_targets.items():
+            made_for = self.made_for if name == "removed_output" else {}
             with storage_errors_as(PublishError), self.report.step(f"keep {name}"):
                 records.keep(
                     self.spark,
                     self.storage,
                     plan.records[name],
                     target,
-                    note=self.note(plan),
+                    note=self.note(plan) | made_for,
                     is_unfinished=not self.settings.dry_run,
                 )
 
@@ -509,7 +534,8 @@ class _Run:
 
 
 def _warn_of_secrets(settings: Settings) -> None:
-    lists = [item.location for item in settings.duplicate_ids]
+    lists: list[str | None] = [item.location for item in settings.duplicate_ids]
+    lists += [*settings.protect_ids, settings.apply_plan]
     for location in (settings.images, *lists, settings.output):
         if location is not None and redact(location) != location:
             _log.warning(

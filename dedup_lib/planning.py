@@ -18,6 +18,7 @@ from dedup_lib import (
     keepers,
     list_matches,
     list_sizes,
+    protection,
     removal_plan,
     safety_limits,
 )
@@ -27,6 +28,7 @@ from dedup_lib.id_scan import FileRows, IdSizes
 from dedup_lib.inputs import Inputs
 from dedup_lib.keepers import KeeperCounts
 from dedup_lib.match_hints import why_few_match
+from dedup_lib.protection import Protection
 from dedup_lib.removal_list import RemovalList, is_plain
 from dedup_lib.removal_plan import PlanCounts
 from dedup_lib.report import Report
@@ -70,6 +72,7 @@ class Plan:
         list_matched_ids: How many of them are in the image table.
         matched_by_list: The same of each list.
         keepers: What became of the keepers; None where no list names any.
+        protection: What stays whatever the lists say; None where nothing does.
         match_hints: Why only few of the listed IDs are in the table, in sentences; none where
             enough are, or nothing was found out.
         unmatched: The listed IDs that are not in the table, one row per list and ID: `image_id`,
@@ -86,6 +89,7 @@ class Plan:
     list_matched_ids: int
     matched_by_list: Sequence[int]
     keepers: KeeperCounts | None
+    protection: Protection | None
     match_hints: Sequence[str]
     unmatched: Record | None
 
@@ -155,7 +159,7 @@ def make_plan(
 
     *Cost:* two scans of the image IDs, and two or three of the lists; one more scan of the IDs for
     lists to keep, for groups, and for following keepers, for IDs that match nothing where these
-    are asked for, and two where few match.
+    are asked for, and two where few match; one where IDs are protected, and two of their lists.
     """
     return _Planning(settings, inputs, report, materialise).make()
 
@@ -178,11 +182,12 @@ class _Planning:
         files = self.scan_image_ids()
         sizes, distinct = self.weigh(files)
         ranking = groups.ranking_of(self.images.frame, self.column, self.settings.keeper_rule)
-        found = self.find_rows(ranking, sizes)
+        protected = self.find_protected(sizes["image_ids"])
+        found, protected = self.find_rows(ranking, sizes, protected)
         self.sweep_eps(found, files)
         found, keeper_counts = self.follow_keepers(found, ranking)
         rows, counts = self.count(found)
-        matched, by_list = self.count_matched(counts, sizes)
+        matched, by_list = self.count_matched(counts, sizes, protected)
         plan = Plan(
             images=self.images,
             rows=rows,
@@ -193,6 +198,7 @@ class _Planning:
             list_matched_ids=matched,
             matched_by_list=by_list,
             keepers=keeper_counts,
+            protection=protected,
             match_hints=(),
             unmatched=self.find_unmatched(sizes),
         )
@@ -242,11 +248,30 @@ class _Planning:
         )
         return {"image_ids": image_ids, "list_ids": list_ids}, distinct
 
-    def find_rows(self, ranking: Ranking, sizes: _Sizes) -> DataFrame:
+    def find_protected(self, image_ids: IdSizes) -> Protection | None:
+        lists = self.inputs.protected
+        if not lists:
+            return None
+        with self.report.step("find protected IDs"):
+            found = protection.find_protected(self.own_ids, lists, image_ids, self.materialise)
+        described = self.report.inputs["protect_ids"]
+        for item, of_list in zip(described, found.lists, strict=True):
+            item["matched_ids"] = of_list.matched_ids
+        return found
+
+    def find_rows(
+        self, ranking: Ranking, sizes: _Sizes, protected: Protection | None
+    ) -> tuple[DataFrame, Protection | None]:
+        """Find the rows that go, but for those that are protected."""
         with self.report.step("find rows that go"):
             marking = [_marking(item, ranking) for item in self.lists]
             found = removal_plan.find_rows(self.images, self.column, marking, **sizes)
-            return self.materialise(found)
+            if protected is None:
+                return self.materialise(found), None
+            found, spared = protection.spare(self.materialise(protected.mark(found)))
+        protected = replace(protected, spared=spared)
+        self.report.protected = protected.described()
+        return found, protected
 
     def sweep_eps(self, found: DataFrame, files: Sequence[FileRows]) -> None:
         if self.settings.eps_values:
@@ -287,10 +312,14 @@ class _Planning:
             rows = removal_plan.finish_plan(found, self.lists, id_type)
             return rows, removal_plan.count_plan(rows)
 
-    def count_matched(self, counts: PlanCounts, sizes: _Sizes) -> tuple[int, Sequence[int]]:
+    def count_matched(
+        self, counts: PlanCounts, sizes: _Sizes, protected: Protection | None
+    ) -> tuple[int, Sequence[int]]:
         """Count the listed IDs that are in the table, of all lists and of each."""
-        if is_plain(self.lists):  # else what matched may stay
-            return counts.matched_ids, [counts.matched_ids]
+        if is_plain(self.lists):  # else what matched may stay, protected or not
+            spared_ids = 0 if protected is None else protected.spared.num_ids
+            matched = counts.matched_ids + spared_ids
+            return matched, [matched]
         with self.report.step("count matches"):
             join = id_join.choose_join(**sizes)
             matched, by_list = list_matches.count_matched(self.own_ids, self.lists, join)
@@ -337,6 +366,22 @@ def check_limits(plan: Plan, inputs: Inputs, settings: Settings) -> None:
     Raises:
         SafetyLimitError: It passes one.
     """
+    check_lists(plan, inputs, settings)
+    if settings.eps_values:  # a sweep is a question: the answer is in the report
+        return
+    safety_limits.check_removed_fraction(
+        input_rows=plan.image_ids.num_rows,
+        removed_rows=plan.counts.removed_rows,
+        max_removed_fraction=settings.max_removed_fraction,
+    )
+
+
+def check_lists(plan: Plan, inputs: Inputs, settings: Settings) -> None:
+    """Check what the lists came to against the safety limits, whatever share of the rows goes.
+
+    Raises:
+        SafetyLimitError: They pass one.
+    """
     num_ids = plan.list_ids.num_rows - plan.list_ids.num_nulls
     safety_limits.check_list_not_empty(
         num_ids=num_ids,
@@ -353,18 +398,18 @@ def check_limits(plan: Plan, inputs: Inputs, settings: Settings) -> None:
         },
         allow_no_matches=settings.allow_no_matches,
     )
+    if plan.protection is not None:
+        safety_limits.check_protected(
+            plan.protection.lists,
+            allow_empty_list=settings.allow_empty_list,
+            allow_no_matches=settings.allow_no_matches,
+        )
     safety_limits.check_matches(
         num_ids=num_ids,
         matched_ids=plan.list_matched_ids,
         allow_no_matches=settings.allow_no_matches,
         hints=plan.match_hints,
     )
-    if settings.eps_values:  # a sweep is a question: the answer is in the report
-        return
-    if plan.keepers is not None and settings.on_lost_keeper == "error":
+    must_survive = settings.on_lost_keeper == "error" and not settings.eps_values
+    if plan.keepers is not None and must_survive:
         safety_limits.check_keepers(plan.keepers)
-    safety_limits.check_removed_fraction(
-        input_rows=plan.image_ids.num_rows,
-        removed_rows=plan.counts.removed_rows,
-        max_removed_fraction=settings.max_removed_fraction,
-    )

@@ -72,6 +72,7 @@ def read_removal_list(
     default_column: str | None = None,
     default_kind: AskedListKind = "auto",
     eps: float | None = None,
+    role: str = "removal list",
 ) -> RemovalList:
     """Pin a removal list, tell what it means, and read its entries lazily.
 
@@ -84,6 +85,7 @@ def read_removal_list(
             producer's.
         default_kind: The kind where the item names none; `auto` recognises it.
         eps: Of pairs those count whose score is at least 1 - eps.
+        role: What it is to the run, for messages.
 
     Returns:
         The list, one row per entry, repeats and NULLs included.
@@ -103,10 +105,11 @@ def read_removal_list(
     column = item.id_column or default_column
     is_named = not is_path(item.location)
     location = item.location if is_named else storage.canonical(item.location)
-    wanted = WantedList(location, None if kind == "auto" else kind, column, image_id_type, eps)
+    known_kind = None if kind == "auto" else kind
+    wanted = WantedList(location, known_kind, column, image_id_type, eps, role)
     if not is_named and not storage.exists(location):
         raise TableNotFoundError(
-            f"removal list {location!r} does not exist (patterns such as * are not expanded)."
+            f"{wanted.what} does not exist (patterns such as * are not expanded)."
         )
     if is_named or is_delta_path(storage, location):
         read = _from_delta(read_delta(spark, storage, location), wanted)
@@ -156,7 +159,7 @@ def _from_delta(table: PinnedTable, wanted: WantedList) -> RemovalList:
 
 
 def _from_files(spark: SparkSession, storage: Storage, wanted: WantedList) -> RemovalList:
-    check_not_in_delta(storage, wanted.location, "removal list")
+    check_not_in_delta(storage, wanted.location, wanted.role)
     list_format, files = list_files(storage, wanted.location, what=wanted.what)
     if list_format == "npy":
         read = _read_npy(spark, storage, files, wanted)

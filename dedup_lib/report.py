@@ -79,7 +79,8 @@ class Report:
         total_seconds: From start to end.
         run: A random name of the run: the output's manifest or Delta commit has it, too.
         started_at: UTC, as ISO 8601 spells it; `finished_at`, too.
-        inputs: `images`, and `duplicate_ids`: location, format, version or fingerprint.
+        inputs: `images`, `duplicate_ids` and `protect_ids`: location, format, version or
+            fingerprint; or in place of lists `plan`, which has those of its maker.
         output: The same of the output; None for a dry run without one.
         versions: Of Python, pyspark, Delta and this library.
         run_key: As given.
@@ -87,6 +88,8 @@ class Report:
         steps: Seconds of parts of phases, by name.
         purge: What --purge rewrote, and when VACUUM will delete what was before.
         keepers: Where lists name keepers: how many IDs that go have a survivor, and how many lost.
+        protected: Where IDs are protected: entries and NULLs of these lists, and how many IDs and
+            rows would have gone and stay.
         action: `remove`, `annotate` or `extract`.
         eps_sweep: Of a sweep: how many rows, and about how many bytes, each eps would remove.
         match_hints: Where hardly any listed ID is in the table: why that may be, with counts.
@@ -115,6 +118,7 @@ class Report:
     steps: dict[str, float] = field(default_factory=dict)
     purge: dict[str, Any] | None = None
     keepers: dict[str, Any] | None = None
+    protected: dict[str, int] | None = None
     action: str | None = None
     eps_sweep: list[dict[str, Any]] | None = None
     match_hints: list[dict[str, Any]] | None = None
@@ -220,7 +224,10 @@ class Report:
         self.inputs = {
             "images": {"location": settings.images},
             "duplicate_ids": [{"location": item.location} for item in settings.duplicate_ids],
+            "protect_ids": [{"location": location} for location in settings.protect_ids],
         }
+        if settings.apply_plan is not None:
+            self.inputs["plan"] = {"location": settings.apply_plan}
         if settings.output is not None:
             self.output = {
                 "location": settings.output,

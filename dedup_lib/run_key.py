@@ -84,7 +84,13 @@ def find_earlier_run(
 
 
 def fingerprint(
-    storage: Storage, settings: Settings, images: str, lists: Sequence[RemovalList]
+    storage: Storage,
+    settings: Settings,
+    images: str,
+    *,
+    lists: Sequence[RemovalList],
+    protected: Sequence[RemovalList],
+    plan: str | None,
 ) -> str:
     """Return a SHA-256 over what a run's outcome depends on.
 
@@ -93,8 +99,10 @@ def fingerprint(
         settings: Of the run.
         images: The image table's canonical location; its version is no matter.
         lists: The removal lists; their content counts, not where it is or in which order.
+        protected: The lists of what stays; likewise.
+        plan: The digest of a plan that is applied in their place.
 
-    *Cost:* one pass over the lists' IDs.
+    *Cost:* one pass over the IDs of all lists.
     """
     compared = {name: getattr(settings, name) for name in _COMPARED}
     for name in ("output", "removed_output", "unmatched_output"):
@@ -103,7 +111,10 @@ def fingerprint(
         compared[name] = storage.canonical(location) if is_spelled else location
     # In place, a purge that was cut off is made up for; a clone that is published is not touched.
     compared["purge"] = settings.purge and settings.method == "clone"
-    text = json.dumps([compared, images, _content_of(lists)])
+    contents = [_content_of(lists) if plan is None else [["plan", plan]]]
+    if protected:
+        contents.append(_content_of(protected))
+    text = json.dumps([compared, images, *contents])
     return hashlib.sha256(text.encode()).hexdigest()
 
 

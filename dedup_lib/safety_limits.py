@@ -11,6 +11,7 @@ from dedup_lib.errors import (
     RemovedFractionError,
 )
 from dedup_lib.keepers import KeeperCounts
+from dedup_lib.protection import ProtectedList
 
 
 def check_list_not_empty(
@@ -78,6 +79,35 @@ def check_lists_to_keep(matched_ids: Mapping[str, int], *, allow_no_matches: boo
                 f"no ID of the list to keep {location!r} is in the image table: it is empty, or "
                 "belongs to another table, and what it was to keep would go. Use "
                 "--allow-no-matches where that is expected."
+            )
+
+
+def check_protected(
+    lists: Sequence[ProtectedList], *, allow_empty_list: bool, allow_no_matches: bool
+) -> None:
+    """Refuse a list of IDs to protect that protects nothing.
+
+    Args:
+        lists: What was counted of each.
+        allow_empty_list: Whether one without an ID is right.
+        allow_no_matches: Whether one of which no ID is in the image table is right.
+
+    Raises:
+        EmptyListError: One holds no ID.
+        NoMatchesError: One holds IDs, and none is in the image table.
+    """
+    for item in lists:
+        num_ids = item.num_rows - item.num_nulls
+        if num_ids == 0 and not allow_empty_list:
+            raise EmptyListError(
+                f"the list to protect {item.location!r} holds no ID at all, and protects nothing. "
+                "Leave it out, or use --allow-empty-list where that is expected."
+            )
+        if num_ids > 0 and item.matched_ids == 0 and not allow_no_matches:
+            raise NoMatchesError(
+                f"no ID of the list to protect {item.location!r} is in the image table: it belongs "
+                "to another table, and what it was to protect may go. Use --allow-no-matches where "
+                "that is expected."
             )
 
 

@@ -12,6 +12,13 @@ from dedup_lib.locations import is_path
 class Combination:
     """Those settings that can contradict each other, under their names in `Settings`."""
 
+    apply_plan: str | None
+    duplicate_ids: tuple[object, ...]
+    protect_ids: tuple[str, ...]
+    duplicate_id_column: str | None
+    list_kind: str
+    keeper: str
+    on_lost_keeper: str
     eps: float | None
     eps_sweep: str | None
     dry_run: bool
@@ -44,6 +51,7 @@ def check_combination(settings: Combination) -> None:
     Raises:
         SettingsError: Two do; both are named.
     """
+    _check_apply_plan(settings)
     _check_eps(settings)
     _check_clone_and_in_place(settings)
     _check_what_a_method_has(settings)
@@ -54,6 +62,29 @@ def check_combination(settings: Combination) -> None:
         _check_require_gpu(settings)
     if settings.since_last_run:
         _check_since_last_run(settings)
+
+
+def _check_apply_plan(settings: Combination) -> None:
+    """Refuse what makes a plan, where one is given."""
+    if settings.apply_plan is None:
+        return
+    given = {
+        "--duplicate-ids": settings.duplicate_ids,
+        "--protect-ids": settings.protect_ids,
+        "--duplicate-id-column": settings.duplicate_id_column,
+        "--list-kind": settings.list_kind != "auto",
+        "--eps": settings.eps is not None,
+        "--eps-sweep": settings.eps_sweep,
+        "--keeper": settings.keeper != "smallest-id",
+        "--on-lost-keeper": settings.on_lost_keeper != "error",
+        "--unmatched-output": settings.unmatched_output,
+        "--since-last-run": settings.since_last_run,
+    }
+    if flags := [flag for flag, is_given in given.items() if is_given]:
+        raise SettingsError(
+            f"--apply-plan takes the plan as it was made, and can't be had with {flags[0]}: leave "
+            "one of the two out, or make another plan (--dry-run --removed-output …)."
+        )
 
 
 def _check_eps(settings: Combination) -> None:

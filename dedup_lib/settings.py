@@ -104,6 +104,17 @@ class Settings:
         default="smallest-id",
         metavar="RULE",
     )
+    protect_ids: tuple[str, ...] = option(
+        "input",
+        "IDs that stay, whatever the lists say: marks saved from a review page (.jsonl or .csv), "
+        "or what --duplicate-ids takes; may be repeated",
+        default=(),
+    )
+    apply_plan: str | None = option(
+        "input",
+        "apply a plan that a dry run kept with --removed-output, in place of removal lists, if the "
+        "image table is still what it was",
+    )
     output: str | None = option(
         "output",
         "where the deduplicated table goes; required, but for --dry-run; not with in-place",
@@ -305,8 +316,8 @@ def check_type(name: str, value: Any) -> None:
 
 
 def _check_values(settings: Settings) -> None:
-    if not settings.duplicate_ids:
-        raise SettingsError("no removal list given: --duplicate-ids is required.")
+    if not settings.duplicate_ids and settings.apply_plan is None:
+        raise SettingsError("no removal list given: --duplicate-ids is required (or --apply-plan).")
     check_range("--max-removed-fraction", settings.max_removed_fraction, 1)
     check_range("--eps", settings.eps, 2)
     for eps in settings.eps_values:
@@ -319,7 +330,9 @@ def _check_values(settings: Settings) -> None:
 
 def _check_locations(settings: Settings) -> None:
     written = ("output", "removed_output", "unmatched_output", "metrics_output", "work_location")
-    for name in ("images", *written):
+    for name in ("images", "apply_plan", *written):
         check_location(name, getattr(settings, name))
     for item in settings.duplicate_ids:
         check_location("duplicate_ids", item.location)
+    for location in settings.protect_ids:
+        check_location("protect_ids", location)

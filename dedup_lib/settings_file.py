@@ -33,8 +33,11 @@ def load_toml(path: str) -> dict[str, Any]:
             raise SettingsError(f"--config {path!r}: unknown key {key!r}.{nearest(key, names)}")
     if "duplicate_ids" in values:
         values["duplicate_ids"] = _lists_from_toml(values["duplicate_ids"])
-    if isinstance(values.get("storage_option"), list):
-        values["storage_option"] = tuple(values["storage_option"])
+    if isinstance(values.get("protect_ids"), str):
+        values["protect_ids"] = [values["protect_ids"]]
+    for name in ("protect_ids", "storage_option"):
+        if isinstance(values.get(name), list):
+            values[name] = tuple(values[name])
     for key, value in values.items():
         check_type(key, value)
     return values

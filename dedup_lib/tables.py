@@ -48,13 +48,13 @@ class Pinned:
 
     Attributes:
         location: The canonical URI, or the catalog name as given.
-        format: `parquet` or `delta`; of a list also `npy`.
+        format: `parquet` or `delta`; of a list also `npy`, `jsonl` or `csv`.
         version: The Delta version; None for files.
         fingerprint: SHA-256 over paths, sizes and times of the files; None for Delta.
     """
 
     location: str
-    format: TableFormat | Literal["npy"]
+    format: TableFormat | Literal["npy", "jsonl", "csv"]
     version: int | None
     fingerprint: str | None
 

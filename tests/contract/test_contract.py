@@ -25,7 +25,7 @@ FLAGS = {
     "--purge", "--enable-deletion-vectors", "--storage-option",
     "--target-file-size", "--list-kind", "--eps", "--eps-sweep", "--keeper", "--on-lost-keeper",
     "--action", "--unmatched-output", "--metrics-output", "--lineage-config", "--since-last-run",
-    "--require-gpu",
+    "--require-gpu", "--protect-ids", "--apply-plan",
 }  # fmt: skip
 CHOICES = {
     "--images-format": ("auto", "parquet", "delta"),

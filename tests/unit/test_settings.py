@@ -47,6 +47,41 @@ def test_the_contracts_defaults_hold():
     assert not any([found.dry_run, found.allow_no_matches, found.allow_empty_list])
 
 
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [('"a/b.jsonl"', ("a/b.jsonl",)), ('["a/b.jsonl", "c.d"]', ("a/b.jsonl", "c.d"))],
+)
+def test_protected_ids_come_from_flags_and_from_toml(toml, text, expected):
+    assert parse([*FLAGS, "--config", toml(f"protect_ids = {text}")]).protect_ids == expected
+    flags = [part for location in expected for part in ("--protect-ids", location)]
+    config = ["--config", toml('protect_ids = "other/list"')]
+    assert parse([*FLAGS, *config, *flags]).protect_ids == expected
+    with pytest.raises(SettingsError, match="protect_ids must be"):
+        parse([*FLAGS, "--config", toml("protect_ids = [1]")])
+
+
+@pytest.mark.parametrize(
+    ("flag", "values"),
+    [
+        ("--duplicate-ids", {"duplicate_ids": BASE["duplicate_ids"]}),
+        ("--protect-ids", {"protect_ids": ("a/marks.jsonl",)}),
+        ("--duplicate-id-column", {"duplicate_id_column": "id"}),
+        ("--list-kind", {"list_kind": "remove"}),
+        ("--eps", {"eps": 0.1}),
+        ("--eps-sweep", {"eps_sweep": "0.1", "dry_run": True}),
+        ("--keeper", {"keeper": "largest:width"}),
+        ("--on-lost-keeper", {"on_lost_keeper": "ignore"}),
+        ("--unmatched-output", {"unmatched_output": "a/unmatched"}),
+        ("--since-last-run", {"since_last_run": True, "output_format": "delta"}),
+    ],
+)
+def test_a_plan_is_applied_as_it_was_made(flag, values):
+    given = {"duplicate_ids": (), "apply_plan": "a/plan"}
+    assert settings(**given).apply_plan == "a/plan"
+    with pytest.raises(SettingsError, match=rf"--apply-plan .* can't be had with {flag}: "):
+        settings(**{**given, **values})
+
+
 def test_settings_are_frozen():
     with pytest.raises(dataclasses.FrozenInstanceError):
         settings().output = "b/out"
@@ -173,11 +208,15 @@ ROLES = [
     "unmatched_output",
     "metrics_output",
     "duplicate_ids",
+    "protect_ids",
+    "apply_plan",
 ]
 
 
 def with_location(role, location):
-    return {role: (DuplicateIds(location),) if role == "duplicate_ids" else location}
+    several = {"duplicate_ids": (DuplicateIds(location),), "protect_ids": (location,)}
+    lists = {"duplicate_ids": ()} if role == "apply_plan" else {}
+    return {**lists, role: several.get(role, location)}
 
 
 @pytest.mark.parametrize("role", ROLES)
@@ -191,8 +230,8 @@ def test_a_name_without_a_slash_that_is_a_file_gets_the_hint(role, tmp_path, mon
 
 
 @pytest.mark.parametrize("role", ROLES)
-@pytest.mark.parametrize("name", ["ids.parquet", "IDS.PARQUET"])
-def test_a_name_without_a_slash_that_ends_in_parquet_gets_the_hint(role, name):
+@pytest.mark.parametrize("name", ["ids.parquet", "IDS.PARQUET", "ids.jsonl", "ids.csv"])
+def test_a_name_without_a_slash_that_ends_as_a_file_gets_the_hint(role, name):
     with pytest.raises(SettingsError, match=rf"write '\./{name}' for the file"):
         settings(**with_location(role, name))
 

@@ -1,0 +1,112 @@
+"""IDs as the review page saves them: JSON lines or CSV, numbers bare and text in quotes."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+
+from dedup_lib.errors import ColumnTypeError, UnreadableFileError
+
+SAVED_FORMATS = ("jsonl", "csv")
+SAVED_COLUMN = "id"
+# A line, whose text may hold line breaks.
+_CSV_LINE = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(?:\r?\n|\Z)')
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+_BITS = {"int": 31, "bigint": 63}
+_EXPECTED = {
+    "jsonl": 'must be {"id": …} and no more, with text in quotes and numbers without',
+    "csv": 'must be an ID: "text in quotes", or a whole number without; the first line is id',
+}
+
+
+def parse_ids(data: bytes, saved_format: str, *, id_type: str, what: str) -> list[Any]:
+    """Read the IDs of a file, with the types that they have there: nothing is cast.
+
+    Args:
+        data: What the file holds.
+        saved_format: One of `SAVED_FORMATS`.
+        id_type: The type of the image table's IDs, as Spark spells it.
+        what: The list, for messages.
+
+    Returns:
+        The IDs in the file's order; None for JSON's null. Empty lines are passed over.
+
+    Raises:
+        UnreadableFileError: A line is not as the review page writes it.
+        ColumnTypeError: An ID is not of the image IDs' type.
+    """
+    try:
+        text = data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise UnreadableFileError(f"{what} is no text in UTF-8: {error.reason}.") from error
+    read = _json_lines if saved_format == "jsonl" else _csv_lines
+    found = []
+    try:
+        for line, value in read(text):
+            _check_type(value, id_type, f"{what}: line {line}")
+            found.append(value)
+    except _BadLineError as error:
+        expected = _EXPECTED[saved_format]
+        raise UnreadableFileError(f"{what}: line {error} {expected}.") from error
+    return found
+
+
+class _BadLineError(Exception):
+    """A line that can't be read; the text is its number."""
+
+
+def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
+    for number, line in enumerate(text.split("\n"), 1):
+        if not line.strip():
+            continue
+        try:
+            value = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise _BadLineError(number) from error
+        if not isinstance(value, dict) or set(value) != {SAVED_COLUMN}:
+            raise _BadLineError(number)
+        yield number, value[SAVED_COLUMN]
+
+
+def _csv_lines(text: str) -> Iterator[tuple[int, Any]]:
+    place, number, is_header = 0, 1, True
+    while place < len(text):
+        line = _CSV_LINE.match(text, place)
+        if line is None:
+            raise _BadLineError(number)
+        quoted, bare = line[1], line[2]
+        if is_header and SAVED_COLUMN not in (quoted, bare):
+            raise _BadLineError(number)
+        if not is_header and quoted is not None:
+            yield number, quoted.replace('""', '"')
+        elif not is_header and bare:
+            yield number, _number(bare, number)
+        is_header = False
+        place, number = line.end(), number + line[0].count("\n")
+
+
+def _number(text: str, line: int) -> int:
+    if not _INTEGER.fullmatch(text):
+        raise _BadLineError(line)
+    return int(text)
+
+
+def _check_type(value: Any, id_type: str, where: str) -> None:
+    if value is None:
+        return
+    if id_type == "string":
+        fits = isinstance(value, str) and _is_unicode(value)
+    else:
+        limit = 2 ** _BITS[id_type]
+        fits = type(value) is int and -limit <= value < limit
+    if not fits:
+        raise ColumnTypeError(
+            f"{where}: {json.dumps(value)[:100]} is no {id_type}, but the image IDs are. Nothing "
+            "is cast in silence: take the list from a page of this table, or write it as Parquet."
+        )
+
+
+def _is_unicode(text: str) -> bool:
+    return not any("\ud800" <= character <= "\udfff" for character in text)
