@@ -120,8 +120,8 @@ def read_kept_plan(
         found = Pinned(location, "parquet", None, files)
     else:
         table = read_delta(spark, storage, location)
-        notes = (note for _, note in operations(spark, location))
-        note = next((it for it in notes if PLAN_NOTE in it), {})
+        notes = (commit.note for commit in operations(spark, location))
+        note = dict(next((it for it in notes if PLAN_NOTE in it), {}))
         _check_note(note, location)
         rows = table.frame
         found = Pinned(table.location, "delta", table.version, None)
