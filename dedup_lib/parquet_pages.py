@@ -3,7 +3,7 @@
 Parquet's readers take whole pages: a hundred images of Spark's, a row group of pyarrow's. But what
 is stored as it is, or by Snappy, can be passed over: each value is preceded by its length.
 
-Source: https://parquet.apache.org/docs/file-format/
+Source: Apache Parquet, file format: data pages, encodings
 """
 
 from __future__ import annotations
@@ -119,7 +119,8 @@ def _pages(file: FileSlice) -> Iterator[_Page]:
         except IndexError:
             header, length = read_struct(file.read(place, _MOST_HEADER_BYTES), 0)
         place += length
-        num_bytes = int(header[3])
+        if (num_bytes := int(header[3])) < 0:
+            raise UnreadValueError("a page's header is damaged")
         yield _Page(header, file.part(place, num_bytes))
         place += num_bytes
 

@@ -25,7 +25,7 @@ class PhysicalNames:
         schema: Any = self._schema
         for name in names:
             fields = schema.get("fields", ()) if isinstance(schema, dict) else ()
-            field = next((one for one in fields if one["name"] == name), {})
+            field: Any = next((one for one in fields if one["name"] == name), {})
             found.append(field.get("metadata", {}).get(_PHYSICAL_NAME, name))
             schema = field.get("type")
         return tuple(found)

@@ -4,7 +4,7 @@ Compressors work in fragments of 64 KB, which refer to nothing outside themselve
 don't compress, as an image's, are stored as they are. So a fragment is found by reading the few
 tags of those before it.
 
-Source: https://github.com/google/snappy/blob/main/format_description.txt
+Source: Snappy, format_description.txt
 """
 
 from __future__ import annotations
@@ -53,6 +53,8 @@ class SnappySlices:
             number, skipped = divmod(place, _FRAGMENT_BYTES)
             wanted = min(num_bytes, _FRAGMENT_BYTES - skipped)
             part = self._slice(number, skipped, wanted)
+            if len(part) < wanted:
+                raise SnappyError("a block ends too early")
             parts.append(part)
             place, num_bytes = place + len(part), num_bytes - len(part)
         return b"".join(parts)

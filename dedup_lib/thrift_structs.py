@@ -1,6 +1,6 @@
 """Structs in Thrift's compact protocol: as much of it as headers of Parquet's pages need.
 
-Source: https://github.com/apache/thrift/blob/master/doc/specs/thrift-compact-protocol.md
+Source: Apache Thrift, doc/specs/thrift-compact-protocol.md
 """
 
 from __future__ import annotations
