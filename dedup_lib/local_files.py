@@ -5,8 +5,10 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from contextlib import contextmanager
 
 from dedup_lib.errors import StorageError
+from dedup_lib.file_slices import ReadAt
 from dedup_lib.files import FileInfo
 from dedup_lib.uris import local_path
 
@@ -111,3 +113,23 @@ def device_of(canonical: str) -> int:
     while not os.path.exists(path):
         path = os.path.dirname(path)
     return os.stat(path).st_dev
+
+
+@contextmanager
+def opened(path: str) -> Iterator[ReadAt]:
+    """Open a file for reading at any place."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise StorageError(f"{path!r} can't be read: {error.strerror}.") from error
+
+    def read_at(place: int, num_bytes: int) -> bytes:
+        try:
+            return os.pread(descriptor, num_bytes, place)
+        except OSError as error:
+            raise StorageError(f"{path!r} can't be read: {error.strerror}.") from error
+
+    try:
+        yield read_at
+    finally:
+        os.close(descriptor)

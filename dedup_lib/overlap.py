@@ -82,8 +82,8 @@ def check_places(spark: SparkSession, storage: Storage, settings: Settings) -> N
     ]
     if settings.metrics_output is not None:
         written += _metrics(spark, storage, settings.metrics_output)
-    if settings.report is not None:
-        written += _report(storage, settings.report)
+    for role, file in (("report", settings.report), ("review", settings.review)):
+        written += [] if file is None else _file(storage, role, file)
     if settings.work_location is not None:
         root = storage.canonical(settings.work_location)
         written.append(Place("work location", root, is_shared=True))
@@ -102,7 +102,7 @@ def check_report(spark: SparkSession, storage: Storage, settings: Settings) -> N
     if settings.report is None:
         return
     read = _inputs_found(spark, storage, settings)
-    report = _report(storage, settings.report)
+    report = _file(storage, "report", settings.report)
     check_no_overlap(read, report)
     if has_scheme(settings.report):
         try:
@@ -126,7 +126,7 @@ def check_metrics(spark: SparkSession, storage: Storage, settings: Settings) -> 
         with contextlib.suppress(InputError, OutputExistsError, StorageError):
             others.append(Place(role, _output_root(spark, storage, location)))
     if settings.report is not None:
-        others += _report(storage, settings.report)
+        others += _file(storage, "report", settings.report)
     if settings.work_location is not None:
         root = storage.canonical(settings.work_location)
         others.append(Place("work location", root, is_shared=True))
@@ -149,10 +149,10 @@ def _metrics(spark: SparkSession, storage: Storage, location: str) -> list[Place
     return []
 
 
-def _report(storage: Storage, location: str) -> list[Place]:
-    """The place of the report; none where it is a file of the client's, which no server may see."""
+def _file(storage: Storage, role: str, location: str) -> list[Place]:
+    """The place of a report or a review; none of a client's file, which no server may see."""
     try:
-        return [Place("report", storage.canonical(report_uri(location)))]
+        return [Place(role, storage.canonical(report_uri(location)))]
     except StorageError:
         if storage.is_remote and not has_scheme(location):
             return []

@@ -21,6 +21,9 @@ from dedup_lib import (
     metrics,
     publish,
     records,
+    review_files,
+    review_page,
+    reviews,
     rewrite,
     run_key,
     tables,
@@ -158,6 +161,7 @@ class _Run:
         with ExitStack() as cleanup:
             with self.phase("plan"):
                 check_places(self.spark, self.storage, self.settings)
+                self.check_review()
                 self.workspace.tidy_up()
                 cleanup.enter_context(tuning_settings(self.spark, self.log_settings()))
                 if (earlier := self.find_earlier_run()) is not None:
@@ -186,6 +190,7 @@ class _Run:
                 plan = self.make_plan(inputs, materialise)
                 if since is not None:
                     since.compare(plan, materialise)
+                self.make_review(plan, inputs)
             if self.settings.dry_run:
                 self.keep_records(plan, record_targets)
             with self.phase("check"):
@@ -201,6 +206,24 @@ class _Run:
                 self.catch_up(plan, since, since.difference)
             else:
                 self.make_output(plan, output, record_targets, attempt, cleanup)
+
+    def check_review(self) -> None:
+        """Check that a review can be made and written, before any work."""
+        if self.settings.review is not None:
+            review_page.check_installed()
+            review_files.check_review(self.storage, self.settings.review)
+
+    def make_review(self, plan: Plan, inputs: Inputs) -> None:
+        """Show the plan, also that of a run which a limit is about to stop."""
+        if self.settings.review is not None:
+            reviews.make_review(
+                self.spark,
+                self.storage,
+                plan,
+                inputs,
+                settings=self.settings,
+                report=self.report,
+            )
 
     def check_limits(
         self, plan: Plan, inputs: Inputs, record_targets: Mapping[str, Target]

@@ -96,6 +96,8 @@ class Report:
         gpu: Where the RAPIDS Accelerator is there: its `mode`; what of the rewrite it leaves to the
             CPU, and why (`falls_back`); and which operators ran where (`ran_on_gpu`,
             `ran_on_cpu`). None is not known, as over Spark Connect.
+        review: Of --review: its `location`, how many `pairs` it shows with how many `pictures`, the
+            `read_bytes` of image files, and the `reason` why there is no page, or no picture.
         since_last_run: Of --since-last-run, unless all was done: rows that came and stay, and how
             many IDs' rows were deleted and copied anew.
     """
@@ -122,6 +124,7 @@ class Report:
     action: str | None = None
     eps_sweep: list[dict[str, Any]] | None = None
     match_hints: list[dict[str, Any]] | None = None
+    review: dict[str, Any] | None = None
     since_last_run: dict[str, Any] | None = None
     gpu: dict[str, Any] | None = None
     run: str | None = None

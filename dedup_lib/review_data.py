@@ -188,6 +188,7 @@ class Review:
         part_kind: What parts are, in the plural.
         unmatched: Listed IDs that aren't in the table.
         is_dry_run: Whether nothing has been removed yet.
+        state: What is to be said of that, in a sentence, where it is no dry run.
         made_at: When, as it shall be shown.
         version: Of the library.
     """
@@ -207,6 +208,7 @@ class Review:
     part_kind: Literal["input files", "partitions"] = "input files"
     unmatched: Unmatched | None = None
     is_dry_run: bool = True
+    state: str = ""
     made_at: str = ""
     version: str = ""
 

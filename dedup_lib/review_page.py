@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _NEEDED = {"jinja2": "Jinja2", "PIL": "Pillow"}
+# By this, in its first lines, a page is known to be one.
+MARK = '<meta name="generator" content="remove-duplicates: review">'
 _MOST_TEXT_CHARACTERS = 600
 _POLICY = (
     "default-src 'none'; img-src data:; script-src '{script}'; style-src '{style}'; "
@@ -60,6 +62,7 @@ def render(review: Review) -> str:
         group_rows=group_rows(review.group_sizes or {}),
         losses=losses(review.parts),
         signs=_counted_signs(review),
+        mark=_trusted(MARK),
         script=_trusted(script),
         style=_trusted(style),
         policy=_POLICY.format(script=_digest(script), style=_digest(style)),

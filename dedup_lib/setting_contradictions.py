@@ -29,6 +29,7 @@ class Combination:
     since_last_run: bool
     removed_output: str | None
     unmatched_output: str | None
+    review: str | None
     action: str
     purge: bool
     enable_deletion_vectors: bool
@@ -215,3 +216,5 @@ def _check_since_last_run(settings: Combination) -> None:
         raise SettingsError(
             f"--removed-output and --unmatched-output are kept by full runs: leave {flag} out."
         )
+    if settings.review is not None:
+        raise SettingsError(f"--review shows the plan of a full run: leave {flag} out.")

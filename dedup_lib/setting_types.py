@@ -56,6 +56,8 @@ def _fits(value: Any, member: Any) -> bool:
         return isinstance(value, tuple) and all(isinstance(item, kind) for item in value)
     if member is float:
         return isinstance(value, int | float) and not isinstance(value, bool)
+    if member is int:
+        return isinstance(value, int) and not isinstance(value, bool)
     return isinstance(value, member)
 
 
@@ -68,4 +70,5 @@ def _words(member: Any) -> str:
         return "one of " + ", ".join(typing.get_args(member))
     if typing.get_origin(member) is tuple:
         return f"a tuple of {typing.get_args(member)[0].__name__}"
-    return {str: "a string", bool: "true or false", float: "a number"}[member]
+    words = {str: "a string", bool: "true or false", int: "a whole number", float: "a number"}
+    return words[member]

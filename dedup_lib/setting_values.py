@@ -97,3 +97,13 @@ def check_range(flag: str, value: float | None, highest: int) -> None:
     """
     if value is not None and not 0 <= value <= highest:
         raise SettingsError(f"{flag} must be from 0 to {highest} (got {value}).")
+
+
+def check_count(flag: str, value: int, most: int) -> None:
+    """Check that a number is from 1 to another.
+
+    Raises:
+        SettingsError: It isn't.
+    """
+    if not 1 <= value <= most:
+        raise SettingsError(f"{flag} must be from 1 to {most:,} (got {value}).")

@@ -14,6 +14,7 @@ from dedup_lib.setting_types import check_storage_option, check_value
 from dedup_lib.setting_values import (
     KeeperRule,
     bytes_of,
+    check_count,
     check_range,
     check_run_key,
     eps_values_of,
@@ -150,6 +151,18 @@ class Settings:
         "output",
         "write the report as JSON: without a scheme a file on the driver, else through "
         "Hadoop's file system; an older report is replaced; written on failure too",
+    )
+    review: str | None = option(
+        "output",
+        "write a page that shows the plan, before anything is removed: one HTML file with figures "
+        "and pairs of pictures, the least certain first; a place as for --report; an older page is "
+        "replaced; needs Jinja2 and Pillow",
+    )
+    review_samples: int = option(
+        "output",
+        "--review: how many of the images that go are shown",
+        default=200,
+        metavar="N",
     )
     metrics_output: str | None = option(
         "output",
@@ -322,6 +335,7 @@ def _check_values(settings: Settings) -> None:
     check_range("--eps", settings.eps, 2)
     for eps in settings.eps_values:
         check_range("--eps-sweep", eps, 2)
+    check_count("--review-samples", settings.review_samples, 2000)
     keeper_rule_of(settings.keeper)
     check_run_key(settings.run_key)
     if settings.target_file_size is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -63,8 +64,10 @@ def sweep(places: Places) -> list[int]:
     """Ask through spark-submit what each eps would remove; return the counts of rows."""
     arguments = ["--images", str(places.images), "--duplicate-ids", str(places.pairs)]
     arguments += ["--dry-run", "--eps-sweep", ",".join(map(str, EPS))]
+    arguments += ["--review", str(places.review)] if can_review() else []
     arguments += ["--report", str(places.report("eps-sweep"))]
-    entries: list[Json] = submit_aloud(arguments, places)["eps_sweep"]
+    report = submit_aloud(arguments, places)
+    entries: list[Json] = report["eps_sweep"]
     check("the eps of the sweep", [entry["eps"] for entry in entries], list(EPS))
     print(f"   {'eps':>5} {'similarity':>13} {'rows that go':>13} {'about MB':>9}")
     for entry in entries:
@@ -73,7 +76,27 @@ def sweep(places: Places) -> list[int]:
         print(
             f"   {entry['eps']:>5} {similarity:>13} {entry['removed_rows']:>13,} {megabytes:>9.1f}"
         )
+    print_review(places, report)
     return [entry["removed_rows"] for entry in entries]
+
+
+def can_review() -> bool:
+    """Tell whether what a review page needs is there."""
+    return all(map(importlib.util.find_spec, ("jinja2", "PIL")))
+
+
+def print_review(places: Places, report: Json) -> None:
+    """Say where the review page is, and see that it shows what it must."""
+    if not can_review():
+        print("   no review page: it needs Jinja2 and Pillow")
+        return
+    review = report["review"]
+    check("pictures of the review", review["pictures"], 2 * review["pairs"])
+    size = places.review.stat().st_size / 1e6
+    print(
+        f"   the plan of the last in pictures, {review['pairs']} pairs: open {places.review} in a "
+        f"browser ({size:.1f} MB)"
+    )
 
 
 def remove(spark: SparkSession, places: Places, images: pa.Table, eps: float) -> Outcome:

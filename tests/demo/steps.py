@@ -43,6 +43,10 @@ class Places:
         return self.work / "removed"
 
     @property
+    def review(self) -> Path:
+        return self.work / "review.html"
+
+    @property
     def log(self) -> Path:
         return self.work / "demo.log"
 

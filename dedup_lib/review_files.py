@@ -1,0 +1,85 @@
+"""Where a review is written: nothing but an older review is replaced."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from dedup_lib.errors import StorageError, UsageError
+from dedup_lib.locations import has_scheme
+from dedup_lib.redaction import redact
+from dedup_lib.review_page import MARK
+from dedup_lib.storage import Storage
+
+_HEAD_BYTES = 500
+
+
+def check_review(storage: Storage, location: str) -> None:
+    """Check that a review can be written to a place, before any work.
+
+    Raises:
+        UsageError: There is something else, or its store can't be reached.
+    """
+    with _usage_errors():
+        if has_scheme(location):
+            if not storage.exists(location):
+                return
+            is_file = not storage.is_directory(location)
+            head = storage.read_head(location, _HEAD_BYTES) if is_file else None
+        else:
+            head = _local_head(Path(location))
+    if head is None or (head and MARK.encode() not in head):
+        raise UsageError(f"--review {location!r} is there and is no review: not replaced.")
+
+
+def write_review(storage: Storage, location: str, page: str) -> None:
+    """Write a page: without a scheme to a file on the driver.
+
+    Raises:
+        UsageError: It can't be written.
+    """
+    check_review(storage, location)
+    with _usage_errors():
+        if has_scheme(location):
+            storage.write_text(location, page)
+        else:
+            _write_local(Path(location), page)
+
+
+@contextlib.contextmanager
+def _usage_errors() -> Iterator[None]:
+    try:
+        yield
+    except (OSError, StorageError) as error:
+        raise UsageError(f"--review can't be written: {redact(str(error))}") from error
+
+
+def _local_head(path: Path) -> bytes | None:
+    """Return how a file begins, nothing where there is none; None where it is no file."""
+    if path.is_file():
+        with path.open("rb") as stream:
+            return stream.read(_HEAD_BYTES)
+    if path.exists():
+        return None
+    above = path.absolute().parent
+    while not above.exists():
+        above = above.parent
+    if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
+        raise StorageError(f"{str(above)!r} is no directory that can be written to.")
+    return b""
+
+
+def _write_local(path: Path, page: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        partial.unlink(missing_ok=True)
+        with partial.open("x", encoding="utf-8") as stream:  # through no link that waits there
+            stream.write(page)
+        partial.replace(path)
+    except OSError:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise

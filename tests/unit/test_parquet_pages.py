@@ -1,0 +1,155 @@
+"""Single values of column chunks that pyarrow wrote, in all its layouts, beside pyarrow's own."""
+
+import io
+import random
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dedup_lib.file_slices import FileSlice
+from dedup_lib.files import ColumnChunk
+from dedup_lib.parquet_pages import UnreadValueError, values_at
+from dedup_lib.snappy_slices import SnappyError, SnappySlices
+
+CHANCE = random.Random(3)
+# NULLs, empty ones, what compresses and what doesn't, shorter and longer than 64 KB.
+VALUES = [
+    None
+    if number % 7 == 3
+    else CHANCE.randbytes(CHANCE.randrange(150_000))
+    if number % 5
+    else b"abc" * CHANCE.randrange(60_000)
+    for number in range(80)
+]
+CODECS = {"none": "uncompressed", "lz4": "lz4_raw"}
+
+
+class Metered:
+    """A file in memory, and how much of it was asked for."""
+
+    def __init__(self, data):
+        self.data, self.read_bytes = data, 0
+
+    def __call__(self, place, num_bytes):
+        self.read_bytes += num_bytes
+        return self.data[place : place + num_bytes]
+
+
+def written(values, *, nullable=True, **options):
+    """Write a column as one row group; return the file and its chunk."""
+    schema = pa.schema([pa.field("image", pa.binary(), nullable=nullable)])
+    stream = io.BytesIO()
+    pq.write_table(pa.table([values], schema), stream, **options)
+    metadata = pq.read_metadata(stream)
+    found = metadata.row_group(0).column(0)
+    codec = options["compression"]
+    chunk = ColumnChunk(
+        place=found.dictionary_page_offset or found.data_page_offset,
+        num_bytes=found.total_compressed_size,
+        codec=CODECS.get(codec, codec),
+        definition_level=metadata.schema.column(0).max_definition_level,
+        is_repeated=False,
+    )
+    return Metered(stream.getvalue()), chunk
+
+
+def read(file, chunk, rows, most_bytes=10**9):
+    return dict(values_at(FileSlice(file, chunk.place, chunk.num_bytes), chunk, rows, most_bytes))
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "zstd", "gzip", "lz4", "brotli"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("use_dictionary", [True, False])
+@pytest.mark.parametrize("nullable", [True, False])
+@pytest.mark.parametrize("pages", ["one page", "pages"])
+def test_values_are_those_that_were_written(codec, version, use_dictionary, nullable, pages):
+    values = VALUES if nullable else [value or b"" for value in VALUES]
+    small = {"data_page_size": 64_000, "write_batch_size": 8} if pages == "pages" else {}
+    file, chunk = written(
+        values,
+        nullable=nullable,
+        compression=codec,
+        data_page_version=version,
+        use_dictionary=use_dictionary,
+        **small,
+    )
+    rows = sorted(CHANCE.sample(range(len(values)), 20))
+    assert read(file, chunk, rows) == {row: values[row] for row in rows}
+
+
+def test_of_many_short_values_levels_and_indexes_are_runs_and_groups_of_eight():
+    values = [None if number % 3 == 0 or number > 9000 else b"%d" % (number % 300)
+              for number in range(10_000)]  # fmt: skip
+    for use_dictionary in (True, False):
+        file, chunk = written(values, compression="snappy", use_dictionary=use_dictionary)
+        rows = [0, 1, 8, 299, 300, 4711, 8999, 9000, 9999]
+        assert read(file, chunk, rows) == {row: values[row] for row in rows}
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy"])
+@pytest.mark.parametrize("use_dictionary", [True, False])
+def test_what_is_between_the_values_is_not_read(codec, use_dictionary):
+    values = [CHANCE.randbytes(100_000) for _ in range(100)]
+    file, chunk = written(values, compression=codec, use_dictionary=use_dictionary)
+    assert read(file, chunk, [3, 90]) == {3: values[3], 90: values[90]}
+    assert file.read_bytes < 3 * 100_000
+
+
+def test_a_value_that_is_too_long_is_not_read():
+    file, chunk = written([b"a" * 10, b"b" * 1_000_000, b"c"], compression="none")
+    found = read(file, chunk, [0, 1, 2], most_bytes=500_000)
+    assert (found[0], found[2]) == (b"a" * 10, b"c")
+    assert str(found[1]) == "it weighs 1 MB"
+    assert file.read_bytes < 100_000
+
+
+def test_an_encoding_that_is_not_read_is_named():
+    file, chunk = written(
+        [b"a", b"b"],
+        compression="none",
+        use_dictionary=False,
+        column_encoding={"image": "DELTA_LENGTH_BYTE_ARRAY"},
+    )
+    with pytest.raises(UnreadValueError, match=r"its encoding \(number 6\)"):
+        read(file, chunk, [1])
+
+
+def snappy(data):
+    return pa.compress(data, "snappy", asbytes=True)
+
+
+def slices(block):
+    return SnappySlices(FileSlice(lambda place, size: block[place : place + size], 0, len(block)))
+
+
+@pytest.mark.parametrize("kind", ["noise", "text", "runs", "mixed"])
+def test_slices_of_a_snappy_block_are_those_of_what_was_compressed(kind):
+    text = b"".join(b"the number %d; " % number for number in range(30_000))
+    noise = CHANCE.randbytes(300_000)
+    mixed = b"".join(noise[at : at + 5000] + text[at : at + 700] for at in range(0, 200_000, 5000))
+    data = {"noise": noise, "text": text, "runs": b"a" * 300_000, "mixed": mixed}[kind]
+    block = slices(snappy(data))
+    for _ in range(100):
+        start = CHANCE.randrange(len(data))
+        size = min(CHANCE.choice([1, 4, 1000, 100_000]), len(data) - start)
+        assert block.read(start, size) == data[start : start + size]
+
+
+@pytest.mark.parametrize("cut", [0, 1, 3, 40_000, 70_000])
+def test_a_damaged_snappy_block_is_an_error(cut):
+    block = snappy(CHANCE.randbytes(100_000))
+    with pytest.raises((SnappyError, IndexError)):
+        slices(block[:cut]).read(0, 100_000)
+
+
+def test_what_no_compressor_writes_is_an_error_and_no_other_bytes():
+    """A fragment that refers to the one before it, and elements that lie in two fragments."""
+    whole = bytes([0x80, 0x80, 0x08])  # 131,072 bytes
+    literal = bytes([62 << 2, 0xFF, 0xFF, 0x00]) + bytes(65_536)  # a fragment, as it is
+    back = bytes([(63 << 2) | 2, 1, 0])
+    with pytest.raises(SnappyError, match="before it"):
+        slices(whole + literal + back * 1024).read(70_000, 4)
+    across = bytes([62 << 2, 0x00, 0x00, 0x01]) + bytes(65_537)
+    with pytest.raises(SnappyError, match="fragments"):
+        slices(whole + across).read(0, 70_000)
