@@ -267,6 +267,7 @@ def python_without_pyarrow() -> str | None:
     return None if found.returncode == 0 else python
 
 
+@pytest.mark.classic("a Python without pyspark can list no file there")
 @pytest.mark.skipif(python_without_pyarrow() is None, reason="every Python here has pyarrow")
 def test_executors_without_pyarrow_get_the_spark_engine(spark, images, listed, tmp_path):
     result = console(

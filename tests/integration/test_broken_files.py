@@ -81,6 +81,7 @@ def test_g4_a_flipped_bit_is_found_by_the_page_checksum(
     refused(UnreadableFileError, 3, rf"{said}.*/images/1\.parquet", images, listed, **settings)
 
 
+@pytest.mark.classic("links are not followed there")
 def test_g4_a_link_to_a_file_that_is_gone_is_an_error(refused, images, listed, leniency):
     (images / "3.parquet").symlink_to(images.parent / "gone.parquet")
     with pytest.raises(FileNotFoundError):
@@ -88,6 +89,7 @@ def test_g4_a_link_to_a_file_that_is_gone_is_an_error(refused, images, listed, l
     refused(UnreadableFileError, 3, r"3\.parquet", images, listed)
 
 
+@pytest.mark.classic("a Parquet directory is not replaced")
 def test_g4_an_old_output_survives_a_run_that_is_to_replace_it_and_fails(
     refused, images, listed, tmp_path
 ):

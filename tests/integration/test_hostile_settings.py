@@ -15,6 +15,9 @@ from dedup_lib.session_settings import session_settings
 from tests.hostile_tables import data_files, four_rows, logical_rows, parquet_types
 from tests.made_tables import tree_digest, write_list, write_parquet
 
+# Spark Connect's client warns of a setting that is out of date.
+pytestmark = pytest.mark.filterwarnings("ignore:The SQL config:UserWarning")
+
 PARQUET = "spark.sql.parquet."
 DELTA = "spark.databricks.delta."
 HOSTILE = {

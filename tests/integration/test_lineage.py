@@ -108,6 +108,7 @@ def test_a_configuration_that_is_none_is_refused_before_any_work(
     assert names_in(tmp_path) == before
 
 
+@pytest.mark.classic("it starts a process of its own")
 def test_spark_submit_tells_it_too_with_the_example_that_comes_along(tmp_path):
     small_inputs(tmp_path)
     config = ROOT / "conf/openlineage/file.yml"
