@@ -402,7 +402,9 @@ def test_marks_survive_a_reload_of_this_run_s_page_only(open_page):
     page = open_page(made_review())
     page.on("dialog", lambda dialog: dialog.accept())
     press(page, "j", "x")
+    page.locator(".keep[aria-pressed=true]").first.wait_for()
     page.reload()
+    page.locator(".keep[aria-pressed=true]").first.wait_for()
     assert marked_ids(page) == ["unsure"]
     path = Path(page.url.removeprefix("file://"))
     path.write_text(path.read_text().replace("&#34;run-1&#34;", "&#34;run-2&#34;"))
