@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests.spark_packages import fetch
 
 TRIES = 3
 ROOT = Path(__file__).resolve().parent.parent
@@ -58,26 +59,12 @@ def _fetch() -> None:
     JAR.parent.mkdir(parents=True, exist_ok=True)
     artifact, _, version = JAR.stem.rpartition("-")
     with tempfile.TemporaryDirectory(dir=JAR.parent) as folder:
-        Path(folder, "nothing.py").write_text("")
         Path(folder, "resolvers.xml").write_text(_RESOLVERS)
-        command = [
-            *(Path(sys.executable).parent / "spark-submit",),
-            *("--packages", f"com.nvidia:{artifact}:{version}"),
-            *("--conf", f"spark.jars.ivySettings={folder}/resolvers.xml"),
-            *("--conf", f"spark.jars.ivy={folder}/ivy", f"{folder}/nothing.py"),
-        ]
-        result = subprocess.run(
-            [str(part) for part in command],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=600,
-        )
+        package = ("--packages", f"com.nvidia:{artifact}:{version}")
+        resolvers = ("--conf", f"spark.jars.ivySettings={folder}/resolvers.xml")
         fetched = Path(folder, "ivy/jars", f"com.nvidia_{JAR.name}")
-        if result.returncode == 0 and fetched.exists():
+        if fetch(folder, *package, *resolvers, seconds=600) and fetched.exists():
             fetched.replace(JAR)
-        else:
-            print(result.stderr[-2000:], file=sys.stderr)
 
 
 if __name__ == "__main__":

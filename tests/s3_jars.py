@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import pytest
+
+from tests.spark_packages import fetch
 
 TRIES = 4
 ROOT = Path(__file__).resolve().parent.parent
@@ -93,22 +94,8 @@ def _missing() -> str | None:
 def _fetch() -> None:
     JARS.parent.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=JARS.parent) as folder:
-        nothing = Path(folder, "nothing.py")
-        nothing.write_text("")
-        command = [
-            *(Path(sys.executable).parent / "spark-submit", "--packages", ",".join(PACKAGES)),
-            *("--exclude-packages", ",".join(EXCLUDED)),
-            *("--conf", f"spark.jars.ivy={folder}/ivy", nothing),
-        ]
-        result = subprocess.run(
-            [str(part) for part in command],
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=300,
-        )
-        if result.returncode != 0:
-            print(result.stderr[-2000:], file=sys.stderr)
+        packages = ("--packages", ",".join(PACKAGES), "--exclude-packages", ",".join(EXCLUDED))
+        if not fetch(folder, *packages, seconds=300):
             return
         JARS.mkdir(exist_ok=True)
         for name in PINNED:  # one by one: another process may be at the same

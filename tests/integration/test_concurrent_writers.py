@@ -1,5 +1,6 @@
 """Runs beside other runs in the same JVM, and beside writers of what they read (G8)."""
 
+import functools
 import shutil
 import threading
 from pathlib import Path
@@ -270,7 +271,7 @@ def test_g8_a_parquet_file_that_changes_after_the_plan_fails_the_run(
     remove, parquet_images, lists, monkeypatch, tmp_path, change, engine
 ):
     file = parquet_images / "1.parquet"
-    replace = lambda: write_parquet(image_rows(["id-3", "late"]), file)  # noqa: E731
+    replace = functools.partial(write_parquet, image_rows(["id-3", "late"]), file)
     act_after(monkeypatch, "check", replace if change == "replace" else file.unlink)
     with pytest.raises(InputError, match="chang") as refused:
         remove(parquet_images, lists["a"], tmp_path / "outputs/out", engine=engine)
