@@ -6,16 +6,16 @@ import logging
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
-from dedup_lib import catch_up, image_changes, publish, run_state
+from dedup_lib import catch_up, image_changes, publish, run_state, tables
 from dedup_lib.catch_up import Difference
 from dedup_lib.delta_history import Commit, count_rows_at
 from dedup_lib.image_changes import ImageChanges
 from dedup_lib.planning import Plan
 from dedup_lib.publish import Staged
-from dedup_lib.report import COUNTS, Report
-from dedup_lib.settings import Settings
+from dedup_lib.report import COUNTS
+from dedup_lib.run_context import RunContext
 from dedup_lib.tables import PinnedTable
 from dedup_lib.targets import Target
 from dedup_lib.version import __version__
@@ -26,55 +26,51 @@ _log = logging.getLogger(__name__)
 
 
 class SinceLastRun:
-    """Brings an output up to date; to begin with it looks how far that has come.
+    """Brings an output up to date; to begin with it looks how far that has come."""
 
-    Attributes:
-        difference: In what the output differs from what is due, once they are compared; None where
-            the run does all.
-    """
-
-    def __init__(
-        self,
-        spark: SparkSession,
-        settings: Settings,
-        report: Report,
-        *,
-        images: PinnedTable,
-        output: Target,
-        fingerprint: str | None,
-    ) -> None:
-        self.difference: Difference | None = None
-        self._spark = spark
-        self._settings = settings
-        self._report = report
+    def __init__(self, run: RunContext, images: PinnedTable, output: Target) -> None:
+        self._run = run
+        self._spark = run.spark
+        self._report = run.report
         self._images = images
         self._output = output
-        self._column = settings.image_id_column
+        self._column = run.settings.image_id_column
         self._changes: ImageChanges | None = None
-        asked = {name: getattr(settings, name) for name in _ASKED}
-        asked |= {"fingerprint": fingerprint, "dedup_lib": __version__}
-        self._reached = run_state.how_far(spark, images, self._column, output, asked)
+        asked = {name: getattr(run.settings, name) for name in _ASKED}
+        asked |= {"fingerprint": run.fingerprint, "dedup_lib": __version__}
+        self._reached = run_state.how_far(run.spark, images, self._column, output, asked)
+        run.state = self._reached.note_of_all()
 
-    def find_done(self) -> Mapping[str, Any] | None:
-        """Return what the last run says of itself, if it did just this; report that.
+    def is_done(self) -> bool:
+        """Tell whether nothing is new, so that the output can be left as it is; report that then.
 
-        None where there is something to do, or the output has other rows than it should.
+        It is not where the output has other rows than it should.
         """
         state, done = self._reached.state, self._reached.done
-        if state is None or done is None or self._settings.dry_run:
-            return None
+        if state is None or done is None or self._run.settings.dry_run:
+            return False
         counts, kept_rows = done.get("counts"), done.get("kept_rows")
         if not isinstance(counts, dict) or not isinstance(kept_rows, int):
-            return None
+            return False
         if count_rows_at(self._spark, self._output.location, state.version) != kept_rows:
-            return None
+            return False
         _log.info("no image and no list entry is new since the last run")
         self._report.counts |= {name: counts.get(name) for name in COUNTS}
         self._report.since_last_run = {"added_rows": 0, "deleted_ids": 0, "copied_ids": 0}
         self._note_output(state.version, kept_rows, commit=None)
-        return done
+        self._leave_as_it_is(done.get("plan"), kept_rows)
+        return True
 
-    def keep_key(self, note: Mapping[str, Any]) -> None:
+    def _leave_as_it_is(self, digest: str | None, kept_rows: int) -> None:
+        run = self._run
+        run.workspace.tidy_up_beside(
+            tables.root_of(run.spark, run.storage, str(run.settings.output))
+        )
+        if run.settings.run_key is not None:
+            self._keep_key(run.note_of(digest, kept_rows, kept_rows))
+        run.report.finish("succeeded")
+
+    def _keep_key(self, note: Mapping[str, Any]) -> None:
         """Commit no row, but a note with the run's key, so that its repeat is known."""
         nothing = self._spark.createDataFrame([], self._images.frame.schema)
         note = {**note, **self._reached.note_of_end()}
@@ -94,12 +90,14 @@ class SinceLastRun:
                 now=self._reached.now,
             )
 
-    def compare(self, plan: Plan, materialise: Callable[[DataFrame], DataFrame]) -> None:
-        """Find what the output lacks, and what it has and should not."""
+    def compare(
+        self, plan: Plan, materialise: Callable[[DataFrame], DataFrame]
+    ) -> Difference | None:
+        """Find in what the output differs from what is due; None where the run does all."""
         if self._changes is None:
-            return
+            return None
         with self._report.step("compare with output"):
-            self.difference = catch_up.compare(
+            difference = catch_up.compare(
                 self._spark,
                 plan,
                 self._changes,
@@ -107,17 +105,24 @@ class SinceLastRun:
                 image_id_column=self._column,
                 materialise=materialise,
             )
-        self._report.since_last_run = self.difference.described()
+        self._report.since_last_run = difference.described()
+        return difference
 
-    def commit(
-        self,
-        plan: Plan,
-        difference: Difference,
-        note: Mapping[str, Any],
-        image_settings: Callable[[], Mapping[str, str]],
-    ) -> Commit | None:
-        """Bring the output up to date; return the last commit, None where none is needed."""
-        is_known = self._reached.done is not None and self._settings.run_key is None
+    def apply(self, plan: Plan, difference: Difference) -> None:
+        """Bring the output up to date by its difference, and verify it."""
+        run = self._run
+        with run.phase("apply"):
+            tables.check_unchanged(run.storage, plan.images)
+            commit = self._commit(plan, difference)
+        with run.phase("verify"):
+            version = catch_up.verify(self._spark, plan, self._output.location, commit)
+            self._note_output(version, plan.kept_rows, commit)
+        run.report.finish("succeeded")
+
+    def _commit(self, plan: Plan, difference: Difference) -> Commit | None:
+        """Return the last commit; None where none is needed."""
+        run = self._run
+        is_known = self._reached.done is not None and run.settings.run_key is None
         if difference.is_empty and is_known:
             return None
         return catch_up.CatchingUp(
@@ -127,18 +132,9 @@ class SinceLastRun:
             self._output.location,
             self._column,
             self._reached,
-            note=note,
-            image_settings=image_settings,
+            note=run.note(plan),
+            image_settings=lambda: run.image_settings(plan.images, plan.files),
         ).commit()
-
-    def verify(self, plan: Plan, commit: Commit | None) -> None:
-        """Compare the output's rows with those that the plan keeps, and report them."""
-        version = catch_up.verify(self._spark, plan, self._output.location, commit)
-        self._note_output(version, plan.kept_rows, commit)
-
-    def note_of_all(self) -> dict[str, Any]:
-        """Return what the commit of a run that does all says of how far the output has come."""
-        return self._reached.note_of_all()
 
     def _note_output(self, version: int, kept_rows: int, commit: Commit | None) -> None:
         described = publish.describe(Staged(self._output, self._output.location, version))

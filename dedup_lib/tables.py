@@ -25,6 +25,7 @@ from dedup_lib.errors import (
     TableFormatError,
     TableNotFoundError,
     UnreadableFileError,
+    UnsupportedError,
 )
 from dedup_lib.files import FileInfo
 from dedup_lib.locations import is_path
@@ -116,9 +117,19 @@ def read_images(
         TableNotFoundError: There is nothing at the location.
         TableFormatError: The layout is not that of the format.
         UnreadableFileError: A data file is empty or no Parquet.
+        UnsupportedError: Its files can't be told, for a column is called as what tells them.
 
     Cost: Parquet: one listing, and one footer a file. Delta: the log.
     """
+    table = _read_images(spark, storage, location, images_format)
+    if "_metadata" in table.frame.columns:
+        _check_files_are_told(table)
+    return table
+
+
+def _read_images(
+    spark: SparkSession, storage: Storage, location: str, images_format: ImagesFormat
+) -> PinnedTable:
     if is_path(location):
         return _read_path(spark, storage, storage.canonical(location), images_format)
     if images_format == "parquet":
@@ -181,6 +192,17 @@ def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
 def metadata(frame: DataFrame, name: str) -> Column:
     """Return a field of the hidden file metadata, whatever the user's columns are called."""
     return frame.metadataColumn("_metadata").getField(name)
+
+
+def _check_files_are_told(table: PinnedTable) -> None:
+    try:
+        _ = table.frame.select(metadata(table.frame, "file_path")).schema
+    except AnalysisException as error:
+        raise UnsupportedError(
+            f"image table {table.location!r} has a column '_metadata', which Spark Connect mixes "
+            "up with what it tells of a Delta table's files. Rename it, or run in a classic "
+            "session."
+        ) from error
 
 
 def check_is_readable(table: PinnedTable) -> None:

@@ -15,7 +15,6 @@ from pyspark import SparkContext  # noqa: TID251  # of the server that this proc
 from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Report, Settings, run
-from dedup_lib.errors import UnsupportedError
 from dedup_lib.session_settings import session_settings
 from tests.processes import INTERPRETED, JAVA_OPTIONS
 from tests.spark_home import use_quick_spark
@@ -81,17 +80,6 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.skip(reason=f"on Spark Connect: {needed.args[0]}"))
     names = [*LONGEST_FIRST, None]
     items.sort(key=lambda item: names.index(item.path.name if item.path.name in names else None))
-
-
-@pytest.hookimpl(wrapper=True)
-def pytest_runtest_call(item: pytest.Item) -> Iterator[None]:
-    """What the job refuses on Spark Connect, and says so, is not there to be tested."""
-    try:
-        return (yield)
-    except UnsupportedError as error:
-        if REMOTE and "over Spark Connect" in str(error):
-            pytest.skip(f"on Spark Connect: {error}")
-        raise
 
 
 @pytest.fixture(scope="session")

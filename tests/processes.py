@@ -128,7 +128,8 @@ def stopped_run(where: str, how: str, *arguments: str, cwd: Path) -> Any:
 def wait_for_group(group: int) -> None:
     """Wait until no process of a group is alive: Java and its Python end one after the other."""
     deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and any(_is_alive_in(path, group) for path in _processes()):
+    while alive := [path for path in _processes() if _is_alive_in(path, group)]:
+        assert time.monotonic() < deadline, [(path / "cmdline").read_text() for path in alive]
         time.sleep(0.02)
 
 
@@ -137,11 +138,13 @@ def _processes() -> list[Path]:
 
 
 def _is_alive_in(process: Path, group: int) -> bool:
+    """One whose first thread has ended may have others."""
     try:
-        state, _, number = (process / "stat").read_text().rpartition(")")[2].split()[:3]
-    except (OSError, ValueError):
+        fields = (process / "stat").read_text().rpartition(")")[2].split()
+    except OSError:
         return False
-    return int(number) == group and state != "Z"
+    state, number, threads = fields[0], int(fields[2]), int(fields[17])
+    return number == group and (state not in {"Z", "X"} or threads > 1)
 
 
 FLAGS = ("--images", "in/images", "--duplicate-ids", "in/list/", "--output", "./out")

@@ -12,8 +12,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib import arrow_files, arrow_rewrite, arrow_stores, pipeline
+from dedup_lib import arrow_files, arrow_rewrite, arrow_stores
 from dedup_lib.errors import ColumnTypeError, InputChangedError, UnsupportedError
+from dedup_lib.output_maker import OutputMaker
 from dedup_lib.session_storage import storage_of
 from dedup_lib.tables import read_images
 from tests.made_tables import (
@@ -206,13 +207,13 @@ def test_what_pyarrow_would_change_is_refused_when_its_file_is_reached(
 def test_g8_a_file_that_is_replaced_after_the_plan_stops_the_run(
     spark, remove, images, listed, tmp_path, monkeypatch
 ):
-    rewrite = pipeline._Run.rewrite
+    rewrite = OutputMaker.rewrite
 
-    def rewriting(self, plan, output, attempt):
+    def rewriting(self, plan):
         write_parquet(image_rows(["id-0", "id-1"]), images / "p=007/a.parquet")
-        return rewrite(self, plan, output, attempt)
+        return rewrite(self, plan)
 
-    monkeypatch.setattr(pipeline._Run, "rewrite", rewriting)
+    monkeypatch.setattr(OutputMaker, "rewrite", rewriting)
     with pytest.raises(InputChangedError, match=r"p=007/a\.parquet"):
         remove(images, listed, tmp_path / "out")
     assert names_in(tmp_path) == ["images", "list"]
@@ -239,6 +240,7 @@ cli.main(sys.argv[2:])
 """
 
 
+@pytest.mark.classic("it starts a process of its own")
 def test_g9_a_task_that_fails_and_is_repeated_does_no_harm(spark, images, listed, tmp_path):
     (tmp_path / "seen").mkdir()
     script = tmp_path / "fail_once.py"

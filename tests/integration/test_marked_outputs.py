@@ -4,11 +4,13 @@ import json
 
 import pytest
 
-from dedup_lib import claims, pipeline, storage
+from dedup_lib import claims, storage
 from dedup_lib.errors import ConflictError, OutputExistsError, UnsupportedError, VerificationError
 from dedup_lib.manifests import read_manifest, write_manifest
+from dedup_lib.output_maker import OutputMaker
 from dedup_lib.owners import owner_text
 from dedup_lib.parquet_files import MANIFEST_NAME
+from dedup_lib.run_context import RunContext
 from dedup_lib.session_storage import storage_of
 from tests.faults import StoppedError
 from tests.made_tables import image_rows, names_in, row_digests, write_list, write_parquet
@@ -29,11 +31,11 @@ def folder(tmp_path):
     return tmp_path / "at"
 
 
-def stopping_at(monkeypatch, place):
+def stopping_at(monkeypatch, step):
     def stop(*args):
         raise StoppedError
 
-    monkeypatch.setattr(pipeline._Run, place, stop)
+    monkeypatch.setattr(*step, stop)
 
 
 def manifest_of(output):
@@ -66,12 +68,16 @@ def test_partitions_and_an_output_without_rows(spark, remove, folder, engine):
     assert [path.parent.name for path in (folder / "out2").rglob("*.parquet")] == ["p=007"]
 
 
-@pytest.mark.parametrize("place", ["rewrite", "verify", "keep_records"])
+@pytest.mark.parametrize(
+    "step",
+    [(OutputMaker, "rewrite"), (OutputMaker, "verify"), (RunContext, "keep_records")],
+    ids=lambda step: step[1],
+)
 def test_g6_a_run_that_fails_leaves_nothing(
-    spark, remove, images, listed, folder, monkeypatch, place
+    spark, remove, images, listed, folder, monkeypatch, step
 ):
     with monkeypatch.context() as patch:
-        stopping_at(patch, place)
+        stopping_at(patch, step)
         with pytest.raises(StoppedError):
             remove(images, listed, folder / "out")
     assert names_in(folder) == []
@@ -101,13 +107,13 @@ def test_g8_a_place_that_another_run_has_claimed_is_left_alone(remove, images, l
 def test_g8_an_output_that_was_taken_over_is_not_marked(
     spark, remove, images, listed, folder, monkeypatch
 ):
-    verify = pipeline._Run.verify
+    verify = OutputMaker.verify
 
     def verifying(self, plan, staged):
         verify(self, plan, staged)
-        write_manifest(self.storage, f"{folder}/out", {"incomplete": True, "run": "of another"})
+        write_manifest(self.run.storage, f"{folder}/out", {"incomplete": True, "run": "of another"})
 
-    monkeypatch.setattr(pipeline._Run, "verify", verifying)
+    monkeypatch.setattr(OutputMaker, "verify", verifying)
     with pytest.raises(ConflictError, match="took over"):
         remove(images, listed, folder / "out")
     assert manifest_of(folder / "out")["run"] == "of another"
@@ -115,14 +121,14 @@ def test_g8_an_output_that_was_taken_over_is_not_marked(
 
 
 def test_g10_rows_of_another_make_it_fail(remove, images, listed, folder, monkeypatch):
-    rewrite = pipeline._Run.rewrite
+    rewrite = OutputMaker.rewrite
 
-    def rewriting(self, plan, output, attempt):
-        staged = rewrite(self, plan, output, attempt)
+    def rewriting(self, plan):
+        staged = rewrite(self, plan)
         write_parquet(image_rows(["x"]), folder / "out/more.parquet")
         return staged
 
-    monkeypatch.setattr(pipeline._Run, "rewrite", rewriting)
+    monkeypatch.setattr(OutputMaker, "rewrite", rewriting)
     with pytest.raises(VerificationError, match="Nothing was published"):
         remove(images, listed, folder / "out")
     assert names_in(folder) == []
@@ -145,7 +151,7 @@ def test_records_are_marked_too_and_an_unfinished_one_is_replaced(
         raise StoppedError
 
     with monkeypatch.context() as patch:
-        patch.setattr(pipeline._Run, "finish_records", promote)
+        patch.setattr(RunContext, "finish_records", promote)
         with pytest.raises(StoppedError):
             remove(images, listed, folder / "out", removed_output=f"{folder}/removed")
     assert read_manifest(storage_of(spark), f"{folder}/removed")["unfinished"]

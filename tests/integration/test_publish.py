@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dedup_lib import owners, pipeline, publish, publish_lock
+from dedup_lib import id_scan, owners, publish, publish_lock
 from dedup_lib.errors import (
     ConflictError,
     DiskFullError,
@@ -19,6 +19,7 @@ from dedup_lib.errors import (
     SettingsError,
     VerificationError,
 )
+from dedup_lib.output_maker import OutputMaker
 from dedup_lib.session_storage import storage_of
 from tests.faults import StoppedError
 from tests.made_tables import (
@@ -76,14 +77,14 @@ def test_the_second_rename_failing_puts_the_old_output_back(
 
 def after_rewrite(monkeypatch, do):
     """Let something happen when all files are staged, before they are verified."""
-    rewrite = pipeline._Run.rewrite
+    rewrite = OutputMaker.rewrite
 
-    def rewriting(self, plan, output, attempt):
-        staged = rewrite(self, plan, output, attempt)
-        do(attempt)
+    def rewriting(self, plan):
+        staged = rewrite(self, plan)
+        do(self.attempt)
         return staged
 
-    monkeypatch.setattr(pipeline._Run, "rewrite", rewriting)
+    monkeypatch.setattr(OutputMaker, "rewrite", rewriting)
 
 
 @pytest.mark.parametrize("engine", ["arrow", "spark"])
@@ -139,13 +140,13 @@ def test_g8_an_image_file_that_changes_during_the_run_is_noticed(
 def test_g8_files_that_are_added_during_the_run_are_not_in_the_output(
     spark, remove, inputs, folder, monkeypatch
 ):
-    count_files = pipeline.id_scan.count_files
+    count_files = id_scan.count_files
 
     def adding(*args):
         write_parquet(image_rows(["new"]), inputs[0] / "3.parquet")
         return count_files(*args)
 
-    monkeypatch.setattr(pipeline.id_scan, "count_files", adding)
+    monkeypatch.setattr(id_scan, "count_files", adding)
     remove(*inputs, folder / "out")
     assert ids(spark, folder / "out") == KEPT
 

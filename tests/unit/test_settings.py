@@ -12,8 +12,8 @@ from dedup_lib.locations import is_path
 from dedup_lib.setting_types import alternatives
 from dedup_lib.setting_values import KeeperRule
 from dedup_lib.settings_file import load_toml
+from tests.unit.made_settings import settings
 
-BASE = {"images": "a/images", "duplicate_ids": (DuplicateIds("a/list"),), "output": "a/out"}
 FLAGS = ["--images", "a/images", "--duplicate-ids", "a/list", "--output", "a/out"]
 HINTS = typing.get_type_hints(Settings)
 LITERALS = {
@@ -21,10 +21,6 @@ LITERALS = {
     for name, hint in HINTS.items()
     if typing.get_origin(kind := alternatives(hint)[0]) is typing.Literal
 }
-
-
-def settings(**values):
-    return Settings(**{**BASE, **values})
 
 
 @pytest.fixture
@@ -58,28 +54,6 @@ def test_protected_ids_come_from_flags_and_from_toml(toml, text, expected):
     assert parse([*FLAGS, *config, *flags]).protect_ids == expected
     with pytest.raises(SettingsError, match="protect_ids must be"):
         parse([*FLAGS, "--config", toml("protect_ids = [1]")])
-
-
-@pytest.mark.parametrize(
-    ("flag", "values"),
-    [
-        ("--duplicate-ids", {"duplicate_ids": BASE["duplicate_ids"]}),
-        ("--protect-ids", {"protect_ids": ("a/marks.jsonl",)}),
-        ("--duplicate-id-column", {"duplicate_id_column": "id"}),
-        ("--list-kind", {"list_kind": "remove"}),
-        ("--eps", {"eps": 0.1}),
-        ("--eps-sweep", {"eps_sweep": "0.1", "dry_run": True}),
-        ("--keeper", {"keeper": "largest:width"}),
-        ("--on-lost-keeper", {"on_lost_keeper": "ignore"}),
-        ("--unmatched-output", {"unmatched_output": "a/unmatched"}),
-        ("--since-last-run", {"since_last_run": True, "output_format": "delta"}),
-    ],
-)
-def test_a_plan_is_applied_as_it_was_made(flag, values):
-    given = {"duplicate_ids": (), "apply_plan": "a/plan"}
-    assert settings(**given).apply_plan == "a/plan"
-    with pytest.raises(SettingsError, match=rf"--apply-plan .* can't be had with {flag}: "):
-        settings(**{**given, **values})
 
 
 def test_settings_are_frozen():
@@ -174,13 +148,6 @@ def test_a_table_name_is_delta_and_a_path_parquet_by_default():
     assert settings(output="./out").resolved_output_format == "parquet"
     assert settings(output="s3a://b/out").resolved_output_format == "parquet"
     assert settings(output="./out", output_format="delta").resolved_output_format == "delta"
-
-
-def test_a_table_name_as_parquet_is_refused():
-    with pytest.raises(SettingsError, match="is a table name, which can't be") as caught:
-        settings(output="db.out", output_format="parquet")
-    assert caught.value.exit_code == 2
-    assert "give a path with a slash" in str(caught.value)
 
 
 @pytest.mark.parametrize(
@@ -415,47 +382,6 @@ def test_every_setting_is_a_flag_in_the_grouped_help(capsys):
         assert "--" + item.name.replace("_", "-") in text
 
 
-@pytest.mark.parametrize(
-    ("contradicting", "words"),
-    [
-        ({"method": "in-place"}, "takes no --output"),
-        ({"method": "in-place", "output": None, "output_format": "delta"}, "takes no --output"),
-        ({"method": "clone", "output_mode": "overwrite"}, "can't replace a table"),
-        ({"method": "clone", "output_format": "parquet"}, "makes a Delta table"),
-        ({"method": "clone", "output": None}, "--output is required"),
-        ({"method": "clone", "strategy": "row-positions"}, "--strategy and --engine are for"),
-        ({"engine": "arrow", "strategy": "row-positions"}, "--strategy is for --engine spark"),
-        (
-            {"engine": "arrow", "target_file_size": "1GB"},
-            "--target-file-size is for --engine spark",
-        ),
-        ({"target_file_size": "1 TB"}, "must be a number of bytes, KB, MB or GB"),
-        ({"target_file_size": "0"}, "such as 512MB"),
-        ({"method": "clone", "target_file_size": "1GB"}, "clone moves no image"),
-        ({"engine": "arrow", "output": "db.t"}, "--engine arrow writes Parquet, not Delta"),
-        ({"engine": "spark", "storage_option": ("a=b",)}, "--storage-option is for --engine arrow"),
-        ({"method": "in-place", "output": None, "engine": "spark"}, "in-place moves no image"),
-        ({"method": "clone", "enable_deletion_vectors": True}, "is for --method in-place"),
-        ({"enable_deletion_vectors": True}, "is for --method in-place"),
-        ({"purge": True}, "--purge is for --method clone and in-place"),
-        ({"require_gpu": True, "method": "clone"}, "--require-gpu is for --method rewrite"),
-        (
-            {"require_gpu": True, "method": "in-place", "output": None},
-            "--require-gpu is for --method rewrite: in-place moves no image",
-        ),
-        ({"require_gpu": True, "engine": "arrow"}, "arrow runs on the CPU"),
-        ({"require_gpu": True, "strategy": "row-positions"}, "takes the whole scan to the CPU"),
-        (
-            {"require_gpu": True, "since_last_run": True, "output": "db.t"},
-            "--require-gpu can't be had with --since-last-run",
-        ),
-    ],
-)
-def test_what_contradicts_the_method_is_refused(contradicting, words):
-    with pytest.raises(SettingsError, match=words):
-        settings(**contradicting)
-
-
 def test_a_clone_is_delta_wherever_it_goes():
     assert settings(method="clone").resolved_output_format == "delta"
     assert settings().resolved_output_format == "parquet"
@@ -467,6 +393,19 @@ def test_a_clone_is_delta_wherever_it_goes():
 )
 def test_a_size_is_read_with_its_unit(size, num_bytes):
     assert settings(target_file_size=size).target_file_bytes == num_bytes
+
+
+@pytest.mark.parametrize("size", ["1 TB", "0", "", "-1MB", "big"])
+def test_a_size_that_is_none_is_refused(size):
+    with pytest.raises(SettingsError, match=r"--target-file-size must be .* such as 512MB"):
+        settings(target_file_size=size)
+
+
+@pytest.mark.parametrize("pairs", [0, -1, 2001])
+def test_a_number_of_pairs_out_of_range_is_refused(pairs):
+    assert [settings(review_samples=most).review_samples for most in (1, 2000)] == [1, 2000]
+    with pytest.raises(SettingsError, match=r"--review-samples must be from 1 to 2,000 \(got"):
+        settings(review_samples=pairs)
 
 
 def sweep(text="0.01,0.1,0.05", **values):
@@ -501,28 +440,6 @@ def test_a_sweep_out_of_range_is_refused(text):
 def test_an_eps_out_of_range_is_refused(eps):
     with pytest.raises(SettingsError, match="--eps must be from 0 to 2"):
         settings(eps=eps)
-
-
-def test_a_sweep_is_for_dry_runs_and_takes_the_place_of_eps():
-    with pytest.raises(SettingsError, match="--eps-sweep takes the place of --eps"):
-        sweep(eps=0.1)
-    with pytest.raises(SettingsError, match="--eps-sweep is for choosing: add --dry-run"):
-        sweep(dry_run=False, output="a/out")
-
-
-@pytest.mark.parametrize("action", ["annotate", "extract"])
-@pytest.mark.parametrize("method", ["clone", "in-place"])
-def test_only_a_rewrite_annotates_or_extracts(action, method):
-    assert settings(action=action).action == action
-    output = None if method == "in-place" else "a/out"
-    with pytest.raises(SettingsError, match=f"--action {action} is for .*: {method} only removes"):
-        settings(action=action, method=method, output=output)
-
-
-def test_row_positions_extract_but_can_not_annotate():
-    assert settings(action="extract", strategy="row-positions")
-    with pytest.raises(SettingsError, match="--strategy row-positions knows no kept_image_id"):
-        settings(action="annotate", strategy="row-positions")
 
 
 def test_records_that_are_asked_for_have_their_places():
