@@ -17,7 +17,6 @@ from dedup_lib.errors import (
     ImagesChangedError,
     NoMatchesError,
     OutputExistsError,
-    SettingsError,
     VerificationError,
 )
 from dedup_lib.session_settings import session_settings
@@ -266,22 +265,6 @@ def test_an_output_of_others_is_left_alone_until_it_is_overwritten(
     assert catch_up(images, listed(["b"])).since_last_run == NOTHING
 
 
-@pytest.mark.parametrize(
-    ("given", "reason"),
-    [
-        ({"output_format": "parquet"}, "use --output-format delta"),
-        ({"method": "clone"}, "is for --method rewrite"),
-        ({"action": "extract"}, "and --action remove"),
-        ({"output": None, "dry_run": True}, "needs --output"),
-        ({"removed_output": "./x"}, "leave --since-last-run out"),
-    ],
-)
-def test_what_has_no_meaning_with_it_is_refused(remove, images, listed, tmp_path, given, reason):
-    given = {"output": str(tmp_path / "out"), "since_last_run": True, **GIVEN, **given}
-    with pytest.raises(SettingsError, match=reason):
-        remove(images, listed(["b"]), **given)
-
-
 def test_g7_a_key_that_was_used_stands_for_the_run_that_came_to_its_end(
     catch_up, images, listed, monkeypatch
 ):
@@ -392,9 +375,6 @@ def test_g7_the_key_of_a_run_that_had_nothing_to_do_is_known(
 
 
 WRITES = {
-    "rows of others": lambda spark, out: (
-        table(spark, out).where("image_id = 'a'").write.format("delta").mode("append").save(out)
-    ),
     "a restore": lambda spark, out: spark.sql(f"RESTORE TABLE delta.`{out}` TO VERSION AS OF 0"),
     "deleted rows": lambda spark, out: spark.sql(f"DELETE FROM delta.`{out}` WHERE image_id = 'a'"),
 }

@@ -28,8 +28,9 @@ FAST = (
     *(
         f"tests/integration/test_{name}.py"
         for name in (
-            "arrow_engine", "clone", "existing_outputs", "footers", "formats", "hostile_types",
-            "id_types", "image_layout", "in_place", "metrics", "no_shuffle", "publish",
+            "apply_plan", "arrow_engine", "clone", "existing_outputs", "footers", "formats",
+            "hostile_types", "id_types", "image_layout", "in_place", "metrics", "no_shuffle",
+            "protect_ids", "publish", "since_last_run",
         )
     ),
 )  # fmt: skip
