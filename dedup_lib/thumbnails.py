@@ -235,7 +235,7 @@ def _encoded(picture: Image.Image) -> tuple[bytes, Image.Image]:
     while True:
         for quality in _QUALITIES:
             stream = io.BytesIO()
-            picture.save(stream, "WEBP", quality=quality, method=2, **_NOTHING_ELSE)
+            picture.save(stream, "WEBP", quality=quality, method=1, **_NOTHING_ELSE)
             if stream.tell() <= MOST_THUMBNAIL_BYTES:
                 return stream.getvalue(), picture
         picture = picture.reduce(2)
