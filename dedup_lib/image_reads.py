@@ -106,8 +106,8 @@ def read_pictures(
         What is shown of each row, in their order: whatever its file is like, no error comes of it.
         And how many bytes were read.
 
-    *Cost:* a footer for each file, at most 32 files at a time; of images as `values_at` says. The
-    memory of as many images as are drawn at once, and of 512 MB at most that wait for it.
+    *Cost:* a footer for each file; of images as `values_at` says; 32 row groups at a time. Memory
+    of as many images as are drawn at once, of 256 MB that wait for it, and of 256 MB of pages.
     """
     by_file: dict[str, list[int]] = defaultdict(list)
     for row in rows:
@@ -149,7 +149,7 @@ def _metering(bounds: Bounds) -> Iterator[_Meter]:
     try:
         yield meter
     except BaseException:
-        meter.stop()
+        meter.end()
         raise
 
 
@@ -166,7 +166,7 @@ class _Meter:
     def is_over(self) -> bool:
         return time.monotonic() > self._ends
 
-    def stop(self) -> None:
+    def end(self) -> None:
         """Let nothing more be read or drawn."""
         self._ends = 0.0
 
