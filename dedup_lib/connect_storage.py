@@ -6,7 +6,7 @@ import functools
 import json
 import re
 import uuid
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 from typing import Any
@@ -18,8 +18,8 @@ from pyspark.sql import functions as F
 from dedup_lib import arrow_places
 from dedup_lib.errors import StorageError, UnsupportedError
 from dedup_lib.executor_functions import on_executors, reason_of
-from dedup_lib.file_slices import ReadAt
-from dedup_lib.files import ColumnChunkSizes, FileInfo, ParquetFooter, RowGroup
+from dedup_lib.file_slices import FileSlice
+from dedup_lib.files import ColumnChunkSizes, FileInfo, ParquetFooter
 from dedup_lib.storage import Storage
 from dedup_lib.uris import decoded, scheme_of
 
@@ -152,16 +152,8 @@ class ConnectStorage(Storage):
             for chunk in chunks:
                 yield ColumnChunkSizes(*chunk)
 
-    def row_groups(
-        self,
-        location: str,
-        rows: Collection[int],  # noqa: ARG002  # no file is opened from here
-        columns: Collection[tuple[str, ...]],  # noqa: ARG002  # likewise
-    ) -> list[RowGroup]:
-        raise UnsupportedError(f"over Spark Connect no row of {location!r} is read by itself.")
-
-    def opened(self, location: str) -> AbstractContextManager[ReadAt]:
-        raise UnsupportedError(f"over Spark Connect no row of {location!r} is read by itself.")
+    def opened(self, location: str) -> AbstractContextManager[FileSlice]:
+        raise UnsupportedError(f"over Spark Connect {location!r} is opened by executors alone.")
 
     def _footers(self, files: Sequence[FileInfo]) -> Iterator[tuple[FileInfo, Any]]:
         options = dict(self.pyarrow_options)

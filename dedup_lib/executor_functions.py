@@ -17,10 +17,18 @@ from dedup_lib import (
     arrow_footers,
     arrow_npy,
     arrow_options,
+    arrow_pictures,
     arrow_places,
     arrow_schema,
     arrow_stores,
     arrow_worker,
+    file_slices,
+    image_reads,
+    parquet_footers,
+    parquet_pages,
+    snappy_slices,
+    thrift_structs,
+    thumbnails,
 )
 
 _SENT_ALONG = (
@@ -30,10 +38,18 @@ _SENT_ALONG = (
     arrow_footers,
     arrow_npy,
     arrow_options,
+    arrow_pictures,
     arrow_places,
     arrow_schema,
     arrow_stores,
     arrow_worker,
+    file_slices,
+    image_reads,
+    parquet_footers,
+    parquet_pages,
+    snappy_slices,
+    thrift_structs,
+    thumbnails,
 )
 for _module in _SENT_ALONG:
     cloudpickle.register_pickle_by_value(_module)  # type: ignore[no-untyped-call]  # theirs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 
@@ -35,31 +34,3 @@ class ColumnChunkSizes:
     codec: str
     compressed_bytes: int
     uncompressed_bytes: int
-
-
-@dataclass(frozen=True)
-class ColumnChunk:
-    """Where a leaf column of a row group is, and what is needed to read it.
-
-    Attributes:
-        place: Of its first page in the file.
-        num_bytes: Its pages, headers included.
-        codec: Its compression, in lower case.
-        definition_level: The highest: that of a value which is there.
-        is_repeated: Whether a row may have several values.
-    """
-
-    place: int
-    num_bytes: int
-    codec: str
-    definition_level: int
-    is_repeated: bool
-
-
-@dataclass(frozen=True)
-class RowGroup:
-    """A row group of a file, its rows counted from the file's first, and its leaf columns."""
-
-    first_row: int
-    num_rows: int
-    chunks: Mapping[tuple[str, ...], ColumnChunk]

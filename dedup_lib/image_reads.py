@@ -1,28 +1,38 @@
-"""Some rows' images and texts, by row position: what is between them is not read."""
+"""Pictures of some rows, by row position: what is between these in their files is not read.
+
+Wherever that runs: on the driver, or on an executor, which is sent this module by value.
+"""
 
 from __future__ import annotations
 
+import threading
 import time
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass, replace
 
-from dedup_lib.errors import DedupError
-from dedup_lib.file_slices import FileSlice, ReadAt
-from dedup_lib.files import ColumnChunk, RowGroup
-from dedup_lib.parquet_pages import UnreadValueError, Value, values_at
-from dedup_lib.snappy_slices import SnappyError
-from dedup_lib.storage import Storage
-from dedup_lib.thumbnails import MOST_ENCODED_BYTES
-from dedup_lib.uris import scheme_of
+from dedup_lib.file_slices import FileSlice, ReadAt, UnreadValueError
+from dedup_lib.parquet_footers import ColumnChunk, LeafColumn, RowGroup, row_groups
+from dedup_lib.parquet_pages import Hold, StoredValue, values_at
+from dedup_lib.thumbnails import MOST_ENCODED_BYTES, Thumbnail, drawing
 
-LeafColumn = tuple[str, ...]
-# A store is asked for so much at a time, where a walk from value to value comes near it anyway.
-_READ_AHEAD_BYTES = {"uncompressed": 16 * 1024}
+# Each is a request that waits for a store most of the time.
+_READERS = 32
+# Of encoded images that wait to be drawn, or are; and as much again of pages in memory.
+_MOST_WAITING_BYTES = 256 * 1024**2
+# A store takes as long for so much as for a byte, or not much longer. Where values are short it is
+# asked for several at a time; where they are long, for what is about a page's header and no more.
+_SHORT_BYTES = 128 * 1024
+_READ_AHEAD_BYTES = {"short": 1024**2, "long": 4 * 1024}
+# What Snappy stores is looked into every 64 KB, and others' pages are read whole.
 _OTHERS_READ_AHEAD_BYTES = 2 * 1024**2
 _MOST_TEXT_BYTES = 100_000
-# Whatever a damaged page may lead to.
-_PAGE_ERRORS = (SnappyError, IndexError, KeyError, OverflowError, ValueError)
+
+# Opens a file, by its path as `FileInfo` has it.
+OpenFile = Callable[[str], AbstractContextManager[FileSlice]]
+_Texts = Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -47,164 +57,287 @@ class ReadColumns:
 
 
 @dataclass(frozen=True)
-class RowRead:
-    """What was read of a row.
-
-    Attributes:
-        image: The encoded image; None for a NULL, and where there is a reason.
-        reason: Why it was not read.
-        texts: The text columns; None where they were not read.
-    """
-
-    image: bytes | None = field(default=None, repr=False)
-    reason: str | None = None
-    texts: Mapping[str, str | None] | None = None
-
-
-@dataclass
 class Bounds:
-    """How much is read, at most, and how much was.
+    """How much is read, at most, and how much is done at a time.
 
     Attributes:
         most_bytes: What comes later is not read.
-        most_seconds: Likewise.
-        read_bytes: Read so far.
+        most_seconds: Likewise; and not drawn.
+        drawn_at_once: How many images are drawn at a time.
     """
 
     most_bytes: int = 4 * 1024**3
     most_seconds: float = 90.0
-    read_bytes: int = 0
-    _started: float = field(default_factory=time.monotonic)
-
-    def check(self) -> None:
-        """Check that there is some left of both.
-
-        Raises:
-            UnreadValueError: There isn't.
-        """
-        if self.read_bytes > self.most_bytes:
-            raise UnreadValueError(f"{self.read_bytes / 1e9:.1f} GB had been read by then")
-        if time.monotonic() - self._started > self.most_seconds:
-            raise UnreadValueError("the time for reading was over")
+    drawn_at_once: int = 2
 
 
-def read_rows(
-    storage: Storage,
-    rows: Sequence[RowPlace],
-    columns: ReadColumns,
-    bounds: Bounds,
-) -> Iterator[tuple[RowPlace, RowRead]]:
-    """Read rows one after the other, file by file; the file of the first row first.
+@dataclass(frozen=True)
+class RowPicture:
+    """What is shown of a row.
+
+    Attributes:
+        thumbnail: Of its image, or why there is none.
+        size_bytes: Of the encoded image; None where that isn't known.
+        texts: The text columns; None where they were not read.
+    """
+
+    thumbnail: Thumbnail
+    size_bytes: int | None = None
+    texts: _Texts | None = None
+
+
+def unread(reason: str) -> RowPicture:
+    """Return what is shown of a row that can't be read."""
+    return RowPicture(Thumbnail(reason=f"not read: {reason}"))
+
+
+def read_pictures(
+    rows: Sequence[RowPlace], columns: ReadColumns, open_file: OpenFile, bounds: Bounds
+) -> tuple[dict[RowPlace, RowPicture], int]:
+    """Read rows and draw them, the files that come first before the others.
 
     Args:
-        storage: Where the files are.
         rows: Each once.
         columns: What is read of them.
-        bounds: When to stop reading; it says afterwards how much was read.
+        open_file: How their files are opened; what it gives is used by one thread at a time.
+        bounds: When to stop.
 
     Returns:
-        Each row, and what was read of it: whatever the file is like, no error comes of it.
+        What is shown of each row, in their order: whatever its file is like, no error comes of it.
+        And how many bytes were read.
 
-    *Cost:* a footer for each file; of images as `values_at` says; one is held at a time.
+    *Cost:* a footer for each file; of images as `values_at` says; 32 row groups at a time. Memory
+    of as many images as are drawn at once, of 256 MB that wait for it, and of 256 MB of pages.
     """
     by_file: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         by_file[row.file_path].append(row.row_index)
-    for path, indexes in by_file.items():
-        left = set(indexes)
+    with (
+        _metering(bounds) as meter,
+        drawing() as draw,
+        ThreadPoolExecutor(bounds.drawn_at_once) as drawers,
+        ThreadPoolExecutor(_READERS) as readers,
+    ):
+        reading = _Reading(columns, open_file, meter, draw, drawers)
+        looked = [(path, readers.submit(reading.look, path, by_file[path])) for path in by_file]
+        found: dict[RowPlace, _Found] = {}
+        parts = []
+        for path, look in looked:
+            groups, reason = look.result()
+            found |= {RowPlace(path, index): unread(reason) for index in by_file[path]}
+            parts += [readers.submit(reading.read, path, group, by_file[path]) for group in groups]
+        for part in parts:
+            found |= part.result()
+        return {row: _picture(found[row]) for row in rows}, meter.read_bytes
+
+
+# What is read of a row; of an image the drawing, which may not be over.
+_Found = RowPicture | tuple[RowPicture, Future[Thumbnail]]
+
+
+def _picture(found: _Found) -> RowPicture:
+    if isinstance(found, RowPicture):
+        return found
+    picture, thumbnail = found
+    return replace(picture, thumbnail=thumbnail.result())
+
+
+@contextmanager
+def _metering(bounds: Bounds) -> Iterator[_Meter]:
+    """Give what is left of the bounds: nothing any more, where the work is broken off."""
+    meter = _Meter(bounds)
+    try:
+        yield meter
+    except BaseException:
+        meter.end()
+        raise
+
+
+class _Meter:
+    """What is left of the bounds, for many threads."""
+
+    def __init__(self, bounds: Bounds) -> None:
+        self.read_bytes = 0
+        self._most_bytes = bounds.most_bytes
+        self._ends = time.monotonic() + bounds.most_seconds
+        self._lock = threading.Lock()
+
+    @property
+    def is_over(self) -> bool:
+        return time.monotonic() > self._ends
+
+    def end(self) -> None:
+        """Let nothing more be read or drawn."""
+        self._ends = 0.0
+
+    def metered(self, read_at: ReadAt) -> ReadAt:
+        """Return a function that reads likewise while something is left."""
+
+        def read(place: int, num_bytes: int) -> bytes:
+            self._take(num_bytes)
+            data = read_at(place, num_bytes)
+            self._take(len(data) - num_bytes)
+            return data
+
+        return read
+
+    def _take(self, num_bytes: int) -> None:
+        if self.is_over and num_bytes > 0:
+            raise UnreadValueError("the time for reading was over")
+        with self._lock:
+            if self.read_bytes + num_bytes > self._most_bytes:
+                raise UnreadValueError(f"{self.read_bytes / 1e9:.1f} GB had been read by then")
+            self.read_bytes += num_bytes
+
+
+class _Room:
+    """Memory that many threads share: who asks for more than is left waits for it."""
+
+    def __init__(self, most_bytes: int) -> None:
+        self._most_bytes = most_bytes
+        self._taken_bytes = 0
+        self._changed = threading.Condition()
+
+    def take(self, num_bytes: int) -> None:
+        """Wait until there is room; for more than there is in all, until nobody has any."""
+        with self._changed:
+            most = max(self._most_bytes - num_bytes, 0)
+            self._changed.wait_for(lambda: self._taken_bytes <= most)
+            self._taken_bytes += num_bytes
+
+    def give(self, num_bytes: int) -> None:
+        """Give back what was taken."""
+        with self._changed:
+            self._taken_bytes -= num_bytes
+            self._changed.notify_all()
+
+    @contextmanager
+    def holding(self, num_bytes: int) -> Iterator[None]:
+        """Have room, for no part of which others wait who have some."""
+        self.take(num_bytes)
+        try:
+            yield
+        finally:
+            self.give(num_bytes)
+
+
+class _Reading:
+    """The work of the threads: one file, or one row group of a file, at a time."""
+
+    def __init__(
+        self,
+        columns: ReadColumns,
+        open_file: OpenFile,
+        meter: _Meter,
+        draw: Callable[[bytes | None], Thumbnail],
+        drawers: ThreadPoolExecutor,
+    ) -> None:
+        self._columns = columns
+        self._open_file = open_file
+        self._meter = meter
+        self._draw = draw
+        self._drawers = drawers
+        # Drawing is what empties the one, and needs none of the other.
+        self._images, self._pages = _Room(_MOST_WAITING_BYTES), _Room(_MOST_WAITING_BYTES)
+
+    def look(self, path: str, indexes: Sequence[int]) -> tuple[list[RowGroup], str]:
+        """Look where rows are; and say why those are not read that are nowhere."""
+        columns = {self._columns.image, *self._columns.texts.values()}
+        try:
+            with self._opened(path) as file:
+                return row_groups(file, indexes, columns), "there is no such row in its file"
+        except Exception as error:  # of whatever a file may be like
+            return [], _reason(error)
+
+    def read(self, path: str, group: RowGroup, indexes: Sequence[int]) -> dict[RowPlace, _Found]:
+        """Read the rows that are in a row group."""
+        last = group.first_row + group.num_rows
+        rows = sorted(i - group.first_row for i in indexes if group.first_row <= i < last)
+        found: dict[int, _Found] = {}
+        texts: Mapping[int, _Texts] = {}
         reason = "there is no such row in its file"
         try:
-            bounds.check()
-            for index, read in _rows_of_file(storage, path, indexes, columns, bounds):
-                left.discard(index)
-                yield RowPlace(path, index), read
-        except (DedupError, OSError, *_PAGE_ERRORS) as error:
+            with self._opened(path) as file:
+                chunks = _Chunks(file, group, path.startswith("file:"), self._pages.holding)
+                texts = self._texts(chunks, rows)
+                for row, value in chunks.values(self._columns.image, rows):
+                    found[row] = self._drawn(value, texts.get(row))
+        except Exception as error:  # as above
             reason = _reason(error)
-        for index in sorted(left):
-            yield RowPlace(path, index), RowRead(reason=f"not read: {reason}")
+        for row in rows:
+            if row not in found:
+                found[row] = replace(unread(reason), texts=texts.get(row))
+        return {RowPlace(path, group.first_row + row): one for row, one in found.items()}
 
+    @contextmanager
+    def _opened(self, path: str) -> Iterator[FileSlice]:
+        with self._open_file(path) as file:
+            yield FileSlice(self._meter.metered(file.read), 0, file.num_bytes)
 
-def _rows_of_file(
-    storage: Storage,
-    path: str,
-    indexes: Sequence[int],
-    columns: ReadColumns,
-    bounds: Bounds,
-) -> Iterator[tuple[int, RowRead]]:
-    leaves = {columns.image, *columns.texts.values()}
-    groups = storage.row_groups(path, indexes, leaves)
-    with storage.opened(path) as read_at:
-        file = _File(read_at, bounds, is_local=scheme_of(path) == "file")
-        for group in groups:
-            last = group.first_row + group.num_rows
-            rows = sorted(i - group.first_row for i in indexes if group.first_row <= i < last)
-            said = file.texts(group, columns.texts, rows)
-            for row, value in file.values(group, columns.image, rows, MOST_ENCODED_BYTES):
-                yield group.first_row + row, _row_read(value, said.get(row))
-
-
-def _row_read(value: Value, texts: Mapping[str, str | None] | None) -> RowRead:
-    if isinstance(value, UnreadValueError):
-        return RowRead(reason=f"not read: {value}", texts=texts)
-    return RowRead(image=value, texts=texts)
-
-
-@dataclass(frozen=True)
-class _File:
-    """An open file, and what may still be read."""
-
-    read_at: ReadAt
-    bounds: Bounds
-    is_local: bool
-
-    def texts(
-        self, group: RowGroup, columns: Mapping[str, LeafColumn], rows: Sequence[int]
-    ) -> dict[int, dict[str, str | None]]:
+    def _texts(self, chunks: _Chunks, rows: Sequence[int]) -> dict[int, _Texts]:
         """Read texts of some rows, by row; none where one of the columns can't be read."""
         found: dict[int, dict[str, str | None]] = {row: {} for row in rows}
         try:
-            for name, column in columns.items():
-                for row, value in self.values(group, column, rows, _MOST_TEXT_BYTES):
-                    found[row][name] = _text(value)
-        except (UnreadValueError, *_PAGE_ERRORS):
+            for name, column in self._columns.texts.items():
+                for row, value in chunks.values(column, rows):
+                    found[row][name] = None if value is None else _text(value)
+        except UnreadValueError:
             return {}
-        return found
+        return dict(found)
+
+    def _drawn(self, value: StoredValue | None, texts: _Texts | None) -> _Found:
+        if value is None:
+            return RowPicture(self._draw(None), texts=texts)
+        size = value.num_bytes
+        if size > MOST_ENCODED_BYTES:
+            return RowPicture(unread(f"it weighs {size / 1e6:,.0f} MB").thumbnail, size, texts)
+        self._images.take(size)
+        try:
+            drawn = self._drawers.submit(self._draw_in_time, value.read())
+        except BaseException:
+            self._images.give(size)
+            raise
+        drawn.add_done_callback(lambda _: self._images.give(size))
+        return RowPicture(Thumbnail(), size, texts), drawn
+
+    def _draw_in_time(self, encoded: bytes) -> Thumbnail:
+        if self._meter.is_over:
+            return Thumbnail(reason="not drawn: the time for pictures was over")
+        return self._draw(encoded)
+
+
+@dataclass(frozen=True)
+class _Chunks:
+    """The columns of a row group of an open file."""
+
+    file: FileSlice
+    group: RowGroup
+    is_local: bool
+    hold: Hold
 
     def values(
-        self, group: RowGroup, column: LeafColumn, rows: Sequence[int], most_bytes: int
-    ) -> Iterator[tuple[int, Value]]:
-        if column not in group.chunks:
-            raise UnreadValueError(f"the file has no column {'.'.join(column)!r}")
-        chunk = group.chunks[column]
-        part = FileSlice(self._reader(chunk), chunk.place, chunk.num_bytes)
-        left = set(rows)
-        try:
-            for row, value in values_at(part, chunk, rows, most_bytes):
-                left.discard(row)
-                yield row, value
-        except _PAGE_ERRORS as error:
-            unread = UnreadValueError(_reason(error))
-            yield from ((row, unread) for row in sorted(left))
+        self, column: LeafColumn, rows: Sequence[int]
+    ) -> Iterator[tuple[int, StoredValue | None]]:
+        chunk = self.group.chunk(column)
+        part = self.file.part(chunk.place, chunk.num_bytes)
+        return values_at(part if self.is_local else _ahead(part, chunk), chunk, rows, self.hold)
 
-    def _reader(self, chunk: ColumnChunk) -> ReadAt:
-        if self.is_local:
-            return self._metered
-        ahead = _READ_AHEAD_BYTES.get(chunk.codec, _OTHERS_READ_AHEAD_BYTES)
-        return _ReadAhead(self._metered, chunk.place + chunk.num_bytes, ahead)
 
-    def _metered(self, place: int, num_bytes: int) -> bytes:
-        self.bounds.check()
-        data = self.read_at(place, num_bytes)
-        self.bounds.read_bytes += len(data)
-        return data
+def _ahead(part: FileSlice, chunk: ColumnChunk) -> FileSlice:
+    """Ask a store for more than is asked for, and keep that."""
+    if chunk.codec != "uncompressed":
+        ahead_bytes = _OTHERS_READ_AHEAD_BYTES
+    else:
+        is_short = chunk.num_bytes < _SHORT_BYTES * chunk.num_values
+        ahead_bytes = _READ_AHEAD_BYTES["short" if is_short else "long"]
+    return FileSlice(_ReadAhead(part, ahead_bytes), 0, part.num_bytes)
 
 
 class _ReadAhead:
     """Asks for more than it is asked for, and keeps that."""
 
-    def __init__(self, read_at: ReadAt, end: int, ahead_bytes: int) -> None:
-        self._read_at = read_at
-        self._end = end
+    def __init__(self, part: FileSlice, ahead_bytes: int) -> None:
+        self._part = part
         self._ahead_bytes = ahead_bytes
         self._place = 0
         self._data = b""
@@ -212,18 +345,17 @@ class _ReadAhead:
     def __call__(self, place: int, num_bytes: int) -> bytes:
         start = place - self._place
         if start < 0 or start + num_bytes > len(self._data):
-            ahead = min(max(num_bytes, self._ahead_bytes), self._end - place)
-            self._place, self._data, start = place, self._read_at(place, ahead), 0
+            ahead = max(num_bytes, self._ahead_bytes)
+            self._place, self._data, start = place, self._part.read(place, ahead), 0
         return self._data[start : start + num_bytes]
 
 
-def _text(value: Value) -> str | None:
-    if isinstance(value, UnreadValueError):
-        raise value
-    return None if value is None else value.decode("utf-8", errors="replace")
+def _text(value: StoredValue) -> str:
+    if value.num_bytes > _MOST_TEXT_BYTES:
+        raise UnreadValueError("a text is too long")
+    return value.read().decode("utf-8", errors="replace")
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, UnreadValueError | DedupError):
-        return str(error).rstrip(".")
-    return f"its file is damaged ({type(error).__name__}: {error})"
+    words = next(iter(str(error).strip().splitlines()), "")
+    return words.rstrip(".") or type(error).__name__

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dedup_lib.errors import StorageError
-from dedup_lib.file_slices import ReadAt
+from dedup_lib.file_slices import FileSlice
 from dedup_lib.files import FileInfo
 from dedup_lib.uris import local_path
 
@@ -116,7 +116,7 @@ def device_of(canonical: str) -> int:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[ReadAt]:
+def opened(path: str) -> Iterator[FileSlice]:
     """Open a file for reading at any place."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
@@ -130,6 +130,6 @@ def opened(path: str) -> Iterator[ReadAt]:
             raise StorageError(f"{path!r} can't be read: {error.strerror}.") from error
 
     try:
-        yield read_at
+        yield FileSlice(read_at, 0, os.fstat(descriptor).st_size)
     finally:
         os.close(descriptor)

@@ -8,12 +8,14 @@ Source: Apache Parquet, file format: data pages, encodings
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dedup_lib.file_slices import FileSlice
-from dedup_lib.files import ColumnChunk
+from dedup_lib.file_slices import FileSlice, UnreadValueError, damage_is_a_reason
+from dedup_lib.parquet_footers import ColumnChunk
 from dedup_lib.snappy_slices import SnappySlices
 from dedup_lib.thrift_structs import read_struct, read_varint
 
@@ -21,23 +23,53 @@ from dedup_lib.thrift_structs import read_struct, read_varint
 _MOST_HEADER_BYTES = 64 * 1024
 # What must be decompressed as a whole is held as a whole.
 _MOST_HELD_BYTES = 256 * 1024**2
+# Short values are not read one by one, but with their page, as those of most texts.
+_SHORT_BYTES = 1024
+_MOST_SHORT_BYTES = 16 * 1024**2
+# Levels and indexes of a page: of millions of values.
+_MOST_NUMBERS_BYTES = 4 * 1024**2
+_MOST_BITS = 32
 _PLAIN, _RLE = 0, 3
 _BY_DICTIONARY = {2, 8}
 _DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
+_CUT_OFF = "its file is damaged: a page ends too early"
+
+# A context in which so many bytes of a page are held.
+Hold = Callable[[int], AbstractContextManager[None]]
+# Numbers, and how many times each comes.
+_Runs = Iterable[tuple[int, int]]
+# Rows, by the number of a value among others.
+_ByNumber = Mapping[int, list[int]]
 
 
-class UnreadValueError(ValueError):
-    """Values can't be read one by one; the message is a reason, without a full stop."""
-
-
-Value = bytes | None | UnreadValueError
-
-
-class Body(Protocol):
+class _Body(Protocol):
     """A page's bytes, decompressed."""
 
+    num_bytes: int
+
     def read(self, place: int, num_bytes: int) -> bytes:
-        """Return some bytes."""
+        """Return some bytes; fewer at the end."""
+
+
+@dataclass(frozen=True)
+class StoredValue:
+    """A value that is there, and not read yet; it may be read until the next one is asked for."""
+
+    num_bytes: int
+    _body: _Body
+    _place: int
+
+    def read(self) -> bytes:
+        """Return it.
+
+        Raises:
+            UnreadValueError: It can't be read.
+        """
+        with damage_is_a_reason():
+            data = self._body.read(self._place, self.num_bytes)
+        if len(data) < self.num_bytes:
+            raise UnreadValueError(_CUT_OFF)
+        return data
 
 
 @dataclass(frozen=True)
@@ -56,7 +88,7 @@ class _Page:
 
     @property
     def num_values(self) -> int:
-        return int(self.details[1])
+        return max(int(self.details[1]), 0)
 
     @property
     def encoding(self) -> int:
@@ -72,42 +104,63 @@ class _Page:
         """How many bytes there are when decompressed, without such levels."""
         return int(self.header[2]) - self.num_level_bytes
 
+    @property
+    def is_compressed(self) -> bool:
+        return bool(self.details.get(7, True)) if self.kind == _DATA_V2 else True
+
+    @property
+    def is_short(self) -> bool:
+        """Whether its values are short, and not too many to be read together."""
+        num_bytes = max(self.num_bytes, self.body.num_bytes)
+        return num_bytes < min(_SHORT_BYTES * self.num_values, _MOST_SHORT_BYTES)
+
 
 def values_at(
-    file: FileSlice, chunk: ColumnChunk, rows: Sequence[int], most_bytes: int
-) -> Iterator[tuple[int, Value]]:
-    """Read the values of some rows, one after the other.
+    file: FileSlice, chunk: ColumnChunk, rows: Collection[int], hold: Hold
+) -> Iterator[tuple[int, StoredValue | None]]:
+    """Find the values of some rows, one after the other.
 
     Args:
         file: The chunk's bytes.
         chunk: What it is.
         rows: Counted from the first row of its row group.
-        most_bytes: What is longer is not read.
+        hold: Entered while more than a value is held in memory.
 
     Returns:
-        Each row, in some order, and its value: None for a NULL, or why it was not read.
+        Each row, in some order, and its value; None for a NULL.
 
     Raises:
         UnreadValueError: The rest can't be read in this way.
 
-    *Cost:* some bytes for each value or 64 KB before the ones that are asked for; of what is
-    neither stored as it is nor by Snappy, the pages that hold these.
+    *Cost:* some bytes for each value before the ones that are asked for; of short ones their page,
+    and so of what is neither stored as it is nor by Snappy.
     """
-    if chunk.is_repeated:
-        raise UnreadValueError("a row may have several values")
+    with damage_is_a_reason():
+        yield from _values(file, chunk, rows, hold)
+
+
+def _values(
+    file: FileSlice, chunk: ColumnChunk, rows: Collection[int], hold: Hold
+) -> Iterator[tuple[int, StoredValue | None]]:
     dictionary: _Page | None = None
-    first = 0
+    in_dictionary: dict[int, list[int]] = defaultdict(list)
+    first, last = 0, max(rows)
     for page in _pages(file):
         if page.kind == _DICTIONARY:
             dictionary = page
         elif page.kind in (_DATA, _DATA_V2):
-            here = [row - first for row in rows if first <= row < first + page.num_values]
+            here = [row for row in rows if first <= row < first + page.num_values]
             if here:
-                for row, value in _values_of_page(chunk, page, dictionary, here, most_bytes):
-                    yield row + first, value
+                own = {row - first: [row] for row in sorted(here)}
+                yield from _values_of_page(chunk, page, own, in_dictionary, hold)
             first += page.num_values
-            if first > max(rows):
+            if first > last:
                 break
+    if in_dictionary:
+        if dictionary is None:
+            raise UnreadValueError("its file is damaged: a dictionary is not there")
+        with _decompressed(chunk, dictionary, hold) as body:
+            yield from _plain(body, 0, in_dictionary)
 
 
 def _pages(file: FileSlice) -> Iterator[_Page]:
@@ -119,127 +172,169 @@ def _pages(file: FileSlice) -> Iterator[_Page]:
         except IndexError:
             header, length = read_struct(file.read(place, _MOST_HEADER_BYTES), 0)
         place += length
-        if (num_bytes := int(header[3])) < 0:
-            raise UnreadValueError("a page's header is damaged")
-        yield _Page(header, file.part(place, num_bytes))
-        place += num_bytes
+        body = file.part(place, int(header[3]))
+        yield _Page(header, body)
+        place += body.num_bytes
 
 
 def _values_of_page(
     chunk: ColumnChunk,
     page: _Page,
-    dictionary: _Page | None,
-    rows: Sequence[int],
-    most_bytes: int,
-) -> Iterator[tuple[int, Value]]:
-    levels, body, start = _levels_and_values(chunk, page)
-    ranks = _ranks(levels, chunk.definition_level, rows)
-    yield from ((row, None) for row, rank in ranks.items() if rank is None)
-    there = {row: rank for row, rank in ranks.items() if rank is not None}
-    if not there:
+    rows: _ByNumber,
+    in_dictionary: dict[int, list[int]],
+    hold: Hold,
+) -> Iterator[tuple[int, StoredValue | None]]:
+    """Find values of a page, or in which place of the dictionary they are."""
+    with _decompressed(chunk, page, hold) as body:
+        levels, start = _levels(chunk, page, body)
+        nulls, ranks = _ranks(levels, chunk.definition_level, rows)
+        yield from ((row, None) for row in nulls)
+        if page.encoding == _PLAIN:
+            yield from _plain(body, start, ranks)
+        elif page.encoding in _BY_DICTIONARY:
+            for index, of_index in _indexes(body, start, ranks):
+                in_dictionary[index] += of_index
+        else:
+            number = page.encoding
+            raise UnreadValueError(f"its encoding (number {number}) is none that is read here")
+
+
+@contextmanager
+def _decompressed(chunk: ColumnChunk, page: _Page, hold: Hold) -> Iterator[_Body]:
+    """Give a page's bytes, without the levels that are never compressed."""
+    before = page.num_level_bytes
+    stored = page.body.part(before, page.body.num_bytes - before)
+    codec = chunk.codec if page.is_compressed else "uncompressed"
+    is_walked = codec in ("uncompressed", "snappy")
+    if is_walked and not page.is_short:
+        yield _slices(codec, stored, page)
         return
-    if page.encoding in _BY_DICTIONARY and dictionary is not None:
-        indexes = _indexes(body, start, page, max(there.values()) + 1)
-        there = {row: indexes[rank] for row, rank in there.items()}
-        body, start = _body(chunk, dictionary, dictionary.body), 0
-    elif page.encoding != _PLAIN:
-        raise UnreadValueError(f"its encoding (number {page.encoding}) is none that is read here")
-    for number, value in _plain(body, start, set(there.values()), most_bytes):
-        yield from ((row, value) for row, own in there.items() if own == number)
-
-
-def _levels_and_values(chunk: ColumnChunk, page: _Page) -> tuple[list[int] | None, Body, int]:
-    """Return the definition levels (None: every value is there), the body, and where values are."""
-    width = chunk.definition_level.bit_length()
-    if page.kind == _DATA_V2:
-        before = page.num_level_bytes
-        values = page.body.part(before, page.body.num_bytes - before)
-        body = _body(chunk, page, values) if page.details.get(7, True) else values
-        levels = page.body.read(0, int(page.details[5]))
-        return (_hybrid(levels, width, page.num_values) if width else None), body, 0
-    body = _body(chunk, page, page.body)
-    if not width:
-        return None, body, 0
-    if int(page.details[3]) != _RLE:
-        raise UnreadValueError("its levels are of an encoding that is none of today's")
-    num_bytes = int.from_bytes(body.read(0, 4), "little")
-    return _hybrid(body.read(4, num_bytes), width, page.num_values), body, 4 + num_bytes
-
-
-def _body(chunk: ColumnChunk, page: _Page, stored: FileSlice) -> Body:
-    if chunk.codec == "uncompressed":
-        return stored
-    if chunk.codec == "snappy":
-        return SnappySlices(stored)
-    return _decompressed(chunk.codec, stored, page.num_bytes)
-
-
-def _decompressed(codec: str, stored: FileSlice, num_bytes: int) -> Body:
-    if stored.num_bytes + num_bytes > _MOST_HELD_BYTES:
+    if not 0 <= page.num_bytes <= _MOST_HELD_BYTES - stored.num_bytes:
         raise UnreadValueError(
-            f"it is in a page of {num_bytes / 1e6:,.0f} MB, which {codec} makes one whole"
+            f"it is in a page of {page.num_bytes / 1e6:,.0f} MB, which {codec} makes one whole"
         )
+    with hold(stored.num_bytes + page.num_bytes):
+        yield _held(_whole(codec, stored.read(0, stored.num_bytes), page))
+
+
+def _slices(codec: str, stored: FileSlice, page: _Page) -> _Body:
+    body: _Body = SnappySlices(stored) if codec == "snappy" else stored
+    if body.num_bytes != page.num_bytes:
+        raise UnreadValueError("its file is damaged: a page is not as long as it says")
+    return body
+
+
+def _whole(codec: str, stored: bytes, page: _Page) -> bytes:
+    if codec == "uncompressed":
+        return stored
     try:
         import pyarrow as pa
     except ImportError as error:
-        raise UnreadValueError(f"{codec} needs pyarrow where the job starts") from error
-    name = {"lz4_raw": "lz4_raw", "lz4": "lz4_hadoop"}.get(codec, codec)
+        if codec != "snappy":
+            raise UnreadValueError(f"{codec} needs pyarrow where it is read") from error
+        return _slices(codec, _held(stored), page).read(0, page.num_bytes)
+    name = "lz4_hadoop" if codec == "lz4" else codec
     try:
-        held = pa.decompress(stored.read(0, stored.num_bytes), num_bytes, name, asbytes=True)
+        whole: bytes = pa.decompress(stored, page.num_bytes, name, asbytes=True)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadValueError(f"it can't be decompressed ({codec}: {error})") from error
-    return _Held(held)
+    return whole
 
 
-@dataclass(frozen=True)
-class _Held:
-    data: bytes
-
-    def read(self, place: int, num_bytes: int) -> bytes:
-        return self.data[place : place + num_bytes]
+def _held(data: bytes) -> FileSlice:
+    return FileSlice(lambda place, num_bytes: data[place : place + num_bytes], 0, len(data))
 
 
-def _ranks(levels: list[int] | None, highest: int, rows: Sequence[int]) -> dict[int, int | None]:
-    """Count the values that are there before each of some rows; None where that has none."""
+def _levels(chunk: ColumnChunk, page: _Page, body: _Body) -> tuple[_Runs | None, int]:
+    """Return the definition levels (None: every value is there), and where the values are."""
+    width = chunk.definition_level.bit_length()
+    if page.kind == _DATA_V2:
+        # Those of repetition come before; where nothing is repeated, there are none.
+        numbers = page.body.part(int(page.details[6]), int(page.details[5]))
+        return (_runs(_numbers(numbers, 0, numbers.num_bytes), width) if width else None), 0
+    if not width:
+        return None, 0
+    if int(page.details[3]) != _RLE:
+        raise UnreadValueError("its levels are of an encoding that is none of today's")
+    num_bytes = int.from_bytes(body.read(0, 4), "little")
+    return _runs(_numbers(body, 4, num_bytes), width), 4 + num_bytes
+
+
+def _numbers(body: _Body, place: int, num_bytes: int) -> bytes:
+    if num_bytes > _MOST_NUMBERS_BYTES:
+        raise UnreadValueError(f"its page has {num_bytes / 1e6:,.0f} MB of levels or indexes")
+    return body.read(place, num_bytes)
+
+
+def _ranks(levels: _Runs | None, highest: int, rows: _ByNumber) -> tuple[list[int], _ByNumber]:
+    """Return the rows that are NULL, and the others by the number of values before theirs."""
     if levels is None:
-        return {row: row for row in rows}
-    return {
-        row: sum(level == highest for level in levels[:row]) if levels[row] == highest else None
-        for row in rows
-    }
-
-
-def _plain(
-    body: Body, place: int, wanted: set[int], most_bytes: int
-) -> Iterator[tuple[int, Value]]:
-    """Go from value to value, each preceded by its length."""
-    for number in range(max(wanted) + 1):
-        length = int.from_bytes(body.read(place, 4), "little")
-        if number in wanted and length > most_bytes:
-            yield number, UnreadValueError(f"it weighs {length / 1e6:,.0f} MB")
-        elif number in wanted:
-            yield number, body.read(place + 4, length)
-        place += 4 + length
-
-
-def _indexes(body: Body, place: int, page: _Page, count: int) -> list[int]:
-    width = body.read(place, 1)[0]
-    return _hybrid(body.read(place + 1, page.num_bytes - place - 1), width, count)
-
-
-def _hybrid(data: bytes, width: int, count: int) -> list[int]:
-    """Read numbers of some bits: runs of one number, and groups of eight."""
-    numbers: list[int] = []
-    place = 0
-    while len(numbers) < count:
-        header, place = read_varint(data, place)
-        if header & 1:
-            end = place + (header >> 1) * width
-            bits, mask = int.from_bytes(data[place:end], "little"), (1 << width) - 1
-            numbers += [bits >> (width * n) & mask for n in range((header >> 1) * 8)]
+        return [], rows
+    nulls: list[int] = []
+    ranks: dict[int, list[int]] = {}
+    there = 0
+    for first, level, length, here in _beside(rows, levels):
+        if level == highest:
+            ranks |= {there + number - first: rows[number] for number in here}
+            there += length
         else:
+            nulls += [row for number in here for row in rows[number]]
+    return nulls, ranks
+
+
+def _indexes(body: _Body, place: int, rows: _ByNumber) -> Iterator[tuple[int, list[int]]]:
+    """Look up the places of values in a dictionary."""
+    if rows:
+        width = body.read(place, 1)[0]
+        numbers = _numbers(body, place + 1, body.num_bytes - place - 1)
+        for _, index, _, here in _beside(rows, _runs(numbers, width)):
+            yield from ((index, rows[number]) for number in here)
+
+
+def _beside(rows: _ByNumber, runs: _Runs) -> Iterator[tuple[int, int, int, list[int]]]:
+    """Go through runs as far as there are rows: where one begins, what it is, and what is in it."""
+    left, first = deque(sorted(rows)), 0
+    for number, length in runs:
+        here = []
+        while left and left[0] < first + length:
+            here.append(left.popleft())
+        yield first, number, length, here
+        if not left:
+            return
+        first += length
+    raise UnreadValueError(_CUT_OFF)
+
+
+def _plain(body: _Body, place: int, rows: _ByNumber) -> Iterator[tuple[int, StoredValue]]:
+    """Go from value to value, each preceded by its length; find those that are some rows'."""
+    for number in range(max(rows, default=-1) + 1):
+        length = int.from_bytes(body.read(place, 4), "little")
+        place += 4
+        if place + length > body.num_bytes:
+            raise UnreadValueError(_CUT_OFF)
+        for row in rows.get(number, ()):
+            yield row, StoredValue(length, body, place)
+        place += length
+
+
+def _runs(data: bytes, width: int) -> Iterator[tuple[int, int]]:
+    """Read numbers of some bits: runs of one number, and groups of eight."""
+    if width > _MOST_BITS:
+        raise UnreadValueError(f"its file is damaged: numbers of {width} bits")
+    place, mask = 0, (1 << width) - 1
+    while place < len(data):
+        header, place = read_varint(data, place)
+        count = header >> 1
+        if not header & 1:
             end = place + (width + 7) // 8
-            run = min(header >> 1, count - len(numbers))
-            numbers += [int.from_bytes(data[place:end], "little")] * run
-        place = end
-    return numbers[:count]
+            yield int.from_bytes(data[place:end], "little"), count
+            place = end
+        elif not width:
+            yield 0, 8 * count
+        else:
+            end = min(place + count * width, len(data))
+            for start in range(place, end, width):
+                bits = int.from_bytes(data[start : start + width], "little")
+                for shift in range(0, 8 * width, width):
+                    yield bits >> shift & mask, 1
+            place = end

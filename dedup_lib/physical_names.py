@@ -1,4 +1,4 @@
-"""What columns of a Delta table are called in its files, where they were renamed: classic Spark."""
+"""What columns of a Delta table are called in its files, where they were renamed."""
 
 from __future__ import annotations
 
@@ -7,22 +7,33 @@ from collections.abc import Sequence
 from typing import Any
 
 from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
 
+from dedup_lib.delta_tables import delta_detail
+from dedup_lib.errors import DedupError
 from dedup_lib.spark_errors import SPARK_ERRORS
+from dedup_lib.tables import PinnedTable, metadata
 
+_MODE = "delta.columnMapping.mode"
 _PHYSICAL_NAME = "delta.columnMapping.physicalName"
+# What a log has of a table's schema: commits, and where these are gone checkpoints.
+_LOG_FILES = {"json": "*.json", "parquet": "*.checkpoint*.parquet"}
+_LOG_SCHEMA = "metaData struct<schemaString: string>"
 
 
 class PhysicalNames:
-    """The names by which files have the columns of a table."""
+    """The names by which files have the columns of a table.
 
-    def __init__(self, spark: SparkSession, root: str, table_format: str) -> None:
-        self._schema = _schema_of(spark, root) if table_format == "delta" else None
+    *Cost:* of a Delta table with column mapping, the commits that its log still has.
+    """
+
+    def __init__(self, spark: SparkSession, images: PinnedTable) -> None:
+        self._schema: Any = _schema_of(spark, images) if images.format == "delta" else None
 
     def path(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return a column's names from outside to inside; as they are where nothing is known."""
         found: list[str] = []
-        schema: Any = self._schema
+        schema = self._schema
         for name in names:
             fields = schema.get("fields", ()) if isinstance(schema, dict) else ()
             field: Any = next((one for one in fields if one["name"] == name), {})
@@ -31,12 +42,19 @@ class PhysicalNames:
         return tuple(found)
 
 
-def _schema_of(spark: SparkSession, root: str) -> dict[str, Any] | None:
-    """Return a schema as Delta's log has it; None where this Delta is not to be asked so."""
-    jvm: Any = spark._jvm
+def _schema_of(spark: SparkSession, images: PinnedTable) -> Any:
+    """Return the newest schema in a log; None where there are no other names, or none is read."""
     try:
-        log = jvm.org.apache.spark.sql.delta.DeltaLog.forTable(spark._jsparkSession, root)
-        found: dict[str, Any] = json.loads(log.unsafeVolatileSnapshot().metadata().schema().json())
-    except (*SPARK_ERRORS, TypeError):  # a class that is not there is a TypeError
+        properties = delta_detail(spark, images.location)["properties"] or {}
+        if properties.get(_MODE, "none") == "none":
+            return None
+        for kind, names in _LOG_FILES.items():
+            reader = spark.read.format(kind).schema(_LOG_SCHEMA).option("pathGlobFilter", names)
+            log = reader.load(f"{images.root}/_delta_log")
+            file, text = metadata(log, "file_name"), log["metaData.schemaString"]
+            newest = log.where(text.isNotNull()).select(F.max(F.struct(file, text)).alias("newest"))
+            if (found := newest.collect()[0]["newest"]) is not None:
+                return json.loads(found[1])
+    except (*SPARK_ERRORS, DedupError):  # such as of a catalog that lets nobody see the log
         return None
-    return found
+    return None

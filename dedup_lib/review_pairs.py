@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import cached_property
 
 from pyspark.sql import SparkSession
 from pyspark.sql.types import StructField
 
 from dedup_lib.image_columns import ShownColumns
-from dedup_lib.image_reads import Bounds, ReadColumns, RowPlace, RowRead, read_rows
+from dedup_lib.image_reads import Bounds, ReadColumns, RowPicture, RowPlace
 from dedup_lib.physical_names import PhysicalNames
 from dedup_lib.review_data import ImageId, Pair, Picture
 from dedup_lib.review_sample import Place, Removed
+from dedup_lib.row_pictures import draw_rows
 from dedup_lib.row_places import row_indexes
 from dedup_lib.storage import Storage
 from dedup_lib.tables import PinnedTable
-from dedup_lib.thumbnails import Thumbnail, make_thumbnails
+from dedup_lib.thumbnails import Thumbnail
 from dedup_lib.uris import decoded
 
 # What is shown of a row of a table, by its ID and its place.
@@ -25,7 +26,7 @@ Pictures = Mapping[tuple[ImageId, Place], Picture]
 _NO_INDEX = "not read: the table does not tell which row of its file it is"
 
 
-@dataclass(frozen=True)
+@dataclass
 class Showing:
     """What is needed to show rows of a table.
 
@@ -35,7 +36,7 @@ class Showing:
         images: The table.
         image_id_column: Its ID column.
         columns: What is shown.
-        bounds: How much is read for it.
+        read_bytes: How much was read of its files.
     """
 
     spark: SparkSession
@@ -43,7 +44,7 @@ class Showing:
     images: PinnedTable
     image_id_column: str
     columns: ShownColumns
-    bounds: Bounds
+    read_bytes: int = 0
 
     def pictures(
         self,
@@ -64,23 +65,19 @@ class Showing:
             if row.keeper_id is not None and row.keeper_id in keepers:
                 wanted[row.keeper_id, keepers[row.keeper_id]] = None
         if why_none is not None:
-            return {key: _picture(key, Thumbnail(reason=why_none)) for key in wanted}
+            none = RowPicture(Thumbnail(reason=why_none))
+            return {key: _picture(key, none) for key in wanted}
         places = self.row_places(list(wanted))
         shown = self.shown(list(dict.fromkeys(places.values())))
-        missing = _picture_of(Thumbnail(reason=_NO_INDEX), RowRead())
+        missing = RowPicture(Thumbnail(reason=_NO_INDEX))
         return {
-            key: replace(
-                shown[places[key]] if key in places else missing,
-                image_id=key[0],
-                file_path=decoded(key[1].file_path),
-            )
-            for key in wanted
+            key: _picture(key, shown[places[key]] if key in places else missing) for key in wanted
         }
 
     @cached_property
     def names(self) -> PhysicalNames:
         """What the files call the table's columns."""
-        return PhysicalNames(self.spark, self.images.root, self.images.format)
+        return PhysicalNames(self.spark, self.images)
 
     @property
     def id_field(self) -> StructField:
@@ -107,33 +104,14 @@ class Showing:
                 places[image_id, place] = RowPlace(path, index)
         return places
 
-    def shown(self, places: Sequence[RowPlace]) -> dict[RowPlace, Picture]:
+    def shown(self, places: Sequence[RowPlace]) -> Mapping[RowPlace, RowPicture]:
         """Read rows and draw them; the pictures are nobody's yet."""
         if self.columns.image is None:
             return {}
-        read: dict[RowPlace, RowRead] = {}
-        sizes: dict[RowPlace, int] = {}
-        drawn: list[RowPlace] = []
         texts = {name: self.names.path([name]) for name in self.columns.texts}
         columns = ReadColumns(self.names.path(self.columns.image), texts)
-        rows = read_rows(self.storage, places, columns, self.bounds)
-
-        def images() -> Iterator[bytes | None]:
-            for place, row in rows:
-                read[place] = replace(row, image=None)  # one image at a time is held
-                if row.reason is None:
-                    drawn.append(place)
-                    if row.image is not None:
-                        sizes[place] = len(row.image)
-                    yield row.image
-
-        thumbnails = dict(zip(drawn, make_thumbnails(images()), strict=False))
-        return {
-            place: _picture_of(
-                thumbnails.get(place) or Thumbnail(reason=row.reason), row, sizes.get(place)
-            )
-            for place, row in read.items()
-        }
+        pictures, self.read_bytes = draw_rows(self.spark, self.storage, places, columns, Bounds())
+        return pictures
 
 
 def pair_of(
@@ -182,9 +160,6 @@ def _reason(reason: Mapping[str, object]) -> str:
     return words
 
 
-def _picture(key: tuple[ImageId, Place], thumbnail: Thumbnail) -> Picture:
-    return Picture(key[0], thumbnail, file_path=decoded(key[1].file_path))
-
-
-def _picture_of(thumbnail: Thumbnail, row: RowRead, size_bytes: int | None = None) -> Picture:
-    return Picture("", thumbnail, size_bytes=size_bytes, texts=row.texts)
+def _picture(key: tuple[ImageId, Place], shown: RowPicture) -> Picture:
+    path = decoded(key[1].file_path)
+    return Picture(key[0], shown.thumbnail, shown.size_bytes, shown.texts, path)

@@ -16,7 +16,6 @@ from pyspark.sql import functions as F
 from dedup_lib import id_join, list_matches, review_sample, score_bins
 from dedup_lib.id_scan import candidates_of
 from dedup_lib.image_columns import ShownColumns, shown_columns
-from dedup_lib.image_reads import Bounds
 from dedup_lib.inputs import Inputs
 from dedup_lib.planning import Plan
 from dedup_lib.redaction import redact
@@ -28,7 +27,6 @@ from dedup_lib.review_page import render
 from dedup_lib.review_pairs import Showing, pair_of
 from dedup_lib.review_sample import Removed
 from dedup_lib.settings import Settings
-from dedup_lib.spark_context import is_connect
 from dedup_lib.storage import Storage
 from dedup_lib.uris import decoded
 from dedup_lib.version import __version__
@@ -67,7 +65,7 @@ def make_review(
         UsageError: It can't be written.
 
     *Cost:* one scan of the image IDs and some passes over the plan and the lists; of images those
-    that are shown, and one after the other.
+    that are shown: by this process, over Spark Connect by Python tasks of executors.
     """
     location = str(settings.review)
     try:
@@ -98,7 +96,6 @@ class _Making:
     run: str
 
     def __post_init__(self) -> None:
-        self.bounds = Bounds()
         self.numbers: dict[str, Any] = {}
 
     def review(self) -> Review:
@@ -112,7 +109,6 @@ class _Making:
         self.numbers |= {
             "pairs": len(pairs),
             "pictures": sum(map(_num_pictures, pairs)),
-            "read_bytes": self.bounds.read_bytes,
         }
         return Review(
             run=self.run,
@@ -139,10 +135,8 @@ class _Making:
         schema = images.frame.schema
         return shown_columns(schema, self.settings.image_id_column, images.partition_columns)
 
-    @cached_property
+    @property
     def why_no_pictures(self) -> str | None:
-        if is_connect(self.spark):
-            return "pictures are not read over Spark Connect"
         return self.columns.why_no_image or None
 
     def group_sizes(self, rows: Sequence[Removed]) -> tuple[dict[int, int], dict[Any, int]]:
@@ -219,8 +213,9 @@ class _Making:
     def pairs(self, sample: Sequence[Removed], sizes: Mapping[ImageId, int]) -> list[Pair]:
         images, column = self.plan.images, self.settings.image_id_column
         keepers = review_sample.find_places(images, column, review_sample.keepers_of(sample))
-        showing = Showing(self.spark, self.storage, images, column, self.columns, self.bounds)
+        showing = Showing(self.spark, self.storage, images, column, self.columns)
         pictures = showing.pictures(sample, keepers, self.why_no_pictures)
+        self.numbers["read_bytes"] = showing.read_bytes
         return [pair_of(row, keepers, pictures, sizes) for row in sample]
 
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from types import MappingProxyType
 
-from dedup_lib.file_slices import ReadAt
-from dedup_lib.files import ColumnChunkSizes, FileInfo, ParquetFooter, RowGroup
+from dedup_lib.file_slices import FileSlice
+from dedup_lib.files import ColumnChunkSizes, FileInfo, ParquetFooter
 from dedup_lib.uris import scheme_of
 
 # A rename of a directory is one step here; on object stores it is a copy.
@@ -149,20 +149,8 @@ class Storage(ABC):
         """Yield one row per file, row group (the first four of each) and leaf column."""
 
     @abstractmethod
-    def row_groups(
-        self, location: str, rows: Collection[int], columns: Collection[tuple[str, ...]]
-    ) -> list[RowGroup]:
-        """Tell where a Parquet file has some leaf columns of some rows, counted from its first.
-
-        Raises:
-            UnsupportedError: It can't be told from here.
-
-        Cost: the footer.
-        """
-
-    @abstractmethod
-    def opened(self, location: str) -> AbstractContextManager[ReadAt]:
-        """Open a file for reading at any place.
+    def opened(self, location: str) -> AbstractContextManager[FileSlice]:
+        """Open a file for reading at any place, by one thread; others may open it as well.
 
         Raises:
             UnsupportedError: No file is opened from here.

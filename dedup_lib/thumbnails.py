@@ -7,11 +7,8 @@ only, so nothing else is imported from this library: executors may be sent this 
 from __future__ import annotations
 
 import io
-import time
 import warnings
-from collections import deque
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
@@ -69,52 +66,26 @@ def make_thumbnail(encoded: bytes | None) -> Thumbnail:
     """Make a small picture of an image. Whatever the bytes are, no error comes of them.
 
     Of an animation the first frame is shown, of a deep image its range of values, of colours for
-    print an approximation in RGB; a note says so. Not for two threads at a time.
+    print an approximation in RGB; a note says so. For threads there is `drawing`.
 
     Args:
         encoded: The image as its file has it; None is a NULL.
 
     *Cost:* about MOST_DECODED_BYTES of memory; what would take more isn't decoded.
     """
-    with _no_warnings():
-        return _made(encoded)
-
-
-def make_thumbnails(
-    images: Iterable[bytes | None], *, threads: int = 2, most_seconds: float = 120.0
-) -> list[Thumbnail]:
-    """Make small pictures of images, in their order; none is begun after most_seconds.
-
-    Args:
-        images: Asked for one by one: two for each thread are held at a time.
-        threads: How many are drawn at a time.
-        most_seconds: What comes later gets a placeholder that says so.
-
-    *Cost:* memory as for one image, times the threads.
-    """
-    ends = time.monotonic() + most_seconds
-    made: list[Thumbnail] = []
-    pending: deque[Future[Thumbnail]] = deque()
-    with _no_warnings(), ThreadPoolExecutor(threads) as pool:
-        for encoded in images:
-            pending.append(pool.submit(_made_by, ends, encoded))
-            if len(pending) > 2 * threads:
-                made.append(pending.popleft().result())
-        return made + [drawn.result() for drawn in pending]
+    with drawing() as draw:
+        return draw(encoded)
 
 
 @contextmanager
-def _no_warnings() -> Iterator[None]:
-    """Pillow warns of much that is odd in a file: here it is drawn, or has a reason."""
+def drawing() -> Iterator[Callable[[bytes | None], Thumbnail]]:
+    """Give a function that makes small pictures as `make_thumbnail` does, for many threads.
+
+    Pillow warns of much that is odd in a file: here it is drawn, or has a reason.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield
-
-
-def _made_by(ends: float, encoded: bytes | None) -> Thumbnail:
-    if time.monotonic() > ends:
-        return Thumbnail(reason="not drawn: the time for pictures was over")
-    return _made(encoded)
+        yield _made
 
 
 def _made(encoded: bytes | None) -> Thumbnail:
@@ -125,7 +96,10 @@ def _made(encoded: bytes | None) -> Thumbnail:
             reason=f"too large: {len(encoded) / 1e6:,.0f} MB; at most "
             f"{MOST_ENCODED_BYTES / 1e6:,.0f} MB are read"
         )
-    return _opened(encoded)
+    try:
+        return _opened(encoded)
+    except ImportError as error:
+        return Thumbnail(reason=f"not drawn: Pillow can't be imported where it is read ({error})")
 
 
 def _opened(encoded: bytes) -> Thumbnail:
@@ -261,7 +235,7 @@ def _encoded(picture: Image.Image) -> tuple[bytes, Image.Image]:
     while True:
         for quality in _QUALITIES:
             stream = io.BytesIO()
-            picture.save(stream, "WEBP", quality=quality, method=2, **_NOTHING_ELSE)
+            picture.save(stream, "WEBP", quality=quality, method=1, **_NOTHING_ELSE)
             if stream.tell() <= MOST_THUMBNAIL_BYTES:
                 return stream.getvalue(), picture
         picture = picture.reduce(2)

@@ -154,10 +154,11 @@ def ship(folder: Path) -> Shipped:
     (found,) = folder.glob("dedup_lib-*.whl")
     found.rename(folder / "dedup_lib.zip")
     script = Path(shutil.copy(ROOT / "jobs/remove_duplicates.py", folder))
-    return Shipped(script, folder / "dedup_lib.zip", _python_without_library(folder / "python"))
+    return Shipped(script, folder / "dedup_lib.zip", python_without_library(folder / "python"))
 
 
-def _python_without_library(script: Path) -> Path:
+def python_without_library(script: Path) -> Path:
+    """Write a Python that has what this one has, but for this library."""
     # Without `site` no .pth file is read, by which the library is installed here.
     packages = shlex.quote(sysconfig.get_path("purelib"))
     python = shlex.quote(sys.executable)

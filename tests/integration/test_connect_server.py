@@ -1,10 +1,12 @@
 """The console script as a client of Spark Connect's server, which is another process."""
 
+import pyarrow as pa
 import pytest
 
 from tests.connect_server import connect_server
-from tests.made_tables import delta_table, names_in, row_digests
+from tests.made_tables import delta_table, names_in, row_digests, write_list, write_parquet
 from tests.processes import FLAGS, KEPT, console, ids, report_of, small_inputs
+from tests.standalone_cluster import python_without_library
 
 pytestmark = pytest.mark.classic("it starts a server of its own")
 
@@ -16,8 +18,9 @@ def folder(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def remote(folder):
-    """Runs the console script in the folder of the server."""
-    with connect_server(folder) as url:
+    """Runs the console script in the folder of the server, whose Python lacks this library."""
+    python = python_without_library(folder / "python")
+    with connect_server(folder, PYSPARK_PYTHON=str(python)) as url:
         yield lambda *flags: console(*flags, cwd=folder, SPARK_REMOTE=url)
 
 
@@ -73,3 +76,25 @@ def test_a_delta_table_is_replaced_and_another_loses_rows_in_place(spark, remote
     assert result.returncode == 0, result.stderr[-3000:]
     assert report_of(result)["counts"]["removed_rows"] == 2
     assert ids(spark, table, "delta") == KEPT
+
+
+def test_a_review_has_pictures_which_the_server_draws(remote, folder):
+    pytest.importorskip("jinja2", reason="Jinja2 isn't installed")
+    pytest.importorskip("PIL", reason="Pillow isn't installed")
+    from tests.review.made_review import encoded
+
+    pictures = [encoded((number, 90, 200), (60 + number, 40)) for number in range(30)]
+    rows = pa.table({"image_id": [f"i{number}" for number in range(30)], "image": pictures})
+    for part in range(3):
+        some = rows.slice(10 * part, 10)
+        write_parquet(
+            some, folder / f"pictures/{part}.parquet", compression=("none", "zstd")[part % 2]
+        )
+    write_list(folder / "pictures-list.parquet", [f"i{number}" for number in range(0, 30, 2)])
+    flags = ["--images", "./pictures", "--duplicate-ids", "./pictures-list.parquet", "--dry-run"]
+    result = remote(*flags, "--review", "page.html")
+    assert result.returncode == 0, result.stderr[-3000:]
+    review = report_of(result)["review"]
+    assert (review["pairs"], review["pictures"], review["reason"]) == (15, 15, None)
+    assert 0 < review["read_bytes"] < 3 * 70_000
+    assert (folder / "page.html").read_text().count("data:image/webp") == 15

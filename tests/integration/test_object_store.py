@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import signal
 import subprocess
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 
 from dedup_lib.parquet_files import MANIFEST_NAME
@@ -286,3 +288,35 @@ def test_g6_a_parquet_output_that_is_killed_is_not_to_be_seen_and_the_retry_succ
     assert "torn/_SUCCESS" in server.objects("torn/")
     assert seen("torn", "parquet") == wanted("parts")
     assert left_behind(server) == []
+
+
+def test_the_review_of_images_on_s3_has_their_pictures_and_reads_no_others(inputs, server, several):
+    """Stored as they are and by Snappy; on a page that is in the bucket itself."""
+    pytest.importorskip("jinja2", reason="Jinja2 isn't installed")
+    pytest.importorskip("PIL", reason="Pillow isn't installed")
+    from tests.review.made_review import encoded
+
+    chance = random.Random(1)
+    pictures = [encoded((number, 90, 200)) + chance.randbytes(200_000) for number in range(40)]
+    rows = pa.table({"image_id": [f"i{number}" for number in range(40)], "image": pictures})
+    goes = [f"i{number}" for number in range(0, 40, 8)]
+    runs = []
+    for codec in ("none", "snappy"):
+        folder = f"in/pictures-{codec}"
+        write_parquet(rows.slice(0, 25), inputs / folder / "1.parquet", compression=codec)
+        write_parquet(rows.slice(25), inputs / folder / "2.parquet", compression=codec)
+        upload(server.client(), inputs / folder, folder)
+        page = f"{S3}/pages/{codec}.html"
+        listed = ["--duplicate-ids", f"{S3}/in/pictures-list/"]
+        runs.append(["--images", f"{S3}/{folder}", *listed, "--dry-run", "--review", page])
+    write_list(inputs / "in/pictures-list/1.parquet", goes)
+    upload(server.client(), inputs / "in/pictures-list", "in/pictures-list")
+    codes, reports = several(*runs)
+    assert codes == [0, 0], [report["error"] for report in reports]
+    reviews = [report["review"] for report in reports]
+    assert [(each["pairs"], each["pictures"]) for each in reviews] == [(5, 5)] * 2, reviews
+    # Of what is stored as it is the five images, a footer each and steps from one to the next.
+    assert 5 * 200_000 < reviews[0]["read_bytes"] < 5 * 200_000 + 400_000
+    for codec in ("none", "snappy"):
+        saved = server.client().get_object(Bucket=BUCKET, Key=f"pages/{codec}.html")["Body"]
+        assert saved.read().count(b"data:image/webp") == 5

@@ -7,6 +7,7 @@ import re
 
 import pyarrow as pa
 import pytest
+from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server, too
 
 from dedup_lib import review_page, reviews
 from dedup_lib.errors import OverlapError, RemovedFractionError, UnsupportedError, UsageError
@@ -14,9 +15,8 @@ from tests.made_tables import delta_table, write_list, write_parquet
 
 pytest.importorskip("jinja2", reason="Jinja2 isn't installed")
 pytest.importorskip("PIL", reason="Pillow isn't installed")
-pytestmark = pytest.mark.classic("no picture is read there")
 
-from tests.review.made_review import encoded  # noqa: E402  # needs Pillow
+from tests.review.made_review import encoded  # needs Pillow
 
 ROWS = 60
 
@@ -275,18 +275,18 @@ def test_images_that_are_not_shown_are_not_read(spark, review, tmp_path, codec, 
         frame.write.option("compression", codec).parquet(str(tmp_path / "by_spark"))
         path = next((tmp_path / "by_spark").glob("*.parquet"))
     listed = write_list(tmp_path / "list/1.parquet", ids[7::50])
-    before = _bytes_read(spark)
+    before = _bytes_read()
     page, report = review(path.parent, listed)
     assert page.pairs == dict.fromkeys(ids[7::50], (None, 1))
     weight = path.stat().st_size
     assert weight > 100_000_000
     assert 10 * 200_000 < report["review"]["read_bytes"] < 0.025 * weight
-    assert _bytes_read(spark) - before < 0.01 * weight  # by Java: IDs and footers
+    assert _bytes_read() - before < 0.01 * weight  # by Java: IDs and footers
 
 
-def _bytes_read(spark):
-    """What Hadoop's file systems have read in this process."""
-    found = spark._jvm.org.apache.hadoop.fs.FileSystem.getAllStatistics()
+def _bytes_read():
+    """What Hadoop's file systems have read in this process, where Connect's server is, too."""
+    found = SparkContext._jvm.org.apache.hadoop.fs.FileSystem.getAllStatistics()
     return sum(found.get(index).getBytesRead() for index in range(found.size()))
 
 

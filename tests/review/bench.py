@@ -14,14 +14,14 @@ import random
 import resource
 import time
 from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from pathlib import Path
 
 from PIL import Image, ImageFilter
 
 from dedup_lib.review_data import Bin, Pair, Picture, Review, Scores
 from dedup_lib.review_page import render
-from dedup_lib.thumbnails import make_thumbnails
+from dedup_lib.thumbnails import drawing
 
 DIFFERENT = 16
 
@@ -40,7 +40,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{len(images)} images, {options.format}, {average / 1e6:.2f} MB each")
     before = _peak_bytes()
     started, busy = time.monotonic(), time.process_time()
-    thumbnails = make_thumbnails(images, threads=options.threads)
+    with drawing() as draw, ThreadPoolExecutor(options.threads) as threads:
+        thumbnails = list(threads.map(draw, images))
     drawn = time.monotonic()
     pictures = [
         Picture(number, thumbnail, len(image), {"caption": f"image number {number}"})

@@ -2,15 +2,20 @@
 
 import io
 import random
+import sys
+import time
+import tracemalloc
+from contextlib import nullcontext
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib.file_slices import FileSlice
-from dedup_lib.files import ColumnChunk
-from dedup_lib.parquet_pages import UnreadValueError, values_at
+from dedup_lib.file_slices import FileSlice, UnreadValueError
+from dedup_lib.parquet_footers import ColumnChunk, row_groups
+from dedup_lib.parquet_pages import values_at
 from dedup_lib.snappy_slices import SnappyError, SnappySlices
+from dedup_lib.thrift_structs import read_struct
 
 CHANCE = random.Random(3)
 # NULLs, empty ones, what compresses and what doesn't, shorter and longer than 64 KB.
@@ -22,7 +27,6 @@ VALUES = [
     else b"abc" * CHANCE.randrange(60_000)
     for number in range(80)
 ]
-CODECS = {"none": "uncompressed", "lz4": "lz4_raw"}
 
 
 class Metered:
@@ -35,27 +39,26 @@ class Metered:
         self.read_bytes += num_bytes
         return self.data[place : place + num_bytes]
 
+    @property
+    def whole(self):
+        return FileSlice(self, 0, len(self.data))
+
 
 def written(values, *, nullable=True, **options):
     """Write a column as one row group; return the file and its chunk."""
     schema = pa.schema([pa.field("image", pa.binary(), nullable=nullable)])
     stream = io.BytesIO()
     pq.write_table(pa.table([values], schema), stream, **options)
-    metadata = pq.read_metadata(stream)
-    found = metadata.row_group(0).column(0)
-    codec = options["compression"]
-    chunk = ColumnChunk(
-        place=found.dictionary_page_offset or found.data_page_offset,
-        num_bytes=found.total_compressed_size,
-        codec=CODECS.get(codec, codec),
-        definition_level=metadata.schema.column(0).max_definition_level,
-        is_repeated=False,
-    )
-    return Metered(stream.getvalue()), chunk
+    file = Metered(stream.getvalue())
+    (group,) = row_groups(file.whole, range(len(values)), [("image",)])
+    file.read_bytes = 0
+    return file, group.chunk(("image",))
 
 
-def read(file, chunk, rows, most_bytes=10**9):
-    return dict(values_at(FileSlice(file, chunk.place, chunk.num_bytes), chunk, rows, most_bytes))
+def read(file, chunk, rows):
+    part = file.whole.part(chunk.place, chunk.num_bytes)
+    found = values_at(part, chunk, rows, nullcontext)
+    return {row: None if value is None else value.read() for row, value in found}
 
 
 @pytest.mark.parametrize("codec", ["none", "snappy", "zstd", "gzip", "lz4", "brotli"])
@@ -87,6 +90,25 @@ def test_of_many_short_values_levels_and_indexes_are_runs_and_groups_of_eight():
         assert read(file, chunk, rows) == {row: values[row] for row in rows}
 
 
+def test_snappy_needs_no_library_and_other_codecs_do(monkeypatch):
+    values = [b"%d" % (number % 300) for number in range(10_000)]
+    by_codec = {codec: written(values, compression=codec) for codec in ("snappy", "zstd")}
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    assert read(*by_codec["snappy"], [3, 9999]) == {3: values[3], 9999: values[9999]}
+    with pytest.raises(UnreadValueError, match="zstd needs pyarrow"):
+        read(*by_codec["zstd"], [3])
+
+
+def test_a_page_of_a_million_values_takes_a_second_or_so():
+    """It took 20 s for 200 rows, when the values before each were counted anew."""
+    values = [None if number % 3 == 0 else b"%d" % (number % 90_000) for number in range(10**6)]
+    file, chunk = written(values, compression="none", data_page_size=2**30, write_batch_size=10**6)
+    rows = sorted(CHANCE.sample(range(10**6), 200))
+    started = time.process_time()
+    assert read(file, chunk, rows) == {row: values[row] for row in rows}
+    assert time.process_time() - started < 10
+
+
 @pytest.mark.parametrize("codec", ["none", "snappy"])
 @pytest.mark.parametrize("use_dictionary", [True, False])
 def test_what_is_between_the_values_is_not_read(codec, use_dictionary):
@@ -96,12 +118,12 @@ def test_what_is_between_the_values_is_not_read(codec, use_dictionary):
     assert file.read_bytes < 3 * 100_000
 
 
-def test_a_value_that_is_too_long_is_not_read():
+def test_how_long_a_value_is_is_told_before_it_is_read():
     file, chunk = written([b"a" * 10, b"b" * 1_000_000, b"c"], compression="none")
-    found = read(file, chunk, [0, 1, 2], most_bytes=500_000)
-    assert (found[0], found[2]) == (b"a" * 10, b"c")
-    assert str(found[1]) == "it weighs 1 MB"
-    assert file.read_bytes < 100_000
+    part = file.whole.part(chunk.place, chunk.num_bytes)
+    found = values_at(part, chunk, [0, 1, 2], nullcontext)
+    assert {row: value.num_bytes for row, value in found} == {0: 10, 1: 1_000_000, 2: 1}
+    assert file.read_bytes < 10_000
 
 
 def test_an_encoding_that_is_not_read_is_named():
@@ -153,3 +175,159 @@ def test_what_no_compressor_writes_is_an_error_and_no_other_bytes():
     across = bytes([62 << 2, 0x00, 0x00, 0x01]) + bytes(65_537)
     with pytest.raises(SnappyError, match="fragments"):
         slices(whole + across).read(0, 70_000)
+
+
+def small_file(codec, version, use_dictionary):
+    """Images and texts in row groups of several pages."""
+    chance = random.Random(4)
+    rows = {
+        "image": [chance.randbytes(chance.randrange(60)) if n % 5 else None for n in range(40)],
+        "caption": [f"text {n % 4}" if n % 3 else None for n in range(40)],
+    }
+    stream = io.BytesIO()
+    pages = {"row_group_size": 25, "write_batch_size": 8, "data_page_size": 200}
+    how = {"compression": codec, "data_page_version": version, "use_dictionary": use_dictionary}
+    pq.write_table(pa.table(rows), stream, **how, **pages)
+    return stream.getvalue()
+
+
+def damaged(data, chance):
+    """Change some bytes, as a disk does, and as who means harm does."""
+    data = bytearray(data)
+    for _ in range(chance.choice([1, 1, 2, 8])):
+        at = chance.randrange(4, len(data) - 8)
+        match chance.randrange(5):
+            case 0:
+                data[at] ^= 1 << chance.randrange(8)
+            case 1:
+                data[at] = chance.choice([0, 127, 128, 255])
+            case 2:  # the largest number
+                data[at : at + 10] = b"\xff" * 9 + b"\x7f"
+            case 3:
+                del data[at]
+            case 4:
+                data[at:at] = chance.randbytes(3)
+    return bytes(data)
+
+
+def outcomes(data):
+    """What is read of a file: bytes, None or a reason, of each row of each column."""
+    file, rows = FileSlice(Metered(data), 0, len(data)), range(0, 40, 3)
+    try:
+        groups = row_groups(file, rows, [("image",), ("caption",)])
+    except UnreadValueError as reason:
+        return [reason]
+    found = []
+    for group in groups:
+        for column in group.chunks:
+            try:
+                chunk = group.chunk(column)
+                part = file.part(chunk.place, chunk.num_bytes)
+                values = values_at(part, chunk, rows, nullcontext)
+                found += [None if value is None else value.read() for _, value in values]
+            except UnreadValueError as reason:
+                found.append(reason)
+    return found
+
+
+@pytest.mark.parametrize("codec", ["none", "snappy", "zstd"])
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("use_dictionary", [True, False])
+def test_a_damaged_file_ends_in_values_or_a_reason_soon_and_in_little_memory(
+    codec, version, use_dictionary
+):
+    """Whatever else is raised fails the test, as does what takes long or much."""
+    whole, chance = small_file(codec, version, use_dictionary), random.Random(7)
+    assert not [one for one in outcomes(whole) if isinstance(one, UnreadValueError)]
+    tracemalloc.start()
+    try:
+        for _ in range(200):
+            started = time.process_time()
+            outcomes(damaged(whole, chance))
+            assert time.process_time() - started < 2
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000
+    finally:
+        tracemalloc.stop()
+
+
+HOSTILE_STRUCTS = {
+    "a struct in a struct, without end": b"\x1c" * 60_000,
+    "a list in a list, without end": b"\x19" * 60_000,
+    "a list of 2**62 truth values": b"\x19\xf1" + b"\xff" * 8 + b"\x3f",
+    "a number without end": b"\x15" + b"\xff" * 60_000,
+    "a text of 2**62 bytes": b"\x18" + b"\xff" * 8 + b"\x3f",
+}
+
+
+@pytest.mark.parametrize("data", HOSTILE_STRUCTS.values(), ids=HOSTILE_STRUCTS)
+def test_a_struct_that_means_harm_is_an_error(data):
+    with pytest.raises((ValueError, IndexError)):
+        read_struct(data, 0)
+
+
+def test_a_run_of_numbers_is_not_held():
+    """A page that says that it has 2**31 - 1 values, all of them NULL, in a run of as many."""
+    header = struct_of({1: 0, 2: 10, 3: 10, 5: {1: 2**31 - 1, 2: 0, 3: 3, 4: 3}})
+    levels = bytes([0xFE, 0xFF, 0xFF, 0xFF, 0x0F, 0])
+    data = header + len(levels).to_bytes(4, "little") + levels
+    chunk = ColumnChunk(0, len(data), 2**31 - 1, "uncompressed", definition_level=1)
+    assert read(Metered(data), chunk, [0, 2**31 - 2]) == {0: None, 2**31 - 2: None}
+
+
+def struct_of(fields):
+    """Spell a struct of numbers and structs as Thrift does."""
+    spelled, before = b"", 0
+    for number, value in fields.items():
+        kind, content = (
+            (12, struct_of(value)) if isinstance(value, dict) else (5, varint(2 * value))
+        )
+        spelled += bytes([number - before << 4 | kind]) + content
+        before = number
+    return spelled + b"\0"
+
+
+def varint(number):
+    return bytes([number & 127 | 128]) + varint(number >> 7) if number > 127 else bytes([number])
+
+
+def test_a_page_that_is_made_whole_is_of_a_bounded_size():
+    header = struct_of({1: 0, 2: 2**30, 3: 10, 5: {1: 1, 2: 0, 3: 3, 4: 3}})
+    chunk = ColumnChunk(0, len(header) + 10, 1, "zstd", definition_level=0)
+    with pytest.raises(UnreadValueError, match="a page of 1,074 MB"):
+        read(Metered(header + bytes(10)), chunk, [0])
+
+
+def test_columns_of_which_no_value_is_read_have_the_reason():
+    table = pa.table({"fixed": pa.array([b"ab"], pa.binary(2)), "list": [[b"a"]], "image": [b"a"]})
+    stream = io.BytesIO()
+    pq.write_table(table, stream)
+    file = Metered(stream.getvalue()).whole
+    (group,) = row_groups(file, [0], [("fixed",), ("list", "list", "element"), ("image",)])
+    with pytest.raises(UnreadValueError, match="of a type that has no images"):
+        group.chunk(("fixed",))
+    with pytest.raises(UnreadValueError, match="several values"):
+        group.chunk(("list", "list", "element"))
+    with pytest.raises(UnreadValueError, match="no column 'photo'"):
+        group.chunk(("photo",))
+    assert group.chunk(("image",)).num_values == 1
+
+
+def test_footers_say_what_pyarrow_says_of_them():
+    """Of columns in structs, too, and of a footer that is longer than what is read at first."""
+    table = pa.table(
+        {f"c{n}": [{"bytes": b"a" * n, "more": {"path": "x"}}, None] for n in range(300)}
+    )
+    stream = io.BytesIO()
+    pq.write_table(table, stream, row_group_size=1)
+    metadata = pq.read_metadata(stream)
+    assert metadata.serialized_size > 64 * 1024
+    names = [(f"c{n}", "more", "path") for n in range(300)]
+    groups = row_groups(Metered(stream.getvalue()).whole, [1], names)
+    assert [(group.first_row, group.num_rows) for group in groups] == [(1, 1)]
+    for number, name in enumerate(names):
+        theirs, mine = metadata.row_group(1).column(2 * number + 1), groups[0].chunk(name)
+        assert theirs.path_in_schema == ".".join(name)
+        assert mine.num_bytes == theirs.total_compressed_size
+        assert mine.place == theirs.dictionary_page_offset
+        assert mine.codec == "snappy"
+        assert mine.definition_level == 3

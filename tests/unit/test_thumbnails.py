@@ -3,12 +3,14 @@
 import io
 import random
 import struct
+import sys
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
 from dedup_lib import thumbnails
-from dedup_lib.thumbnails import MOST_THUMBNAIL_BYTES, Thumbnail, make_thumbnail, make_thumbnails
+from dedup_lib.thumbnails import MOST_THUMBNAIL_BYTES, Thumbnail, drawing, make_thumbnail
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow isn't installed")
 
@@ -244,25 +246,13 @@ def test_no_byte_that_is_changed_is_an_error():
         assert (thumbnail.webp is None) == (thumbnail.reason is not None)
 
 
-def test_many_are_made_in_their_order_and_few_are_held():
-    colours = ["red", "lime", "blue", "black", "white"] * 8
-    asked_for = []
-
-    def images():
-        for colour in colours:
-            asked_for.append(colour)
-            yield encoded(colour, format="PNG")
-
-    made = make_thumbnails(images())
-    pixels = [drawn(one).convert("RGB").getpixel((30, 20)) for one in made]
-    alone = [
-        drawn(make_thumbnail(encoded(colour, format="PNG"))).convert("RGB").getpixel((30, 20))
-        for colour in colours
-    ]
-    assert pixels == alone
-    assert asked_for == colours
+def test_many_threads_draw_what_one_does():
+    images = [encoded(colour, format="PNG") for colour in ("red", "lime", "blue", "black") * 8]
+    with drawing() as draw, ThreadPoolExecutor(4) as threads:
+        made = list(threads.map(draw, images))
+    assert made == [make_thumbnail(image) for image in images]
 
 
-def test_what_there_is_no_time_for_has_a_reason():
-    made = make_thumbnails([encoded(), encoded(), None], most_seconds=-1)
-    assert {one.reason for one in made} == {"not drawn: the time for pictures was over"}
+def test_without_pillow_that_is_the_reason(monkeypatch):
+    monkeypatch.setitem(sys.modules, "PIL", None)
+    assert "Pillow can't be imported" in make_thumbnail(b"an image").reason
