@@ -6,6 +6,7 @@ import json
 import os
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 from dedup_lib.arrow_schema import schema_text
@@ -114,10 +115,13 @@ def rename(source: str, options: Options, target: str) -> None:
 
 
 def delete(uri: str, options: Options) -> None:
-    """Delete a file or directory with all it holds; nothing where there is none."""
+    """Delete a file, a link, or a directory with all it holds; nothing where there is none."""
     from pyarrow import fs
 
     store, path = open_store(uri, options)
+    if _is_link(store, path):
+        Path(path).unlink()
+        return
     kind = store.get_file_info(path).type
     if kind == fs.FileType.Directory:
         store.delete_dir(path)
@@ -127,10 +131,18 @@ def delete(uri: str, options: Options) -> None:
 
 def delete_directory(uri: str, options: Options, last: str) -> None:
     """Delete a directory with all it holds, and last what has `last` in its name."""
-    for path, _, _ in list_below(uri, options, recursive=False):
-        if path and last not in path:
-            delete(f"{uri}/{path}", options)
+    if not _is_link(*open_store(uri, options)):
+        for path, _, _ in list_below(uri, options, recursive=False):
+            if path and last not in path:
+                delete(f"{uri}/{path}", options)
     delete(uri, options)
+
+
+def _is_link(store: Any, path: str) -> bool:
+    """Tell whether a place is a link, which leads to what is none of ours."""
+    from pyarrow import fs
+
+    return isinstance(store, fs.LocalFileSystem) and Path(path).is_symlink()
 
 
 def read_footers(

@@ -125,7 +125,9 @@ class _Events:
 
         location = table["location"]
         if is_path(location):
-            with contextlib.suppress(StorageError):  # the run will say that it can't be reached
+            with contextlib.suppress(
+                StorageError, UnsupportedError
+            ):  # the run will say that it can't be reached
                 location = self._canonical(location)
         namespace, name = dataset_name(redact(location), self._namespace)
         found: dict[str, Any] = {"namespace": namespace, "name": name, "facets": {}}

@@ -136,6 +136,7 @@ def test_each_group_is_a_partition_of_its_own(spark):
     assert placed.select(F.spark_partition_id()).distinct().count() == 40
 
 
+@pytest.mark.classic("without such a pyarrow no file is listed there")
 def test_where_it_cannot_run_the_spark_engine_is_taken_and_the_report_says_why(
     spark, remove, images, listed, tmp_path, monkeypatch
 ):

@@ -61,6 +61,7 @@ def test_g3_a_name_that_hadoop_would_replace_is_refused_where_spark_reads_it(
     refused_by_spark(images, "Rename", engine="auto", output_format="delta")
 
 
+@pytest.mark.classic("an output of such a name is refused, for Spark takes it for a pattern")
 def test_g3_such_a_name_of_a_delta_table_is_kept_there_and_refused_for_parquet(
     spark, refused_by_spark, remove, listed, tmp_path
 ):

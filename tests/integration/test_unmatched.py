@@ -107,6 +107,7 @@ def test_the_ids_that_matched_nothing_are_kept(
     assert {location for _, kind, location in found if kind == "pairwise"} == {"pairs"}
 
 
+@pytest.mark.classic("a Parquet directory is not replaced")
 def test_unmatched_ids_obey_the_output_mode_and_overlap_nothing(remove, images, pairs, tmp_path):
     kept = tmp_path / "unmatched"
     given = {"eps": 0.3, "dry_run": True, "unmatched_output": str(kept)}
