@@ -63,6 +63,9 @@ LONGEST_FIRST = (
     "test_formats.py",
     "test_memory.py",
     "test_operation.py",
+    "test_apply_plan.py",
+    "test_protect_ids.py",
+    "test_review.py",
 )
 
 

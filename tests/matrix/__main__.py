@@ -28,9 +28,8 @@ FAST = (
     *(
         f"tests/integration/test_{name}.py"
         for name in (
-            "apply_plan", "arrow_engine", "clone", "existing_outputs", "footers", "formats",
-            "hostile_types", "id_types", "image_layout", "in_place", "metrics", "no_shuffle",
-            "protect_ids", "publish", "since_last_run",
+            "arrow_engine", "clone", "existing_outputs", "footers", "formats", "hostile_types",
+            "id_types", "image_layout", "in_place", "metrics", "no_shuffle", "publish",
         )
     ),
 )  # fmt: skip
