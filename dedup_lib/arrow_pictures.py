@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -15,7 +16,11 @@ from dedup_lib.thumbnails import Thumbnail
 
 
 def draw_rows(
-    rows: Sequence[RowPlace], columns: ReadColumns, bounds: Bounds, options: Mapping[str, str]
+    rows: Sequence[RowPlace],
+    columns: ReadColumns,
+    bounds: Bounds,
+    ends: float,
+    options: Mapping[str, str],
 ) -> tuple[int, list[tuple[bytes | None, str]]]:
     """Read rows and draw them.
 
@@ -23,12 +28,19 @@ def draw_rows(
         rows: Each once.
         columns: What is read of them.
         bounds: When to stop.
+        ends: When to stop, too: by the clock, in seconds since 1970, however late it was begun.
         options: For pyarrow's file systems.
 
     Returns:
         How many bytes were read; of each row the picture, and all else as JSON.
     """
-    pictures, read_bytes = read_pictures(rows, columns, lambda path: _opened(path, options), bounds)
+    seconds = min(bounds.most_seconds, ends - time.time())
+    pictures, read_bytes = read_pictures(
+        rows,
+        columns,
+        lambda path: _opened(path, options),
+        dataclasses.replace(bounds, most_seconds=seconds),
+    )
     return read_bytes, [_packed(pictures[row]) for row in rows]
 
 

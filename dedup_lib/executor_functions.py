@@ -72,4 +72,4 @@ def reason_of(failure: Exception) -> str:
     """Return the line that says why a job with such a function failed."""
     lines = str(failure).strip().partition("\nJVM stacktrace:")[0].splitlines()
     of_java = (line.removeprefix(": ") for line in lines if line.startswith((": ", "Job aborted")))
-    return next(of_java, lines[-1])
+    return next(of_java, lines[-1] if lines else type(failure).__name__)

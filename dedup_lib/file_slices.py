@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 
 # Reads from a place of a file: so many bytes, fewer at its end.
 ReadAt = Callable[[int, int], bytes]
+# A context in which so many bytes of memory are taken.
+Hold = Callable[[int], AbstractContextManager[None]]
 # Whatever bytes that are not what they should be may lead to.
 _DAMAGE = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 

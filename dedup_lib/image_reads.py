@@ -11,17 +11,13 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
-from dedup_lib.file_slices import FileSlice, ReadAt, UnreadValueError
+from dedup_lib.file_slices import FileSlice, Hold, ReadAt, UnreadValueError
 from dedup_lib.parquet_footers import ColumnChunk, LeafColumn, RowGroup, row_groups
-from dedup_lib.parquet_pages import Hold, StoredValue, values_at
+from dedup_lib.parquet_pages import StoredValue, values_at
 from dedup_lib.thumbnails import MOST_ENCODED_BYTES, Thumbnail, drawing
 
-# Each is a request that waits for a store most of the time.
-_READERS = 32
-# Of encoded images that wait to be drawn, or are; and as much again of pages in memory.
-_MOST_WAITING_BYTES = 256 * 1024**2
 # A store takes as long for so much as for a byte, or not much longer. Where values are short it is
 # asked for several at a time; where they are long, for what is about a page's header and no more.
 _SHORT_BYTES = 128 * 1024
@@ -37,10 +33,17 @@ _Texts = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class RowPlace:
-    """A row of a file: its path as `FileInfo` has it, and its place from the file's first row."""
+    """A row of a file.
+
+    Attributes:
+        file_path: As `FileInfo` has it.
+        row_index: Counted from the file's first row.
+        file_bytes: How large the file was when the row was found; None where that isn't known.
+    """
 
     file_path: str
     row_index: int
+    file_bytes: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -64,11 +67,16 @@ class Bounds:
         most_bytes: What comes later is not read.
         most_seconds: Likewise; and not drawn.
         drawn_at_once: How many images are drawn at a time.
+        readers: How many row groups are read at a time: mostly they wait for a store.
+        held_bytes: Memory for encoded images that wait to be drawn, or are; and as much again for
+            pages and footers.
     """
 
     most_bytes: int = 4 * 1024**3
     most_seconds: float = 90.0
     drawn_at_once: int = 2
+    readers: int = 32
+    held_bytes: int = 256 * 1024**2
 
 
 @dataclass(frozen=True)
@@ -97,7 +105,7 @@ def read_pictures(
     """Read rows and draw them, the files that come first before the others.
 
     Args:
-        rows: Each once.
+        rows: Each once; of a file that has another size by now nothing is shown.
         columns: What is read of them.
         open_file: How their files are opened; what it gives is used by one thread at a time.
         bounds: When to stop.
@@ -106,19 +114,23 @@ def read_pictures(
         What is shown of each row, in their order: whatever its file is like, no error comes of it.
         And how many bytes were read.
 
-    *Cost:* a footer for each file; of images as `values_at` says; 32 row groups at a time. Memory
-    of as many images as are drawn at once, of 256 MB that wait for it, and of 256 MB of pages.
+    *Cost:* a footer for each file; of images as `values_at` says; as many row groups at a time as
+    there are readers. Memory as the bounds say, and of the images that are being drawn.
     """
     by_file: dict[str, list[int]] = defaultdict(list)
     for row in rows:
         by_file[row.file_path].append(row.row_index)
+    meter = _Meter(bounds)
     with (
-        _metering(bounds) as meter,
         drawing() as draw,
         ThreadPoolExecutor(bounds.drawn_at_once) as drawers,
-        ThreadPoolExecutor(_READERS) as readers,
+        ThreadPoolExecutor(bounds.readers) as readers,
+        _broken_off(meter),  # before the threads are waited for
     ):
-        reading = _Reading(columns, open_file, meter, draw, drawers)
+        sizes = {row.file_path: row.file_bytes for row in rows}
+        files = _Files(open_file, meter, sizes)
+        drawn = _Drawing(draw, drawers, meter, _Room(bounds.held_bytes))
+        reading = _Reading(columns, files, drawn, _Room(bounds.held_bytes))
         looked = [(path, readers.submit(reading.look, path, by_file[path])) for path in by_file]
         found: dict[RowPlace, _Found] = {}
         parts = []
@@ -143,11 +155,10 @@ def _picture(found: _Found) -> RowPicture:
 
 
 @contextmanager
-def _metering(bounds: Bounds) -> Iterator[_Meter]:
-    """Give what is left of the bounds: nothing any more, where the work is broken off."""
-    meter = _Meter(bounds)
+def _broken_off(meter: _Meter) -> Iterator[None]:
+    """Leave nothing of the bounds where the work is broken off."""
     try:
-        yield meter
+        yield
     except BaseException:
         meter.end()
         raise
@@ -170,6 +181,15 @@ class _Meter:
         """Let nothing more be read or drawn."""
         self._ends = 0.0
 
+    def check_time(self) -> None:
+        """Check that there is time left.
+
+        Raises:
+            UnreadValueError: There is none.
+        """
+        if self.is_over:
+            raise UnreadValueError("the time for reading was over")
+
     def metered(self, read_at: ReadAt) -> ReadAt:
         """Return a function that reads likewise while something is left."""
 
@@ -182,8 +202,8 @@ class _Meter:
         return read
 
     def _take(self, num_bytes: int) -> None:
-        if self.is_over and num_bytes > 0:
-            raise UnreadValueError("the time for reading was over")
+        if num_bytes > 0:
+            self.check_time()
         with self._lock:
             if self.read_bytes + num_bytes > self._most_bytes:
                 raise UnreadValueError(f"{self.read_bytes / 1e9:.1f} GB had been read by then")
@@ -221,31 +241,70 @@ class _Room:
             self.give(num_bytes)
 
 
+@dataclass(frozen=True)
+class _Files:
+    """Files that are opened while there is time, of which no more is read than the bounds say."""
+
+    open_file: OpenFile
+    meter: _Meter
+    sizes: Mapping[str, int | None]
+
+    @contextmanager
+    def opened(self, path: str) -> Iterator[FileSlice]:
+        self.meter.check_time()
+        with self.open_file(path) as file:
+            if self.sizes[path] not in (None, file.num_bytes):
+                raise UnreadValueError("its file was replaced meanwhile")
+            yield FileSlice(self.meter.metered(file.read), 0, file.num_bytes)
+
+
+@dataclass(frozen=True)
+class _Drawing:
+    """Threads that draw, which empties the room for images, and needs none of another."""
+
+    draw: Callable[[bytes | None], Thumbnail]
+    drawers: ThreadPoolExecutor
+    meter: _Meter
+    room: _Room
+
+    def drawn(self, value: StoredValue | None, texts: _Texts | None) -> _Found:
+        """Read an image once there is room, and have it drawn."""
+        if value is None:
+            return RowPicture(self.draw(None), texts=texts)
+        size = value.num_bytes
+        if size > MOST_ENCODED_BYTES:
+            return RowPicture(unread(f"it weighs {size / 1e6:,.0f} MB").thumbnail, size, texts)
+        self.room.take(size)
+        try:
+            drawn = self.drawers.submit(self._draw_in_time, value.read())
+        except BaseException:
+            self.room.give(size)
+            raise
+        drawn.add_done_callback(lambda _: self.room.give(size))
+        return RowPicture(Thumbnail(), size, texts), drawn
+
+    def _draw_in_time(self, encoded: bytes) -> Thumbnail:
+        if self.meter.is_over:
+            return Thumbnail(reason="not drawn: the time for pictures was over")
+        return self.draw(encoded)
+
+
+@dataclass(frozen=True)
 class _Reading:
     """The work of the threads: one file, or one row group of a file, at a time."""
 
-    def __init__(
-        self,
-        columns: ReadColumns,
-        open_file: OpenFile,
-        meter: _Meter,
-        draw: Callable[[bytes | None], Thumbnail],
-        drawers: ThreadPoolExecutor,
-    ) -> None:
-        self._columns = columns
-        self._open_file = open_file
-        self._meter = meter
-        self._draw = draw
-        self._drawers = drawers
-        # Drawing is what empties the one, and needs none of the other.
-        self._images, self._pages = _Room(_MOST_WAITING_BYTES), _Room(_MOST_WAITING_BYTES)
+    columns: ReadColumns
+    files: _Files
+    drawing: _Drawing
+    pages: _Room
 
     def look(self, path: str, indexes: Sequence[int]) -> tuple[list[RowGroup], str]:
         """Look where rows are; and say why those are not read that are nowhere."""
-        columns = {self._columns.image, *self._columns.texts.values()}
+        columns = {self.columns.image, *self.columns.texts.values()}
         try:
-            with self._opened(path) as file:
-                return row_groups(file, indexes, columns), "there is no such row in its file"
+            with self.files.opened(path) as file:
+                groups = row_groups(file, indexes, columns, self.pages.holding)
+                return groups, "there is no such row in its file"
         except Exception as error:  # of whatever a file may be like
             return [], _reason(error)
 
@@ -257,11 +316,11 @@ class _Reading:
         texts: Mapping[int, _Texts] = {}
         reason = "there is no such row in its file"
         try:
-            with self._opened(path) as file:
-                chunks = _Chunks(file, group, path.startswith("file:"), self._pages.holding)
+            with self.files.opened(path) as file:
+                chunks = _Chunks(file, group, path.startswith("file:"), self.pages.holding)
                 texts = self._texts(chunks, rows)
-                for row, value in chunks.values(self._columns.image, rows):
-                    found[row] = self._drawn(value, texts.get(row))
+                for row, value in chunks.values(self.columns.image, rows):
+                    found[row] = self.drawing.drawn(value, texts.get(row))
         except Exception as error:  # as above
             reason = _reason(error)
         for row in rows:
@@ -269,41 +328,16 @@ class _Reading:
                 found[row] = replace(unread(reason), texts=texts.get(row))
         return {RowPlace(path, group.first_row + row): one for row, one in found.items()}
 
-    @contextmanager
-    def _opened(self, path: str) -> Iterator[FileSlice]:
-        with self._open_file(path) as file:
-            yield FileSlice(self._meter.metered(file.read), 0, file.num_bytes)
-
     def _texts(self, chunks: _Chunks, rows: Sequence[int]) -> dict[int, _Texts]:
         """Read texts of some rows, by row; none where one of the columns can't be read."""
         found: dict[int, dict[str, str | None]] = {row: {} for row in rows}
         try:
-            for name, column in self._columns.texts.items():
+            for name, column in self.columns.texts.items():
                 for row, value in chunks.values(column, rows):
                     found[row][name] = None if value is None else _text(value)
         except UnreadValueError:
             return {}
         return dict(found)
-
-    def _drawn(self, value: StoredValue | None, texts: _Texts | None) -> _Found:
-        if value is None:
-            return RowPicture(self._draw(None), texts=texts)
-        size = value.num_bytes
-        if size > MOST_ENCODED_BYTES:
-            return RowPicture(unread(f"it weighs {size / 1e6:,.0f} MB").thumbnail, size, texts)
-        self._images.take(size)
-        try:
-            drawn = self._drawers.submit(self._draw_in_time, value.read())
-        except BaseException:
-            self._images.give(size)
-            raise
-        drawn.add_done_callback(lambda _: self._images.give(size))
-        return RowPicture(Thumbnail(), size, texts), drawn
-
-    def _draw_in_time(self, encoded: bytes) -> Thumbnail:
-        if self._meter.is_over:
-            return Thumbnail(reason="not drawn: the time for pictures was over")
-        return self._draw(encoded)
 
 
 @dataclass(frozen=True)

@@ -9,13 +9,14 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dedup_lib.file_slices import FileSlice, UnreadValueError, damage_is_a_reason
+from dedup_lib.file_slices import FileSlice, Hold, UnreadValueError, damage_is_a_reason
 from dedup_lib.thrift_structs import read_struct
 
 # As much as most footers take, and as one request of a store gives without taking longer.
 _TAIL_BYTES = 64 * 1024
 # Each megabyte takes 0.2 s, and 25 MB of memory.
 _MOST_FOOTER_BYTES = 8 * 1024**2
+_HELD_FOR_EACH = 25
 _MOST_DEPTH = 64
 _BYTE_ARRAY = 6
 _OPTIONAL, _REPEATED = 1, 2
@@ -73,9 +74,15 @@ class _Leaf:
 
 
 def row_groups(
-    file: FileSlice, rows: Collection[int], columns: Collection[LeafColumn]
+    file: FileSlice, rows: Collection[int], columns: Collection[LeafColumn], hold: Hold
 ) -> list[RowGroup]:
     """Tell where a file has some leaf columns of some rows, counted from its first.
+
+    Args:
+        file: The whole of it.
+        rows: The rows.
+        columns: The columns.
+        hold: Entered while a footer is held in memory.
 
     Raises:
         UnreadValueError: It can't be told.
@@ -83,7 +90,9 @@ def row_groups(
     *Cost:* the footer: mostly one read of 64 KB.
     """
     with damage_is_a_reason():
-        metadata, _ = read_struct(_footer(file), 0)
+        footer = _footer(file)
+    with damage_is_a_reason(), hold(_HELD_FOR_EACH * len(footer)):
+        metadata, _ = read_struct(footer, 0)
         leaves = dict(_leaves(metadata[2]))
         found, first = [], 0
         for group in metadata[4]:

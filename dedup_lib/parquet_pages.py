@@ -9,12 +9,12 @@ Source: Apache Parquet, file format: data pages, encodings
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from dedup_lib.file_slices import FileSlice, UnreadValueError, damage_is_a_reason
+from dedup_lib.file_slices import FileSlice, Hold, UnreadValueError, damage_is_a_reason
 from dedup_lib.parquet_footers import ColumnChunk
 from dedup_lib.snappy_slices import SnappySlices
 from dedup_lib.thrift_structs import read_struct, read_varint
@@ -33,9 +33,10 @@ _PLAIN, _RLE = 0, 3
 _BY_DICTIONARY = {2, 8}
 _DATA, _DICTIONARY, _DATA_V2 = 0, 2, 3
 _CUT_OFF = "its file is damaged: a page ends too early"
+_FALSE_LENGTH = "its file is damaged: a page is not as long as it says"
+# What pyarrow decompresses as a stream, and so tells where it ends.
+_STREAMED = {"gzip", "zstd", "brotli"}
 
-# A context in which so many bytes of a page are held.
-Hold = Callable[[int], AbstractContextManager[None]]
 # Numbers, and how many times each comes.
 _Runs = Iterable[tuple[int, int]]
 # Rows, by the number of a value among others.
@@ -205,6 +206,9 @@ def _decompressed(chunk: ColumnChunk, page: _Page, hold: Hold) -> Iterator[_Body
     before = page.num_level_bytes
     stored = page.body.part(before, page.body.num_bytes - before)
     codec = chunk.codec if page.is_compressed else "uncompressed"
+    if stored.num_bytes == page.num_bytes == 0:  # of NULLs alone; some codecs know no empty block
+        yield _held(b"")
+        return
     is_walked = codec in ("uncompressed", "snappy")
     if is_walked and not page.is_short:
         yield _slices(codec, stored, page)
@@ -220,7 +224,7 @@ def _decompressed(chunk: ColumnChunk, page: _Page, hold: Hold) -> Iterator[_Body
 def _slices(codec: str, stored: FileSlice, page: _Page) -> _Body:
     body: _Body = SnappySlices(stored) if codec == "snappy" else stored
     if body.num_bytes != page.num_bytes:
-        raise UnreadValueError("its file is damaged: a page is not as long as it says")
+        raise UnreadValueError(_FALSE_LENGTH)
     return body
 
 
@@ -233,11 +237,38 @@ def _whole(codec: str, stored: bytes, page: _Page) -> bytes:
         if codec != "snappy":
             raise UnreadValueError(f"{codec} needs pyarrow where it is read") from error
         return _slices(codec, _held(stored), page).read(0, page.num_bytes)
-    name = "lz4_hadoop" if codec == "lz4" else codec
+    if codec == "snappy":
+        _slices(codec, _held(stored), page)
     try:
-        whole: bytes = pa.decompress(stored, page.num_bytes, name, asbytes=True)
+        whole = _by_arrow(codec, stored, page.num_bytes)
+    except UnreadValueError:
+        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadValueError(f"it can't be decompressed ({codec}: {error})") from error
+    if len(whole) != page.num_bytes:
+        raise UnreadValueError(_FALSE_LENGTH)
+    return whole
+
+
+def _by_arrow(codec: str, stored: bytes, num_bytes: int) -> bytes:
+    """Decompress; of a block that says less than it should `decompress` gives what was in memory.
+
+    So blocks go by it only where their own length was looked at, or where one byte less is refused.
+    """
+    import pyarrow as pa
+
+    if codec in _STREAMED:
+        with pa.CompressedInputStream(pa.BufferReader(stored), codec) as stream:
+            return bytes(stream.read(num_bytes + 1))
+    if codec not in ("snappy", "lz4_raw"):
+        raise UnreadValueError(f"its compression ({codec}) is none that is read here")
+    whole: bytes = pa.decompress(stored, num_bytes, codec, asbytes=True)
+    if codec != "snappy":
+        try:
+            pa.decompress(stored, num_bytes - 1, codec)
+        except (pa.ArrowException, OSError, ValueError):
+            return whole
+        raise UnreadValueError(_FALSE_LENGTH)
     return whole
 
 

@@ -24,14 +24,21 @@ _LOG_SCHEMA = "metaData struct<schemaString: string>"
 class PhysicalNames:
     """The names by which files have the columns of a table.
 
+    Attributes:
+        are_known: Whether they could be told.
+
     *Cost:* of a Delta table with column mapping, the commits that its log still has.
     """
 
     def __init__(self, spark: SparkSession, images: PinnedTable) -> None:
-        self._schema: Any = _schema_of(spark, images) if images.format == "delta" else None
+        self._schema: Any = None
+        self.are_known = True
+        if images.format == "delta" and _has_other_names(spark, images):
+            self._schema = _schema_of(spark, images)
+            self.are_known = self._schema is not None
 
     def path(self, names: Sequence[str]) -> tuple[str, ...]:
-        """Return a column's names from outside to inside; as they are where nothing is known."""
+        """Return a column's names from outside to inside."""
         found: list[str] = []
         schema = self._schema
         for name in names:
@@ -42,12 +49,18 @@ class PhysicalNames:
         return tuple(found)
 
 
-def _schema_of(spark: SparkSession, images: PinnedTable) -> Any:
-    """Return the newest schema in a log; None where there are no other names, or none is read."""
+def _has_other_names(spark: SparkSession, images: PinnedTable) -> bool:
+    """Tell whether files may have other names; where that can't be told, they may."""
     try:
         properties = delta_detail(spark, images.location)["properties"] or {}
-        if properties.get(_MODE, "none") == "none":
-            return None
+    except (*SPARK_ERRORS, DedupError):
+        return True
+    return bool(properties.get(_MODE, "none") != "none")
+
+
+def _schema_of(spark: SparkSession, images: PinnedTable) -> Any:
+    """Return the newest schema in a log; None where none is read."""
+    try:
         for kind, names in _LOG_FILES.items():
             reader = spark.read.format(kind).schema(_LOG_SCHEMA).option("pathGlobFilter", names)
             log = reader.load(f"{images.root}/_delta_log")

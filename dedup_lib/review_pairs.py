@@ -23,6 +23,7 @@ from dedup_lib.uris import decoded
 
 # What is shown of a row of a table, by its ID and its place.
 Pictures = Mapping[tuple[ImageId, Place], Picture]
+_NO_NAMES = "not read: what the files call the table's columns can't be told"
 _NO_INDEX = "not read: the table does not tell which row of its file it is"
 
 
@@ -36,6 +37,7 @@ class Showing:
         images: The table.
         image_id_column: Its ID column.
         columns: What is shown.
+        file_bytes: How large its files were when the IDs were read.
         read_bytes: How much was read of its files.
     """
 
@@ -44,6 +46,7 @@ class Showing:
     images: PinnedTable
     image_id_column: str
     columns: ShownColumns
+    file_bytes: Mapping[str, int]
     read_bytes: int = 0
 
     def pictures(
@@ -66,6 +69,9 @@ class Showing:
                 wanted[row.keeper_id, keepers[row.keeper_id]] = None
         if why_none is not None:
             none = RowPicture(Thumbnail(reason=why_none))
+            return {key: _picture(key, none) for key in wanted}
+        if not self.names.are_known:
+            none = RowPicture(Thumbnail(reason=_NO_NAMES))
             return {key: _picture(key, none) for key in wanted}
         places = self.row_places(list(wanted))
         shown = self.shown(list(dict.fromkeys(places.values())))
@@ -101,7 +107,7 @@ class Showing:
             path, index = decoded(place.file_path), place.row_index
             index = indexes.get((path, image_id)) if index is None else index
             if index is not None:
-                places[image_id, place] = RowPlace(path, index)
+                places[image_id, place] = RowPlace(path, index, self.file_bytes.get(path))
         return places
 
     def shown(self, places: Sequence[RowPlace]) -> Mapping[RowPlace, RowPicture]:

@@ -213,7 +213,8 @@ class _Making:
     def pairs(self, sample: Sequence[Removed], sizes: Mapping[ImageId, int]) -> list[Pair]:
         images, column = self.plan.images, self.settings.image_id_column
         keepers = review_sample.find_places(images, column, review_sample.keepers_of(sample))
-        showing = Showing(self.spark, self.storage, images, column, self.columns)
+        sizes_of_files = {decoded(file.file_path): file.size_bytes for file in self.plan.files}
+        showing = Showing(self.spark, self.storage, images, column, self.columns, sizes_of_files)
         pictures = showing.pictures(sample, keepers, self.why_no_pictures)
         self.numbers["read_bytes"] = showing.read_bytes
         return [pair_of(row, keepers, pictures, sizes) for row in sample]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
@@ -25,6 +27,9 @@ from dedup_lib.storage import Storage
 
 # A Python task takes a while before its first row.
 _LEAST_ROWS_PER_TASK = 4
+_READERS_PER_TASK = 4
+_LEAST_HELD_BYTES = 64 * 1024**2
+_log = logging.getLogger(__name__)
 _RETURNS = "read_bytes bigint, pictures array<struct<webp: binary, facts: string>>"
 
 
@@ -49,7 +54,8 @@ def draw_rows(
         bytes were read.
 
     *Cost:* as `read_pictures` says. Over Spark Connect one job, of about as many Python tasks as
-    there are cores: each has its part of the bytes, the whole time, and draws one image at a time.
+    there are cores: each has its part of the bytes and of the memory, and draws one image at a
+    time.
     """
     if not rows:
         return {}, 0
@@ -65,11 +71,18 @@ def _on_executors(
     columns: ReadColumns,
     bounds: Bounds,
 ) -> tuple[Mapping[RowPlace, RowPicture], int]:
+    ends = time.time() + bounds.most_seconds
     parts = _parts(rows, cores(spark))
-    of_part = replace(bounds, most_bytes=bounds.most_bytes // len(parts), drawn_at_once=1)
+    of_part = replace(
+        bounds,
+        most_bytes=bounds.most_bytes // len(parts),
+        drawn_at_once=1,
+        readers=_READERS_PER_TASK,
+        held_bytes=max(bounds.held_bytes // len(parts), _LEAST_HELD_BYTES),
+    )
     options = dict(storage.pyarrow_options)
     drawn = on_executors(
-        lambda number: arrow_pictures.draw_rows(parts[number], columns, of_part, options),
+        lambda number: arrow_pictures.draw_rows(parts[number], columns, of_part, ends, options),
         f"struct<{_RETURNS}>",
     )
     numbers = spark.range(0, len(parts), 1, len(parts))
@@ -77,6 +90,7 @@ def _on_executors(
         answers = numbers.select("id", drawn("id").alias("drawn")).collect()
     except SPARK_ERRORS as failure:
         why = f"Python on an executor failed: {redact(reason_of(failure))}"
+        _log.warning("the review has no pictures: %s", why)
         return dict.fromkeys(rows, unread(why)), 0
     pictures = {
         row: arrow_pictures.unpacked(*packed)

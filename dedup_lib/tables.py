@@ -122,7 +122,7 @@ def read_images(
     Cost: Parquet: one listing, and one footer a file. Delta: the log.
     """
     table = _read_images(spark, storage, location, images_format)
-    if "_metadata" in table.frame.columns:
+    if any(name.lower() == "_metadata" for name in table.frame.columns):
         _check_files_are_told(table)
     return table
 

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server, too
 
-from dedup_lib import review_page, reviews
+from dedup_lib import physical_names, review_page, reviews
 from dedup_lib.errors import OverlapError, RemovedFractionError, UnsupportedError, UsageError
 from tests.made_tables import delta_table, write_list, write_parquet
 
@@ -237,6 +237,19 @@ def test_of_delta_with_other_names_in_its_files_the_columns_are_found(
     assert page.pairs == {"i2": (None, 1)}
     assert size(42) in page.article("i2")
     assert "picture 2" in page.article("i2")
+
+
+def test_where_these_names_can_t_be_told_no_other_column_is_shown(
+    spark, review, images, tmp_path, monkeypatch
+):
+    """Of a catalog that lets nobody see the log."""
+    table = delta_table(
+        spark.read.parquet(str(images)), tmp_path / "delta", **{"columnMapping.mode": "name"}
+    )
+    monkeypatch.setattr(physical_names, "_LOG_FILES", {})
+    page, _ = review(table, write_list(tmp_path / "list/1.parquet", ["i2"]))
+    assert page.pairs == {"i2": (None, 0)}
+    assert "what the files call the table's columns can't be told" in page.article("i2")
 
 
 def test_an_image_in_a_struct_is_found_and_of_several_columns_the_one_that_is_named_so(

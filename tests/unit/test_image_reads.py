@@ -1,5 +1,6 @@
 """Rows' pictures by many threads: in their order, within bounds, with a reason where none is."""
 
+import _thread
 import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -84,6 +85,34 @@ def test_what_there_is_no_time_for_has_a_reason(store):
     reasons = {picture.thumbnail.reason for picture in found.values()}
     assert reasons == {"not read: the time for reading was over"}
     assert read_bytes == 0
+
+
+def test_who_breaks_it_off_waits_for_nothing_that_was_not_begun(store):
+    """As a signal does, which the main thread gets while others read."""
+    read_pictures(PLACES, COLUMNS, store, Bounds())
+    in_all = len(store.requests)
+    store.requests.clear()
+
+    @contextmanager
+    def interrupting(path):
+        with store(path) as file:
+            if len(store.requests) > 5 and not interrupted:
+                interrupted.append(True)
+                _thread.interrupt_main()
+            yield file
+
+    interrupted = []
+    with pytest.raises(KeyboardInterrupt):
+        read_pictures(PLACES, COLUMNS, interrupting, Bounds(readers=2))
+    assert len(store.requests) < in_all / 2
+
+
+def test_of_a_file_that_was_replaced_nothing_is_shown(store, folder):
+    size = (folder / "0.parquet").stat().st_size
+    rows = [RowPlace("0.parquet", 3, size), RowPlace("1.parquet", 3, size + 1)]
+    found, _ = read_pictures(rows, COLUMNS, store, Bounds())
+    assert found[rows[0]].thumbnail.webp
+    assert found[rows[1]].thumbnail.reason == "not read: its file was replaced meanwhile"
 
 
 def test_memory_is_shared_and_what_needs_more_than_there_is_has_all_of_it():

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dedup_lib import parquet_pages
 from dedup_lib.file_slices import FileSlice, UnreadValueError
 from dedup_lib.parquet_footers import ColumnChunk, row_groups
 from dedup_lib.parquet_pages import values_at
@@ -50,7 +51,7 @@ def written(values, *, nullable=True, **options):
     stream = io.BytesIO()
     pq.write_table(pa.table([values], schema), stream, **options)
     file = Metered(stream.getvalue())
-    (group,) = row_groups(file.whole, range(len(values)), [("image",)])
+    (group,) = row_groups(file.whole, range(len(values)), [("image",)], nullcontext)
     file.read_bytes = 0
     return file, group.chunk(("image",))
 
@@ -214,7 +215,7 @@ def outcomes(data):
     """What is read of a file: bytes, None or a reason, of each row of each column."""
     file, rows = FileSlice(Metered(data), 0, len(data)), range(0, 40, 3)
     try:
-        groups = row_groups(file, rows, [("image",), ("caption",)])
+        groups = row_groups(file, rows, [("image",), ("caption",)], nullcontext)
     except UnreadValueError as reason:
         return [reason]
     found = []
@@ -302,7 +303,9 @@ def test_columns_of_which_no_value_is_read_have_the_reason():
     stream = io.BytesIO()
     pq.write_table(table, stream)
     file = Metered(stream.getvalue()).whole
-    (group,) = row_groups(file, [0], [("fixed",), ("list", "list", "element"), ("image",)])
+    (group,) = row_groups(
+        file, [0], [("fixed",), ("list", "list", "element"), ("image",)], nullcontext
+    )
     with pytest.raises(UnreadValueError, match="of a type that has no images"):
         group.chunk(("fixed",))
     with pytest.raises(UnreadValueError, match="several values"):
@@ -322,7 +325,7 @@ def test_footers_say_what_pyarrow_says_of_them():
     metadata = pq.read_metadata(stream)
     assert metadata.serialized_size > 64 * 1024
     names = [(f"c{n}", "more", "path") for n in range(300)]
-    groups = row_groups(Metered(stream.getvalue()).whole, [1], names)
+    groups = row_groups(Metered(stream.getvalue()).whole, [1], names, nullcontext)
     assert [(group.first_row, group.num_rows) for group in groups] == [(1, 1)]
     for number, name in enumerate(names):
         theirs, mine = metadata.row_group(1).column(2 * number + 1), groups[0].chunk(name)
@@ -331,3 +334,19 @@ def test_footers_say_what_pyarrow_says_of_them():
         assert mine.place == theirs.dictionary_page_offset
         assert mine.codec == "snappy"
         assert mine.definition_level == 3
+
+
+@pytest.mark.parametrize("codec", ["snappy", "gzip", "zstd", "brotli", "lz4_raw"])
+def test_a_page_that_says_it_is_longer_than_it_is_shows_nothing_of_the_memory(codec):
+    """pyarrow gives as many bytes as it is asked for, whatever the block says."""
+    said = b"abcd" * 25
+    stored = pa.compress(said, codec, asbytes=True)
+    assert parquet_pages._whole(codec, stored, page_of(len(said))) == said
+    for length in (len(said) + 200, len(said) - 1):
+        with pytest.raises(UnreadValueError, match=r"not as long as it says|be decompressed"):
+            parquet_pages._whole(codec, stored, page_of(length))
+
+
+def page_of(num_bytes):
+    whole = FileSlice(lambda *_: b"", 0, 0)
+    return parquet_pages._Page({1: 0, 2: num_bytes, 3: 0, 5: {1: 1, 2: 0}}, whole)
