@@ -5,7 +5,8 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from pathlib import Path
 
 from dedup_lib.errors import StorageError
 from dedup_lib.file_slices import FileSlice
@@ -64,6 +65,25 @@ def _write_exclusive(path: str, text: str) -> None:
             stream.write(text)
     except OSError:
         os.unlink(path)
+        raise
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file, replacing an older one in one step; its directory too, where it lacks one.
+
+    Raises:
+        OSError: It can't be written; the older one is as it was.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)
+        with partial.open("x", encoding="utf-8") as stream:  # through no link that waits there
+            stream.write(text)
+        partial.replace(path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         raise
 
 

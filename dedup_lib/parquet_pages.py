@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections import defaultdict, deque
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -36,6 +36,7 @@ _CUT_OFF = "its file is damaged: a page ends too early"
 _FALSE_LENGTH = "its file is damaged: a page is not as long as it says"
 # What pyarrow decompresses as a stream, and so tells where it ends.
 _STREAMED = {"gzip", "zstd", "brotli"}
+_BY_ARROW = {*_STREAMED, "snappy", "lz4_raw"}
 
 # Numbers, and how many times each comes.
 _Runs = Iterable[tuple[int, int]]
@@ -239,10 +240,10 @@ def _whole(codec: str, stored: bytes, page: _Page) -> bytes:
         return _slices(codec, _held(stored), page).read(0, page.num_bytes)
     if codec == "snappy":
         _slices(codec, _held(stored), page)
+    elif codec not in _BY_ARROW:
+        raise UnreadValueError(f"its compression ({codec}) is none that is read here")
     try:
         whole = _by_arrow(codec, stored, page.num_bytes)
-    except UnreadValueError:
-        raise
     except (pa.ArrowException, OSError, ValueError) as error:
         raise UnreadValueError(f"it can't be decompressed ({codec}: {error})") from error
     if len(whole) != page.num_bytes:
@@ -251,24 +252,20 @@ def _whole(codec: str, stored: bytes, page: _Page) -> bytes:
 
 
 def _by_arrow(codec: str, stored: bytes, num_bytes: int) -> bytes:
-    """Decompress; of a block that says less than it should `decompress` gives what was in memory.
+    """Decompress; another number of bytes comes of a block that does not say so many.
 
-    So blocks go by it only where their own length was looked at, or where one byte less is refused.
+    `decompress` would add what was in memory: Snappy's own length has been looked at, and LZ4 is
+    asked for one byte less as well, which it refuses where there are more.
     """
     import pyarrow as pa
 
     if codec in _STREAMED:
         with pa.CompressedInputStream(pa.BufferReader(stored), codec) as stream:
             return bytes(stream.read(num_bytes + 1))
-    if codec not in ("snappy", "lz4_raw"):
-        raise UnreadValueError(f"its compression ({codec}) is none that is read here")
     whole: bytes = pa.decompress(stored, num_bytes, codec, asbytes=True)
-    if codec != "snappy":
-        try:
-            pa.decompress(stored, num_bytes - 1, codec)
-        except (pa.ArrowException, OSError, ValueError):
-            return whole
-        raise UnreadValueError(_FALSE_LENGTH)
+    if codec == "lz4_raw" and num_bytes:
+        with suppress(pa.ArrowException, OSError, ValueError):
+            return bytes(pa.decompress(stored, num_bytes - 1, codec, asbytes=True))
     return whole
 
 

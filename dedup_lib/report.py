@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import importlib.metadata
 import json
 import logging
-import os
 import platform
 import time
 from collections.abc import Callable, Iterator
@@ -17,6 +15,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
+from dedup_lib import local_files
 from dedup_lib.delta_history import Commit
 from dedup_lib.errors import DiskFullError, StorageError, UsageError
 from dedup_lib.locations import has_scheme
@@ -285,18 +284,11 @@ class Report:
                 raise UsageError(f"--report: {error}") from error
             return
         target = Path(location)
-        partial = target.with_name(f".{target.name}.{os.getpid()}")
         if _is_something_else(target):
             raise UsageError(f"--report {location!r} is there and is no report: not replaced.")
         try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            partial.unlink(missing_ok=True)
-            with partial.open("x", encoding="utf-8") as stream:  # through no link that waits there
-                stream.write(text)
-            partial.replace(target)
+            local_files.replace_text(target, text)
         except OSError as error:
-            with contextlib.suppress(OSError):
-                partial.unlink(missing_ok=True)
             is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
             kind = DiskFullError if is_full else UsageError
             raise kind(f"--report {location!r} can't be written: {error}.") from error

@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from dedup_lib import local_files
 from dedup_lib.errors import StorageError, UsageError
 from dedup_lib.locations import has_scheme
 from dedup_lib.redaction import redact
@@ -45,7 +46,7 @@ def write_review(storage: Storage, location: str, page: str) -> None:
         if has_scheme(location):
             storage.write_text(location, page)
         else:
-            _write_local(Path(location), page)
+            local_files.replace_text(Path(location), page)
 
 
 @contextlib.contextmanager
@@ -69,17 +70,3 @@ def _local_head(path: Path) -> bytes | None:
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
         raise StorageError(f"{str(above)!r} is no directory that can be written to.")
     return b""
-
-
-def _write_local(path: Path, page: str) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        partial.unlink(missing_ok=True)
-        with partial.open("x", encoding="utf-8") as stream:  # through no link that waits there
-            stream.write(page)
-        partial.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
-        raise

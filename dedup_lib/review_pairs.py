@@ -67,11 +67,10 @@ class Showing:
             wanted[row.image_id, row.place] = None
             if row.keeper_id is not None and row.keeper_id in keepers:
                 wanted[row.keeper_id, keepers[row.keeper_id]] = None
+        if why_none is None and not self.names.are_known:
+            why_none = _NO_NAMES
         if why_none is not None:
             none = RowPicture(Thumbnail(reason=why_none))
-            return {key: _picture(key, none) for key in wanted}
-        if not self.names.are_known:
-            none = RowPicture(Thumbnail(reason=_NO_NAMES))
             return {key: _picture(key, none) for key in wanted}
         places = self.row_places(list(wanted))
         shown = self.shown(list(dict.fromkeys(places.values())))

@@ -28,7 +28,7 @@ def encoded(
     size: tuple[int, int] = (64, 48),
     *,
     mode: str = "RGB",
-    format: str = "JPEG",  # noqa: A002
+    format: str = "JPEG",  # noqa: A002  # as Pillow calls it
     **options: Any,
 ) -> bytes:
     stream = io.BytesIO()

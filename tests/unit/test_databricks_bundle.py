@@ -17,6 +17,7 @@ BUNDLE = yaml.safe_load((FOLDER / "databricks.yml").read_text())
 RESOURCES = [yaml.safe_load(path.read_text()) for path in FOLDER.glob("resources/*.yml")]
 JOBS = {name: job for found in RESOURCES for name, job in found["resources"]["jobs"].items()}
 TEXTS = "".join(path.read_text() for path in sorted(FOLDER.rglob("*.yml")))
+NOT_INSTALLED = "databricks-bundles isn't installed"
 each_job = pytest.mark.parametrize("job", JOBS.values(), ids=JOBS)
 
 
@@ -164,7 +165,7 @@ def test_grants_are_the_least_that_a_job_needs():
 @pytest.fixture
 def databricks_job():
     """Databricks' own type of a job, which refuses what it does not know."""
-    return pytest.importorskip("databricks.bundles.jobs").Job
+    return pytest.importorskip("databricks.bundles.jobs", reason=NOT_INSTALLED).Job
 
 
 @each_job
@@ -188,7 +189,7 @@ def test_databricks_refuses_what_it_does_not_know(databricks_job):
 
 
 def test_databricks_takes_who_production_runs_as():
-    jobs = pytest.importorskip("databricks.bundles.jobs")
+    jobs = pytest.importorskip("databricks.bundles.jobs", reason=NOT_INSTALLED)
     prod = BUNDLE["targets"]["prod"]
     assert jobs.JobRunAs.from_dict(prod["run_as"]).as_dict() == prod["run_as"]
     for item in prod["permissions"]:

@@ -116,7 +116,9 @@ def test_what_make_setup_needs_goes_into_the_image():
 )
 def test_the_operator_takes_the_manifests_as_they_are(kind, manifest):
     """Its types leave out what they don't know: so nothing may be missing afterwards."""
-    models = pytest.importorskip("kubeflow_spark_api.models")
+    models = pytest.importorskip(
+        "kubeflow_spark_api.models", reason="kubeflow-spark-api isn't installed"
+    )
     model = getattr(models, f"SparkV1beta2{kind}")
     assert manifest["kind"] == kind
     assert model.from_dict(manifest).to_dict() == manifest

@@ -347,6 +347,13 @@ def test_a_page_that_says_it_is_longer_than_it_is_shows_nothing_of_the_memory(co
             parquet_pages._whole(codec, stored, page_of(length))
 
 
+@pytest.mark.parametrize("codec", ["snappy", "gzip", "zstd", "brotli", "lz4_raw"])
+def test_a_page_of_nothing_is_one_whatever_its_codec(codec):
+    """As one of NULLs alone."""
+    stored = pa.compress(b"", codec, asbytes=True)
+    assert parquet_pages._whole(codec, stored, page_of(0)) == b""
+
+
 def page_of(num_bytes):
     whole = FileSlice(lambda *_: b"", 0, 0)
     return parquet_pages._Page({1: 0, 2: num_bytes, 3: 0, 5: {1: 1, 2: 0}}, whole)
