@@ -6,10 +6,10 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import ColumnTypeError
-from dedup_lib.removal_plan import plan_schema, with_reasons
-from dedup_lib.spark_rewrite import keep_by_ids
-from dedup_lib.sql_names import quoted
-from dedup_lib.tables import id_type, metadata
+from dedup_lib.methods.spark_engine import keep_by_ids
+from dedup_lib.plan.removal_plan import plan_schema, with_reasons
+from dedup_lib.session.sql_names import quoted
+from dedup_lib.tables.pinned import id_type, metadata
 
 
 def remove_duplicates(

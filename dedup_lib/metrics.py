@@ -8,22 +8,22 @@ import time
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.types import StructType
 
-from dedup_lib.attempts import attempt_directory
-from dedup_lib.delta_delete import first_line, is_conflict
-from dedup_lib.delta_tables import delta_root, is_delta_path, table_exists
+from dedup_lib.delta.delete import first_line, is_conflict
+from dedup_lib.delta.detail import delta_root, is_delta_path, table_exists
 from dedup_lib.errors import OutputExistsError
-from dedup_lib.failures import errors_named
 from dedup_lib.locations import is_path
 from dedup_lib.metrics_row import COLUMNS, SCHEMA, row_of
-from dedup_lib.overlap import check_metrics
-from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
+from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS
+from dedup_lib.publish.attempts import attempt_directory
+from dedup_lib.publish.overlap import check_metrics
+from dedup_lib.publish.sweep import sweep
 from dedup_lib.report import Report
-from dedup_lib.session_settings import RUN_SETTINGS, one_run, tuning_settings
+from dedup_lib.session.conf import RUN_SETTINGS, one_run, tuning_settings
+from dedup_lib.session.failures import errors_named
+from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.sql_names import sql_name
+from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
-from dedup_lib.spark_errors import SPARK_ERRORS
-from dedup_lib.sql_names import sql_name
-from dedup_lib.storage import Storage
-from dedup_lib.sweep import sweep
 
 # Any table of ours has these: it is how one is told from others.
 _KEY_COLUMNS = ("run", "started_at", "status")

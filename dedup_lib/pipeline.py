@@ -8,42 +8,33 @@ from contextlib import ExitStack
 
 from pyspark.sql import DataFrame, SparkSession
 
-from dedup_lib import (
-    applied_plans,
-    clones,
-    deletion,
-    gpu_check,
-    in_place,
-    metrics,
-    repeats,
-    review_files,
-    review_page,
-    reviews,
-    rewrite,
-    run_key,
-    tables,
-)
-from dedup_lib.attempts import Attempt
-from dedup_lib.delta_tables import log_settings
+from dedup_lib import metrics
+from dedup_lib.delta import clone, in_place_commit
+from dedup_lib.delta.detail import log_settings
 from dedup_lib.errors import DedupError, InputError, SafetyLimitError, TableNotFoundError
-from dedup_lib.failures import errors_named, storage_errors_as
-from dedup_lib.inputs import Inputs, read_inputs
 from dedup_lib.lineage import told
-from dedup_lib.output_maker import OutputMaker
-from dedup_lib.overlap import check_places, check_report
-from dedup_lib.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
+from dedup_lib.methods import gpu_check, in_place, repeats, rewrite, run_key
+from dedup_lib.methods.new_output import OutputMaker
+from dedup_lib.methods.run_context import RunContext
+from dedup_lib.methods.since_last_run import SinceLastRun
+from dedup_lib.methods.spark_engine import Tuning
+from dedup_lib.plan import from_kept_plan
+from dedup_lib.plan.inputs import Inputs, read_inputs
+from dedup_lib.plan.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
+from dedup_lib.publish.attempts import Attempt
+from dedup_lib.publish.overlap import check_places, check_report
+from dedup_lib.publish.targets import Target
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
-from dedup_lib.run_context import RunContext
-from dedup_lib.session_settings import RUN_SETTINGS, one_run, tuning_settings
-from dedup_lib.session_storage import storage_of
+from dedup_lib.review import making, page, page_file
+from dedup_lib.session.conf import RUN_SETTINGS, one_run, tuning_settings
+from dedup_lib.session.failures import errors_named, storage_errors_as
+from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.spark_session import described_jobs
+from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
-from dedup_lib.since_last_run import SinceLastRun
-from dedup_lib.spark_context import described_jobs
-from dedup_lib.spark_rewrite import Tuning
-from dedup_lib.storage import Storage
-from dedup_lib.tables import PinnedTable
-from dedup_lib.targets import Target
+from dedup_lib.tables import pinned
+from dedup_lib.tables.pinned import PinnedTable
 
 # Evaluates a frame once, and returns one that reads what came out.
 Materialise = Callable[[DataFrame], DataFrame]
@@ -145,7 +136,7 @@ class _Run(RunContext):
                 self.report.counts["kept_rows"] = plan.kept_rows
                 self.report.finish("dry_run")
             elif output is None:
-                if not deletion.apply(self, plan):
+                if not in_place.apply(self, plan):
                     repeats.repeat(self, repeats.find_earlier_run(self), plan.images)
             elif since is not None and difference is not None:
                 since.apply(plan, difference)
@@ -155,8 +146,8 @@ class _Run(RunContext):
     def check_review(self) -> None:
         """Check that a review can be made and written, before any work."""
         if self.settings.review is not None:
-            review_page.check_installed()
-            review_files.check_review(self.storage, self.settings.review)
+            page.check_installed()
+            page_file.check_review(self.storage, self.settings.review)
 
     def log_settings(self) -> dict[str, str]:
         """Settings for reading Delta's log, where the run commits to it or to a clone of it."""
@@ -165,7 +156,7 @@ class _Run(RunContext):
             return {}
         location = settings.output if settings.since_last_run else settings.images
         try:
-            root = tables.root_of(self.spark, self.storage, str(location))
+            root = pinned.root_of(self.spark, self.storage, str(location))
         except TableNotFoundError:  # yet to be made
             return {}
         return log_settings(self.spark, self.storage.total_bytes(f"{root}/_delta_log"))
@@ -198,9 +189,9 @@ class _Run(RunContext):
         """Check that the method can work on this image table, before any work."""
         if self.settings.method == "in-place":
             enable = self.settings.enable_deletion_vectors
-            in_place.check_in_place(self.spark, images, may_enable=enable)
+            in_place_commit.check_in_place(self.spark, images, may_enable=enable)
         elif self.settings.method == "clone":
-            clones.check_clone(self.spark, images)
+            clone.check_clone(self.spark, images)
 
     def look_at_last_run(self, images: PinnedTable, output: Target | None) -> SinceLastRun | None:
         """Look how far the output has come (--since-last-run)."""
@@ -228,7 +219,7 @@ class _Run(RunContext):
             if inputs.kept_plan is None:
                 plan = make_plan(settings, inputs, report, materialise)
             else:
-                plan = applied_plans.make_plan(
+                plan = from_kept_plan.make_plan(
                     self.spark,
                     inputs.images,
                     inputs.kept_plan,
@@ -237,13 +228,13 @@ class _Run(RunContext):
                     materialise=materialise,
                 )
             if settings.removed_output is not None:
-                self.made_for = applied_plans.note_of(self.spark, plan, inputs, settings, report)
+                self.made_for = from_kept_plan.note_of(self.spark, plan, inputs, settings, report)
         return plan
 
     def make_review(self, plan: Plan, inputs: Inputs) -> None:
         """Show the plan, also that of a run which a limit is about to stop."""
         if self.settings.review is not None:
-            reviews.make_review(
+            making.make_review(
                 self.spark,
                 self.storage,
                 plan,
@@ -258,7 +249,7 @@ class _Run(RunContext):
             if inputs.kept_plan is None:
                 check_limits(plan, inputs, self.settings)
             else:
-                applied_plans.check_limits(plan, inputs.kept_plan, self.settings)
+                from_kept_plan.check_limits(plan, inputs.kept_plan, self.settings)
         except SafetyLimitError:
             if not self.settings.dry_run:
                 self.keep_records(plan, "unmatched_output")

@@ -15,13 +15,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from dedup_lib import local_files
-from dedup_lib.delta_history import Commit
+from dedup_lib.delta.history import Commit
 from dedup_lib.errors import DiskFullError, StorageError, UsageError
 from dedup_lib.locations import has_scheme
 from dedup_lib.redaction import redact, redact_all, secret_values
+from dedup_lib.session import local_files
+from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
-from dedup_lib.storage import Storage
 from dedup_lib.version import __version__
 
 Status = Literal["succeeded", "dry_run", "failed"]

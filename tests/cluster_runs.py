@@ -20,23 +20,17 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from dedup_lib import (
-    DuplicateIds,
-    Settings,
-    arrow_files,
-    id_scan,
-    pipeline,
-    removal_plan,
-    run,
-    spark_rewrite,
-)
+from dedup_lib import DuplicateIds, Settings, pipeline, run
 from dedup_lib.cli import _session
-from dedup_lib.session_settings import session_settings
+from dedup_lib.executor import rewrite_file
+from dedup_lib.methods import spark_engine
+from dedup_lib.plan import id_scan, removal_plan
+from dedup_lib.session.conf import session_settings
 from tests.executor_kills import kill_executor, meeting
 from tests.made_tables import row_digests
 
-count_files, make_plan, apply = id_scan.count_files, pipeline.make_plan, spark_rewrite.apply
-sql, give_name = SparkSession.sql, arrow_files._give_name
+count_files, make_plan, apply = id_scan.count_files, pipeline.make_plan, spark_engine.apply
+sql, give_name = SparkSession.sql, rewrite_file._give_name
 kills = {}  # of the run that is going on; and the folder that has a file for each that happened
 
 
@@ -89,8 +83,8 @@ def images_of(settings):
     return "./delta"
 
 
-id_scan.count_files, pipeline.make_plan, spark_rewrite.apply = scanning, planning, rewriting
-SparkSession.sql, arrow_files._give_name = asking, naming
+id_scan.count_files, pipeline.make_plan, spark_engine.apply = scanning, planning, rewriting
+SparkSession.sql, rewrite_file._give_name = asking, naming
 spark = _session()
 spark.sparkContext.setLogLevel("ERROR")
 for wanted in json.loads(sys.argv[1]):

@@ -15,7 +15,7 @@ from pyspark import SparkContext  # noqa: TID251  # of the server that this proc
 from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Report, Settings, run
-from dedup_lib.session_settings import session_settings
+from dedup_lib.session.conf import session_settings
 from tests.processes import INTERPRETED, JAVA_OPTIONS
 from tests.spark_home import use_quick_spark
 

@@ -13,12 +13,13 @@ import json
 import sys
 from pathlib import Path
 
-from dedup_lib import cli, publish
-from dedup_lib.hadoop_storage import HadoopStorage
+from dedup_lib import cli
+from dedup_lib.publish import stage
+from dedup_lib.session.hadoop_storage import HadoopStorage
 from tests.meeting import meet
 
 party, folder, races = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-promote, rename = publish.promote, HadoopStorage.rename
+promote, rename = stage.promote, HadoopStorage.rename
 
 
 def promoting(*args):
@@ -34,7 +35,7 @@ def renaming(self, source, target):
         meet(folder, f"{number}-over", party)
 
 
-publish.promote, HadoopStorage.rename = promoting, renaming
+stage.promote, HadoopStorage.rename = promoting, renaming
 for number, (place, *flags) in enumerate(races):
     with contextlib.redirect_stdout(io.StringIO()) as stdout:
         code = cli.run_command(flags)

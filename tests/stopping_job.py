@@ -26,17 +26,19 @@ from pathlib import Path
 
 from py4j.java_gateway import GatewayClient
 
-from dedup_lib import cli, delta_delete, publish
-from dedup_lib.hadoop_storage import HadoopStorage
+from dedup_lib import cli
+from dedup_lib.delta import delete
+from dedup_lib.publish import stage as writing
 from dedup_lib.report import Report
+from dedup_lib.session.hadoop_storage import HadoopStorage
 from tests.faults import StoppedError
 
 place, how = sys.argv[1:3]
 notes = Path(os.environ.get("FAULT_NOTES", os.devnull))
 calls = collections.Counter()
 phases, stops = ["start"], []
-timed, rename, stage = Report.phase, HadoopStorage.rename, publish.stage
-delete_ids = delta_delete.delete_ids
+timed, rename, stage = Report.phase, HadoopStorage.rename, writing.stage
+delete_ids = delete.delete_ids
 send_command = GatewayClient.send_command
 
 
@@ -98,8 +100,8 @@ def sending(self, command, *args, **kwargs):
     return send_command(self, command, *args, **kwargs)
 
 
-delta_delete.delete_ids = deleting
-Report.phase, HadoopStorage.rename, publish.stage = phase, renaming, staging
+delete.delete_ids = deleting
+Report.phase, HadoopStorage.rename, writing.stage = phase, renaming, staging
 GatewayClient.send_command = sending
 try:
     cli.main(sys.argv[3:])

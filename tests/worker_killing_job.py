@@ -8,11 +8,12 @@ FOLDER/rewrite then says which executor died with the worker.
 
 import sys
 
-from dedup_lib import arrow_files, cli
+from dedup_lib import cli
+from dedup_lib.executor import rewrite_file
 from tests.executor_kills import kill_executor
 
 folder = sys.argv[1]
-give_name = arrow_files._give_name
+give_name = rewrite_file._give_name
 
 
 def naming(partial, target):
@@ -21,5 +22,5 @@ def naming(partial, target):
     return give_name(partial, target)
 
 
-arrow_files._give_name = naming
+rewrite_file._give_name = naming
 cli.main(sys.argv[2:])

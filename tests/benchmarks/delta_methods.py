@@ -24,7 +24,7 @@ import pyarrow.parquet as pq
 from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Report, Settings, run
-from dedup_lib.session_settings import session_settings
+from dedup_lib.session.conf import session_settings
 from tests.spark_stages import newest_stage, stages_since
 
 FILES = 24

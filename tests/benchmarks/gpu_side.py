@@ -21,8 +21,9 @@ from unittest import mock
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from dedup_lib import DuplicateIds, Report, Settings, publish, run
-from dedup_lib.session_settings import session_settings
+from dedup_lib import DuplicateIds, Report, Settings, run
+from dedup_lib.publish import stage as staging
+from dedup_lib.session.conf import session_settings
 
 STRICT = {"spark.rapids.sql.test.enabled": "true"}
 
@@ -75,13 +76,13 @@ def strict(spark: SparkSession) -> Iterator[None]:
 
     Not in the plan, which reads `_metadata`: that is the CPU's.
     """
-    stage = publish.stage
+    stage = staging.stage
 
-    def strictly(*arguments: Any, **named: Any) -> publish.Staged:
+    def strictly(*arguments: Any, **named: Any) -> staging.Staged:
         with session_settings(spark, STRICT):
             return stage(*arguments, **named)
 
-    with mock.patch.object(publish, "stage", strictly):
+    with mock.patch.object(staging, "stage", strictly):
         yield
 
 

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 import pytest
 from pyspark.sql import SparkSession
 
-from dedup_lib.rapids_plans import Fallback
+from dedup_lib.methods.gpu_plans import Fallback
 from tests.conftest import SPARK_SETTINGS
 from tests.processes import ROOT, properties
 from tests.rapids_jar import rapids_jar

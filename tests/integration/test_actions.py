@@ -7,9 +7,10 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib import arrow_files, publish
-from dedup_lib.arrow_batches import Keeper
 from dedup_lib.errors import SettingsError, UnsupportedError, VerificationError
+from dedup_lib.executor import rewrite_file
+from dedup_lib.executor.kept_rows import Keeper
+from dedup_lib.publish import stage
 from tests.made_tables import (
     delta_table,
     image_rows,
@@ -162,7 +163,7 @@ def test_g10_marks_that_are_not_the_plans_are_not_published(
     remove, images, lists, tmp_path, monkeypatch
 ):
     """The rows are all there, so that only the marks can tell."""
-    monkeypatch.setattr(publish, "count_marked", lambda *_: 4)
+    monkeypatch.setattr(stage, "count_marked", lambda *_: 4)
     with pytest.raises(VerificationError, match="the plan marks 5 rows, but 4 were"):
         remove(images, lists, tmp_path / "out", action="annotate", eps=0.2)
     assert not (tmp_path / "out").exists()
@@ -194,8 +195,8 @@ def test_a_file_is_annotated_row_group_by_row_group(tmp_path):
         )
         for part in bitmap(*rows)
     ]
-    wanted = arrow_files.Wanted("annotate", "image_id")
-    done = arrow_files.rewrite(task(tmp_path, source), of_buckets, {}, wanted)
+    wanted = rewrite_file.Wanted("annotate", "image_id")
+    done = rewrite_file.rewrite(task(tmp_path, source), of_buckets, {}, wanted)
     assert done.num_rows == num_rows
     after = pq.read_table(tmp_path / "out/1.parquet")
     assert pq.ParquetFile(tmp_path / "out/1.parquet").num_row_groups == 4
@@ -207,12 +208,12 @@ def test_a_file_is_annotated_row_group_by_row_group(tmp_path):
 def test_an_annotated_file_keeps_its_order_and_one_without_rows_its_place(tmp_path):
     from tests.unit.test_arrow_files import bitmap, task
 
-    wanted, order = arrow_files.Wanted("annotate", "image_id"), [pq.SortingColumn(0)]
+    wanted, order = rewrite_file.Wanted("annotate", "image_id"), [pq.SortingColumn(0)]
     table = pa.table({"image_id": ["a", "b"]})
     source = write_parquet(table, tmp_path / "1.parquet", sorting_columns=order)
-    arrow_files.rewrite(task(tmp_path, source), bitmap(1), {}, wanted)
+    rewrite_file.rewrite(task(tmp_path, source), bitmap(1), {}, wanted)
     after = pq.ParquetFile(tmp_path / "out/1.parquet")
     assert list(after.metadata.row_group(0).sorting_columns) == order
     source = write_parquet(table.slice(0, 0), tmp_path / "2.parquet")
-    assert arrow_files.rewrite(task(tmp_path, source), None, {}, wanted).num_rows == 0
+    assert rewrite_file.rewrite(task(tmp_path, source), None, {}, wanted).num_rows == 0
     assert pq.read_table(tmp_path / "out/2.parquet").column_names == ["image_id", *ADDED]

@@ -12,11 +12,12 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib import arrow_files, arrow_rewrite, arrow_stores
 from dedup_lib.errors import ColumnTypeError, InputChangedError, UnsupportedError
-from dedup_lib.output_maker import OutputMaker
-from dedup_lib.session_storage import storage_of
-from dedup_lib.tables import read_images
+from dedup_lib.executor import rewrite_file, stores
+from dedup_lib.methods.new_output import OutputMaker
+from dedup_lib.parquet import arrow_engine
+from dedup_lib.session.open_storage import storage_of
+from dedup_lib.tables.pinned import read_images
 from tests.made_tables import (
     image_rows,
     names_in,
@@ -111,26 +112,26 @@ def test_positions_and_paths_are_all_that_is_shuffled(spark, remove, tmp_path):
 def test_groups_weigh_about_the_same_and_the_heaviest_comes_first():
     mb = 1024**2
     weights = [1000 * mb, *([10 * mb] * 40), *([2 * mb] * 60), mb]
-    groups = arrow_rewrite.spread(weights, group_bytes=100 * mb)
+    groups = arrow_engine.spread(weights, group_bytes=100 * mb)
     loads = [0] * (max(groups) + 1)
     for weight, group in zip(weights, groups, strict=True):
         loads[group] += weight
     assert groups[0] == 0
     assert loads[0] == 1000 * mb
     assert max(loads[1:]) < 1.3 * min(loads[1:])
-    assert arrow_rewrite.spread([5, 5], group_bytes=10**9) == [0, 0]
-    assert len(set(arrow_rewrite.spread([mb] * 5000, mb, most_groups=16))) == 16
+    assert arrow_engine.spread([5, 5], group_bytes=10**9) == [0, 0]
+    assert len(set(arrow_engine.spread([mb] * 5000, mb, most_groups=16))) == 16
 
 
 def test_groups_are_several_a_core_but_neither_tiny_nor_huge():
     mb = 1024**2
-    assert arrow_rewrite.bytes_per_group(1_600 * mb, cores=4) == 100 * mb
-    assert arrow_rewrite.bytes_per_group(10 * mb, cores=4) == 32 * mb
-    assert arrow_rewrite.bytes_per_group(10**12, cores=4) == 256 * mb
+    assert arrow_engine.bytes_per_group(1_600 * mb, cores=4) == 100 * mb
+    assert arrow_engine.bytes_per_group(10 * mb, cores=4) == 32 * mb
+    assert arrow_engine.bytes_per_group(10**12, cores=4) == 256 * mb
 
 
 def test_each_group_is_a_partition_of_its_own(spark):
-    keys = arrow_rewrite.partition_keys(spark, 40)
+    keys = arrow_engine.partition_keys(spark, 40)
     assert len(set(keys)) == 40
     placed = spark.createDataFrame([(key,) for key in keys], "key bigint").repartition(40, "key")
     assert placed.select(F.spark_partition_id()).distinct().count() == 40
@@ -140,7 +141,7 @@ def test_each_group_is_a_partition_of_its_own(spark):
 def test_where_it_cannot_run_the_spark_engine_is_taken_and_the_report_says_why(
     spark, remove, images, listed, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(arrow_stores, "OLDEST_PYARROW", (999, 0))
+    monkeypatch.setattr(stores, "OLDEST_PYARROW", (999, 0))
     report = remove(images, listed, tmp_path / "out")
     assert (report.engine, report.strategy) == ("spark", "broadcast-ids")
     assert "older than 999.0" in report.choices["engine"]["reason"]
@@ -153,7 +154,7 @@ def test_where_it_cannot_run_the_spark_engine_is_taken_and_the_report_says_why(
 def test_a_python_worker_that_dies_gives_the_spark_engine(
     spark, remove, images, listed, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(arrow_files, "probe", lambda *_: os._exit(3))
+    monkeypatch.setattr(rewrite_file, "probe", lambda *_: os._exit(3))
     report = remove(images, listed, tmp_path / "out")
     assert report.engine == "spark"
     assert "Python worker exited" in report.choices["engine"]["reason"]
@@ -223,10 +224,11 @@ def test_g8_a_file_that_is_replaced_after_the_plan_stops_the_run(
 FAIL_ONCE = """
 import sys
 from pathlib import Path
-from dedup_lib import arrow_files, cli
+from dedup_lib import cli
+from dedup_lib.executor import rewrite_file
 
 folder = sys.argv[1]
-write = arrow_files._write
+write = rewrite_file._write
 
 def failing(chosen, source, place):
     rows = write(chosen, source, place)
@@ -236,7 +238,7 @@ def failing(chosen, source, place):
         raise OSError("the disk is gone for a moment")
     return rows
 
-arrow_files._write = failing
+rewrite_file._write = failing
 cli.main(sys.argv[2:])
 """
 

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dedup_lib import overlap, targets
 from dedup_lib.errors import SettingsError
+from dedup_lib.publish import overlap, targets
 from tests.made_tables import image_rows, names_in, write_list, write_parquet
 
 RAW, UNIQUE = "spark_catalog.default.raw_images", "spark_catalog.default.`unique_images`"

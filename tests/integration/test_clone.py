@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyspark
 import pytest
 
-from dedup_lib import delta_delete, storage
+from dedup_lib.delta import delete
 from dedup_lib.errors import (
     InputChangedError,
     OutputExistsError,
@@ -16,7 +16,8 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
-from dedup_lib.session_settings import session_settings
+from dedup_lib.session import storage
+from dedup_lib.session.conf import session_settings
 from tests.faults import StoppedError, stop_at
 from tests.made_tables import (
     add_unknown_feature,
@@ -92,14 +93,14 @@ def test_a_clone_of_a_delta_table_holds_the_kept_rows_and_no_image(
 def test_g15_a_clone_takes_the_version_that_the_plan_saw(
     spark, remove, delta_images, listed, tmp_path, monkeypatch
 ):
-    cloned = delta_delete.clone
+    cloned = delete.clone
 
     def append_first(*args, **kwargs):
         late = spark.read.format("delta").load(str(delta_images)).limit(5)
         late.write.format("delta").mode("append").save(str(delta_images))
         return cloned(*args, **kwargs)
 
-    monkeypatch.setattr(delta_delete, "clone", append_first)
+    monkeypatch.setattr(delete, "clone", append_first)
     report = remove(delta_images, listed, tmp_path / "out", method="clone")
     assert report.counts["kept_rows"] == 37
     assert spark.read.format("delta").load(str(tmp_path / "out")).count() == 37
@@ -195,12 +196,12 @@ def test_g6_a_clone_that_fails_leaves_nothing_and_the_retry_converges(
 def test_g10_a_clone_that_lost_other_rows_than_planned_is_not_published(
     spark, remove, delta_images, listed, tmp_path, monkeypatch
 ):
-    delete_ids = delta_delete.delete_ids
+    delete_ids = delete.delete_ids
 
     def delete_fewer(spark, location, column, ids, **options):
         return delete_ids(spark, location, column, ids.limit(1), **options)
 
-    monkeypatch.setattr(delta_delete, "delete_ids", delete_fewer)
+    monkeypatch.setattr(delete, "delete_ids", delete_fewer)
     with pytest.raises(VerificationError, match="comes to 37 rows, but 39"):
         remove(delta_images, listed, tmp_path / "out", method="clone")
     assert names_in(tmp_path) == ["in"]
@@ -210,13 +211,13 @@ def test_g10_a_clone_that_lost_other_rows_than_planned_is_not_published(
 def test_g8_parquet_files_that_change_while_they_are_cloned_are_noticed(
     remove, parquet_images, listed, tmp_path, monkeypatch
 ):
-    cloned = delta_delete.clone
+    cloned = delete.clone
 
     def add_first(*args, **kwargs):
         write_parquet(image_rows(["late"]), parquet_images / "2.parquet")
         return cloned(*args, **kwargs)
 
-    monkeypatch.setattr(delta_delete, "clone", add_first)
+    monkeypatch.setattr(delete, "clone", add_first)
     with pytest.raises(InputChangedError, match="other files"):
         remove(parquet_images, listed, tmp_path / "out", method="clone")
     assert names_in(tmp_path) == ["in"]

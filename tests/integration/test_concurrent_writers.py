@@ -8,9 +8,12 @@ from pathlib import Path
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib import DuplicateIds, Settings, delta_delete, publish, run, spark_rewrite
+from dedup_lib import DuplicateIds, Settings, run
+from dedup_lib.delta import delete
 from dedup_lib.errors import ConflictError, InputError, UnsupportedError, VerificationError
-from dedup_lib.session_settings import session_settings
+from dedup_lib.methods import spark_engine
+from dedup_lib.publish import stage
+from dedup_lib.session.conf import session_settings
 from tests.faults import act_after
 from tests.made_tables import (
     delta_table,
@@ -103,12 +106,12 @@ def meeting(rows, folder):
 @pytest.fixture
 def meet_deleting(monkeypatch, tmp_path):
     """Both runs have begun their commit, from the same version, before either makes it."""
-    delete_ids = delta_delete.delete_ids
+    delete_ids = delete.delete_ids
 
     def deleting(spark, location, column, ids, **options):
         return delete_ids(spark, location, column, meeting(ids, tmp_path), **options)
 
-    monkeypatch.setattr(delta_delete, "delete_ids", deleting)
+    monkeypatch.setattr(delete, "delete_ids", deleting)
     return monkeypatch
 
 
@@ -136,13 +139,13 @@ def test_g8_of_two_runs_in_place_at_once_one_commits_and_the_other_can_be_repeat
 def test_g8_of_two_runs_into_one_new_delta_table_one_succeeds(
     spark, race, lists, tmp_path, monkeypatch
 ):
-    promote = publish.promote
+    promote = stage.promote
 
     def promoting(*args):
         meet(tmp_path, "promoting", threading.current_thread().name)
         promote(*args)
 
-    monkeypatch.setattr(publish, "promote", promoting)
+    monkeypatch.setattr(stage, "promote", promoting)
     common = {"output": str(tmp_path / "outputs/out"), "output_format": "delta"}
     won, _ = winner_of(race({party: {"lists": lists[party], **common} for party in lists}))
     assert ids_of(spark, tmp_path / "outputs/out") == without(*LISTED[won])
@@ -153,8 +156,8 @@ def test_g8_of_two_runs_into_one_new_delta_table_one_succeeds(
 def test_g8_of_two_runs_that_replace_one_delta_table_one_succeeds(
     spark, race, images, lists, tmp_path, monkeypatch
 ):
-    apply = spark_rewrite.apply
-    monkeypatch.setattr(spark_rewrite, "apply", lambda *args: meeting(apply(*args), tmp_path))
+    apply = spark_engine.apply
+    monkeypatch.setattr(spark_engine, "apply", lambda *args: meeting(apply(*args), tmp_path))
     delta_table(spark.createDataFrame([("old",)], "image_id string"), tmp_path / "outputs/out")
     common = {
         "output": str(tmp_path / "outputs/out"), "output_format": "delta",
@@ -172,14 +175,14 @@ def test_g8_a_commit_that_another_process_wrote_over_is_noticed(
     other = tmp_path / "other"
     shutil.copytree(images, other)
     spark.sql(f"DELETE FROM delta.`{other}` WHERE image_id = 'id-5'")
-    delete_ids = delta_delete.delete_ids
+    delete_ids = delete.delete_ids
 
     def deleting(*args, **options):
         rows = delete_ids(*args, **options)
         shutil.copytree(other, images, dirs_exist_ok=True)
         return rows
 
-    monkeypatch.setattr(delta_delete, "delete_ids", deleting)
+    monkeypatch.setattr(delete, "delete_ids", deleting)
     with pytest.raises(VerificationError, match="history lacks the commit"):
         remove(images, lists["a"], None, method="in-place")
     monkeypatch.undo()

@@ -4,10 +4,11 @@ import os
 
 import pytest
 
-from dedup_lib import arrow_stores, footers
 from dedup_lib.errors import StorageError, TableFormatError
-from dedup_lib.hadoop_storage import HadoopStorage
-from dedup_lib.session_storage import storage_of
+from dedup_lib.executor import stores
+from dedup_lib.parquet import footers
+from dedup_lib.session.hadoop_storage import HadoopStorage
+from dedup_lib.session.open_storage import storage_of
 from tests.made_tables import image_rows, write_list, write_parquet
 
 pytestmark = pytest.mark.classic("it has no file systems of a JVM")
@@ -58,7 +59,7 @@ def test_a_broken_file_is_named_and_costs_its_task_only(spark, storage, folder):
 
 
 def test_without_pyarrow_the_driver_reads_all(spark, storage, folder, monkeypatch):
-    monkeypatch.setattr(arrow_stores, "OLDEST_PYARROW", (999, 0))
+    monkeypatch.setattr(stores, "OLDEST_PYARROW", (999, 0))
     found = read(spark, storage, folder)
     assert len(storage.read) == len(found) == 6
 

@@ -158,7 +158,7 @@ def test_a_delta_table_without_row_indexes_takes_broadcast_ids(
 def test_g15_delta_input_is_one_version_though_rows_are_appended_meanwhile(
     spark, remove, delta_images, listed, tmp_path, monkeypatch
 ):
-    from dedup_lib import id_scan
+    from dedup_lib.plan import id_scan
 
     table = f"{tmp_path}/images"
     spark.read.format("delta").load(str(delta_images)).write.format("delta").option(

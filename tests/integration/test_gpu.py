@@ -5,11 +5,11 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib import gpu_check, rapids_plans, rewrite
 from dedup_lib.errors import InputError, UnsupportedError
-from dedup_lib.rapids import Accelerator
-from dedup_lib.rapids_plans import Fallback
-from dedup_lib.session_settings import session_settings
+from dedup_lib.methods import gpu_check, gpu_plans, rewrite
+from dedup_lib.methods.gpu import Accelerator
+from dedup_lib.methods.gpu_plans import Fallback
+from dedup_lib.session.conf import session_settings
 from tests.made_tables import image_rows, write_parquet
 
 pytestmark = pytest.mark.classic("the RAPIDS Accelerator can be asked there only")
@@ -74,10 +74,10 @@ def test_operators_count_of_later_queries_that_are_described_the_same(spark):
         "ours": spark.range(9).filter("id > 3"),
     }.items():
         if description == "others":
-            newest = rapids_plans.newest_query(spark)
+            newest = gpu_plans.newest_query(spark)
         context.setJobDescription("ours" if description == "before" else description)
         frame.collect()
-    found = rapids_plans.operators_since(spark, newest)
+    found = gpu_plans.operators_since(spark, newest)
     context.setJobDescription(None)
     assert found == ["Filter", "Range"]
 
@@ -128,9 +128,9 @@ def test_what_a_gpu_can_not_read_is_left_to_arrow(accelerated, remove, images, l
 @pytest.mark.usefixtures("accelerated")
 def test_more_ids_are_broadcast_for_a_gpu(monkeypatch, remove, images, listed, tmp_path):
     """Row positions would take the scan to the CPU."""
-    monkeypatch.setattr("dedup_lib.spark_rewrite.BROADCAST_LIMIT_BYTES", 1)
+    monkeypatch.setattr("dedup_lib.methods.spark_engine.BROADCAST_LIMIT_BYTES", 1)
     assert remove(images, listed, tmp_path / "out").strategy == "broadcast-ids"
-    monkeypatch.setattr("dedup_lib.spark_rewrite.BROADCAST_MOST_BYTES", 1)
+    monkeypatch.setattr("dedup_lib.methods.spark_engine.BROADCAST_MOST_BYTES", 1)
     assert remove(images, listed, tmp_path / "more").strategy == "row-positions"
 
 

@@ -11,7 +11,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib.errors import ColumnTypeError
-from dedup_lib.session_settings import session_settings
+from dedup_lib.session.conf import session_settings
 from tests.hostile_tables import data_files, four_rows, logical_rows, parquet_types
 from tests.made_tables import tree_digest, write_list, write_parquet
 

@@ -7,8 +7,8 @@ import time
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib import delta_delete, records, run_key
-from dedup_lib.delta_history import was_undone
+from dedup_lib.delta import delete
+from dedup_lib.delta.history import was_undone
 from dedup_lib.errors import (
     ConflictError,
     NoMatchesError,
@@ -17,6 +17,7 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
+from dedup_lib.methods import records, run_key
 from tests.delta_version import DELETION, HAS_GENERATED_COLUMNS_BY_PATH
 from tests.faults import StoppedError
 from tests.made_tables import (
@@ -272,13 +273,13 @@ def test_a_commit_that_delta_skips_is_told_apart(spark, remove_here, images, lis
 
 def before_deleting(monkeypatch, action):
     """Let another writer act between the plan and the deletion."""
-    delete_ids = delta_delete.delete_ids
+    delete_ids = delete.delete_ids
 
     def acting(*args, **kwargs):
         action()
         return delete_ids(*args, **kwargs)
 
-    monkeypatch.setattr(delta_delete, "delete_ids", acting)
+    monkeypatch.setattr(delete, "delete_ids", acting)
 
 
 def test_g10_rows_that_are_appended_after_the_plan_go_where_the_plan_has_their_id(
@@ -337,7 +338,7 @@ def test_g8_a_commit_between_reading_and_committing_is_a_conflict(
         return image_id
 
     waiting = F.udf(slow, "string")
-    delete_ids = delta_delete.delete_ids
+    delete_ids = delete.delete_ids
 
     def delete_slowly(spark, location, column, ids, **options):
         ids = ids.coalesce(1).select(waiting("image_id").alias("image_id"))  # one core stays free
@@ -349,31 +350,31 @@ def test_g8_a_commit_between_reading_and_committing_is_a_conflict(
         spark.sql(f"DELETE FROM delta.`{images}` WHERE image_id = 'id-5'")
         done.touch()
 
-    monkeypatch.setattr(delta_delete, "delete_ids", delete_slowly)
+    monkeypatch.setattr(delete, "delete_ids", delete_slowly)
     other = threading.Thread(target=commit_meanwhile)
     other.start()
     with pytest.raises(ConflictError, match="Run again"):
         remove_here(images, listed)
     other.join()
     assert rows_of(spark, images).count() == 39
-    monkeypatch.setattr(delta_delete, "delete_ids", delete_ids)
+    monkeypatch.setattr(delete, "delete_ids", delete_ids)
     assert remove_here(images, listed).counts["kept_rows"] == 36
 
 
 def test_g10_a_commit_that_deleted_other_rows_than_planned_is_named_with_what_undoes_it(
     spark, remove_here, images, listed, monkeypatch
 ):
-    delete_ids = delta_delete.delete_ids
+    delete_ids = delete.delete_ids
 
     def delete_fewer(spark, location, column, ids, **options):
         return delete_ids(spark, location, column, ids.orderBy("image_id").limit(1), **options)
 
-    monkeypatch.setattr(delta_delete, "delete_ids", delete_fewer)
+    monkeypatch.setattr(delete, "delete_ids", delete_fewer)
     with pytest.raises(VerificationError, match=r"version 1 .* deleted 1 rows, .* says 3") as error:
         remove_here(images, listed, run_key="monday")
     assert f"RESTORE TABLE delta.`file:{images}` TO VERSION AS OF 0" in str(error.value)
     assert operations(spark, images) == ["WRITE", DELETION]
-    monkeypatch.setattr(delta_delete, "delete_ids", delete_ids)
+    monkeypatch.setattr(delete, "delete_ids", delete_ids)
     for dry_run in (False, True):
         with pytest.raises(VerificationError, match="deleted 1 rows"):
             remove_here(images, listed, run_key="monday", dry_run=dry_run)

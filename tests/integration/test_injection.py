@@ -10,13 +10,13 @@ from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 
-from dedup_lib import delta_delete, delta_history
-from dedup_lib.delta_tables import new_table_root
+from dedup_lib.delta import delete, history
+from dedup_lib.delta.detail import new_table_root
 from dedup_lib.errors import DedupError, SettingsError, TableNotFoundError, UnsupportedError
-from dedup_lib.session_storage import storage_of
-from dedup_lib.sql_names import name_parts, quoted, sql_name
-from dedup_lib.tables import read_images
-from dedup_lib.targets import find_target
+from dedup_lib.publish.targets import find_target
+from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.sql_names import name_parts, quoted, sql_name
+from dedup_lib.tables.pinned import read_images
 from tests.made_tables import image_rows, write_list, write_parquet
 from tests.processes import ROOT
 
@@ -143,11 +143,11 @@ def test_g16_what_a_foreign_delta_log_says_is_not_run(spark, monkeypatch):
     call = f"reflect('java.lang.System', 'setProperty', '{key}', '1')"
     restore = {"version": None, "timestamp": f"2026-01-01' AS instant, {call} AS x --"}
     with pytest.raises(PySparkException):
-        delta_history._restored(spark, {}, {"operationParameters": restore})
+        history._restored(spark, {}, {"operationParameters": restore})
     retention = f"interval 1 week AS time, {call}) --"
     detail = {"properties": {"delta.deletedFileRetentionDuration": retention}}
-    monkeypatch.setattr(delta_delete, "delta_detail", lambda *_: detail)
-    assert delta_delete.vacuum_time(spark, "/t") is None
+    monkeypatch.setattr(delete, "delta_detail", lambda *_: detail)
+    assert delete.vacuum_time(spark, "/t") is None
     assert SparkContext._jvm.java.lang.System.getProperty(key) is None
 
 
@@ -176,7 +176,7 @@ SQL_PARTS = {
 
 def test_g16_sql_is_put_together_of_quoted_names_alone():
     found = set()
-    for path in (ROOT / "dedup_lib").glob("*.py"):
+    for path in (ROOT / "dedup_lib").rglob("*.py"):
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Call) and getattr(node.func, "attr", "") in {"sql", "expr"}:
                 parts = [part for part in ast.walk(node) if isinstance(part, ast.FormattedValue)]

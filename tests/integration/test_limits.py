@@ -4,7 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib.errors import EmptyListError, NoMatchesError, RemovedFractionError
-from dedup_lib.safety_limits import check_removed_fraction
+from dedup_lib.plan.limits import check_removed_fraction
 from tests.made_tables import row_digests, write_list
 
 

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import DuplicateIds, Settings, parquet_lists, run
+from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import (
     AmbiguousListError,
     ColumnTypeError,
@@ -20,6 +20,7 @@ from dedup_lib.errors import (
     SettingsError,
     UnreadableFileError,
 )
+from dedup_lib.lists import parquet
 from tests.made_tables import image_rows, write_list, write_parquet
 from tests.pandas_files import VERSIONS, write_by_pandas
 
@@ -338,7 +339,7 @@ def test_an_empty_file_is_known_where_spark_reads_no_column_without_type(
     def refused(_, file):
         raise UnreadableFileError(f"Illegal Parquet type: INT32 in {file.path!r}")
 
-    monkeypatch.setattr(parquet_lists, "spark_schema", refused)
+    monkeypatch.setattr(parquet, "spark_schema", refused)
     columns = {"id": [], "max_id": [], "cosine_sim_score": None}
     path = write_by_pandas(tmp_path / "p/cluster_0.parquet", "2.3.3", columns)
     with pytest.raises(EmptyListError):

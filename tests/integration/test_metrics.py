@@ -13,7 +13,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import NoMatchesError, OutputExistsError, OverlapError, StorageError
 from dedup_lib.metrics_row import COLUMNS, SCHEMA
-from dedup_lib.session_storage import storage_of
+from dedup_lib.session.open_storage import storage_of
 from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
 from tests.processes import FLAGS, console, small_inputs
 

@@ -7,8 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql.types import StringType
 
-from dedup_lib import DuplicateIds, Settings, arrow_npy, arrow_stores, npy_lists, run
-from dedup_lib.arrow_npy import IdFile, read_part
+from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import (
     AmbiguousListError,
     ColumnTypeError,
@@ -18,8 +17,11 @@ from dedup_lib.errors import (
     UnreadableFileError,
     UnsupportedError,
 )
-from dedup_lib.removal_list import read_removal_list
-from dedup_lib.session_storage import storage_of
+from dedup_lib.executor import npy_ids, stores
+from dedup_lib.executor.npy_ids import IdFile, read_part
+from dedup_lib.lists import npy
+from dedup_lib.lists.removal_list import read_removal_list
+from dedup_lib.session.open_storage import storage_of
 from tests.made_tables import image_rows, write_list, write_parquet
 
 # Halves that begin with zeros, need all bits, or are not the same read from the other end.
@@ -111,8 +113,8 @@ def test_the_kind_that_the_user_says_is_obeyed(planned, tmp_path):
 
 
 def test_a_file_of_any_length_is_read_part_by_part(read, tmp_path, monkeypatch):
-    monkeypatch.setattr(arrow_npy, "PART_IDS", 3)
-    monkeypatch.setattr(npy_lists, "_PARTS_PER_TASK", 2)
+    monkeypatch.setattr(npy_ids, "PART_IDS", 3)
+    monkeypatch.setattr(npy, "_PARTS_PER_TASK", 2)
     lengths = {"a": 7, "b": 0, "c": 3, "d": 1, "e": 8, "f": 0}
     wanted = []
     for number, (name, length) in enumerate(lengths.items()):
@@ -164,7 +166,7 @@ def test_a_directory_of_both_formats_is_refused(planned, tmp_path):
 
 @pytest.mark.classic("its files are listed by pyarrow, too")
 def test_executors_without_pyarrow_are_named(planned, tmp_path, monkeypatch):
-    monkeypatch.setattr(arrow_stores, "OLDEST_PYARROW", (999, 0))
+    monkeypatch.setattr(stores, "OLDEST_PYARROW", (999, 0))
     with pytest.raises(UnsupportedError, match=r"older than 999\.0\. Install pyarrow where"):
         planned(write_npy(tmp_path / "kept.npy", HALVES))
 
@@ -172,7 +174,7 @@ def test_executors_without_pyarrow_are_named(planned, tmp_path, monkeypatch):
 def test_a_file_that_changes_during_the_run_is_named(planned, tmp_path, monkeypatch):
     """The first read fails after the file was listed: a Python task's error, told in a line."""
     path = write_npy(tmp_path / "kept.npy", HALVES)
-    monkeypatch.setattr(npy_lists, "_check_executors", lambda *_: write_npy(path, HALVES * 2))
+    monkeypatch.setattr(npy, "_check_executors", lambda *_: write_npy(path, HALVES * 2))
     message = r"^file 'file:.*/kept\.npy' was changed since it was listed\. Restore or"
     with pytest.raises(UnreadableFileError, match=message):
         planned(path)
@@ -180,5 +182,5 @@ def test_a_file_that_changes_during_the_run_is_named(planned, tmp_path, monkeypa
 
 def test_a_file_that_is_gone_is_named(tmp_path):
     gone = IdFile(f"file:{tmp_path}/gone.npy", 144, 128, 1, 0)
-    with pytest.raises(arrow_npy.FileReadError, match=r"gone\.npy"):
+    with pytest.raises(npy_ids.FileReadError, match=r"gone\.npy"):
         read_part(0, [gone], {})

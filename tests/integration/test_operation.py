@@ -110,5 +110,5 @@ def test_a_log_has_a_line_of_numbers_for_each_phase_and_no_progress(tmp_path):
     lines = [line for line in result.stderr.splitlines() if " took " in line]
     for line, expected in zip(lines, LINES, strict=True):
         pattern = re.escape(expected).replace(r"\#", r"\d+")
-        assert re.search(f"INFO dedup_lib.run_context: {pattern}", line), line
+        assert re.search(f"INFO dedup_lib.methods.run_context: {pattern}", line), line
     assert not re.search(r"\[Stage|plan / ", result.stdout + result.stderr)

@@ -8,8 +8,8 @@ from pyspark.errors import PySparkException
 
 from dedup_lib import DuplicateIds, Settings
 from dedup_lib.errors import DedupError, OverlapError
-from dedup_lib.overlap import Place, check_no_overlap, check_places
-from dedup_lib.session_storage import storage_of
+from dedup_lib.publish.overlap import Place, check_no_overlap, check_places
+from dedup_lib.session.open_storage import storage_of
 from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
 
 ROLES = ["output", "removed_output", "metrics_output", "report", "work_location"]

@@ -7,7 +7,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import DuplicateIds, protect_lists
+from dedup_lib import DuplicateIds
 from dedup_lib.errors import (
     ColumnTypeError,
     EmptyListError,
@@ -19,6 +19,7 @@ from dedup_lib.errors import (
     TableNotFoundError,
     UnreadableFileError,
 )
+from dedup_lib.lists import protected as protect_lists
 from dedup_lib.pipeline import run
 from dedup_lib.settings import Settings
 from tests.made_tables import image_rows, row_digests, write_list, write_parquet
@@ -158,7 +159,7 @@ def test_other_actions_take_them_for_no_duplicates(remove, images, listed, tmp_p
 
 
 def test_long_lists_are_joined_by_a_shuffle(planned, images, listed, tmp_path, monkeypatch):
-    monkeypatch.setattr("dedup_lib.id_join.BROADCAST_LIMIT_BYTES", 0)
+    monkeypatch.setattr("dedup_lib.plan.id_join.BROADCAST_LIMIT_BYTES", 0)
     path = write_list(tmp_path / "protect.parquet", ["b", "b", "y"])
     report, gone = planned(images, [listed], path)
     assert report.choices["plan join"]["chosen"] == "shuffle both"
@@ -169,7 +170,7 @@ def test_long_lists_are_joined_by_a_shuffle(planned, images, listed, tmp_path, m
 def test_a_list_longer_than_the_table_is_looked_up_in_it(
     planned, images, listed, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr("dedup_lib.id_join.BROADCAST_LIMIT_BYTES", 400)
+    monkeypatch.setattr("dedup_lib.plan.id_join.BROADCAST_LIMIT_BYTES", 400)
     path = write_list(tmp_path / "protect.parquet", ["b", *(f"y{n}" for n in range(50))])
     assert set(planned(images, [listed], path)[1]) == {"c", "d"}
 

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import pytest
 
-from dedup_lib import id_scan, owners, publish, publish_lock
 from dedup_lib.errors import (
     ConflictError,
     DiskFullError,
@@ -19,8 +18,10 @@ from dedup_lib.errors import (
     SettingsError,
     VerificationError,
 )
-from dedup_lib.output_maker import OutputMaker
-from dedup_lib.session_storage import storage_of
+from dedup_lib.methods.new_output import OutputMaker
+from dedup_lib.plan import id_scan
+from dedup_lib.publish import locks, owners, stage
+from dedup_lib.session.open_storage import storage_of
 from tests.faults import StoppedError
 from tests.made_tables import (
     image_rows,
@@ -114,7 +115,7 @@ def test_g10_a_delta_commit_that_is_wrong_is_named_with_the_command_that_undoes_
     spark, remove, inputs, folder, monkeypatch
 ):
     remove(*inputs, folder / "out", output_format="delta")
-    monkeypatch.setattr(publish, "count_rows", lambda *_: 3)
+    monkeypatch.setattr(stage, "count_rows", lambda *_: 3)
     with pytest.raises(VerificationError, match=r"RESTORE TABLE .* TO VERSION AS OF 0"):
         remove(*inputs, folder / "out", output_format="delta", output_mode="overwrite")
 
@@ -152,13 +153,13 @@ def test_g8_files_that_are_added_during_the_run_are_not_in_the_output(
 
 
 def test_g8_another_writer_that_was_quicker_wins(spark, remove, inputs, folder, monkeypatch):
-    promote = publish.promote
+    promote = stage.promote
 
     def late(*args):
         write_parquet(image_rows(["other"]), folder / "out/1.parquet")
         promote(*args)
 
-    monkeypatch.setattr(publish, "promote", late)
+    monkeypatch.setattr(stage, "promote", late)
     with pytest.raises(ConflictError):
         remove(*inputs, folder / "out")
     assert ids(spark, folder / "out") == ["other"]
@@ -247,7 +248,7 @@ def test_g8_a_lock_that_was_left_is_taken_over(spark, remove, inputs, folder, wh
     }
     lock.write_text(texts[why])
     if why in ("old", "empty"):
-        long_ago = time.time() - publish_lock.LOCK_TAKEOVER_SECONDS - 1
+        long_ago = time.time() - locks.LOCK_TAKEOVER_SECONDS - 1
         os.utime(lock, (long_ago, long_ago))
     remove(*inputs, folder / "out")
     assert names_in(folder) == ["out"]
@@ -385,7 +386,7 @@ def test_a_kept_plan_of_a_run_that_did_not_publish_does_not_block_the_retry(
     spark, remove, inputs, folder, monkeypatch
 ):
     plan = f"{folder}/plan"
-    promote = publish.promote
+    promote = stage.promote
 
     def stop_second(spark, storage, staged, *rest):
         if staged.target.location.endswith("/out"):
@@ -393,7 +394,7 @@ def test_a_kept_plan_of_a_run_that_did_not_publish_does_not_block_the_retry(
         promote(spark, storage, staged, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(publish, "promote", stop_second)
+        patched.setattr(stage, "promote", stop_second)
         with pytest.raises(StoppedError):
             remove(*inputs, folder / "out", removed_output=plan)
     assert names_in(folder) == ["plan"]

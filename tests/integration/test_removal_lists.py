@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import DuplicateIds, Settings, id_join, list_sizes, run
+from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import (
     ColumnTypeError,
     EmptyListError,
@@ -16,7 +16,8 @@ from dedup_lib.errors import (
     TableFormatError,
     TableNotFoundError,
 )
-from dedup_lib.session_settings import session_settings
+from dedup_lib.plan import id_join, list_sizes
+from dedup_lib.session.conf import session_settings
 from tests.made_tables import image_rows, row_digests, write_list, write_parquet
 from tests.pandas_files import VERSIONS, write_by_pandas
 

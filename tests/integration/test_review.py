@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server, too
 
-from dedup_lib import physical_names, review_page, reviews
 from dedup_lib.errors import OverlapError, RemovedFractionError, UnsupportedError, UsageError
+from dedup_lib.review import making, physical_names
+from dedup_lib.review import page as review_page
 from tests.made_tables import delta_table, write_list, write_parquet
 
 pytest.importorskip("jinja2", reason="Jinja2 isn't installed")
@@ -383,7 +384,7 @@ def test_whatever_goes_wrong_with_the_page_the_run_goes_on(
     def broken(*_):
         raise RuntimeError("no page today: https://user:secret@host")
 
-    monkeypatch.setattr(reviews, "render", broken)
+    monkeypatch.setattr(making, "render", broken)
     listed = write_list(tmp_path / "list/1.parquet", ["i1"])
     report = remove(images, listed, tmp_path / "out", review=str(tmp_path / "review.html"))
     assert report.status == "succeeded"

@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib.catch_up import CatchingUp
-from dedup_lib.delta_history import USER_METADATA
+from dedup_lib.delta.catch_up import CatchingUp
+from dedup_lib.delta.history import USER_METADATA
 from dedup_lib.errors import (
     ConflictError,
     ImagesChangedError,
@@ -19,9 +19,9 @@ from dedup_lib.errors import (
     OutputExistsError,
     VerificationError,
 )
-from dedup_lib.session_settings import session_settings
-from dedup_lib.session_storage import storage_of
-from dedup_lib.tables import read_images
+from dedup_lib.session.conf import session_settings
+from dedup_lib.session.open_storage import storage_of
+from dedup_lib.tables.pinned import read_images
 from tests.conftest import REMOTE
 from tests.made_tables import image_rows, row_digests, write_list, write_parquet
 

@@ -6,8 +6,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import id_join
 from dedup_lib.errors import NoMatchesError, OverlapError, SettingsError
+from dedup_lib.plan import id_join
 from tests.made_tables import image_rows, names_in, write_list, write_parquet
 
 IDS = ["a", "b", "c", "d", "e", "f"]

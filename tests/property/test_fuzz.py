@@ -18,9 +18,9 @@ import pytest
 from hypothesis import HealthCheck, event, given, reject, settings
 from hypothesis import strategies as st
 
-from dedup_lib import arrow_files
-from dedup_lib.arrow_options import schema_lines
 from dedup_lib.errors import ColumnTypeError, UnreadableFileError
+from dedup_lib.executor import rewrite_file
+from dedup_lib.executor.writer_options import schema_lines
 from tests.arrow_tasks import bitmap, task
 from tests.made_tables import write_list
 from tests.property.arrow_tables import random_id, random_table, schemas
@@ -105,7 +105,7 @@ def test_g3_a_file_of_any_schema_loses_the_planned_rows_and_nothing_else(tmp_pat
     options = write_options(random)
     write(random_table(schema, range(num_rows), random), source, options)
     gone = sorted(random.sample(range(num_rows), random.randrange(num_rows)))
-    arrow_files.rewrite(task(tmp_path, source), bitmap(*gone), {})
+    rewrite_file.rewrite(task(tmp_path, source), bitmap(*gone), {})
     before, after = pq.ParquetFile(source), pq.ParquetFile(tmp_path / "out/1.parquet")
     kept = slices(before.read(), [row for row in range(num_rows) if row not in gone])
     assert as_parquet(after.read()) == as_parquet(kept)

@@ -6,9 +6,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
-from dedup_lib.groups import ranking_of
-from dedup_lib.keepers import settle
-from dedup_lib.setting_values import KeeperRule
+from dedup_lib.plan.groups import ranking_of
+from dedup_lib.plan.keepers import settle
+from dedup_lib.settings.values import KeeperRule
 
 IDS = "abcdefghi"
 ABSENT = "xy"

@@ -8,12 +8,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from dedup_lib import arrow_rewrite, id_scan, removal_plan, remove_duplicates
-from dedup_lib.removal_list import read_removal_list
-from dedup_lib.session_storage import storage_of
+from dedup_lib import remove_duplicates
+from dedup_lib.lists.removal_list import read_removal_list
+from dedup_lib.methods.spark_engine import apply
+from dedup_lib.parquet import arrow_engine
+from dedup_lib.plan import id_scan, removal_plan
+from dedup_lib.session.open_storage import storage_of
 from dedup_lib.settings import DuplicateIds
-from dedup_lib.spark_rewrite import apply
-from dedup_lib.tables import read_images
+from dedup_lib.tables.pinned import read_images
 from tests.made_tables import delta_table, write_list, write_parquet
 
 SLOW = settings(
@@ -85,7 +87,7 @@ def test_g1_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark,
         assert planned.count() == removed.distinct().count() == (rows - kept).total()
     for strategy in STRATEGIES:
         assert multiset(apply(images, "image_id", planned, strategy)) == kept
-    arrow_rewrite.rewrite(
+    arrow_engine.rewrite(
         spark,
         images,
         id_scan.count_files(images, "image_id"),

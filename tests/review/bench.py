@@ -19,9 +19,9 @@ from pathlib import Path
 
 from PIL import Image, ImageFilter
 
-from dedup_lib.review_data import Bin, Pair, Picture, Review, Scores
-from dedup_lib.review_page import render
-from dedup_lib.thumbnails import drawing
+from dedup_lib.executor.thumbnails import drawing
+from dedup_lib.review.data import Bin, Pair, Picture, Review, Scores
+from dedup_lib.review.page import render
 
 DIFFERENT = 16
 

@@ -44,7 +44,7 @@ def open_page(browser: Any, complaints: list[str], tmp_path: Path) -> Iterator[C
             complaints.append(f"asked for {request.url}")
 
     def open_page(review: Any, script: str | None = None, **options: Any) -> Any:
-        from dedup_lib.review_page import render
+        from dedup_lib.review.page import render
 
         path.write_text(render(review), encoding="utf-8")
         context = browser.new_context(**{"viewport": {"width": 1280, "height": 900}} | options)

@@ -18,9 +18,9 @@ import imagehash
 import numpy as np
 from PIL import Image
 
-from dedup_lib.review_data import Bin, Pair, Part, Picture, Review, Scores, Unmatched, bin_edges
-from dedup_lib.review_page import render
-from dedup_lib.thumbnails import make_thumbnail
+from dedup_lib.executor.thumbnails import make_thumbnail
+from dedup_lib.review.data import Bin, Pair, Part, Picture, Review, Scores, Unmatched, bin_edges
+from dedup_lib.review.page import render
 from tests.demo.pictures import image_table
 
 EPS = 0.2

@@ -7,8 +7,8 @@ from typing import Any
 
 from PIL import Image
 
-from dedup_lib.review_data import Bin, Pair, Part, Picture, Review, Scores, Unmatched
-from dedup_lib.thumbnails import make_thumbnail
+from dedup_lib.executor.thumbnails import make_thumbnail
+from dedup_lib.review.data import Bin, Pair, Part, Picture, Review, Scores, Unmatched
 
 HOSTILE_IDS = (
     "</script><script>document.title='run'</script>",

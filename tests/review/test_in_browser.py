@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("jinja2", reason="Jinja2 isn't installed")
 pytest.importorskip("PIL", reason="Pillow isn't installed")
 
-from dedup_lib.review_data import Pair
+from dedup_lib.review.data import Pair
 from tests.review.made_review import HOSTILE_IDS, made_review, picture
 
 SIZES = [(1280, 900), (400, 800)]

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 import dedup_lib
 from dedup_lib.errors import ColumnTypeError, MissingColumnError
-from dedup_lib.spark_rewrite import (
+from dedup_lib.methods.spark_engine import (
     ROWS_PER_BITMAP,
     keep_by_ids,
     keep_by_positions,

@@ -2,8 +2,8 @@
 
 import pytest
 
-from dedup_lib import match_hints
-from dedup_lib.match_hints import MatchHint, why_few_match
+from dedup_lib.plan import match_hints
+from dedup_lib.plan.match_hints import MatchHint, why_few_match
 from tests.spark_plans import physical_plan
 
 # Each hint is a query: as many cases as can be share one.

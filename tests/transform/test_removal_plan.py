@@ -5,15 +5,15 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql.types import StringType
 
-from dedup_lib import id_join, id_scan, list_sizes, removal_plan
 from dedup_lib.errors import UnsupportedError
-from dedup_lib.id_scan import IdSizes
-from dedup_lib.removal_list import read_removal_list
-from dedup_lib.removal_plan import PlanCounts
-from dedup_lib.session_storage import storage_of
+from dedup_lib.lists.removal_list import read_removal_list
+from dedup_lib.methods.spark_engine import choose_strategy
+from dedup_lib.plan import id_join, id_scan, list_sizes, removal_plan
+from dedup_lib.plan.id_scan import IdSizes
+from dedup_lib.plan.removal_plan import PlanCounts
+from dedup_lib.session.open_storage import storage_of
 from dedup_lib.settings import DuplicateIds
-from dedup_lib.spark_rewrite import choose_strategy
-from dedup_lib.tables import read_images
+from dedup_lib.tables.pinned import read_images
 from tests.made_tables import image_rows, write_list, write_parquet
 from tests.spark_plans import physical_plan
 

@@ -3,7 +3,7 @@
 import pytest
 from pyspark.errors import PySparkException
 
-from dedup_lib.session_settings import session_settings, tuning_settings
+from dedup_lib.session.conf import session_settings, tuning_settings
 
 SHUFFLE, STATIC = "spark.sql.shuffle.partitions", "spark.sql.warehouse.dir"
 

@@ -8,9 +8,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import arrow_batches, arrow_files, arrow_options
-from dedup_lib.arrow_batches import FileReadError
-from dedup_lib.arrow_stores import FileRefusedError
+from dedup_lib.executor import kept_rows, rewrite_file, writer_options
+from dedup_lib.executor.kept_rows import FileReadError
+from dedup_lib.executor.stores import FileRefusedError
 from tests.arrow_tasks import bitmap, task
 from tests.made_tables import image_rows, names_in, tree_digest, write_parquet
 
@@ -18,7 +18,7 @@ from tests.made_tables import image_rows, names_in, tree_digest, write_parquet
 def rewritten(folder, table, *gone, source=None, **options):
     """Write a table, take rows out of its file; return the files before and after."""
     source = source or write_parquet(table, folder / "in/1.parquet", **options)
-    done = arrow_files.rewrite(task(folder, source), bitmap(*gone), {})
+    done = rewrite_file.rewrite(task(folder, source), bitmap(*gone), {})
     assert names_in(folder / "partial") == []
     assert done.num_rows == table.num_rows - len(gone)
     before, after = pq.ParquetFile(source), pq.ParquetFile(folder / "out" / source.name)
@@ -72,7 +72,7 @@ def test_rows_that_pyarrow_can_not_filter_are_taken_as_slices(tmp_path):
     with pytest.raises(pa.ArrowNotImplementedError):
         table.filter(pa.array([True] * 10))
     source = write_parquet(table, tmp_path / "1.parquet", row_group_size=6)
-    arrow_files.rewrite(task(tmp_path, source), bitmap(0, 3, 4, 5, 9), {})
+    rewrite_file.rewrite(task(tmp_path, source), bitmap(0, 3, 4, 5, 9), {})
     after = pq.ParquetFile(tmp_path / "out/1.parquet")
     assert after.read()["text"].to_pylist() == [text[row] for row in (1, 2, 6, 7, 8)]
     assert after.schema_arrow.equals(table.schema)
@@ -100,7 +100,7 @@ def test_a_type_that_this_pyarrow_does_not_know_is_refused(tmp_path):
     assert content.count(as_uuid) == 1
     source.write_bytes(content.replace(as_uuid, as_none_yet))
     with pytest.raises(FileRefusedError, match=r"new \(UNKNOWN\)") as refused:
-        arrow_files.rewrite(task(tmp_path, source), bitmap(0), {})
+        rewrite_file.rewrite(task(tmp_path, source), bitmap(0), {})
     assert refused.value.kind == "types"
 
 
@@ -174,8 +174,8 @@ def test_row_groups_keep_their_rows_together(tmp_path):
 
 
 def test_a_row_group_that_is_too_heavy_is_written_in_parts(tmp_path, monkeypatch):
-    monkeypatch.setattr(arrow_batches, "_BATCH_BYTES", 1_000)
-    monkeypatch.setattr(arrow_batches, "_ROW_GROUP_BYTES", 1_000)
+    monkeypatch.setattr(kept_rows, "_BATCH_BYTES", 1_000)
+    monkeypatch.setattr(kept_rows, "_ROW_GROUP_BYTES", 1_000)
     before, after = rewritten(tmp_path, image_rows([f"id-{n}" for n in range(30)]), 3)
     assert before.num_row_groups == 1 < after.num_row_groups
 
@@ -199,7 +199,7 @@ def test_timestamps_of_12_bytes_stay_whatever_their_year(tmp_path, rows):
     """INT96, as Spark and Hive write it: nanoseconds would overflow past the year 2262."""
     table = pa.table({"image_id": ["a", "b"], "taken": pa.array(rows, pa.timestamp("us"))})
     source = write_parquet(table, tmp_path / "in/1.parquet", use_deprecated_int96_timestamps=True)
-    arrow_files.rewrite(task(tmp_path, source), bitmap(0), {})
+    rewrite_file.rewrite(task(tmp_path, source), bitmap(0), {})
     before, after = (
         pq.ParquetFile(path, coerce_int96_timestamp_unit="us")
         for path in (source, tmp_path / "out/1.parquet")
@@ -213,23 +213,23 @@ def test_timestamps_of_12_bytes_with_nanoseconds_are_refused(tmp_path):
     table = pa.table({"image_id": ["a", "b", "c"], "taken": taken})
     source = write_parquet(table, tmp_path / "in/1.parquet", use_deprecated_int96_timestamps=True)
     with pytest.raises(FileRefusedError, match="nanoseconds") as refused:
-        arrow_files.rewrite(task(tmp_path, source), bitmap(0), {})
+        rewrite_file.rewrite(task(tmp_path, source), bitmap(0), {})
     assert refused.value.kind == "types"
 
 
 def test_a_mixture_that_pyarrow_would_change_is_refused(tmp_path, monkeypatch):
     """Whatever pyarrow would write as another type is found before a row is written."""
-    monkeypatch.setattr(arrow_options, "_variants", lambda _: iter([{"version": "1.0"}]))
+    monkeypatch.setattr(writer_options, "_variants", lambda _: iter([{"version": "1.0"}]))
     table = pa.table({"image_id": ["a", "b"], "n": pa.array([1, 2], pa.uint32())})
     source = write_parquet(table, tmp_path / "in/1.parquet")
     with pytest.raises(FileRefusedError, match=r"'optional int32 .* n \(Int"):
-        arrow_files.rewrite(task(tmp_path, source), bitmap(0), {})
+        rewrite_file.rewrite(task(tmp_path, source), bitmap(0), {})
     assert not (tmp_path / "out").exists()
 
 
 def test_a_file_that_loses_nothing_is_copied_to_the_byte(tmp_path):
     source = write_parquet(image_rows(["a", "b"]), tmp_path / "in/p=%2F/part 1")
-    done = arrow_files.rewrite(
+    done = rewrite_file.rewrite(
         task(tmp_path, source, target=f"file:{tmp_path}/out/p=%2F/part 1"), None, {}
     )
     assert done == (2, source.stat().st_size, True)
@@ -238,9 +238,9 @@ def test_a_file_that_loses_nothing_is_copied_to_the_byte(tmp_path):
 
 def test_a_file_that_loses_all_is_left_out_or_kept_for_its_schema(tmp_path):
     source = write_parquet(image_rows(["a", "b"]), tmp_path / "in/1.parquet")
-    assert arrow_files.rewrite(task(tmp_path, source), bitmap(0, 1), {}) == (0, 0, False)
+    assert rewrite_file.rewrite(task(tmp_path, source), bitmap(0, 1), {}) == (0, 0, False)
     assert not (tmp_path / "out").exists()
-    arrow_files.rewrite(task(tmp_path, source, keeps_empty=True), bitmap(0, 1), {})
+    rewrite_file.rewrite(task(tmp_path, source, keeps_empty=True), bitmap(0, 1), {})
     empty = pq.ParquetFile(tmp_path / "out/1.parquet")
     assert empty.metadata.num_rows == 0
     assert schema_of(empty) == schema_of(pq.ParquetFile(source))
@@ -260,7 +260,7 @@ def test_a_file_that_is_not_the_planned_one_is_refused(tmp_path, changed):
     source = write_parquet(image_rows(["a", "b"]), tmp_path / "in/1.parquet")
     planned = dataclasses.replace(task(tmp_path, source), **changed)
     with pytest.raises(FileRefusedError, match="was changed") as refused:
-        arrow_files.rewrite(planned, bitmap(0), {})
+        rewrite_file.rewrite(planned, bitmap(0), {})
     assert refused.value.kind == "changed"
     assert not (tmp_path / "out").exists()
 
@@ -269,13 +269,13 @@ def test_a_row_past_the_end_is_an_error(tmp_path):
     source = write_parquet(image_rows(["a", "b"]), tmp_path / "in/1.parquet")
     for row in (2, 3, 40):
         with pytest.raises(RuntimeError, match="past the 2 of the file"):
-            arrow_files.rewrite(task(tmp_path, source), bitmap(0, row), {})
+            rewrite_file.rewrite(task(tmp_path, source), bitmap(0, row), {})
 
 
 def test_g9_two_attempts_at_a_file_leave_one(tmp_path):
     source = write_parquet(image_rows(["a", "b", "c"]), tmp_path / "in/1.parquet")
     for _ in range(2):
-        arrow_files.rewrite(task(tmp_path, source), bitmap(1), {})
+        rewrite_file.rewrite(task(tmp_path, source), bitmap(1), {})
     assert names_in(tmp_path / "out") == ["1.parquet"]
     assert pq.read_table(tmp_path / "out/1.parquet")["image_id"].to_pylist() == ["a", "c"]
 
@@ -289,7 +289,7 @@ def test_a_flipped_bit_under_a_page_checksum_is_found(tmp_path):
     content[content.index(b"yyyy")] ^= 1
     source.write_bytes(content)
     with pytest.raises(FileReadError, match=r"in/1\.parquet.*CRC"):
-        arrow_files.rewrite(task(tmp_path, source), bitmap(0), {})
+        rewrite_file.rewrite(task(tmp_path, source), bitmap(0), {})
     assert not (tmp_path / "out").exists()
     assert names_in(tmp_path / "partial") == []  # the next attempt has the space
 
@@ -299,7 +299,7 @@ def test_pages_and_batches_of_big_images_stay_small(tmp_path):
     images = pa.array([bytes([n % 251]) * 300_000 for n in range(40)])
     table = pa.table({"image_id": [f"id-{n}" for n in range(40)], "image": images})
     source = write_parquet(table, tmp_path / "in/1.parquet", compression="none")
-    options = arrow_options.writer_options(pq.ParquetFile(source))
+    options = writer_options.writer_options(pq.ParquetFile(source))
     assert options["write_batch_size"] == 3
     rewritten(tmp_path, table, 3, source=source)
 
@@ -311,7 +311,7 @@ def test_an_image_that_many_rows_share_does_not_make_batches_heavy(tmp_path):
     source = write_parquet(table, tmp_path / "in/1.parquet")
     assert source.stat().st_size < 1_000_000
     before, _ = rewritten(tmp_path, table, 3, source=source)
-    weights = [batch.nbytes for batch in arrow_batches._batches(before, 0, str(source))]
+    weights = [batch.nbytes for batch in kept_rows._batches(before, 0, str(source))]
     assert max(weights) < 10 * 1024**2
     assert len(weights) < 30
 
@@ -320,7 +320,7 @@ def test_a_late_attempt_does_not_bring_back_what_was_cleaned_up(tmp_path):
     source = write_parquet(image_rows(["a", "b"]), tmp_path / "in/1.parquet")
     gone = {"target": f"file:{tmp_path}/gone/out/1", "partial_directory": f"file:{tmp_path}/gone/p"}
     with pytest.raises(OSError, match="gone"):
-        arrow_files.rewrite(task(tmp_path, source, **gone), bitmap(0), {})
+        rewrite_file.rewrite(task(tmp_path, source, **gone), bitmap(0), {})
     assert names_in(tmp_path) == ["in"]
 
 
@@ -336,7 +336,7 @@ def test_a_late_attempt_does_not_bring_back_what_was_cleaned_up(tmp_path):
     ],
 )
 def test_hadoop_uris_are_mapped(uri, kind, path):
-    from dedup_lib.arrow_stores import open_store
+    from dedup_lib.executor.stores import open_store
 
     options = {"region": "eu-west-1"} if uri.startswith("s3") else {}
     store, found = open_store(uri, options)
@@ -351,7 +351,7 @@ def test_hadoop_uris_are_mapped(uri, kind, path):
     ],
 )
 def test_stores_that_pyarrow_lacks_are_named(uri, options, message):
-    from dedup_lib.arrow_stores import open_store
+    from dedup_lib.executor.stores import open_store
 
     with pytest.raises(FileRefusedError, match=message) as refused:
         open_store(uri, options)
@@ -360,4 +360,4 @@ def test_stores_that_pyarrow_lacks_are_named(uri, options, message):
 
 def test_a_store_that_can_t_be_reached_is_found_by_the_first_look():
     with pytest.raises(FileRefusedError, match="can't read 'hdfs://nowhere:8020/x'"):
-        arrow_files.probe("hdfs://nowhere:8020/x", None, {})
+        rewrite_file.probe("hdfs://nowhere:8020/x", None, {})

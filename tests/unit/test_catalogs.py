@@ -4,14 +4,14 @@ from types import SimpleNamespace
 
 import pytest
 
-from dedup_lib.arrow_stores import open_store
-from dedup_lib.delta_tables import new_table_root, root_in
+from dedup_lib.delta.detail import new_table_root, root_in
 from dedup_lib.errors import OverlapError, SettingsError, StorageError
+from dedup_lib.executor.stores import open_store
 from dedup_lib.locations import check_location, is_path
-from dedup_lib.overlap import Place, check_no_overlap, check_report
+from dedup_lib.publish.overlap import Place, check_no_overlap, check_report
+from dedup_lib.publish.targets import check_told
+from dedup_lib.session.sql_names import name_parts, sql_name
 from dedup_lib.settings import DuplicateIds, Settings
-from dedup_lib.sql_names import name_parts, sql_name
-from dedup_lib.targets import check_told
 
 
 class Remote:

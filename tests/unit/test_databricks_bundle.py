@@ -9,7 +9,7 @@ import yaml
 
 from dedup_lib import cli
 from dedup_lib.settings import Settings
-from dedup_lib.settings_file import load_toml
+from dedup_lib.settings.toml_file import load_toml
 from tests.processes import ROOT
 
 FOLDER = ROOT / "conf/databricks"

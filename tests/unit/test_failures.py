@@ -4,7 +4,7 @@ import pytest
 from py4j.protocol import Py4JError
 
 from dedup_lib.errors import UnreadableFileError
-from dedup_lib.failures import errors_named
+from dedup_lib.session.failures import errors_named
 
 # As Spark says it where executors don't have the driver's disk; shortened.
 TRACE = """An error occurred while calling o150.parquet.

@@ -6,8 +6,8 @@ import pytest
 from pyspark.sql import types as T
 
 from dedup_lib.errors import ColumnTypeError
-from dedup_lib.list_entries import WantedList
-from dedup_lib.list_kinds import ListShape
+from dedup_lib.lists.kinds import ListShape
+from dedup_lib.lists.wanted import WantedList
 
 ID_TYPES = (T.StringType(), T.LongType(), T.IntegerType())
 OTHER_TYPES = (

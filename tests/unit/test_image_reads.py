@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pytest
 
-from dedup_lib import image_reads
-from dedup_lib.file_slices import FileSlice
-from dedup_lib.image_reads import Bounds, ReadColumns, RowPlace, read_pictures
-from dedup_lib.local_files import opened
+from dedup_lib.executor import picture_reads
+from dedup_lib.executor.parquet_values.file_slices import FileSlice
+from dedup_lib.executor.picture_reads import Bounds, ReadColumns, RowPlace, read_pictures
+from dedup_lib.session.local_files import opened
 from tests.made_tables import write_parquet
 
 pytest.importorskip("PIL", reason="Pillow isn't installed")
@@ -116,7 +116,7 @@ def test_of_a_file_that_was_replaced_nothing_is_shown(store, folder):
 
 
 def test_memory_is_shared_and_what_needs_more_than_there_is_has_all_of_it():
-    room, held, most_held, lock = image_reads._Room(1000), [], [], threading.Lock()
+    room, held, most_held, lock = picture_reads._Room(1000), [], [], threading.Lock()
 
     def use(num_bytes):
         with room.holding(num_bytes):

@@ -3,7 +3,7 @@
 import pytest
 
 from dedup_lib.errors import AmbiguousListError, MissingColumnError, NotAListError
-from dedup_lib.list_kinds import recognise, recognise_npy
+from dedup_lib.lists.kinds import recognise, recognise_npy
 
 TYPES = {"_curator_dedup_id": "bigint", "docs_to_remove": "bigint", "cosine_sim_score": "float"}
 

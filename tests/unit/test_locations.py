@@ -1,6 +1,6 @@
 import pytest
 
-from dedup_lib.delta_tables import check_not_in_delta
+from dedup_lib.delta.detail import check_not_in_delta
 
 
 class NoTables:

@@ -8,7 +8,7 @@ import pytest
 from numpy.lib import format as npy_format
 
 from dedup_lib.errors import NotAListError, UnreadableFileError
-from dedup_lib.npy_header import HEAD_BYTES, parse_header
+from dedup_lib.lists.npy_header import HEAD_BYTES, parse_header
 
 IDS = np.zeros(3, "u8,u8")
 KEYS = "'fortran_order': False, 'shape': (0,)"

@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from dedup_lib.owners import died_here, owner_text
+from dedup_lib.publish.owners import died_here, owner_text
 
 
 def owner(**values):

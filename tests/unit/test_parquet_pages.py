@@ -11,12 +11,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib import parquet_pages
-from dedup_lib.file_slices import FileSlice, UnreadValueError
-from dedup_lib.parquet_footers import ColumnChunk, row_groups
-from dedup_lib.parquet_pages import values_at
-from dedup_lib.snappy_slices import SnappyError, SnappySlices
-from dedup_lib.thrift_structs import read_struct
+from dedup_lib.executor.parquet_values import pages as parquet_pages
+from dedup_lib.executor.parquet_values.file_slices import FileSlice, UnreadValueError
+from dedup_lib.executor.parquet_values.pages import values_at
+from dedup_lib.executor.parquet_values.row_groups import ColumnChunk, row_groups
+from dedup_lib.executor.parquet_values.snappy import SnappyError, SnappySlices
+from dedup_lib.executor.parquet_values.thrift import read_struct
 
 CHANCE = random.Random(3)
 # NULLs, empty ones, what compresses and what doesn't, shorter and longer than 64 KB.

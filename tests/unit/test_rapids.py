@@ -6,8 +6,7 @@ import pytest
 from pyspark.errors import PySparkException
 
 from dedup_lib.errors import UnsupportedError
-from dedup_lib.image_settings import ImageWeights, gpu_settings, split_settings
-from dedup_lib.rapids import (
+from dedup_lib.methods.gpu import (
     BATCH_BYTES,
     PLUGIN,
     SPLIT_BYTES,
@@ -16,7 +15,8 @@ from dedup_lib.rapids import (
     find_accelerator,
     writable_codec,
 )
-from dedup_lib.rapids_plans import Fallback, is_on_gpu, parsed
+from dedup_lib.methods.gpu_plans import Fallback, is_on_gpu, parsed
+from dedup_lib.methods.tuning import ImageWeights, gpu_settings, split_settings
 
 EXPLAINED = """
 !Exec <DataWritingCommandExec> cannot run on GPU because not all data writing commands can be replaced

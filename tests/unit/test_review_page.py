@@ -12,9 +12,10 @@ from html.parser import HTMLParser
 
 import pytest
 
-from dedup_lib import review_page
 from dedup_lib.errors import UnsupportedError
-from dedup_lib.review_data import (
+from dedup_lib.executor.thumbnails import Thumbnail
+from dedup_lib.review import page as review_page
+from dedup_lib.review.data import (
     Bin,
     Pair,
     Part,
@@ -24,8 +25,7 @@ from dedup_lib.review_data import (
     bin_edges,
     least_certain_first,
 )
-from dedup_lib.review_figures import group_rows, histogram, losses
-from dedup_lib.thumbnails import Thumbnail
+from dedup_lib.review.figures import group_rows, histogram, losses
 from tests.processes import ROOT
 
 pytest.importorskip("jinja2", reason="Jinja2 isn't installed")
@@ -241,7 +241,8 @@ def test_without_its_libraries_a_review_is_refused_with_the_command_that_mends_i
 def test_nothing_of_it_is_imported_before_it_is_needed():
     code = """
 import sys
-from dedup_lib import review_data, review_figures, review_page, thumbnails
+from dedup_lib.executor import thumbnails
+from dedup_lib.review import data, figures, page
 print({"jinja2", "PIL"} & {*sys.modules})
 """
     told = subprocess.run(
@@ -262,7 +263,7 @@ def test_the_page_s_files_are_found_in_a_zip(tmp_path):
             if "__pycache__" not in path.parts:
                 packed.write(path, path.relative_to(ROOT))
     code = (
-        "from dedup_lib import review_page as p; print(p.__file__, len(p._file('page.js')) > 999)"
+        "from dedup_lib.review import page as p; print(p.__file__, len(p._file('page.js')) > 999)"
     )
     told = subprocess.run(
         [sys.executable, "-c", code],
@@ -272,7 +273,7 @@ def test_the_page_s_files_are_found_in_a_zip(tmp_path):
         text=True,
         check=True,
     )
-    assert told.stdout.split() == [str(archive / "dedup_lib/review_page.py"), "True"]
+    assert told.stdout.split() == [str(archive / "dedup_lib/review/page.py"), "True"]
 
 
 def test_the_threshold_is_an_edge_and_no_score_is_left_out():

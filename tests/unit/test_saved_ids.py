@@ -3,7 +3,7 @@
 import pytest
 
 from dedup_lib.errors import ColumnTypeError, UnreadableFileError
-from dedup_lib.saved_ids import parse_ids
+from dedup_lib.lists.saved_ids import parse_ids
 
 ODD = ["a", '"', 'a"b', "a,b", "two\nlines", "\u2028", "007", "", " ", "=1+1", "ü\U0001f600"]
 # As page.js writes them.

@@ -9,9 +9,9 @@ from dedup_lib import DuplicateIds, Settings
 from dedup_lib.cli import parse
 from dedup_lib.errors import SettingsError
 from dedup_lib.locations import is_path
-from dedup_lib.setting_types import alternatives
-from dedup_lib.setting_values import KeeperRule
-from dedup_lib.settings_file import load_toml
+from dedup_lib.settings.toml_file import load_toml
+from dedup_lib.settings.types import alternatives
+from dedup_lib.settings.values import KeeperRule
 from tests.unit.made_settings import settings
 
 FLAGS = ["--images", "a/images", "--duplicate-ids", "a/list", "--output", "a/out"]

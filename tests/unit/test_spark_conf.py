@@ -2,7 +2,7 @@
 
 import pytest
 
-from dedup_lib.rapids import PLUGIN
+from dedup_lib.methods.gpu import PLUGIN
 from tests.processes import ROOT, properties
 from tests.rapids_jar import JAR
 

@@ -9,8 +9,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from dedup_lib import thumbnails
-from dedup_lib.thumbnails import MOST_THUMBNAIL_BYTES, Thumbnail, drawing, make_thumbnail
+from dedup_lib.executor import thumbnails
+from dedup_lib.executor.thumbnails import MOST_THUMBNAIL_BYTES, Thumbnail, drawing, make_thumbnail
 
 Image = pytest.importorskip("PIL.Image", reason="Pillow isn't installed")
 

@@ -1,0 +1,287 @@
+"""Bring an output up to what a full run would give, by its difference (--since-last-run)."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib.delta import delete
+from dedup_lib.delta.detail import delta_version
+from dedup_lib.delta.history import (
+    USER_METADATA,
+    Commit,
+    commit_with,
+    count_rows_at,
+    note_text,
+)
+from dedup_lib.delta.image_changes import ImageChanges, lost_files_named
+from dedup_lib.delta.output_state import Reached, deletion_name, transaction_of
+from dedup_lib.errors import ConflictError, ImagesChangedError, VerificationError
+from dedup_lib.locations import is_path
+from dedup_lib.methods.spark_engine import BROADCAST_MOST_BYTES, keep_by_ids
+from dedup_lib.plan.id_scan import broadcast_bytes, sum_of_id_bytes
+from dedup_lib.plan.planning import PLAN_SETTINGS, Plan
+from dedup_lib.session.conf import tuning_settings
+from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.sql_names import quoted, sql_name
+
+_NEWEST = 1000
+
+
+@dataclass(frozen=True)
+class Difference:
+    """In what an output differs from what a full run would give.
+
+    Attributes:
+        added: The image rows that came since; None where none did.
+        added_rows: How many of them stay.
+        ids: One row per ID of a row that came, or whose published rows are not those that are
+            due: `image_id`; how many rows came (`added`), and whether these are no new rows of the
+            output by themselves (`is_left_out`); whether published rows go (`is_deleted`); whether
+            all rows of the image table are due instead (`is_copied`).
+        deleted_ids: How many IDs have rows that go.
+        copied_ids: How many have rows that are copied anew.
+    """
+
+    added: DataFrame | None
+    added_rows: int
+    ids: DataFrame
+    deleted_ids: int
+    copied_ids: int
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether the output is what it should be."""
+        return not (self.added_rows or self.deleted_ids or self.copied_ids)
+
+    def described(self) -> dict[str, int]:
+        """Return the numbers, for the report."""
+        return {
+            "added_rows": self.added_rows,
+            "deleted_ids": self.deleted_ids,
+            "copied_ids": self.copied_ids,
+        }
+
+
+def compare(
+    spark: SparkSession,
+    plan: Plan,
+    changes: ImageChanges,
+    output: str,
+    *,
+    image_id_column: str,
+    materialise: Callable[[DataFrame], DataFrame],
+) -> Difference:
+    """Compare the IDs of an output with those of the image table, less the planned ones.
+
+    Args:
+        spark: The session.
+        plan: The plan, for all of the image table.
+        changes: What is new in the image table.
+        output: The output's path or name.
+        image_id_column: The ID column, in both.
+        materialise: Evaluates a frame once, and returns one that reads what came out.
+
+    Raises:
+        ImagesChangedError: So much is new that a full run is due, or it can't be told.
+
+    *Cost:* a scan of the IDs of both tables and of the rows that came, which are shuffled.
+    """
+    column = F.col(quoted(image_id_column)).alias("image_id")
+    published = spark.sql(f"SELECT * FROM {sql_name(output)}").select(column)
+    sides = {
+        "images": plan.images.frame.select(column),
+        "removed": plan.rows.select("image_id"),
+        "published": published,
+    }
+    if changes.added is not None:
+        sides["added"] = changes.added.select(column)
+    if changes.touched is not None:
+        sides["touched"] = changes.touched
+    names = ("images", "removed", "published", "added", "touched")
+    counted = [
+        rows.select("image_id", *(F.lit(int(name == side)).alias(name) for name in names))
+        for side, rows in sides.items()
+    ]
+    totals = [F.sum(name).alias(name) for name in names]
+    with tuning_settings(spark, PLAN_SETTINGS), lost_files_named(plan.images):
+        by_id = reduce(DataFrame.unionAll, counted).groupBy("image_id").agg(*totals)
+        is_removed, is_touched = F.col("removed") > 0, F.col("touched") > 0
+        # Rows without an ID are all alike: what is wrong with their number, nothing can mend.
+        has_id = F.col("image_id").isNotNull()
+        is_wrong = is_touched | (F.col("published") + F.col("added") != F.col("images"))
+        is_copied = has_id & ~is_removed & is_wrong & (F.col("images") > 0)
+        is_left_out = is_removed | (has_id & is_wrong)
+        marked = by_id.select(
+            "image_id",
+            "added",
+            ((F.col("published") > 0) & is_left_out).alias("is_deleted"),
+            is_copied.alias("is_copied"),
+            ((F.col("added") > 0) & is_left_out).alias("is_left_out"),
+            (~has_id & is_wrong).alias("is_lost"),
+        )
+        ids = materialise(marked.where("is_deleted OR is_copied OR is_lost OR added > 0"))
+        stays = F.when(F.col("is_left_out"), 0).otherwise(F.col("added"))
+        row = ids.agg(
+            F.coalesce(F.sum(stays), F.lit(0)).alias("added_rows"),
+            F.count_if("is_deleted").alias("deleted_ids"),
+            F.count_if("is_copied").alias("copied_ids"),
+            F.count_if("is_lost").alias("lost_ids"),
+            sum_of_id_bytes(F.when(F.col("is_left_out") | F.col("is_copied"), F.col("image_id"))),
+            F.count_if(F.col("is_left_out") | F.col("is_copied")).alias("num_ids"),
+        ).collect()[0]
+    if row["lost_ids"]:
+        raise ImagesChangedError(
+            f"output {output!r} has more or fewer rows without an ID than it should, which can't "
+            "be told apart: add --output-mode overwrite once, for a run that does all."
+        )
+    _check_weight(output, broadcast_bytes(row["num_ids"], row["id_bytes"]))
+    return Difference(changes.added, row["added_rows"], ids, row["deleted_ids"], row["copied_ids"])
+
+
+@dataclass(frozen=True)
+class CatchingUp:
+    """Two commits that bring an output up to date: of deletions, where there are any, and of rows.
+
+    Attributes:
+        spark: The session.
+        plan: The plan, for all of the image table.
+        difference: Between the output and what is due.
+        output: The output's path or name.
+        image_id_column: The ID column.
+        reached: How far the output has come.
+        note: What the commits shall say of themselves; its `run` names the attempt.
+        image_settings: Works out session settings for a statement that reads or writes images.
+    """
+
+    spark: SparkSession
+    plan: Plan
+    difference: Difference
+    output: str
+    image_id_column: str
+    reached: Reached
+    note: Mapping[str, Any]
+    image_settings: Callable[[], Mapping[str, str]]
+
+    def commit(self) -> Commit:
+        """Make both; return the second, from which on the output is what a full run would give.
+
+        Raises:
+            ConflictError: Another such run came between.
+
+        *Cost:* deletion vectors; the images of the rows that came are read and written once. Where
+        rows are copied anew, all of the image table is read.
+        """
+        if self.difference.deleted_ids:
+            self.delete()
+        return self.append()
+
+    def delete(self) -> None:
+        """Delete the rows that go, by deletion vectors."""
+        if not delete.has_deletion_vectors(self.spark, self.output):
+            delete.enable_deletion_vectors(self.spark, self.output)
+        name = {"run": deletion_name(self.note["run"]), "run_key": None}
+        note = {**self.note, **self.reached.note_of_deletion(), **name}
+        numbered = transaction_of(note)
+        rows = delete.delete_ids(
+            self.spark,
+            self.output,
+            self.image_id_column,
+            self.difference.ids.where("is_deleted").select("image_id"),
+            view="dedup_deleted_since_last_run",
+            settings={
+                USER_METADATA: note_text(note),
+                **{f"spark.databricks.delta.write.{key}": numbered[key] for key in numbered},
+            },
+            image_settings=self.image_settings,
+        )
+        if rows is None:
+            raise _overtaken(self.output)
+
+    def append(self) -> Commit:
+        """Append the rows that are due, if only none, with how far the output has come."""
+        note = {**self.note, **self.reached.note_of_end()}
+        with tuning_settings(self.spark, self.image_settings()):
+            return append_rows(self.spark, self.output, self.due_rows(), note)
+
+    def due_rows(self) -> DataFrame:
+        """The rows that the output lacks."""
+        images, ids, added = self.plan.images.frame, self.difference.ids, self.difference.added
+        parts = [self.spark.createDataFrame([], images.schema)]
+        if added is not None and self.difference.added_rows:
+            left_out = ids.where("is_left_out").select("image_id")
+            parts.append(keep_by_ids(added, self.image_id_column, left_out))
+        if self.difference.copied_ids:
+            copied = ids.where("is_copied").select("image_id")
+            parts.append(keep_by_ids(images, self.image_id_column, copied, drops=False))
+        return reduce(DataFrame.unionByName, parts)
+
+
+def append_rows(
+    spark: SparkSession, output: str, rows: DataFrame, note: Mapping[str, Any]
+) -> Commit:
+    """Append rows to an output, with the note of a run's end.
+
+    Raises:
+        ConflictError: Another such run came between.
+    """
+    writer = rows.write.format("delta").mode("append").option("mergeSchema", "true")
+    # Options rather than settings: some platforms let no session set these.
+    writer = writer.options(userMetadata=note_text(note), **transaction_of(note))
+    try:
+        if is_path(output):
+            writer.save(output)
+        else:
+            writer.saveAsTable(sql_name(output))
+    except SPARK_ERRORS as error:
+        if delete.is_conflict(error):
+            raise _overtaken(output) from error
+        raise
+    commit = commit_with(spark, output, "run", str(note["run"]), newest=_NEWEST)
+    if commit is None:  # Delta has skipped it
+        raise _overtaken(output)
+    return commit
+
+
+def verify(spark: SparkSession, plan: Plan, output: str, commit: Commit | None) -> int:
+    """Compare the rows of an output with those that the plan keeps; return its version.
+
+    Args:
+        spark: The session.
+        plan: The plan.
+        output: The output's path or name.
+        commit: That brought it up to date; None for its newest version.
+
+    Raises:
+        VerificationError: They differ.
+    """
+    version = delta_version(spark, output) if commit is None else commit.version
+    found = count_rows_at(spark, output, version)
+    if found != plan.kept_rows:
+        raise VerificationError(
+            f"version {version} of {output!r} has {found} rows, but the plan keeps "
+            f"{plan.kept_rows}: an overlapping run changed it, or it has other rows without an ID. "
+            "Run again, which compares all IDs anew; if that does not help, add --output-mode "
+            "overwrite once."
+        )
+    return version
+
+
+def _check_weight(output: str, num_bytes: int) -> None:
+    """Check that IDs can be broadcast."""
+    if num_bytes > BROADCAST_MOST_BYTES:
+        raise ImagesChangedError(
+            f"so much has changed since the last run to {output!r} that the IDs of it weigh "
+            f"{num_bytes:,} bytes: add --output-mode overwrite once, for a run that does all."
+        )
+
+
+def _overtaken(output: str) -> ConflictError:
+    return ConflictError(
+        f"another run changed {output!r} meanwhile: run again for what is new since."
+    )

@@ -1,0 +1,126 @@
+"""Delta tables, by path or by catalog name: what is there, where, and at which version."""
+
+from __future__ import annotations
+
+import re
+from urllib.parse import unquote
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import Row, SparkSession
+
+from dedup_lib.errors import InputError, TableFormatError, TableNotFoundError
+from dedup_lib.session.spark_session import setting_of
+from dedup_lib.session.sql_names import name_parts, quoted, sql_name
+from dedup_lib.session.storage import Storage
+
+_SNAPSHOT_PARTITIONS = "spark.databricks.delta.snapshotPartitions"
+_LOG_BYTES_PER_PARTITION = 4 * 1024**2
+# The scheme of a table's place that its catalog does not tell.
+UNTOLD = "table"
+
+
+def delta_root(spark: SparkSession, storage: Storage, location: str) -> str:
+    """Return where a Delta table keeps its files, as a canonical URI.
+
+    Raises:
+        TableNotFoundError: There is no table of that name.
+        TableFormatError: It is a view, or no Delta table.
+    """
+    return root_in(storage, delta_detail(spark, location))
+
+
+def root_in(storage: Storage, detail: Row) -> str:
+    """Return where a table's detail says that its files are, as a canonical URI.
+
+    Over Connect a place in a store is taken as the catalog spells it: to ask would be to read
+    there, which catalogs that govern access (Unity) allow by the table's name alone.
+    """
+    location = unquote(detail["location"])
+    is_in_store = re.match(r"[a-z0-9]+://[^/]", location) is not None
+    if storage.is_remote and is_in_store:
+        return location.rstrip("/")
+    return storage.canonical(location)
+
+
+def delta_detail(spark: SparkSession, location: str) -> Row:
+    """Return what Delta says of a table: among others `location` and `partitionColumns`.
+
+    Raises:
+        TableNotFoundError: There is no table of that name.
+        TableFormatError: It is a view, or no Delta table.
+    """
+    try:
+        detail = spark.sql(f"DESCRIBE DETAIL {sql_name(location)}").collect()[0]
+    except AnalysisException as error:
+        raise _no_delta_table(location, error) from error
+    if detail["format"] != "delta":
+        raise TableFormatError(
+            f"table {location!r} is {detail['format']}, not Delta: give the path of its "
+            "directory instead."
+        )
+    return detail
+
+
+def delta_version(spark: SparkSession, location: str) -> int:
+    """Return the newest version of a Delta table."""
+    history = spark.sql(f"DESCRIBE HISTORY {sql_name(location)} LIMIT 1")
+    return int(history.select("version").collect()[0]["version"])
+
+
+def table_exists(spark: SparkSession, name: str) -> bool:
+    """Tell whether the catalog has a table or view of that name."""
+    return spark.catalog.tableExists(sql_name(name))
+
+
+def new_table_root(spark: SparkSession, storage: Storage, name: str) -> str:
+    """Return where the catalog would put a table that is yet to be made, as a canonical URI.
+
+    Where the catalog does not tell (Unity), it is the name, as a URI that no file can have.
+    """
+    *schema, table = name_parts(name)
+    quoted_schema = ".".join(map(quoted, schema or [spark.catalog.currentDatabase()]))
+    described = spark.sql(f"DESCRIBE SCHEMA {quoted_schema}")
+    rows = {row[0]: row[1] for row in described.collect()}
+    if not rows.get("Location"):
+        return "/".join([f"{UNTOLD}:", *map(str.lower, [*schema, table])])
+    return f"{storage.canonical(rows['Location'])}/{table.lower()}"
+
+
+def log_settings(spark: SparkSession, log_bytes: int) -> dict[str, str]:
+    """Return session settings under which Delta reads a log in as few tasks as its size asks for.
+
+    Delta's default is 50 tasks for each state of each table, which for a small log costs more than
+    the deletion itself. Where the session says otherwise, that holds.
+    """
+    if setting_of(spark, _SNAPSHOT_PARTITIONS) is not None:
+        return {}
+    return {_SNAPSHOT_PARTITIONS: str(min(50, 2 + log_bytes // _LOG_BYTES_PER_PARTITION))}
+
+
+def is_delta_path(storage: Storage, location: str) -> bool:
+    """Tell whether there is a Delta table at a canonical path."""
+    return storage.is_directory(f"{location}/_delta_log")
+
+
+def check_not_in_delta(storage: Storage, location: str, what: str) -> None:
+    """Refuse a directory inside a Delta table, which its log alone can read right.
+
+    Raises:
+        TableFormatError: A parent has a `_delta_log`.
+    """
+    parent = location.rpartition("/")[0]
+    while not parent.endswith((":", "/")):  # past the root, or past the host
+        if is_delta_path(storage, parent):
+            raise TableFormatError(
+                f"{what} {location!r} lies in the Delta table {parent!r}: read as Parquet it "
+                "could bring back deleted rows. Give the table itself."
+            )
+        parent = parent.rpartition("/")[0]
+
+
+def _no_delta_table(location: str, error: AnalysisException) -> InputError:
+    condition = error.getCondition() or ""
+    if "NOT_FOUND" in condition or "PATH" in condition or "MISSING" in condition:
+        return TableNotFoundError(f"there is no table {location!r} in the catalog.")
+    reason = str(error).splitlines()[0]
+    return TableFormatError(f"table {location!r} can't be read as Delta: {reason}")

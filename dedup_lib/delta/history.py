@@ -1,0 +1,168 @@
+"""What a Delta table's history tells: who committed what, and what was undone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import Row, SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib.session.one_row import one_row
+from dedup_lib.session.sql_names import sql_name
+
+# The session setting whose value a commit carries as its note.
+USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
+# Said where a commit that was made is not there.
+LOST_COMMIT = (
+    "another process may have written over it, where Delta's log store does not exclude that. "
+    "Look at the history; then run again."
+)
+_COLUMNS = (
+    "version",
+    "timestamp",
+    "operation",
+    "operationParameters",
+    "operationMetrics",
+    "readVersion",
+    "userMetadata",
+)
+_DELETION_VECTOR_METRICS = (
+    "numDeletionVectorsAdded",
+    "numDeletionVectorsUpdated",
+    "numTargetDeletionVectorsAdded",
+    "numTargetDeletionVectorsUpdated",
+)
+
+
+@dataclass(frozen=True)
+class Commit:
+    """A commit of a Delta table that a run of this library made.
+
+    Attributes:
+        version: The version that it made.
+        read_version: The version that it read; None for the first of a table.
+        operation: What it was, in Delta's words: `DELETE`, `CLONE`, …
+        note: What the run wrote into its `userMetadata`.
+        metrics: Delta's own metrics of the operation, by name.
+    """
+
+    version: int
+    read_version: int | None
+    operation: str
+    note: dict[str, Any]
+    metrics: dict[str, str]
+
+    @property
+    def deleted_rows(self) -> int:
+        """How many rows it deleted, by Delta's metrics of DELETE or MERGE."""
+        return int(self.metrics.get("numDeletedRows", self.metrics.get("numTargetRowsDeleted", 0)))
+
+    @property
+    def written_bytes(self) -> int:
+        """How much it wrote, by Delta's metrics of a write."""
+        return int(self.metrics.get("numOutputBytes", 0))
+
+    @property
+    def deletion_vectors(self) -> int:
+        """How many deletion vectors it added or changed, by Delta's metrics."""
+        return sum(int(self.metrics.get(name, 0)) for name in _DELETION_VECTOR_METRICS)
+
+
+def commit_with(
+    spark: SparkSession, location: str, key: str, value: str, *, newest: int | None = None
+) -> Commit | None:
+    """Find the newest commit of a Delta table whose note has a value under a key.
+
+    *Cost:* the files of as many of the newest commits; default as far back as Delta keeps them.
+    """
+    for row in _history(spark, location, newest):
+        note = as_note(row["userMetadata"] or "")
+        if note.get(key) == value:
+            return Commit(
+                version=row["version"],
+                read_version=row["readVersion"],
+                operation=row["operation"],
+                note=note,
+                metrics=dict(row["operationMetrics"] or {}),
+            )
+    return None
+
+
+@dataclass(frozen=True)
+class Operation:
+    """A commit of a Delta table, by whomever: its version, what it was, in Delta's words, its note.
+
+    The note is empty where there is none.
+    """
+
+    version: int
+    name: str
+    note: Mapping[str, Any]
+
+
+def operations(spark: SparkSession, location: str) -> list[Operation]:
+    """Return all commits of a Delta table, newest first.
+
+    *Cost:* the files of the commits, as far back as Delta keeps them.
+    """
+    return [
+        Operation(row["version"], row["operation"], as_note(row["userMetadata"] or ""))
+        for row in _history(spark, location, None)
+    ]
+
+
+def count_rows_at(spark: SparkSession, location: str, version: int) -> int:
+    """Count the rows of a version of a Delta table; from its log, where that has statistics."""
+    table = f"{sql_name(location)} VERSION AS OF {version}"
+    return int(spark.sql(f"SELECT count(*) AS num_rows FROM {table}").collect()[0]["num_rows"])
+
+
+def was_undone(spark: SparkSession, location: str, version: int) -> bool:
+    """Tell whether a Delta table's newest state does not come from some version of it.
+
+    That is so where it was restored to a version before, and not back again since.
+    """
+    history = {row["version"]: row for row in _history(spark, location, None)}
+    state: int = max(history)
+    while state > version:
+        row = history[state]
+        state = _restored(spark, history, row) if row["operation"] == "RESTORE" else state - 1
+    return state < version
+
+
+def _restored(spark: SparkSession, history: dict[int, Row], restore: Row) -> int:
+    """Return the version that a RESTORE went back to."""
+    to_version = restore["operationParameters"]["version"]
+    if to_version is not None:
+        return int(to_version)
+    text = restore["operationParameters"]["timestamp"]  # in the session's time zone
+    instant = one_row(spark).select(F.lit(text).cast("timestamp_ltz")).collect()[0][0]
+    before = [row["version"] for row in history.values() if row["timestamp"] <= instant]
+    return max(before, default=-1)
+
+
+def note_text(note: Mapping[str, Any]) -> str:
+    """Spell a note for a commit's `userMetadata`, so that it can be a session setting's value.
+
+    There Spark would put an environment variable in the place of ${env:…}.
+    """
+    return json.dumps(note).replace("${", "\\u0024{")
+
+
+def as_note(text: str) -> dict[str, Any]:
+    """Read a note; what is none, since others write such too, is empty."""
+    try:
+        note = json.loads(text)
+    except ValueError:
+        return {}
+    return note if isinstance(note, dict) else {}
+
+
+def _history(spark: SparkSession, location: str, newest: int | None) -> list[Row]:
+    """Return the newest commits, or all of them, newest first."""
+    limit = "" if newest is None else f" LIMIT {newest}"
+    history = spark.sql(f"DESCRIBE HISTORY {sql_name(location)}{limit}").select(*_COLUMNS)
+    return sorted(history.collect(), key=lambda row: -row["version"])

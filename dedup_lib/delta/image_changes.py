@@ -1,0 +1,250 @@
+"""What is new in an image table since an earlier run: rows that came, IDs of rows that changed."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+from urllib.parse import unquote
+
+from pyspark.errors import AnalysisException
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType, TimestampNTZType, TimestampType
+
+from dedup_lib.delta.delete import first_line
+from dedup_lib.delta.detail import delta_detail
+from dedup_lib.delta.output_state import ImagesState
+from dedup_lib.errors import ImagesChangedError
+from dedup_lib.locations import is_path
+from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS
+from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.sql_names import quoted, sql_name
+from dedup_lib.tables.pinned import PinnedTable
+
+_FULL_RUN = "add --output-mode overwrite once, for a full run"
+# What Delta says of a feed that does not reach back so far, or whose files a VACUUM deleted.
+_NO_FEED = re.compile(
+    r"CHANGE_DATA|CHANGE_TABLE_FEED|CHANGE_FEED|DELTA_VERSION|SCHEMA|FileNotFound|FILE_NOT_EXIST"
+)
+_LOST_FILE = re.compile(r"FileNotFound|FILE_NOT_EXIST|PATH_NOT_FOUND")
+_MOST_PARTITIONS = 200
+_FEED = "delta.enableChangeDataFeed"
+_LOG_SCHEMA = (
+    "add STRUCT<path: STRING, partitionValues: MAP<STRING, STRING>, dataChange: BOOLEAN, "
+    "deletionVector: STRUCT<storageType: STRING>>, "
+    "remove STRUCT<path: STRING, dataChange: BOOLEAN>"
+)
+
+
+@dataclass(frozen=True)
+class ImageChanges:
+    """What is new.
+
+    Attributes:
+        added: The rows that came, with the image table's columns; None where none did.
+        touched: One row per ID of rows that were changed or deleted, `image_id`; None where none
+            were.
+    """
+
+    added: DataFrame | None
+    touched: DataFrame | None
+
+
+NOTHING = ImageChanges(None, None)
+
+
+def find_changes(
+    spark: SparkSession,
+    images: PinnedTable,
+    image_id_column: str,
+    *,
+    before: ImagesState,
+    now: ImagesState,
+) -> ImageChanges:
+    """Find what is new in a pinned image table.
+
+    Args:
+        spark: The session.
+        images: The image table.
+        image_id_column: Its ID column.
+        before: The image table as it was.
+        now: As it is pinned.
+
+    Raises:
+        ImagesChangedError: It can't be told: it is another table; files of Parquet were changed or
+            deleted; rows of Delta were, without a change data feed.
+
+    *Cost:* Parquet: none; Delta: the commits since. The rows themselves are read by who uses them.
+    """
+    for what, then, today in (
+        ("is not the one of the last run", before.location, now.location),
+        ("was made anew since the last run (Delta's own ID)", before.table_id, now.table_id),
+        ("had its IDs elsewhere", before.image_id_column, now.image_id_column),
+    ):
+        if then != today:
+            raise ImagesChangedError(
+                f"image table {images.location!r} {what}: {then!r}, now {today!r}. To go on, "
+                f"{_FULL_RUN}."
+            )
+    if images.format == "parquet":
+        return _new_files(spark, images, before, now)
+    since, until = before.version or 0, now.version or 0
+    if since == until:
+        return NOTHING
+    if since > until:
+        raise ImagesChangedError(
+            f"image table {images.location!r} is at version {until}, and the last run read version "
+            f"{since}. To go on, {_FULL_RUN}."
+        )
+    return _Commits(spark, images, image_id_column, since + 1, until).changes()
+
+
+@contextmanager
+def lost_files_named(images: PinnedTable) -> Iterator[None]:
+    """Say what it means where a file of rows that came is gone: a VACUUM was quicker."""
+    try:
+        yield
+    except SPARK_ERRORS as error:
+        if not _LOST_FILE.search(str(error)):
+            raise
+        raise ImagesChangedError(
+            f"a file of rows that came to image table {images.location!r} since the last run is "
+            f"gone, as VACUUM deletes what was compacted. To go on, {_FULL_RUN}: "
+            f"{first_line(error)}"
+        ) from error
+
+
+def _new_files(
+    spark: SparkSession, images: PinnedTable, before: ImagesState, now: ImagesState
+) -> ImageChanges:
+    for path, file in before.files.items():
+        if now.files.get(path) != file:
+            what = "was changed" if path in now.files else "is gone"
+            raise ImagesChangedError(
+                f"file {images.root + path!r} of the image table {what} since the last run, so "
+                f"what is new can't be told. To go on, {_FULL_RUN}."
+            )
+    new = [images.root + path for path in now.files if path not in before.files]
+    if not new:
+        return NOTHING
+    reader = spark.read.schema(images.frame.schema).options(**PARQUET_READER_OPTIONS)
+    return ImageChanges(reader.option("basePath", images.root).parquet(*new), None)
+
+
+@dataclass(frozen=True)
+class _Commits:
+    """Commits of a Delta table, from the one after the last run on to the pinned one."""
+
+    spark: SparkSession
+    images: PinnedTable
+    image_id_column: str
+    first: int
+    last: int
+
+    def changes(self) -> ImageChanges:
+        properties = delta_detail(self.spark, self.images.location)["properties"]
+        if properties.get(_FEED) == "true":
+            try:
+                return self.by_feed()
+            except SPARK_ERRORS as error:
+                if not _NO_FEED.search(str(error)):
+                    raise
+                reason = f"its change data feed does not reach back so far ({first_line(error)})"
+        else:
+            reason = "it has no change data feed"
+        return self.by_log(properties, reason)
+
+    def by_feed(self) -> ImageChanges:
+        """Let Delta's change data feed say it."""
+        reader = self.spark.read.format("delta").option("readChangeFeed", "true")
+        reader = reader.option("startingVersion", self.first).option("endingVersion", self.last)
+        location = self.images.location
+        feed = reader.load(location) if is_path(location) else reader.table(sql_name(location))
+        is_new = F.col("_change_type") == "insert"
+        changed = feed.where(~is_new).select(F.col(quoted(self.image_id_column)).alias("image_id"))
+        ids, nulls = changed.agg(F.count("image_id"), F.count_if(F.isnull("image_id"))).collect()[0]
+        if nulls:
+            raise self.refusal(f"{nulls} rows without an ID were changed or deleted")
+        columns = [quoted(name) for name in self.images.frame.columns]
+        return ImageChanges(
+            added=feed.where(is_new).select(*columns),
+            touched=changed.distinct() if ids else None,
+        )
+
+    def by_log(self, properties: Mapping[str, str], why_no_feed: str) -> ImageChanges:
+        """Take the files that were added, if nothing else was done."""
+        added, removed = self.read_log(why_no_feed)
+        if removed:
+            raise self.refusal(f"rows were changed or deleted, and {why_no_feed}")
+        if not added:
+            return NOTHING
+        if properties.get("delta.columnMapping.mode", "none") != "none":
+            raise self.refusal(f"its files name columns in a way of their own, and {why_no_feed}")
+        return ImageChanges(self.read_files(added, why_no_feed), None)
+
+    def read_log(self, why_no_feed: str) -> tuple[list[Any], int]:
+        """Return the files that the commits added with their partitions; and how many they took."""
+        log = f"{self.images.root}/_delta_log"
+        names = [f"{log}/{version:020d}.json" for version in range(self.first, self.last + 1)]
+        try:
+            actions = self.spark.read.schema(_LOG_SCHEMA).options(**PARQUET_READER_OPTIONS)
+            actions = actions.option("mode", "FAILFAST")
+            rows = actions.json(names).where("add.dataChange OR remove.dataChange").collect()
+        except SPARK_ERRORS as error:
+            raise self.refusal(
+                f"{why_no_feed}, and commits of its log can't be read ({first_line(error)})"
+            ) from error
+        added = [row["add"] for row in rows if row["add"] is not None]
+        removed = [row for row in rows if row["add"] is None or row["add"]["deletionVector"]]
+        return added, len(removed)
+
+    def read_files(self, added: Sequence[Any], why_no_feed: str) -> DataFrame:
+        """Read data files: those of each partition with its values."""
+        schema = self.images.frame.schema
+        names = set(self.images.partition_columns)
+        for name in names:
+            if isinstance(schema[name].dataType, TimestampType | TimestampNTZType):
+                raise self.refusal(f"partition column {name!r} is a time, and {why_no_feed}")
+        in_files = StructType([field for field in schema if field.name not in names])
+        by_partition: dict[str, list[str]] = {}
+        for file in added:
+            key = json.dumps(sorted((file["partitionValues"] or {}).items()))
+            by_partition.setdefault(key, []).append(self.uri_of(file["path"]))
+
+        def read(key: str, files: list[str]) -> DataFrame:
+            values = dict(json.loads(key))
+            frame = self.spark.read.schema(in_files).options(**PARQUET_READER_OPTIONS)
+            columns = [
+                F.lit(values.get(field.name)).cast(field.dataType).alias(field.name)
+                if field.name in names
+                else F.col(quoted(field.name))
+                for field in schema
+            ]
+            return frame.parquet(*files).select(*columns)
+
+        if len(by_partition) > _MOST_PARTITIONS:
+            raise self.refusal(f"rows came to {len(by_partition)} partitions, and {why_no_feed}")
+        try:
+            frames = [read(key, files) for key, files in by_partition.items()]
+        except AnalysisException as error:  # a VACUUM came by
+            raise self.refusal(f"a file that came is gone again ({first_line(error)})") from error
+        return reduce(DataFrame.unionAll, frames)
+
+    def uri_of(self, path: str) -> str:
+        decoded = unquote(path)
+        is_absolute = decoded.startswith("/") or ":/" in decoded
+        return decoded if is_absolute else f"{self.images.root}/{decoded}"
+
+    def refusal(self, reason: str) -> ImagesChangedError:
+        location = self.images.location
+        return ImagesChangedError(
+            f"what is new in image table {location!r} since version {self.first - 1} can't be "
+            f"told: {reason}. To go on, {_FULL_RUN}; so that the next changes can be told, first "
+            f"switch the feed on: ALTER TABLE {sql_name(location)} SET TBLPROPERTIES "
+            f"('{_FEED}' = 'true')."
+        )

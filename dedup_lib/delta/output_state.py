@@ -1,0 +1,261 @@
+"""How far an output has come with its images (--since-last-run); its own Delta commits say so."""
+
+from __future__ import annotations
+
+import base64
+import json
+import time
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import dropwhile, takewhile
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from dedup_lib.delta.detail import delta_detail
+from dedup_lib.delta.history import Operation, operations
+from dedup_lib.errors import OutputExistsError
+from dedup_lib.publish.targets import Target
+from dedup_lib.tables.pinned import PinnedTable
+
+_KEY = "since_last_run"
+# Each commit of such runs has a transaction of this application: Delta takes none twice.
+TRANSACTION_APP = "remove-duplicates:since-last-run"
+# Between the last commits of two runs: as many deletions may come that no last one follows.
+_STRIDE = 1_000_000
+# Operations of others, in Delta's words, after which the output has the same rows.
+_CHANGING_NO_ROW = (
+    *("OPTIMIZE", "VACUUM", "ANALYZE", "COMPUTE STATS", "REORG"),
+    *("SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL", "CLUSTER BY"),
+)
+
+
+@dataclass(frozen=True)
+class ImagesState:
+    """The image table as a run had it.
+
+    Attributes:
+        location: The canonical URI, or the catalog name.
+        image_id_column: Its ID column.
+        table_id: Delta's own ID of the table; None for Parquet.
+        version: The Delta version; None for Parquet.
+        files: Of Parquet: size in bytes and time in ms of each data file, by its path below the
+            table's directory; empty for Delta.
+    """
+
+    location: str
+    image_id_column: str
+    table_id: str | None
+    version: int | None
+    files: Mapping[str, tuple[int, int]]
+
+
+@dataclass(frozen=True)
+class RunState:
+    """How far an output has come, by its history.
+
+    Attributes:
+        images: The image table as the newest run had it that came to its end; None where there is
+            none, or others have written to the output since.
+        version: The output's newest version.
+        note: What that run's last commit says of it: what was asked, its counts; empty where there
+            is no such run.
+        newest: The newest transaction of any such run.
+        written_by: The operation of others that came since; None where there was none.
+        is_undisturbed: Whether that run's commits are the newest, and follow on another such
+            run's: nobody else wrote between the two, and so none while it was at work.
+    """
+
+    images: ImagesState | None
+    version: int
+    note: Mapping[str, Any]
+    newest: int
+    written_by: str | None
+    is_undisturbed: bool
+
+    @property
+    def ended(self) -> int:
+        """The transaction of the last commit of the newest run that came to its end."""
+        return _transaction(self.note) if self.note else 0
+
+
+@dataclass(frozen=True)
+class Reached:
+    """How far an output has come, and how far it is to come.
+
+    Attributes:
+        now: The image table as it is pinned.
+        before: The image table as it is in the output; None for a run that does all.
+        state: The output's state; None where there is no output yet.
+        asked: Fingerprint of the lists, limits, and what else a run's outcome depends on.
+    """
+
+    now: ImagesState
+    before: ImagesState | None
+    state: RunState | None
+    asked: Mapping[str, Any]
+
+    @property
+    def done(self) -> Mapping[str, Any] | None:
+        """What the output says of the run that this one would repeat; None where there is none.
+
+        That is where images and lists are the same, and no other run came between.
+        """
+        state = self.state
+        if state is None or not state.is_undisturbed or self.before != self.now:
+            return None
+        return state.note if state.note[_KEY].get("asked") == self.asked else None
+
+    @property
+    def deletion(self) -> int:
+        """The transaction of a run's first commit: later than all there are."""
+        return 1 + (0 if self.state is None else self.state.newest)
+
+    @property
+    def ending(self) -> int:
+        """The transaction of its last commit: one for all that go on from the same state."""
+        return _STRIDE + (0 if self.state is None else self.state.ended)
+
+    def note_of_deletion(self) -> dict[str, Any]:
+        """What a run's first commit says."""
+        return {_KEY: {"transaction": self.deletion, "images": None}}
+
+    def note_of_end(self) -> dict[str, Any]:
+        """What its last commit says."""
+        return self._end(self.ending)
+
+    def note_of_all(self) -> dict[str, Any]:
+        """What the commit of a run that does all says: later than all that was ever there."""
+        newest = 0 if self.state is None else self.state.newest
+        number = max(newest + _STRIDE, int(time.time() * 1000))
+        return self._end(number)
+
+    def _end(self, transaction: int) -> dict[str, Any]:
+        values = {"transaction": transaction, "images": _packed(self.now), "asked": self.asked}
+        return {_KEY: values}
+
+
+def transaction_of(note: Mapping[str, Any]) -> dict[str, str]:
+    """Return what ties a commit with such a note to its transaction, as a writer's options."""
+    if _KEY not in note:
+        return {}
+    return {"txnAppId": TRANSACTION_APP, "txnVersion": str(note[_KEY]["transaction"])}
+
+
+def how_far(
+    spark: SparkSession,
+    images: PinnedTable,
+    image_id_column: str,
+    output: Target,
+    asked: Mapping[str, Any],
+) -> Reached:
+    """Compare the state of an output with the pinned image table, and with what a run asks for.
+
+    Raises:
+        OutputExistsError: It has none that still holds, and is not to be overwritten.
+
+    *Cost:* the files of the output's commits.
+    """
+    now = state_of(spark, images, image_id_column)
+    if not output.exists:
+        return Reached(now, None, None, asked)
+    state = read_state(spark, output.location)
+    if output.mode == "overwrite":
+        return Reached(now, None, state, asked)
+    if state.images is None:
+        reason = (
+            "its history knows of no run with --since-last-run"
+            if state.written_by is None
+            else f"others have written there ({state.written_by}) since the last run"
+        )
+        raise OutputExistsError(
+            f"output {output.location!r} exists, and {reason}: what it lacks can't be told. Add "
+            "--output-mode overwrite once, for a run that does all."
+        )
+    return Reached(now, state.images, state, asked)
+
+
+def read_state(spark: SparkSession, location: str) -> RunState:
+    """Read how far an output has come, as far back as Delta keeps its history."""
+    commits = operations(spark, location)
+    notes = [commit.note for commit in commits if _KEY in commit.note]
+    note = next(filter(_is_end, notes), {})
+    written_by = _written_since(commits, note) if note else None
+    return RunState(
+        images=_unpacked(note[_KEY]["images"]) if note and written_by is None else None,
+        version=commits[0].version,
+        note=note,
+        newest=max(map(_transaction, notes), default=0),
+        written_by=written_by,
+        is_undisturbed=_is_undisturbed(commits),
+    )
+
+
+def deletion_name(run: str) -> str:
+    """Return what a run calls itself in its commit of deletions.
+
+    No one finds it who looks for what the run, or one with its key, has done.
+    """
+    return f"{run}-delete"
+
+
+def _is_undisturbed(commits: Sequence[Operation]) -> bool:
+    """Tell whether the newest commits are a run's one or two, and those before of another's end."""
+    notes = [commit.note for commit in commits if _may_change_rows(commit)]
+    if not notes or not _is_end(notes[0]):
+        return False
+    name = notes[0]["run"]
+    before = dropwhile(lambda note: note.get("run") == deletion_name(name), notes[1:])
+    earlier = next(before, None)
+    return earlier is None or (_is_end(earlier) and earlier["run"] != name)
+
+
+def _written_since(commits: Sequence[Operation], note: Mapping[str, Any]) -> str | None:
+    """Return the newest operation of others, of the commits after the one with a note."""
+    since = takewhile(lambda commit: commit.note is not note, commits)
+    return next((one.name for one in since if _KEY not in one.note and _may_change_rows(one)), None)
+
+
+def _may_change_rows(commit: Operation) -> bool:
+    return _KEY in commit.note or not commit.name.upper().startswith(_CHANGING_NO_ROW)
+
+
+def _is_end(note: Mapping[str, Any]) -> bool:
+    """Tell whether a run came to its end with a commit."""
+    return _KEY in note and note[_KEY]["images"] is not None
+
+
+def _transaction(note: Mapping[str, Any]) -> int:
+    return int(note[_KEY]["transaction"])
+
+
+def state_of(spark: SparkSession, images: PinnedTable, image_id_column: str) -> ImagesState:
+    """Return the state of a pinned image table."""
+    if images.format == "delta":
+        table_id = str(delta_detail(spark, images.location)["id"])
+        return ImagesState(images.location, image_id_column, table_id, images.version, {})
+    files = {
+        file.path.removeprefix(images.root): (file.size_bytes, file.modified_ms)
+        for file in images.files
+    }
+    return ImagesState(images.location, image_id_column, None, None, files)
+
+
+def _packed(images: ImagesState) -> dict[str, Any]:
+    text = json.dumps(sorted((path, *values) for path, values in images.files.items()))
+    return {
+        "location": images.location,
+        "image_id_column": images.image_id_column,
+        "table_id": images.table_id,
+        "version": images.version,
+        "files": base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii"),
+    }
+
+
+def _unpacked(values: Mapping[str, Any]) -> ImagesState:
+    rows = json.loads(zlib.decompress(base64.b64decode(values["files"])))
+    files = {path: (size_bytes, modified_ms) for path, size_bytes, modified_ms in rows}
+    return ImagesState(
+        values["location"], values["image_id_column"], values["table_id"], values["version"], files
+    )

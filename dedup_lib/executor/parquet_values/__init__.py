@@ -1,0 +1,1 @@
+"""Single values of Parquet files, read by row position."""

@@ -1,0 +1,154 @@
+"""What a Parquet file is like, as options of pyarrow's writer: so that it stays like that."""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from dedup_lib.executor.stores import FileRefusedError
+
+_PAGE_BYTES = 1024**2
+# A value that weighs more gains nothing from a dictionary, which Parquet bounds at 1 MB.
+_DICTIONARY_VALUE_BYTES = 1024
+# So many of a file's row groups are looked at.
+_ROW_GROUPS = 16
+_CODECS = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
+_DICTIONARY_ENCODINGS = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
+_ENCODINGS = {
+    "DELTA_BINARY_PACKED",
+    "DELTA_LENGTH_BYTE_ARRAY",
+    "DELTA_BYTE_ARRAY",
+    "BYTE_STREAM_SPLIT",
+}
+
+
+def writer_options(file: Any) -> dict[str, Any]:
+    """Return options for pyarrow's writer under which a Parquet file stays what it is.
+
+    Codec, dictionary, statistics and encoding of each column are those of the first row groups.
+
+    Raises:
+        FileRefusedError: A column would come out as another type under any of them.
+    """
+    if file.metadata.num_row_groups == 0:
+        return {}
+    options = _column_options(file.metadata)
+    for variant in _variants(file.metadata.format_version):
+        difference = _schema_difference(file, options | variant)
+        if difference is None:
+            return options | variant
+    raise FileRefusedError("types", f"pyarrow would write {difference}")
+
+
+def schema_lines(schema: Any) -> list[str]:
+    """Return a Parquet schema's text without its first lines: an address, the root's name."""
+    return [line.strip() for line in str(schema).splitlines()[2:]]
+
+
+def check_int96(file: Any, stream: Any, source: str) -> None:
+    """Check that timestamps of 12 bytes have no nanoseconds: they are read in microseconds."""
+    import pyarrow as pa
+    from pyarrow import compute as pc
+    from pyarrow import parquet as pq
+
+    names = list(_int96_columns(file))
+    if not names:
+        return
+    with contextlib.ExitStack() as stack:
+        stream.seek(0)
+        exact = pq.ParquetFile(stream, pre_buffer=False, coerce_int96_timestamp_unit="ns")
+        stack.callback(exact.close)
+        pairs = zip(
+            file.iter_batches(65_536, columns=names),
+            exact.iter_batches(65_536, columns=names),
+            strict=True,
+        )
+        for in_us, in_ns in pairs:
+            for us, ns in zip(in_us.columns, in_ns.columns, strict=True):
+                # Where nanoseconds overflow, both sides do, and the rest is right all the same.
+                rest = pc.subtract(ns.cast(pa.int64()), pc.multiply(us.cast(pa.int64()), 1000))
+                if pc.any(pc.not_equal(rest, 0)).as_py():
+                    raise FileRefusedError(
+                        "types", f"timestamps of {source!r} without their nanoseconds"
+                    )
+
+
+def _column_options(metadata: Any) -> dict[str, Any]:
+    groups = [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
+    columns = [_ColumnFacts(groups, index) for index in range(metadata.num_columns)]
+    num_rows = max(1, sum(group.num_rows for group in groups))
+    row_bytes = max(1, sum(group.total_byte_size for group in groups) // num_rows)
+    return {
+        "compression": {column.path: column.codec for column in columns},
+        "use_dictionary": [column.path for column in columns if column.has_dictionary] or False,
+        "write_statistics": [column.path for column in columns if column.has_statistics] or False,
+        "column_encoding": {
+            column.path: encoding
+            for column in columns
+            for encoding in _ENCODINGS.intersection(column.encodings)
+            if not column.has_dictionary
+        }
+        or None,
+        "sorting_columns": groups[0].sorting_columns or None,
+        "write_page_index": any(column.has_page_index for column in columns),
+        # Others rarely write checksums; no footer tells.
+        "write_page_checksum": (metadata.created_by or "").startswith("parquet-mr"),
+        # The writer looks at a page's size after so many values.
+        "write_batch_size": max(1, min(1024, _PAGE_BYTES // row_bytes)),
+        "use_deprecated_int96_timestamps": any(column.is_int96 for column in columns),
+    }
+
+
+class _ColumnFacts:
+    """What row groups say of one of their columns; the first may hold nothing but NULL."""
+
+    def __init__(self, groups: Sequence[Any], index: int) -> None:
+        chunks = [group.column(index) for group in groups]
+        self.path = chunks[0].path_in_schema
+        self.codec = _CODECS.get(chunks[0].compression, chunks[0].compression)
+        self.encodings = {encoding for chunk in chunks for encoding in chunk.encodings}
+        self.has_statistics = any(chunk.is_stats_set for chunk in chunks)
+        self.has_page_index = any(chunk.has_offset_index for chunk in chunks)
+        self.is_int96 = chunks[0].physical_type == "INT96"
+        num_values = max(1, sum(chunk.num_values for chunk in chunks))
+        value_bytes = sum(chunk.total_uncompressed_size for chunk in chunks) / num_values
+        is_light = value_bytes <= _DICTIONARY_VALUE_BYTES
+        self.has_dictionary = is_light and bool(_DICTIONARY_ENCODINGS & self.encodings)
+
+
+def _variants(format_version: str) -> Iterator[dict[str, Any]]:
+    for version in dict.fromkeys((format_version, "2.6")):
+        for compliant in (True, False):
+            for as_integer in (False, True):
+                yield {
+                    "version": version,
+                    "use_compliant_nested_type": compliant,
+                    "store_decimal_as_integer": as_integer,
+                }
+
+
+def _schema_difference(file: Any, options: Mapping[str, Any]) -> str | None:
+    """Write no row, and return where the schema differs from the file's."""
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    sink = pa.BufferOutputStream()
+    try:
+        with pq.ParquetWriter(sink, file.schema_arrow, store_schema=False, **options):
+            pass
+    except (pa.ArrowException, OSError, ValueError) as error:
+        return str(error)
+    found = pq.read_metadata(pa.BufferReader(sink.getvalue())).schema
+    lines = itertools.zip_longest(schema_lines(file.schema), schema_lines(found))
+    return next((f"{before!r} as {after!r}" for before, after in lines if before != after), None)
+
+
+def _int96_columns(file: Any) -> Iterator[str]:
+    for index in range(len(file.schema)):
+        column = file.schema.column(index)
+        if column.physical_type == "INT96":
+            if "." in column.path:
+                raise FileRefusedError("types", f"{column.path!r}, an INT96 in a nested column")
+            yield column.path

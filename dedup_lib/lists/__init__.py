@@ -1,0 +1,1 @@
+"""Removal lists: what a producer wrote, as typed entries."""

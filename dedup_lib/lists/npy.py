@@ -1,0 +1,86 @@
+"""Read lists of 128-bit IDs from numpy's files: a part of a file at a time, by executors."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib.errors import StorageError, UnreadableFileError, UnsupportedError
+from dedup_lib.executor import npy_ids
+from dedup_lib.executor.npy_ids import IdFile
+from dedup_lib.lists.npy_header import HEAD_BYTES, parse_header
+from dedup_lib.session.files import FileInfo
+from dedup_lib.session.on_executors import on_executors, reason_of
+from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.storage import Storage
+
+# Of 2 MB each, and one task's are in memory together; a Python task costs 0.1 s of its own.
+_PARTS_PER_TASK = 8
+
+
+def read_ids(
+    spark: SparkSession, storage: Storage, files: Sequence[FileInfo], *, what: str
+) -> tuple[DataFrame, int]:
+    """Read .npy files of IDs, lazily.
+
+    Args:
+        spark: The session.
+        storage: The session's file systems.
+        files: The files.
+        what: Whose files they are, for messages.
+
+    Returns:
+        One row per ID, `image_id` (string, never NULL): 32 lower-case hex digits; and how many.
+
+    Raises:
+        UnreadableFileError: A file is no .npy file, or not all of one.
+        NotAListError: A file holds something else.
+        UnsupportedError: Executors lack pyarrow, or can't reach the files by it.
+
+    *Cost:* the head of each file; one small Spark job. Then some 100 MB for each core of an
+    executor, whatever the files weigh.
+    """
+    located = _locate(storage, files, what)
+    num_ids = sum(file.num_ids for file in located)
+    options = dict(storage.pyarrow_options)
+    _check_executors(spark, located[0].uri, options, what)
+    read = on_executors(lambda number: npy_ids.read_part(number, located, options), "string")
+    num_parts = located[-1].first_part + _num_parts(located[-1].num_ids)
+    parts = spark.range(0, num_parts, 1, max(1, -(-num_parts // _PARTS_PER_TASK)))
+    texts = parts.select(read("id").alias("text"))
+    return texts.select(F.explode(F.split("text", " ")).alias("image_id")), num_ids
+
+
+def _locate(storage: Storage, files: Sequence[FileInfo], what: str) -> list[IdFile]:
+    """Find the IDs of each file, and number their parts."""
+    located: list[IdFile] = []
+    first_part = 0
+    for file in files:
+        named = f"{what}: file {file.path!r}"
+        try:
+            head = storage.read_head(file.path, HEAD_BYTES)
+        except StorageError as error:
+            raise UnreadableFileError(f"{what}: {error} Restore or remove it.") from error
+        found = parse_header(head, file.size_bytes, named)
+        located.append(IdFile(file.path, file.size_bytes, *found, first_part))
+        first_part += _num_parts(found.num_ids)
+    return located
+
+
+def _num_parts(num_ids: int) -> int:
+    return -(-num_ids // npy_ids.PART_IDS)
+
+
+def _check_executors(spark: SparkSession, uri: str, options: dict[str, str], what: str) -> None:
+    probed = on_executors(lambda _: npy_ids.why_not(uri, options), "string")
+    try:
+        reason = spark.range(0, 1, 1, 1).select(probed("id")).collect()[0][0]
+    except SPARK_ERRORS as failure:
+        reason = f"a Python task failed on an executor: {reason_of(failure)}"
+    if reason is not None:
+        raise UnsupportedError(
+            f"{what} holds .npy files, which executors read by pyarrow, and can't here: {reason}. "
+            "Install pyarrow where executors run, or write the IDs as Parquet."
+        )

@@ -1,0 +1,150 @@
+"""Read removal lists from Parquet files, which need not all have the same schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType, StructField, StructType
+
+from dedup_lib.errors import MissingColumnError, UnreadableFileError
+from dedup_lib.lists.kinds import ID_FLAG, KIND_FLAG, ListShape, check_one_kind
+from dedup_lib.lists.wanted import ReadList, WantedList
+from dedup_lib.parquet.directory import (
+    PARQUET_READER_OPTIONS,
+    by_schema,
+    footers_of,
+    spark_schema,
+)
+from dedup_lib.parquet.schema import paths
+from dedup_lib.session.files import FileInfo
+from dedup_lib.session.sql_names import quoted
+from dedup_lib.session.storage import Storage
+
+
+@dataclass(frozen=True)
+class _SchemaFiles:
+    """Files that share one schema.
+
+    Attributes:
+        example: One of them.
+        filled: Those that have rows.
+        text: The schema, as text.
+        schema: As Spark reads it; None where it can't.
+    """
+
+    example: FileInfo
+    filled: Sequence[FileInfo]
+    text: str
+    schema: StructType | None
+
+    @property
+    def columns(self) -> Mapping[str, str]:
+        """Name to type, as Spark spells types; `void` where it can't read them."""
+        if self.schema is None:
+            return {path[0]: "void" for path, _, _ in paths(self.text)}
+        return {field.name: field.dataType.simpleString() for field in self.schema}
+
+
+def read_parquet(
+    spark: SparkSession, storage: Storage, files: Sequence[FileInfo], wanted: WantedList
+) -> ReadList:
+    """Read a list's files lazily; those with rows decide what it is, where there are any.
+
+    Raises:
+        UnreadableFileError: A file is empty, truncated or junk.
+        MissingColumnError, ColumnTypeError: A column is missing or of another type.
+        AmbiguousListError, NotAListError: What it means can't be told, or is nothing of use.
+
+    *Cost:* the footers; of a file whose IDs or keepers pandas gave no type, those.
+    """
+    advice = "Its entries can't be known: restore or remove that file."
+    footers = footers_of(spark, storage, files, what=wanted.what, advice=advice)
+    schemas = [
+        _SchemaFiles(
+            alike[0],
+            [file for file in alike if footers[file].num_rows > 0],
+            text,
+            _schema_or_none(spark, alike[0]),
+        )
+        for text, alike in by_schema(footers).items()
+    ]
+    shape = _shape_of(schemas, wanted)
+    frames = [_read_filled(spark, wanted, alike, shape) for alike in schemas if alike.filled]
+    listed_rows = sum(footer.num_rows for footer in footers.values())
+    return ReadList(
+        shape,
+        reduce(DataFrame.unionByName, frames) if frames else _empty(spark, wanted, shape),
+        None if shape.kind == "pairwise" else listed_rows,
+        listed_rows,
+    )
+
+
+def _shape_of(schemas: Sequence[_SchemaFiles], wanted: WantedList) -> ListShape:
+    filled = [alike for alike in schemas if alike.filled]
+    shapes, failures = {}, []
+    for alike in filled or schemas:
+        path = alike.example.path
+        try:
+            shapes[path] = wanted.recognise(path, alike.columns, one_file=len(schemas) > 1)
+        except MissingColumnError as error:
+            failures.append(error)
+    if failures and (filled or not shapes):
+        raise failures[0]
+    return check_one_kind(wanted.what, shapes)
+
+
+def _read_filled(
+    spark: SparkSession, wanted: WantedList, alike: _SchemaFiles, shape: ListShape
+) -> DataFrame:
+    """Read files that share one schema and are not empty."""
+    path = alike.example.path
+    schema = alike.schema or spark_schema(spark, alike.example)  # which says why there was none
+    for column in shape.columns:
+        if column not in schema.names:
+            where = f"{wanted.what}, file {path!r}"
+            flag = ID_FLAG if column == shape.id_column else KIND_FLAG
+            raise MissingColumnError.of(where, column, schema.names, flag)
+    fields = StructType([StructField(name, schema[name].dataType) for name in shape.columns])
+    frame = (
+        spark.read.schema(fields)
+        .options(**PARQUET_READER_OPTIONS)
+        .parquet(*(file.path for file in alike.filled))
+    )
+    for name in (shape.id_column, shape.keeper_column):
+        if name is not None:
+            frame = _typed(frame, name, wanted.data_type)
+    wanted.check_types(frame.schema, shape, f" in file {path!r}")
+    return wanted.entries(frame, shape)
+
+
+def _typed(frame: DataFrame, column: str, wanted: DataType) -> DataFrame:
+    """Give a column of IDs their type where it holds nothing but NULLs.
+
+    pandas writes such a column as INT32, whatever it might have held.
+    """
+    may_be_untyped = frame.schema[column].dataType.simpleString() == "int" != wanted.simpleString()
+    if may_be_untyped and frame.where(F.col(quoted(column)).isNotNull()).isEmpty():
+        return frame.withColumn(column, F.lit(None).cast(wanted))
+    return frame
+
+
+def _empty(spark: SparkSession, wanted: WantedList, shape: ListShape) -> DataFrame:
+    types: dict[str | None, str] = {
+        shape.id_column: wanted.data_type.simpleString(),
+        shape.keeper_column: wanted.data_type.simpleString(),
+        shape.score_column: "double",
+        shape.group_column: "string",
+    }
+    fields = ", ".join(f"{quoted(name)} {types[name]}" for name in shape.columns)
+    return wanted.entries(spark.createDataFrame([], fields), shape)
+
+
+def _schema_or_none(spark: SparkSession, file: FileInfo) -> StructType | None:
+    try:
+        return spark_schema(spark, file)
+    except UnreadableFileError:
+        return None

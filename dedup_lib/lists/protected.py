@@ -1,0 +1,90 @@
+"""Read what must stay (--protect-ids): a removal list's forms, or what the review page saves."""
+
+from __future__ import annotations
+
+import json
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
+
+from dedup_lib.errors import StorageError, TableNotFoundError, UnreadableFileError
+from dedup_lib.lists.kinds import ListShape
+from dedup_lib.lists.removal_list import ENTRY_COLUMN, RemovalList, read_removal_list
+from dedup_lib.lists.saved_ids import SAVED_COLUMN, SAVED_FORMATS, parse_ids
+from dedup_lib.locations import is_path
+from dedup_lib.parquet.directory import fingerprint
+from dedup_lib.session.one_row import one_row
+from dedup_lib.session.storage import Storage
+from dedup_lib.settings import DuplicateIds
+
+ROLE = "list to protect"
+# What a person marked: read by the driver, and sent along with each query that needs it.
+_LARGEST_BYTES = 16 * 1024**2
+
+
+def read_protect_list(
+    spark: SparkSession,
+    storage: Storage,
+    location: str,
+    *,
+    image_id_type: DataType,
+    id_column: str | None,
+) -> RemovalList:
+    """Pin a list of IDs that stay, and read its entries lazily.
+
+    Args:
+        spark: The session.
+        storage: The session's file systems.
+        location: What `read_removal_list` takes; or a file that ends in .jsonl or .csv.
+        image_id_type: The type of the image table's IDs, which the list's must equal.
+        id_column: Its ID column, but of such a file; None takes the recognised producer's.
+
+    Raises:
+        InputError: As `read_removal_list`; or such a file is too large, or can't be read.
+
+    *Cost:* as `read_removal_list`; such a file is read as a whole, by the driver.
+    """
+    saved_format = location.lower().rpartition(".")[2]
+    if is_path(location) and saved_format in SAVED_FORMATS:
+        location = storage.canonical(location)
+        if not storage.is_directory(location):
+            return _read_saved(spark, storage, location, saved_format, image_id_type)
+    item = DuplicateIds(location, id_column, "remove")
+    return read_removal_list(spark, storage, item, image_id_type=image_id_type, role=ROLE)
+
+
+def _read_saved(
+    spark: SparkSession, storage: Storage, location: str, saved_format: str, id_type: DataType
+) -> RemovalList:
+    what = f"{ROLE} {location!r}"
+    if not storage.exists(location):
+        raise TableNotFoundError(f"{what} does not exist.")
+    files = storage.list_files(location)
+    if sum(file.size_bytes for file in files) > _LARGEST_BYTES:
+        raise UnreadableFileError(
+            f"{what} is larger than {_LARGEST_BYTES // 1024**2} MB, which is much for marks that "
+            "a person made: write it as Parquet, with a column id."
+        )
+    try:
+        data = storage.read_head(location, _LARGEST_BYTES)
+    except StorageError as error:
+        raise UnreadableFileError(f"{what}: {error} Restore or remove it.") from error
+    ids = parse_ids(data, saved_format, id_type=id_type.simpleString(), what=what)
+    return RemovalList(
+        location=location,
+        format="csv" if saved_format == "csv" else "jsonl",
+        version=None,
+        fingerprint=fingerprint(files),
+        shape=ListShape("remove", "marks of the review page", SAVED_COLUMN),
+        frame=_frame(spark, ids, id_type),
+        num_rows=len(ids),
+        listed_rows=len(ids),
+    )
+
+
+def _frame(spark: SparkSession, ids: list[object], id_type: DataType) -> DataFrame:
+    """Return IDs, which are of the type already, as a frame: `image_id`, nullable."""
+    # createDataFrame sends rows through a Python worker.
+    parsed = F.from_json(F.lit(json.dumps(ids)), f"array<{id_type.simpleString()}>")
+    return one_row(spark).select(F.explode(parsed).alias(ENTRY_COLUMN))

@@ -1,0 +1,195 @@
+"""Turn a producer's list into typed entries: IDs, and with them keepers, scores or groups."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import reduce
+
+from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
+
+from dedup_lib.delta.detail import check_not_in_delta, is_delta_path
+from dedup_lib.errors import ColumnTypeError, TableNotFoundError
+from dedup_lib.lists.files import list_files
+from dedup_lib.lists.kinds import ID_FLAG, ListShape, recognise_npy
+from dedup_lib.lists.npy import read_ids
+from dedup_lib.lists.parquet import read_parquet
+from dedup_lib.lists.wanted import ReadList, WantedList
+from dedup_lib.locations import is_path
+from dedup_lib.parquet.directory import fingerprint
+from dedup_lib.session.files import FileInfo
+from dedup_lib.session.storage import Storage
+from dedup_lib.settings import AskedListKind, DuplicateIds, ListKind
+from dedup_lib.tables.pinned import Pinned, PinnedTable, id_type, read_delta
+
+ENTRY_COLUMN = "image_id"
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class RemovalList(Pinned):
+    """One removal list, pinned.
+
+    Attributes:
+        shape: What it was taken for.
+        frame: One row per list entry, lazily: `image_id` of the image table's type, nullable; of
+            pairs also `keeper_id` (the same type) and `score` (double), only those whose score is
+            high enough; of groups also `group_id` (string, nullable).
+        num_rows: How many, where footers tell; None for Delta, and for pairs.
+        listed_rows: How many rows its files hold, of pairs those of any score; None for Delta.
+    """
+
+    shape: ListShape
+    frame: DataFrame
+    num_rows: int | None
+    listed_rows: int | None
+
+    @property
+    def kind(self) -> ListKind:
+        """What its entries mean."""
+        return self.shape.kind
+
+    def described(self) -> dict[str, object]:
+        """Return what the report says of it."""
+        return {
+            **super().described(),
+            "kind": self.shape.kind,
+            "taken_for": self.shape.producer,
+            "id_column": self.shape.id_column,
+            "other_columns": list(self.shape.other_columns),
+        }
+
+
+def read_removal_list(
+    spark: SparkSession,
+    storage: Storage,
+    item: DuplicateIds,
+    *,
+    image_id_type: DataType,
+    default_column: str | None = None,
+    default_kind: AskedListKind = "auto",
+    eps: float | None = None,
+    role: str = "removal list",
+) -> RemovalList:
+    """Pin a removal list, tell what it means, and read its entries lazily.
+
+    Args:
+        spark: The session.
+        storage: The session's file systems.
+        item: The location, and perhaps the ID column and the kind.
+        image_id_type: The type of the image table's IDs, which the list's must equal.
+        default_column: The ID column where the item names none; None takes the recognised
+            producer's.
+        default_kind: The kind where the item names none; `auto` recognises it.
+        eps: Of pairs those count whose score is at least 1 - eps.
+        role: What it is to the run, for messages.
+
+    Returns:
+        The list, one row per entry, repeats and NULLs included.
+
+    Raises:
+        TableNotFoundError: There is nothing at the location.
+        TableFormatError: A directory holds only directories.
+        UnreadableFileError: A file is empty, truncated or junk.
+        MissingColumnError, ColumnTypeError: A column is missing or of another type.
+        AmbiguousListError, NotAListError: What it means can't be told, or is nothing of use.
+        SettingsError: There are pairs, and no eps.
+        UnsupportedError: There are .npy files, and executors without pyarrow.
+
+    Cost: Parquet, .npy: one listing, and the footers or heads. Delta: the log.
+    """
+    kind = item.kind or default_kind
+    column = item.id_column or default_column
+    is_named = not is_path(item.location)
+    location = item.location if is_named else storage.canonical(item.location)
+    known_kind = None if kind == "auto" else kind
+    wanted = WantedList(location, known_kind, column, image_id_type, eps, role)
+    if not is_named and not storage.exists(location):
+        raise TableNotFoundError(
+            f"{wanted.what} does not exist (patterns such as * are not expanded)."
+        )
+    if is_named or is_delta_path(storage, location):
+        read = _from_delta(read_delta(spark, storage, location), wanted)
+    else:
+        read = _from_files(spark, storage, wanted)
+    if others := read.shape.other_columns:
+        _log.info("%r: columns that are not read: %s", location, ", ".join(others))
+    return read
+
+
+def is_plain(lists: Sequence[RemovalList]) -> bool:
+    """Tell whether there is one list of IDs that go: then no list says more of an ID than that."""
+    return [item.kind for item in lists] == ["remove"]
+
+
+def union(lists: Sequence[RemovalList]) -> DataFrame:
+    """Put lists together: one row per entry, `image_id` (nullable) and `list_index`."""
+    frames = [
+        removal_list.frame.select(ENTRY_COLUMN, F.lit(index).alias("list_index"))
+        for index, removal_list in enumerate(lists)
+    ]
+    return reduce(DataFrame.unionByName, frames)
+
+
+def sum_of_hashes(*columns: str) -> Column:
+    """Add up hashes of rows: the same for the same rows, in whatever order; 0 for none."""
+    hashed = F.xxhash64(*columns).cast("decimal(20, 0)")
+    return F.coalesce(F.sum(hashed), F.lit(0))
+
+
+def _from_delta(table: PinnedTable, wanted: WantedList) -> RemovalList:
+    schema = table.frame.schema
+    columns = {field.name: field.dataType.simpleString() for field in schema}
+    shape = wanted.recognise(f"{table.location}/", columns, one_file=False)
+    id_type(table.frame, shape.id_column, what=wanted.what, flag=ID_FLAG)
+    wanted.check_types(schema, shape)
+    return RemovalList(
+        location=table.location,
+        format="delta",
+        version=table.version,
+        fingerprint=None,
+        shape=shape,
+        frame=wanted.entries(table.frame, shape),
+        num_rows=None,
+        listed_rows=None,
+    )
+
+
+def _from_files(spark: SparkSession, storage: Storage, wanted: WantedList) -> RemovalList:
+    check_not_in_delta(storage, wanted.location, wanted.role)
+    list_format, files = list_files(storage, wanted.location, what=wanted.what)
+    if list_format == "npy":
+        read = _read_npy(spark, storage, files, wanted)
+    else:
+        read = read_parquet(spark, storage, files, wanted)
+    return RemovalList(
+        location=wanted.location,
+        format=list_format,
+        version=None,
+        fingerprint=fingerprint(files),
+        shape=read.shape,
+        frame=read.frame,
+        num_rows=read.num_rows,
+        listed_rows=read.listed_rows,
+    )
+
+
+def _read_npy(
+    spark: SparkSession, storage: Storage, files: Sequence[FileInfo], wanted: WantedList
+) -> ReadList:
+    shape = recognise_npy(wanted.what, wanted.kind)
+    if (found := wanted.data_type.simpleString()) != "string":
+        raise ColumnTypeError(
+            f"{wanted.what} holds .npy files, whose IDs are strings of 32 hex digits, but the "
+            f"image IDs are {found}. Name the column that has such IDs with --image-id-column."
+        )
+    frame, num_ids = read_ids(spark, storage, files, what=wanted.what)
+    return ReadList(shape, frame, num_ids, listed_rows=num_ids)
+
+
+def text_array(texts: Iterable[str | None]) -> Column:
+    """Return an array of texts: what of each list is to be found by its index."""
+    return F.array(*(F.lit(text) for text in texts))

@@ -1,0 +1,1 @@
+"""How a plan is applied: rewrite, clone, in place, or only what is new."""

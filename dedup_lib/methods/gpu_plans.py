@@ -1,0 +1,196 @@
+"""What the RAPIDS Accelerator says of a rewrite before it runs, and Spark of one that ran.
+
+Both are known to the driver's JVM only: not over Spark Connect.
+"""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pyspark.sql import DataFrame, SparkSession
+
+from dedup_lib.errors import UnsupportedError
+from dedup_lib.methods.gpu import ENABLED
+from dedup_lib.session.conf import session_settings
+from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.spark_session import is_connect, job_description
+
+_T = TypeVar("_T")
+_log = logging.getLogger(__name__)
+# What can't run, and what a GPU's operator hands to the CPU row by row.
+_FALLS_BACK = re.compile(
+    r"[!^]\w* <(?P<operator>[\w.]+)>.*?"
+    r"(?:cannot run on GPU|will run on GPU via CPU bridge) because (?P<reason>.*)"
+)
+_NUMBERS_OF_COLUMNS = re.compile(r"#\d+L?")
+_WILL_RUN = "will run on GPU"
+# Nodes that hold others and do no work of their own.
+_WRAPPERS = ("AdaptiveSparkPlan", "WholeStageCodegen", "InputAdapter", "ReusedExchange")
+
+
+@dataclass(frozen=True)
+class Fallback:
+    """An operator or expression that a GPU would not run, and why, in the accelerator's words."""
+
+    operator: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class Output:
+    """How a frame would be written: what decides whether a GPU can."""
+
+    format: str
+    location: str
+    options: Mapping[str, str]
+    partition_columns: Sequence[str]
+
+
+def fallbacks(frame: DataFrame, output: Output) -> list[Fallback]:
+    """Ask the accelerator what of reading and writing a frame it would leave to the CPU.
+
+    Args:
+        frame: The rows; they are not evaluated.
+        output: How they would be written; nothing is.
+
+    Returns:
+        One entry per operator and reason; none where a GPU runs it all.
+
+    Raises:
+        UnsupportedError: The accelerator can't be asked.
+
+    *Cost:* planning the query twice. Of a write to Delta the accelerator's text leaves out the
+    query, so that is asked for by itself.
+    """
+    texts = explanations(frame, output)
+    return list(dict.fromkeys(found for text in texts for found in parsed(text)))
+
+
+def check_can_be_asked(spark: SparkSession) -> None:
+    """Check that a session reaches the accelerator itself.
+
+    Raises:
+        UnsupportedError: It is one of Spark Connect.
+    """
+    if is_connect(spark):
+        raise UnsupportedError(
+            "over Spark Connect the RAPIDS Accelerator can't be asked what it would run: for "
+            "--require-gpu use spark-submit."
+        )
+
+
+def explanations(frame: DataFrame, output: Output) -> tuple[str, str]:
+    """Return the accelerator's text on reading a frame, and on writing it."""
+    check_can_be_asked(frame.sparkSession)
+    try:
+        # What is planned for a GPU already can't be explained any more.
+        with session_settings(frame.sparkSession, {ENABLED: "false"}):
+            return _explained(frame, frame._jdf), _explained(frame, _write(frame, output))
+    except (*SPARK_ERRORS, TypeError) as error:  # a class that is not there is a TypeError
+        raise UnsupportedError(
+            f"the RAPIDS Accelerator can't be asked what it would run: {error}"
+        ) from error
+
+
+def parsed(text: str) -> list[Fallback]:
+    """Read the accelerator's explanation of a plan."""
+    found = []
+    for line in map(str.strip, text.splitlines()):
+        if (match := _FALLS_BACK.match(line)) is not None:
+            reason = _NUMBERS_OF_COLUMNS.sub("", match["reason"])
+            found.append(Fallback(match["operator"], reason))
+        elif line and line[0] not in "*#@":
+            found.append(Fallback("all", line))
+    if not found and _WILL_RUN not in text:
+        found.append(Fallback("all", "the RAPIDS Accelerator said nothing of this plan"))
+    return found
+
+
+def _explained(frame: DataFrame, dataset: Any) -> str:
+    explain = _jvm(frame).com.nvidia.spark.rapids.ExplainPlan
+    return str(explain.explainPotentialGpuPlan(dataset, "ALL"))
+
+
+def _write(frame: DataFrame, output: Output) -> Any:
+    """Make the command that a DataFrameWriter would run, as a Dataset that runs nothing."""
+    sql, scala = _jvm(frame).org.apache.spark.sql, _jvm(frame).scala
+    as_scala = _jvm(frame).org.apache.spark.api.python.PythonUtils
+    nothing = scala.Option.empty()
+    source = sql.execution.datasources.DataSource(
+        frame.sparkSession._jsparkSession,
+        output.format,
+        as_scala.toSeq([]),
+        nothing,
+        as_scala.toSeq(list(output.partition_columns)),
+        nothing,
+        as_scala.toScalaMap({"path": output.location, **output.options}),
+        nothing,
+    )
+    command = source.planForWriting(sql.SaveMode.ErrorIfExists, frame._jdf.logicalPlan())
+    state = frame.sparkSession._jsparkSession.sessionState()
+    planned = state.executePlan(command, sql.execution.CommandExecutionMode.SKIP())
+    encoder = sql.Encoders.row(planned.analyzed().schema())
+    return sql.classic.Dataset(planned, encoder)
+
+
+def _jvm(frame: DataFrame) -> Any:
+    return frame.sparkSession._jvm
+
+
+def newest_query(spark: SparkSession) -> int | None:
+    """Return the number of the newest query of the application; -1 where there is none yet.
+
+    None where Spark does not tell.
+    """
+    return _if_told(lambda: max((query.executionId() for query in _queries(spark)), default=-1))
+
+
+def operators_since(spark: SparkSession, newest: int) -> list[str] | None:
+    """Return the names of the operators that ran, each once, in the order of Spark's plans.
+
+    None where Spark does not tell: what ran has run all the same.
+
+    Args:
+        spark: The session.
+        newest: The query after which to begin. Of those that came later, those count that are
+            described as queries are now: others in the application are not ours, but for another
+            run that is at the same step.
+    """
+    names = _if_told(lambda: list(_operators(spark, newest)))
+    if names is None:
+        return None
+    return [name for name in dict.fromkeys(names) if not name.startswith(_WRAPPERS)]
+
+
+def _operators(spark: SparkSession, newest: int) -> Iterator[str]:
+    description = job_description(spark)
+    store = spark._jsparkSession.sharedState().statusStore()
+    for query in _queries(spark):
+        if query.executionId() > newest and query.description() == description:
+            nodes = store.planGraph(query.executionId()).allNodes()
+            yield from (nodes.apply(index).name().strip() for index in range(nodes.size()))
+
+
+def _if_told(ask: Callable[[], _T]) -> _T | None:
+    """Let no refusal of what only the report wants to know end a run."""
+    try:
+        return ask()
+    except (*SPARK_ERRORS, TypeError) as error:
+        _log.warning("Spark does not tell what ran where: %s", error)
+        return None
+
+
+def is_on_gpu(operator: str) -> bool:
+    """Tell an operator that ran on a GPU by its name."""
+    return "Gpu" in operator
+
+
+def _queries(spark: SparkSession) -> list[Any]:
+    spark._jsparkSession.sparkContext().listenerBus().waitUntilEmpty()
+    found = spark._jsparkSession.sharedState().statusStore().executionsList()
+    queries = (found.apply(index) for index in range(found.size()))
+    return sorted(queries, key=lambda query: query.executionId())

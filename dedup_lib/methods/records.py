@@ -1,0 +1,130 @@
+"""What a run keeps beside its output: the plan, and the listed IDs that are not in the table."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from contextlib import ExitStack
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from dedup_lib.delta import history
+from dedup_lib.locations import is_path
+from dedup_lib.methods import spark_engine
+from dedup_lib.plan.planning import Record
+from dedup_lib.publish import marker, stage, targets
+from dedup_lib.publish.attempts import Attempt, attempt_directory, unmade_attempt
+from dedup_lib.publish.manifest import read_manifest, write_manifest
+from dedup_lib.publish.sweep import sweep
+from dedup_lib.publish.targets import Target
+from dedup_lib.session.storage import Storage
+from dedup_lib.settings import OutputMode, Settings
+
+
+def find_target(spark: SparkSession, storage: Storage, settings: Settings, location: str) -> Target:
+    """Look at a place that is to be written: the output's, or a record's."""
+    mode = settings.output_mode
+    is_left = not settings.dry_run and is_unfinished(storage, location)
+    if is_left:
+        mode = _mode_for_unfinished(spark, storage, settings, location)
+    is_output = location == settings.output
+    if is_output:
+        table_format = settings.resolved_output_format
+    else:
+        table_format = "parquet" if is_path(location) else "delta"
+    return targets.find_target(
+        spark,
+        storage,
+        location,
+        table_format,
+        mode,
+        may_replace=not is_output or settings.method != "clone",
+        may_append=is_output and settings.since_last_run,
+        is_unfinished=is_left,
+    )
+
+
+def _mode_for_unfinished(
+    spark: SparkSession, storage: Storage, settings: Settings, location: str
+) -> OutputMode:
+    """A record may be replaced whose run never published; not one of what is deleted."""
+    if settings.method == "in-place":
+        run = run_of(storage, location)
+        if history.commit_with(spark, settings.images, "run", run) is not None:
+            finish(storage, location)
+            return settings.output_mode
+    return "overwrite"
+
+
+def keep(
+    spark: SparkSession,
+    storage: Storage,
+    record: Record,
+    target: Target,
+    *,
+    note: Mapping[str, Any],
+    is_unfinished: bool,
+) -> None:
+    """Publish a record as a table of its own.
+
+    Args:
+        spark: The session.
+        storage: The session's file systems.
+        record: The rows.
+        target: Where they go.
+        note: What its manifest or commit says of itself; its `run` names the attempt.
+        is_unfinished: Whether the run is yet to publish its output; a retry may replace the
+            record until `finish` says that it has.
+    """
+    base = targets.default_base(spark, storage, target)
+    note = {**note, "holds": record.holds}
+    with ExitStack() as cleanup:
+        attempt = _open_attempt(storage, target, base, note["run"], cleanup)
+        staged = stage.stage(
+            target,
+            spark_engine.writer(record.rows, ()),
+            attempt,
+            spark=spark,
+            storage=storage,
+            column_names=record.rows.columns,
+            note=note,
+        )
+        found = stage.count_rows(spark, storage, staged)
+        stage.check_rows(staged, expected_rows=record.num_rows, found_rows=found)
+        state = {"unfinished": True} if is_unfinished else {}
+        stage.promote(spark, storage, staged, attempt, note | state)
+
+
+def _open_attempt(
+    storage: Storage, target: Target, base: str, run: str, cleanup: ExitStack
+) -> Attempt:
+    if target.publishing == "rename":
+        sweep(storage, base, run)
+        return cleanup.enter_context(attempt_directory(storage, base, run))
+    if target.publishing == "marker":
+        cleanup.enter_context(marker.open_output(storage, target.location, run))
+        return dataclasses.replace(unmade_attempt(base, run), output=target.location)
+    return unmade_attempt(base, run)
+
+
+def is_unfinished(storage: Storage, location: str) -> bool:
+    """Tell whether a record was left by a run that died before it published its output."""
+    if not is_path(location):
+        return False
+    return bool(read_manifest(storage, storage.canonical(location)).get("unfinished", False))
+
+
+def run_of(storage: Storage, location: str) -> str:
+    """Return the name of the attempt that kept a record at a path; empty where none is told."""
+    return str(read_manifest(storage, storage.canonical(location)).get("run", ""))
+
+
+def finish(storage: Storage, location: str) -> None:
+    """Note in a record's manifest that its run has published its output."""
+    if not is_unfinished(storage, location):
+        return
+    location = storage.canonical(location)
+    manifest = read_manifest(storage, location)
+    del manifest["unfinished"]
+    write_manifest(storage, location, manifest)

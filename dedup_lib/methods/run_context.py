@@ -1,0 +1,116 @@
+"""What the steps of a run share: the session, the settings, the report, and the run's own name."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from pyspark.sql import SparkSession
+
+from dedup_lib.errors import DedupError, InputError, PublishError
+from dedup_lib.methods import records, rewrite
+from dedup_lib.methods.phase_numbers import numbers_of
+from dedup_lib.methods.tuning import settings_for
+from dedup_lib.plan.id_scan import FileRows
+from dedup_lib.plan.planning import Plan
+from dedup_lib.publish.attempts import new_attempt_id
+from dedup_lib.publish.targets import Target
+from dedup_lib.publish.workspace import Workspace
+from dedup_lib.report import Report
+from dedup_lib.session.failures import storage_errors_as
+from dedup_lib.session.storage import Storage
+from dedup_lib.settings import Settings
+from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.version import __version__
+
+# What a refusal of a file system means, by phase: an unreadable input, or a failed output.
+_STORAGE_ERRORS: dict[str, type[DedupError]] = {"plan": InputError, "apply": DedupError}
+_log = logging.getLogger(__name__)
+
+
+class RunContext:
+    """What the steps of one run share.
+
+    Attributes:
+        attempt_id: The run's own name.
+        workspace: Where it works.
+        fingerprint: Of what it was asked and given, where that is needed.
+        record_targets: Where it keeps what, by the setting that says so; found in the plan phase.
+        made_for: What is said of the plan that is kept.
+        state: What its commit says of how far the output has come (--since-last-run).
+    """
+
+    def __init__(
+        self, spark: SparkSession, storage: Storage, settings: Settings, report: Report
+    ) -> None:
+        self.spark = spark
+        self.storage = storage
+        self.settings = settings
+        self.report = report
+        self.attempt_id = report.run = new_attempt_id()
+        self.workspace = Workspace(spark, storage, settings, self.attempt_id)
+        self.fingerprint: str | None = None
+        self.record_targets: Mapping[str, Target] = {}
+        self.made_for: Mapping[str, Any] = {}
+        self.state: Mapping[str, Any] = {}
+
+    @contextmanager
+    def phase(self, name: str) -> Iterator[None]:
+        """Time one of the run's phases, and log its numbers at its end."""
+        with self.report.phase(name), storage_errors_as(_STORAGE_ERRORS.get(name, PublishError)):
+            yield
+        numbers = numbers_of(name, self.report, self.settings)
+        _log.info("%s took %.1f s: %s", name, self.report.seconds[name], numbers)
+
+    def find_target(self, location: str) -> Target:
+        """Look at a place that is to be written."""
+        return records.find_target(self.spark, self.storage, self.settings, location)
+
+    def keep_records(self, plan: Plan, *names: str) -> None:
+        """Publish what is kept beside the output: all of it, or what is named."""
+        for name, target in self.record_targets.items():
+            if names and name not in names:
+                continue
+            made_for = self.made_for if name == "removed_output" else {}
+            with storage_errors_as(PublishError), self.report.step(f"keep {name}"):
+                records.keep(
+                    self.spark,
+                    self.storage,
+                    plan.records[name],
+                    target,
+                    note={**self.note(plan), **made_for},
+                    is_unfinished=not self.settings.dry_run,
+                )
+
+    def finish_records(self) -> None:
+        """Note that what was kept beside the output is that of a run that has published it."""
+        for location in self.settings.record_locations.values():
+            records.finish(self.storage, location)
+
+    def image_settings(self, images: PinnedTable, files: Sequence[FileRows]) -> dict[str, str]:
+        """Work out the session's settings for reading and writing images."""
+        with self.report.step("weigh images"):
+            is_on_gpu = rewrite.uses_gpu(self.spark)
+            return settings_for(self.storage, images, files, is_on_gpu=is_on_gpu)
+
+    def note(self, plan: Plan) -> dict[str, Any]:
+        """Return what the manifest, or the Delta commit, says of the run."""
+        output_rows = plan.output_rows(self.settings.action)
+        return self.note_of(plan.counts.digest, plan.kept_rows, output_rows)
+
+    def note_of(self, digest: str | None, kept_rows: int, output_rows: int) -> dict[str, Any]:
+        """Return the same of a plan of which no more is known."""
+        return {
+            **self.state,
+            "dedup_lib": __version__,
+            "run": self.attempt_id,
+            "run_key": self.settings.run_key,
+            "fingerprint": self.fingerprint,
+            "plan": digest,
+            "kept_rows": kept_rows,
+            "output_rows": output_rows,
+            "counts": self.report.counts,
+            "inputs": self.report.hide(self.report.inputs),
+        }

@@ -1,0 +1,189 @@
+"""The run key: the same key again is the same run, and it is not applied twice."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib.delta.detail import delta_version, is_delta_path, table_exists
+from dedup_lib.delta.history import Commit, commit_with, count_rows_at, was_undone
+from dedup_lib.errors import RunKeyError, VerificationError
+from dedup_lib.lists.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes
+from dedup_lib.locations import is_path
+from dedup_lib.publish.manifest import read_manifest
+from dedup_lib.session.storage import Storage
+from dedup_lib.settings import ListKind, Settings
+
+# What a run makes depends on these; how it gets there (strategy, work location, …) may differ.
+_COMPARED = (
+    "action",
+    "image_id_column",
+    "method",
+    "resolved_output_format",
+    "eps",
+    "keeper",
+    "on_lost_keeper",
+)
+
+
+@dataclass(frozen=True)
+class EarlierRun:
+    """A run with the same key, whose outcome is there already.
+
+    Attributes:
+        location: The table: a canonical path, or the name in the catalog.
+        note: What it wrote into the output's manifest, or into Delta's `userMetadata`.
+        commit: The Delta commit that it made; None for Parquet.
+        was_undone: Whether the Delta table was restored to a version before that.
+    """
+
+    location: str
+    note: dict[str, Any]
+    commit: Commit | None
+    was_undone: bool
+
+    @property
+    def version(self) -> int | None:
+        """The Delta version that it made; None for Parquet."""
+        return None if self.commit is None else self.commit.version
+
+
+def find_earlier_run(
+    spark: SparkSession, storage: Storage, location: str, run_key: str
+) -> EarlierRun | None:
+    """Look for a run with a key in the table that it would have written.
+
+    Args:
+        spark: The session.
+        storage: The session's file systems.
+        location: The output's; the image table's where rows go in place.
+        run_key: The key.
+
+    *Cost:* a small file, or a Delta table's history as far back as Delta keeps it.
+    """
+    if is_path(location):
+        location = storage.canonical(location)
+        if not is_delta_path(storage, location):
+            note = read_manifest(storage, location)
+            is_same = note.get("run_key") == run_key
+            return EarlierRun(location, note, None, False) if is_same else None
+    elif not table_exists(spark, location):
+        return None
+    commit = commit_with(spark, location, "run_key", run_key)
+    if commit is None:
+        return None
+    is_undone = was_undone(spark, location, commit.version)
+    return EarlierRun(location, commit.note, commit, is_undone)
+
+
+def fingerprint(
+    storage: Storage,
+    settings: Settings,
+    images: str,
+    *,
+    lists: Sequence[RemovalList],
+    protected: Sequence[RemovalList],
+    plan: str | None,
+) -> str:
+    """Return a SHA-256 over what a run's outcome depends on.
+
+    Args:
+        storage: The session's file systems.
+        settings: Of the run.
+        images: The image table's canonical location; its version is no matter.
+        lists: The removal lists; their content counts, not where it is or in which order.
+        protected: The lists of what stays; likewise.
+        plan: The digest of a plan that is applied in their place.
+
+    *Cost:* one pass over the IDs of all lists.
+    """
+    compared = {name: getattr(settings, name) for name in _COMPARED}
+    for name in ("output", "removed_output", "unmatched_output"):
+        location = getattr(settings, name)
+        is_spelled = location is not None and is_path(location)
+        compared[name] = storage.canonical(location) if is_spelled else location
+    # In place, a purge that was cut off is made up for; a clone that is published is not touched.
+    compared["purge"] = settings.purge and settings.method == "clone"
+    contents = [_content_of(lists) if plan is None else [["plan", plan]]]
+    if protected:
+        contents.append(_content_of(protected))
+    text = json.dumps([compared, images, *contents])
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_same_run(
+    earlier: EarlierRun | None, run_key: str | None, own_fingerprint: str | None
+) -> EarlierRun:
+    """Check that an earlier run with the same key was the same run, and that it still holds.
+
+    Args:
+        earlier: The run; None where Delta knows the key, but the table's history no longer.
+        run_key: The key.
+        own_fingerprint: As `fingerprint` makes it of the run that wants to repeat it.
+
+    Raises:
+        RunKeyError: It had other inputs, was undone since, or can't be told.
+    """
+    if earlier is None:
+        raise RunKeyError(
+            f"--run-key {run_key!r} was used on this table before, in a commit that its history "
+            "no longer holds, and rows to be removed are there again. Use a new key."
+        )
+    if earlier.note.get("fingerprint") != own_fingerprint:
+        raise RunKeyError(
+            f"--run-key {run_key!r} was used before with another list, another image table or "
+            "other settings: a key stands for one run. Use a new key."
+        )
+    if earlier.was_undone:
+        raise RunKeyError(
+            f"the run with --run-key {run_key!r} was done in version {earlier.version}, and the "
+            "table was restored to an earlier version since. To remove the rows again, use a new "
+            "key."
+        )
+    return earlier
+
+
+def check_repeated(spark: SparkSession, earlier: EarlierRun) -> None:
+    """Count the rows of a Delta output that an earlier run made, while it is the newest version.
+
+    A run that ended in exit code 5 for them must not end well when it is repeated.
+
+    Raises:
+        VerificationError: They are not those that the run's plan keeps.
+    """
+    version, output = earlier.version, earlier.location
+    if version is None or delta_version(spark, output) != version:
+        return
+    found, planned = count_rows_at(spark, output, version), earlier.note.get("output_rows")
+    if planned is not None and found != planned:
+        raise VerificationError(
+            f"version {version} of {output!r} has {found} rows, but the plan of "
+            f"the run that made it keeps {planned}."
+        )
+
+
+def _content_of(lists: Sequence[RemovalList]) -> list[list[str]]:
+    """Add up hashes of the entries of each kind, keepers, scores and groups included.
+
+    The same for the same entries, in whatever order, files or number of lists; but groups are those
+    of each list for itself.
+    """
+    parts: dict[tuple[ListKind, int], list[DataFrame]] = {}
+    for index, item in enumerate(lists):
+        part = (item.kind, index if item.kind == "groups" else 0)
+        parts.setdefault(part, []).append(item.frame)
+    contents = []
+    for (kind, _), frames in parts.items():
+        entries = reduce(DataFrame.unionByName, frames)
+        hashes = sum_of_hashes(*entries.columns)
+        row = entries.agg(F.count(F.lit(1)), F.count(ENTRY_COLUMN), hashes).collect()[0]
+        id_type = entries.schema[ENTRY_COLUMN].dataType.simpleString()
+        contents.append([kind, id_type, *map(str, row)])
+    return sorted(contents)

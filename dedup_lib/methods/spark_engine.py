@@ -1,0 +1,248 @@
+"""Engine `spark`: read the images, drop or mark the rows that the plan names, write the rest."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from pyspark.sql import Column, DataFrame, DataFrameWriter
+from pyspark.sql import functions as F
+
+from dedup_lib.errors import UnsupportedError
+from dedup_lib.executor.annotated_rows import IS_DUPLICATE, KEPT_IMAGE_ID
+from dedup_lib.methods.position_bitmaps import ROWS_PER_BITMAP, position_bitmaps
+from dedup_lib.parquet.schema import required_columns
+from dedup_lib.plan.id_join import BROADCAST_LIMIT_BYTES
+from dedup_lib.plan.removal_plan import PlanCounts
+from dedup_lib.session.sql_names import quoted
+from dedup_lib.settings import Action, Strategy
+from dedup_lib.tables.pinned import PinnedTable, metadata
+
+ADDED_COLUMNS = (IS_DUPLICATE, KEPT_IMAGE_ID)
+ChosenStrategy = Literal["broadcast-ids", "row-positions"]
+# Without row indexes there is no other way than a broadcast; past this it can't work either.
+BROADCAST_MOST_BYTES = 8 * BROADCAST_LIMIT_BYTES
+# A value of each type that may be `required`; it is never seen, since no value is NULL there.
+_ZEROS = {
+    "string": "''",
+    "binary": "X''",
+    "boolean": "false",
+    "byte": "0Y",
+    "short": "0S",
+    "integer": "0",
+    "long": "0L",
+    "float": "0F",
+    "double": "0D",
+    "date": "DATE'1970-01-01'",
+    "timestamp": "TIMESTAMP_LTZ'1970-01-01 00:00:00'",
+    "timestamp_ntz": "TIMESTAMP_NTZ'1970-01-01 00:00:00'",
+}
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How the `spark` engine will go about a rewrite.
+
+    Attributes:
+        strategy: How it finds the rows.
+        options: The writer's.
+        settings: The session's, for the time of the rewrite.
+    """
+
+    strategy: ChosenStrategy
+    options: Mapping[str, str]
+    settings: Mapping[str, str]
+
+
+def choose_strategy(
+    strategy: Strategy,
+    counts: PlanCounts,
+    *,
+    has_row_index: bool,
+    action: Action = "remove",
+    is_on_gpu: bool = False,
+) -> ChosenStrategy:
+    """Choose how rows are found: by broadcast IDs while they are small, else by position.
+
+    Args:
+        strategy: What was asked for; `auto` takes `broadcast-ids` while the matched IDs cost
+            at most `BROADCAST_LIMIT_BYTES` as a broadcast.
+        counts: What the plan holds.
+        has_row_index: Whether the table has row indexes to go by.
+        action: `annotate` needs the IDs, each with its keeper.
+        is_on_gpu: Whether a GPU is to do it: to read row positions is to read all on the CPU, so
+            `broadcast-ids` is taken as long as it can work at all.
+
+    Raises:
+        UnsupportedError: Positions are wanted, or needed, and the table has none; or IDs are
+            needed, and are too many.
+    """
+    if strategy == "row-positions" and not has_row_index:
+        raise UnsupportedError(
+            "--strategy row-positions needs row indexes, which Delta gives only for tables "
+            "with deletion vectors or row tracking: use broadcast-ids, or set "
+            "delta.enableDeletionVectors on the table."
+        )
+    if strategy != "auto" and action != "annotate":
+        return strategy
+    cost = counts.broadcast_bytes * (2 if action == "annotate" else 1)  # with as many keepers
+    if cost <= broadcast_limit_bytes(is_on_gpu=is_on_gpu):
+        return "broadcast-ids"
+    if has_row_index and action != "annotate":
+        return "row-positions"
+    if cost <= BROADCAST_MOST_BYTES:
+        return "broadcast-ids"
+    if action == "annotate":
+        raise UnsupportedError(
+            f"{counts.matched_ids} IDs and their keepers are too many to broadcast for --action "
+            "annotate: --engine arrow, from Parquet to Parquet, takes any number."
+        )
+    raise UnsupportedError(
+        f"{counts.matched_ids} IDs are too many to broadcast, and this Delta table has no row "
+        "indexes: set delta.enableDeletionVectors on it, then run again."
+    )
+
+
+def broadcast_limit_bytes(*, is_on_gpu: bool) -> int:
+    """Return up to which size IDs are broadcast though there is another way."""
+    return BROADCAST_MOST_BYTES if is_on_gpu else BROADCAST_LIMIT_BYTES
+
+
+def apply(
+    images: PinnedTable,
+    image_id_column: str,
+    planned: DataFrame,
+    strategy: ChosenStrategy,
+    action: Action = "remove",
+) -> DataFrame:
+    """Drop the planned rows, or all others, or mark them; both strategies give the same rows."""
+    if action == "annotate":
+        rows = annotated(images.frame, image_id_column, planned)
+    elif strategy == "broadcast-ids":
+        planned_ids = planned.select("image_id").distinct()
+        rows = keep_by_ids(images.frame, image_id_column, planned_ids, drops=action == "remove")
+    else:
+        bitmaps = position_bitmaps(planned, "file_path")
+        rows = keep_by_positions(images.frame, bitmaps, drops=action == "remove")
+    return _with_required(rows, images.file_schemas)
+
+
+def annotated(images: DataFrame, image_id_column: str, planned: DataFrame) -> DataFrame:
+    """Mark the rows whose ID is planned to go.
+
+    Args:
+        images: The image table; it has none of the columns that are added.
+        image_id_column: Its ID column.
+        planned: The removal plan.
+
+    Returns:
+        All rows, with `is_duplicate` (boolean, never NULL) and `kept_image_id` (of the ID's type:
+        the surviving keeper, NULL where none is known, and in rows that stay).
+
+    *Nulls:* rows with a NULL ID are no duplicates.
+    *Cost:* IDs and keepers are broadcast; the images are not shuffled.
+    """
+    (name,) = _free_names(images.columns, ("__dedup_planned_id",))
+    marks = planned.select("image_id", "surviving_keeper_id").distinct()
+    marks = F.broadcast(marks.toDF(name, KEPT_IMAGE_ID))
+    marked = images.join(marks, F.col(quoted(image_id_column)) == F.col(name), "left")
+    return marked.select(
+        *(quoted(column) for column in images.columns),
+        F.col(name).isNotNull().alias(IS_DUPLICATE),
+        KEPT_IMAGE_ID,
+    )
+
+
+def keep_by_ids(
+    images: DataFrame, image_id_column: str, planned_ids: DataFrame, *, drops: bool = True
+) -> DataFrame:
+    """Drop the rows whose ID is among some IDs, or keep no others.
+
+    Args:
+        images: The image table.
+        image_id_column: Its ID column.
+        planned_ids: One row per ID, in its one column, of the same type.
+        drops: Whether these go; else only these stay.
+
+    Returns:
+        The rows that stay, with the same columns.
+
+    *Nulls:* rows with a NULL ID are among no IDs.
+    *Cost:* the IDs are broadcast; the images are not shuffled.
+    """
+    (name,) = _free_names(images.columns, ("__dedup_planned_id",))
+    planned = F.broadcast(planned_ids.toDF(name))
+    same = F.col(quoted(image_id_column)) == F.col(name)
+    return images.join(planned, same, "left_anti" if drops else "left_semi")
+
+
+def keep_by_positions(images: DataFrame, bitmaps: DataFrame, *, drops: bool = True) -> DataFrame:
+    """Drop the rows whose position is set in a bitmap, or keep no others.
+
+    Args:
+        images: The image table, read from files with row indexes.
+        bitmaps: As `position_bitmaps` makes them.
+        drops: Whether these go; else only these stay.
+
+    Returns:
+        The rows that stay, with the same columns.
+
+    *Cost:* the bitmaps are broadcast, one bit a row; the images are not shuffled.
+    """
+    columns = images.columns
+    path, index = _free_names(columns, ("__dedup_file_path", "__dedup_row_index"))
+    positioned = images.withColumns(
+        {path: metadata(images, "file_path"), index: metadata(images, "row_index")}
+    )
+    renamed = bitmaps.select(
+        F.col("file_path").alias(f"{path}_of_bitmap"),
+        F.col("bucket").alias(f"{index}_bucket"),
+        F.col("bitmap").alias(f"{index}_bitmap"),
+    )
+    same = (F.col(path) == F.col(f"{path}_of_bitmap")) & (
+        F.floor(F.col(index) / ROWS_PER_BITMAP) == F.col(f"{index}_bucket")
+    )
+    # Past the end of a trimmed bitmap the bit is NULL, as where there is no bitmap.
+    bit = F.coalesce(_bit(F.col(f"{index}_bitmap"), F.col(index) % ROWS_PER_BITMAP), F.lit(0))
+    return (
+        positioned.join(F.broadcast(renamed), same, "left")
+        .where(bit == (0 if drops else 1))
+        .select(*(quoted(name) for name in columns))
+    )
+
+
+def writer(frame: DataFrame, partition_columns: Sequence[str]) -> DataFrameWriter:
+    """Return a writer whose partitioning is given, and which no cluster default makes unsafe."""
+    return (
+        frame.write.partitionBy(*partition_columns)
+        .option("partitionOverwriteMode", "static")
+        # Readers wait for _SUCCESS: it must not be there before the verification.
+        .option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+    )
+
+
+def _bit(bitmap: Column, position: Column) -> Column:
+    byte = F.substring(bitmap, (F.floor(position / 8) + 1).cast("int"), F.lit(1))
+    return F.getbit(F.conv(F.hex(byte), 16, 10).cast("bigint"), (position % 8).cast("int"))
+
+
+def _with_required(frame: DataFrame, file_schemas: Sequence[str]) -> DataFrame:
+    """Make columns non-null that are `required` in every file: Spark reads all as nullable."""
+    if not file_schemas:
+        return frame
+    required = set.intersection(*(required_columns(schema) for schema in file_schemas))
+    columns = {
+        field.name: F.coalesce(quoted(field.name), F.expr(_ZEROS[field.dataType.typeName()]))
+        for field in frame.schema
+        if field.name in required and field.dataType.typeName() in _ZEROS
+    }
+    return frame.withColumns(columns) if columns else frame
+
+
+def _free_names(columns: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    taken = tuple(column.lower() for column in columns)
+    prefix = ""
+    while any(column.startswith((prefix + name).lower()) for name in wanted for column in taken):
+        prefix += "_"
+    return [prefix + name for name in wanted]

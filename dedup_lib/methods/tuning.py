@@ -1,0 +1,183 @@
+"""What the images weigh, and the settings under which they are read and written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructType
+
+from dedup_lib.errors import InputChangedError, StorageError
+from dedup_lib.methods.gpu import SPLIT_BYTES, image_batch_settings, writable_codec
+from dedup_lib.parquet.kept_types import timestamp_type
+from dedup_lib.plan.id_scan import FileRows
+from dedup_lib.session.files import ColumnChunkSizes, FileInfo
+from dedup_lib.session.storage import Storage
+from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.uris import decoded
+
+_READ_BATCH_BYTES = 8 * 1024**2
+# Java's G1 can't move a buffer that weighs half a region of its heap, 512 KB at least: it would run
+# out of room for a page while much of the heap is free.
+_READ_BUFFER_BYTES = 400 * 1024
+_ROW_GROUP_BYTES = 64 * 1024**2
+_CHECK_EVERY_BYTES = 4 * 1024**2
+_SAMPLED_FILES = 8
+_CODEC = "spark.sql.parquet.compression.codec"
+TARGET_FILE_BYTES = 256 * 1024**2
+_SPARK_CODECS = frozenset({"uncompressed", "snappy", "gzip", "zstd", "lz4_raw"})
+
+
+@dataclass(frozen=True)
+class ImageWeights:
+    """What the images weigh, for the reader and the writer.
+
+    Attributes:
+        row_bytes: Bytes of a row in the heaviest file, on average there.
+        codec: The codec of the input, or `uncompressed` where compressing gained nothing.
+    """
+
+    row_bytes: int
+    codec: str | None
+
+
+def settings_for(
+    storage: Storage,
+    images: PinnedTable,
+    files: Sequence[FileRows],
+    *,
+    is_on_gpu: bool = False,
+) -> dict[str, str]:
+    """Work out the session settings for an image table from what its images weigh.
+
+    Args:
+        storage: The session's file systems.
+        images: The table.
+        files: Rows and sizes of its files.
+        is_on_gpu: Whether a GPU reads and writes them.
+
+    Raises:
+        InputChangedError: A file can't be read that could be when the run was planned.
+
+    *Cost:* the footers of the largest files, eight at most.
+    """
+    binary = binary_columns(images.frame.schema)
+    largest = sorted(files, key=lambda file: file.size_bytes)[-_SAMPLED_FILES:]
+    sample = [
+        FileInfo(decoded(file.file_path), file.size_bytes, file.modified_ms) for file in largest
+    ]
+    try:
+        weights = weigh(files, storage.parquet_column_sizes(sample), binary)
+    except StorageError as error:
+        raise InputChangedError(
+            f"a file of image table {images.location!r} was changed or deleted during the run. "
+            f"Run again when no one writes there: {error}"
+        ) from error
+    settings = rewrite_settings(weights, binary, images.file_schemas)
+    return settings | gpu_settings(weights) if is_on_gpu else settings
+
+
+def split_settings(
+    target_file_bytes: int, kept_fraction: float, *, is_on_gpu: bool = False
+) -> dict[str, str]:
+    """Return the settings under which what a task keeps of its input fills one output file.
+
+    A task of a GPU takes no more input than the GPU is to hold, though its files come out smaller.
+    """
+    split_bytes = int(target_file_bytes / max(kept_fraction, 0.01))
+    if is_on_gpu:
+        split_bytes = min(split_bytes, SPLIT_BYTES)
+    return {"spark.sql.files.maxPartitionBytes": str(split_bytes)}
+
+
+def writer_options(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return what of the settings Spark's Parquet writer takes as options, on any platform."""
+    options = {key: value for key, value in settings.items() if key.startswith("parquet.")}
+    codec = settings.get(_CODEC)
+    return options if codec is None else options | {"compression": codec}
+
+
+def binary_columns(schema: StructType) -> list[str]:
+    """Return the dotted Parquet paths of all binary leaf columns: the images are among them."""
+    return [path for field in schema for path in _binary_leaves(field.dataType, field.name)]
+
+
+def weigh(
+    files: Sequence[FileRows], sample: Iterable[ColumnChunkSizes], images: Sequence[str]
+) -> ImageWeights:
+    """Work out what the images weigh, and whether compressing them gained anything.
+
+    Args:
+        files: Rows and sizes of the files.
+        sample: Column sizes from some of the footers.
+        images: The binary leaf columns.
+    """
+    heaviest = max((file.size_bytes / file.num_rows for file in files), default=1.0)
+    chunks = list(sample)
+    codecs = sorted({chunk.codec for chunk in chunks})
+    image_chunks = [chunk for chunk in chunks if chunk.column in images]
+    compressed = sum(chunk.compressed_bytes for chunk in image_chunks)
+    uncompressed = sum(chunk.uncompressed_bytes for chunk in image_chunks)
+    all_bytes = sum(chunk.compressed_bytes for chunk in chunks)
+    dominant = compressed > 0.9 * all_bytes
+    if dominant and compressed >= 0.97 * uncompressed:
+        return ImageWeights(int(heaviest) + 1, "uncompressed")
+    codec = codecs[0] if len(codecs) == 1 and codecs[0] in _SPARK_CODECS else None
+    return ImageWeights(int(heaviest) + 1, codec)
+
+
+def rewrite_settings(
+    weights: ImageWeights, images: Sequence[str], file_schemas: Sequence[str]
+) -> dict[str, str]:
+    """Return the session settings under which images are read and written in bounded memory.
+
+    Delta ignores Parquet's writer options; the same keys as session settings work for both.
+    """
+    rows_per_check = str(max(1, min(100, _CHECK_EVERY_BYTES // weights.row_bytes)))
+    rows_per_batch = max(1, min(4096, _READ_BATCH_BYTES // weights.row_bytes))
+    settings = {
+        "spark.sql.parquet.columnarReaderBatchSize": str(rows_per_batch),
+        "parquet.read.allocation.size": str(_READ_BUFFER_BYTES),
+        "spark.sql.parquet.outputTimestampType": timestamp_type(file_schemas),
+        "spark.sql.parquet.writeLegacyFormat": "false",
+        # A partitioned write would sort whole rows, images and all.
+        "spark.sql.maxConcurrentOutputFileWriters": "8",
+        "parquet.block.size": str(_ROW_GROUP_BYTES),
+        "parquet.page.size.row.check.min": rows_per_check,
+        "parquet.page.size.row.check.max": rows_per_check,
+        "parquet.block.size.row.check.min": rows_per_check,
+        "parquet.block.size.row.check.max": rows_per_check,
+    }
+    for column in images:
+        settings[f"parquet.enable.dictionary#{column}"] = "false"
+        settings[f"parquet.column.statistics.enabled#{column}"] = "false"
+    if weights.codec is not None:
+        settings[_CODEC] = weights.codec
+    return settings
+
+
+def gpu_settings(weights: ImageWeights) -> dict[str, str]:
+    """Return what a GPU needs beside `rewrite_settings`: batches, and a codec that it writes.
+
+    Where the images' codecs differ, the session's own holds.
+    """
+    return {
+        **image_batch_settings(weights.row_bytes, _ROW_GROUP_BYTES),
+        **({} if weights.codec is None else {_CODEC: writable_codec(weights.codec)}),
+    }
+
+
+def _binary_leaves(data_type: DataType, path: str) -> list[str]:
+    if isinstance(data_type, BinaryType):
+        return [path]
+    if isinstance(data_type, StructType):
+        return [
+            leaf
+            for field in data_type
+            for leaf in _binary_leaves(field.dataType, f"{path}.{field.name}")
+        ]
+    if isinstance(data_type, ArrayType):
+        return _binary_leaves(data_type.elementType, f"{path}.list.element")
+    if isinstance(data_type, MapType):
+        return _binary_leaves(data_type.valueType, f"{path}.key_value.value")
+    return []

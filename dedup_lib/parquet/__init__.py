@@ -1,0 +1,1 @@
+"""Parquet directories as tables."""

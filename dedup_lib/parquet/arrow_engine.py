@@ -1,0 +1,288 @@
+"""Engine `arrow`: Parquet to Parquet, file by file, each by pyarrow in a task of its own."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import heapq
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from dedup_lib.errors import (
+    ColumnTypeError,
+    DedupError,
+    InputChangedError,
+    UnsupportedError,
+)
+from dedup_lib.executor import rewrite_file
+from dedup_lib.executor.rewrite_file import FileTask, Wanted
+from dedup_lib.methods.position_bitmaps import position_bitmaps
+from dedup_lib.parquet.directory import relative_parts
+from dedup_lib.plan.id_scan import FileRows
+from dedup_lib.session.on_executors import on_executors, reason_of
+from dedup_lib.session.one_row import one_row
+from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.spark_session import cores
+from dedup_lib.settings import Action
+from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.uris import decoded
+
+# Each group of files is a task. A Python task costs 0.1 s of its own: so few and large ones; but
+# four for each core, so that none waits long for the last.
+LEAST_GROUP_BYTES = 32 * 1024**2
+MOST_GROUP_BYTES = 256 * 1024**2
+GROUPS_PER_CORE = 4
+MOST_GROUPS = 20_000
+# What opening, naming and listing a file costs beside its bytes, as bytes.
+_FILE_OVERHEAD_BYTES = 1024**2
+_ERRORS: dict[str, type[DedupError]] = {
+    "changed": InputChangedError,
+    "types": ColumnTypeError,
+    "unavailable": UnsupportedError,
+}
+_OUTCOME = StructType(
+    [
+        StructField("num_rows", LongType()),
+        StructField("written_bytes", LongType()),
+        StructField("copied_files", LongType()),
+        StructField("refused", StringType()),
+        StructField("reason", StringType()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class ArrowRewritten:
+    """What the engine did: files written, those of them that were just copied, and tasks."""
+
+    written_files: int
+    copied_files: int
+    tasks: int
+
+
+def why_not(
+    spark: SparkSession,
+    images: PinnedTable,
+    directory: str | None,
+    options: Mapping[str, str],
+) -> DedupError | None:
+    """Find out whether executors can rewrite a table's files by pyarrow, and keep all of them.
+
+    Args:
+        spark: The session.
+        images: The image table.
+        directory: The URI of a directory to try to write in; None where nothing may be written.
+        options: For pyarrow's file systems.
+
+    Returns:
+        Why they can't, or None.
+
+    *Cost:* the footer of one file for each schema; one small Spark job.
+    """
+    rows = [{"source": file.path, "directory": directory} for file in images.schema_examples]
+    frame = _frame(spark, rows, "source string, directory string")
+    probed = _outcomes(rewrite_file.probe, options)("source", "directory")
+    try:
+        outcomes = frame.select(probed.alias("outcome")).select("outcome.*").collect()
+    except SPARK_ERRORS as failure:
+        return UnsupportedError(f"a Python task failed on an executor: {reason_of(failure)}")
+    return next((error for row in outcomes if (error := _refusal(row)) is not None), None)
+
+
+def rewrite(
+    spark: SparkSession,
+    images: PinnedTable,
+    files: Sequence[FileRows],
+    planned: DataFrame,
+    *,
+    staged: str,
+    partial: str | None,
+    options: Mapping[str, str],
+    action: Action,
+    image_id_column: str,
+    keeps_empty: bool,
+) -> ArrowRewritten:
+    """Write each file of a Parquet table without its planned rows, under the same name.
+
+    Or with no other rows, or with all of them and two columns more, by the action.
+
+    Args:
+        spark: The session.
+        images: The image table.
+        files: Rows and sizes of its files.
+        planned: The removal plan.
+        staged: The URI of the directory to write to.
+        partial: The URI of a directory for files that are not finished; None where a rename is no
+            single step: then they are finished on the executor's own disk, and uploaded.
+        options: For pyarrow's file systems.
+        action: What is written.
+        image_id_column: Whose type the keepers have.
+        keeps_empty: Whether no row is written at all: then one file is kept for its schema.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InputChangedError: A file is not what it was when it was planned.
+        ColumnTypeError: pyarrow would change a column.
+        PySparkException: A task failed; `FileReadError` and the file are in its text where pyarrow
+            can't read one, however often that was tried.
+
+    *Cost:* each file is read and written once; the positions of the rows that go are shuffled
+    (with their keepers, to annotate), and the names of the files broadcast.
+    """
+    tasks = file_tasks(images, files, staged, partial, keeps_empty=keeps_empty)
+    weights = [task.size_bytes + _FILE_OVERHEAD_BYTES for _, task in tasks]
+    groups = spread(weights, bytes_per_group(sum(weights), cores(spark)))
+    keys = partition_keys(spark, max(groups) + 1)
+    rows = [
+        {"number": number, "key": keys[group], "file_path": path, **dataclasses.asdict(task)}
+        for number, ((path, task), group) in enumerate(zip(tasks, groups, strict=True))
+    ]
+    frame = F.broadcast(_frame(spark, rows, _task_schema()))
+    gathered = gather(planned, frame, len(keys), keepers=action == "annotate")
+    fields = F.struct(*(field.name for field in dataclasses.fields(FileTask)))
+    wanted = Wanted(action, image_id_column)
+    function = functools.partial(rewrite_file.rewrite, wanted=wanted)
+    rewritten = _outcomes(function, options)(fields, "bitmaps")
+    done = gathered.join(frame, "number").select(rewritten.alias("outcome"))
+    outcomes = done.select("outcome.*").collect()
+    for row in outcomes:
+        if (error := _refusal(row)) is not None:
+            raise error
+    return ArrowRewritten(
+        written_files=sum(row["written_bytes"] > 0 for row in outcomes),
+        copied_files=sum(row["copied_files"] for row in outcomes),
+        tasks=len(keys),
+    )
+
+
+def file_tasks(
+    images: PinnedTable,
+    files: Sequence[FileRows],
+    staged: str,
+    partial: str | None,
+    *,
+    keeps_empty: bool,
+) -> list[tuple[str, FileTask]]:
+    """Return each file's path as `_metadata` spells it, and what is to be done with it."""
+    scanned = {decoded(file.file_path): file for file in files}
+    tasks = []
+    for index, file in enumerate(images.files):
+        rows = scanned.get(file.path)
+        task = FileTask(
+            source=file.path,
+            target="/".join([staged, *relative_parts(images.root, file)]),
+            partial_directory=partial,
+            size_bytes=file.size_bytes,
+            num_rows=0 if rows is None else rows.num_rows,
+            keeps_empty=keeps_empty and index == 0,
+        )
+        tasks.append((file.path if rows is None else rows.file_path, task))
+    return tasks
+
+
+def bytes_per_group(total_bytes: int, cores: int) -> int:
+    """Return what the files of a group should weigh together."""
+    wanted = total_bytes // (GROUPS_PER_CORE * cores)
+    return max(LEAST_GROUP_BYTES, min(MOST_GROUP_BYTES, wanted))
+
+
+def spread(weights: Sequence[int], group_bytes: int, most_groups: int = MOST_GROUPS) -> list[int]:
+    """Spread files over groups so that these weigh about the same, the heaviest group first.
+
+    Args:
+        weights: What the work on each file costs, as bytes.
+        group_bytes: What a group should weigh.
+        most_groups: How many there may be.
+
+    Returns:
+        The number of each file's group, from 0, in the order of the weights.
+    """
+    wanted = min(len(weights), most_groups, -(-sum(weights) // group_bytes))
+    loads = [(0, group) for group in range(wanted)]
+    chosen = [0] * len(weights)
+    for index in sorted(range(len(weights)), key=lambda index: -weights[index]):
+        load, group = loads[0]
+        chosen[index] = group
+        heapq.heapreplace(loads, (load + weights[index], group))
+    order = {group: rank for rank, (_, group) in enumerate(sorted(loads, reverse=True))}
+    return [order[group] for group in chosen]
+
+
+def partition_keys(spark: SparkSession, num_partitions: int) -> list[int]:
+    """Return keys by which `repartition` puts each row group of rows in a partition of its own.
+
+    Spark places a row by the hash of its key: these are keys whose hashes are 0, 1, 2, …
+    """
+    tried = 20 * num_partitions  # enough for nearly all: a partition may be left to share
+    # Of a constant, Spark's optimiser works this out: no job is started.
+    tries = F.sequence(F.lit(0).cast("bigint"), F.lit(tried - 1).cast("bigint"))
+    hashed = F.transform(tries, lambda key: F.pmod(F.hash(key), F.lit(num_partitions)))
+    partitions = one_row(spark).select(hashed).collect()[0][0]
+    found = {partition: key for key, partition in enumerate(partitions)}
+    return [found.get(partition, partition) for partition in range(num_partitions)]
+
+
+def gather(
+    planned: DataFrame, tasks: DataFrame, num_partitions: int, *, keepers: bool = False
+) -> DataFrame:
+    """Bring the bitmaps of each file together, in the partition of its group.
+
+    Args:
+        planned: The removal plan.
+        tasks: `number`, `key`, `file_path` and more, one row per file.
+        num_partitions: How many keys there are.
+        keepers: Whether to bring the surviving keepers, too.
+
+    Returns:
+        One row per file: `key`, `number`, `bitmaps` (array of struct `bucket`, `bitmap`, and
+        perhaps `keepers`; empty for a file that loses nothing).
+
+    *Cost:* one shuffle, of the positions of rows that go.
+    """
+    of_row = ["row_index", "surviving_keeper_id"] if keepers else ["row_index"]
+    numbers = tasks.select("file_path", "key", "number")
+    goes = planned.select("file_path", *of_row).join(numbers, "file_path")
+    none = (F.lit(None).cast(planned.schema[name].dataType).alias(name) for name in of_row)
+    placed = (
+        goes.select("key", "number", *of_row)
+        .unionByName(tasks.select("key", "number", *none))  # every file
+        .repartition(num_partitions, "key")  # by which all that follows is grouped, too
+    )
+    fields = ["bucket", "bitmap", "keepers"] if keepers else ["bucket", "bitmap"]
+    marked = F.when(F.col("bucket").isNotNull(), F.struct(*fields))
+    return (
+        position_bitmaps(placed, "key", "number", keepers=keepers)
+        .groupBy("key", "number")
+        .agg(F.collect_list(marked).alias("bitmaps"))
+    )
+
+
+def _task_schema() -> str:
+    types = {"str": "string", "str | None": "string", "int": "bigint", "bool": "boolean"}
+    fields = [f"{field.name} {types[str(field.type)]}" for field in dataclasses.fields(FileTask)]
+    return ", ".join(["number bigint", "key bigint", "file_path string", *fields])
+
+
+def _frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]], schema: str) -> DataFrame:
+    # createDataFrame sends rows through a Python worker, where there is a JVM to take text.
+    parsed = F.from_json(F.lit(json.dumps(rows)), f"array<struct<{schema}>>")
+    return one_row(spark).select(F.inline(parsed))
+
+
+def _outcomes(function: Callable[..., Any], options: Mapping[str, str]) -> Callable[..., Column]:
+    given = dict(options)
+    return on_executors(lambda *values: rewrite_file.outcome(function, *values, given), _OUTCOME)
+
+
+def _refusal(outcome: Row) -> DedupError | None:
+    if outcome["refused"] is None:
+        return None
+    return _ERRORS[outcome["refused"]](outcome["reason"])

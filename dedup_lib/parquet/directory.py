@@ -1,0 +1,230 @@
+"""What a directory of Parquet files is: its data files, partitions and schemas."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from urllib.parse import unquote
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructType
+
+from dedup_lib.errors import (
+    NoImageRowsError,
+    StorageError,
+    TableFormatError,
+    UnreadableFileError,
+)
+from dedup_lib.parquet.footers import read_footers
+from dedup_lib.parquet.schema import hadoop_variable, id_columns, leaf_types
+from dedup_lib.session.files import FileInfo, ParquetFooter
+from dedup_lib.session.storage import Storage
+
+MANIFEST_NAME = "_remove_duplicates.json"
+# Files that writers leave beside the data, and that hold none.
+MARKERS = re.compile(
+    r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
+    rf"|{re.escape(MANIFEST_NAME)}"
+)
+# Every file is read or the read fails, and no character of a path makes it a pattern.
+PARQUET_READER_OPTIONS = {
+    "ignoreCorruptFiles": "false",
+    "ignoreMissingFiles": "false",
+    "__globPaths__": "false",
+}
+
+
+def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
+    """List the data files of a Parquet directory (or the one file).
+
+    Raises:
+        TableFormatError: There is something that Spark would skip in silence.
+        UnreadableFileError: A file has no bytes.
+        NoImageRowsError: There is no data file.
+    """
+    try:
+        listed = storage.list_files(location)
+    except StorageError as error:
+        raise UnreadableFileError(f"{what}: {error} Restore or remove it.") from error
+    files = [file for file in listed if not MARKERS.fullmatch(file.path.rpartition("/")[2])]
+    for file in files:
+        for part in relative_parts(location, file):
+            if part.startswith(("_", ".")):
+                raise TableFormatError(
+                    f"{what} {location!r} holds {file.path!r}, which Spark would skip "
+                    "in silence (its path has a part that begins with '_' or '.'). "
+                    "Move it away, or finish the write that left it."
+                )
+        if file.size_bytes == 0:
+            raise UnreadableFileError(
+                f"file {file.path!r} of the {what} has no bytes: a broken write. "
+                "Restore or remove it."
+            )
+    if not files:
+        raise NoImageRowsError(f"{what} {location!r} holds no data file.")
+    return files
+
+
+def relative_parts(location: str, file: FileInfo) -> list[str]:
+    """Return the parts of a file's path below a directory; the name alone for the file itself.
+
+    Raises:
+        TableFormatError: It lies elsewhere: a store's names may hold `..`.
+    """
+    if file.path == location:
+        return [location.rpartition("/")[2]]
+    root = location.rstrip("/") + "/"
+    parts = file.path.removeprefix(root).lstrip("/").split("/")
+    if not file.path.startswith(root) or {".", ".."}.intersection(parts):
+        raise TableFormatError(f"file {file.path!r} was listed, but is not in {location!r}.")
+    return parts
+
+
+def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str) -> tuple[str, ...]:
+    """Return the partition columns that the directories of a Parquet table name.
+
+    Raises:
+        TableFormatError: A sub-directory is no partition, or files lie at different depths.
+    """
+    layouts = {}
+    for file in files:
+        directories = relative_parts(location, file)[:-1]
+        for directory in directories:
+            name, equals, value = directory.partition("=")
+            if not equals or not name or not value:
+                raise TableFormatError(
+                    f"{what} {location!r} holds the sub-directory {directory!r}, which is "
+                    "no partition (name=value): give the directory of one table."
+                )
+        layouts[tuple(unquote(part.partition("=")[0]) for part in directories)] = file.path
+    if len(layouts) > 1:
+        shown = "; ".join(f"{list(names)} as in {path!r}" for names, path in layouts.items())
+        raise TableFormatError(f"{what} {location!r} has files at different depths: {shown}.")
+    return next(iter(layouts))
+
+
+def fingerprint(files: Sequence[FileInfo]) -> str:
+    """Return a SHA-256 over paths, sizes and times of files."""
+    lines = (f"{file.path}\t{file.size_bytes}\t{file.modified_ms}\n" for file in files)
+    return hashlib.sha256("".join(lines).encode()).hexdigest()
+
+
+def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
+    """Return the schema of one Parquet file as Spark reads it, without partition columns.
+
+    Raises:
+        UnreadableFileError: Spark can't read the file, or a type in it.
+    """
+    # A file below name=value directories would bring those names along as columns.
+    root = file.path.rpartition("/")[0]
+    reader = spark.read.options(**PARQUET_READER_OPTIONS).option("basePath", root)
+    try:
+        schema = reader.parquet(file.path).schema
+    except PySparkException as error:
+        reason = str(error).splitlines()[0]
+        raise UnreadableFileError(
+            f"Spark can't read file {file.path!r}: {reason} Cast the column where the file is made."
+        ) from error
+    if (variable := hadoop_variable(schema)) is not None:
+        raise UnreadableFileError(
+            f"Spark can't read file {file.path!r}: a column's name or comment holds {variable!r}, "
+            "which Hadoop takes for a variable. Rename it where the file is made."
+        )
+    return schema
+
+
+def footers_of(
+    spark: SparkSession, storage: Storage, files: Sequence[FileInfo], *, what: str, advice: str
+) -> dict[FileInfo, ParquetFooter]:
+    """Read the footer of each file.
+
+    Args:
+        spark: The session.
+        storage: The session's file systems.
+        files: The files.
+        what: Whose files they are, for the message.
+        advice: What to do about a broken one, for the message.
+
+    Raises:
+        UnreadableFileError: A file has no readable footer.
+    """
+    try:
+        return dict(zip(files, read_footers(spark, storage, files), strict=True))
+    except StorageError as error:
+        raise UnreadableFileError(f"{what}: {error} {advice}") from error
+
+
+def by_schema(footers: Mapping[FileInfo, ParquetFooter]) -> dict[str, list[FileInfo]]:
+    """Group files by their Parquet schema, as text."""
+    groups: dict[str, list[FileInfo]] = {}
+    for file, footer in footers.items():
+        groups.setdefault(footer.schema, []).append(file)
+    return groups
+
+
+@dataclass(frozen=True)
+class CommonSchema:
+    """What the files of an image table have in common.
+
+    Attributes:
+        columns: As Spark reads them; only those that may hold IDs, where it can't read all.
+        why_not_all: Why Spark can't read all columns; None where it can.
+        examples: A file for each text that a Parquet schema has in the footers, with rows if any.
+        empty_files: The files that hold no row.
+    """
+
+    columns: StructType
+    why_not_all: str | None
+    examples: dict[str, FileInfo]
+    empty_files: tuple[FileInfo, ...]
+
+
+def common_schema(spark: SparkSession, storage: Storage, files: Sequence[FileInfo]) -> CommonSchema:
+    """Find the schema that an image table's files share.
+
+    Raises:
+        TableFormatError: The files have different columns or types.
+        UnreadableFileError: A file can't be read.
+    """
+    footers = footers_of(
+        spark, storage, files, what="image table", advice="Restore or remove that file."
+    )
+    empty = tuple(file for file, footer in footers.items() if footer.num_rows == 0)
+    examples = {
+        text: next((file for file in group if footers[file].num_rows), group[0])
+        for text, group in by_schema(footers).items()
+    }
+    why_not_all: str | None = None
+    try:
+        schemas = [spark_schema(spark, file) for file in examples.values()]
+    except UnreadableFileError as error:
+        columns, why_not_all = id_columns(next(iter(examples))), str(error)
+        types = [leaf_types(text) for text in examples]
+    else:
+        columns = schemas[0]
+        types = [{field.name: field.dataType.simpleString() for field in s} for s in schemas]
+    files_and_types = list(zip(examples.values(), types, strict=True))
+    for other in files_and_types[1:]:
+        _check_same_columns(files_and_types[0], other)
+    return CommonSchema(columns, why_not_all, examples, empty)
+
+
+def _check_same_columns(
+    one: tuple[FileInfo, dict[str, str]], other: tuple[FileInfo, dict[str, str]]
+) -> None:
+    (file, types), (other_file, other_types) = one, other
+    for name in sorted(types.keys() ^ other_types.keys()):
+        having, lacking = (file, other_file) if name in types else (other_file, file)
+        raise TableFormatError(
+            f"image table: column {name!r} is in file {having.path!r} but not in {lacking.path!r}. "
+            "All files must have the same columns: rewrite those that lack it."
+        )
+    for name, kind in types.items():
+        if other_types[name] != kind:
+            raise TableFormatError(
+                f"image table: column {name!r} is {kind} in file {file.path!r} but "
+                f"{other_types[name]} in {other_file.path!r}."
+            )

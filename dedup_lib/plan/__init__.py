@@ -1,0 +1,1 @@
+"""Which rows go, from IDs alone, and whether they may."""

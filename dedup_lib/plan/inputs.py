@@ -1,0 +1,153 @@
+"""The image table and the removal lists, pinned: what a run works on."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.sql import SparkSession
+from pyspark.sql.types import (
+    BooleanType,
+    DateType,
+    NumericType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+)
+
+from dedup_lib.errors import ColumnTypeError, MissingColumnError, SettingsError
+from dedup_lib.lists.protected import read_protect_list
+from dedup_lib.lists.removal_list import RemovalList, read_removal_list
+from dedup_lib.parquet.schema import column_names
+from dedup_lib.plan.kept_plan import KeptPlan, read_kept_plan
+from dedup_lib.report import Report
+from dedup_lib.session.storage import Storage
+from dedup_lib.settings import Settings
+from dedup_lib.tables import pinned
+from dedup_lib.tables.pinned import PinnedTable
+
+# What images may be ranked by: no bytes, which a run never looks at, and nothing nested.
+_RANKED_TYPES = (
+    BooleanType,
+    DateType,
+    NumericType,
+    StringType,
+    TimestampNTZType,
+    TimestampType,
+)
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The image table and the removal lists, pinned; and lists of what stays all the same.
+
+    Or, in place of lists, a plan that was kept.
+    """
+
+    images: PinnedTable
+    lists: Sequence[RemovalList]
+    protected: Sequence[RemovalList] = ()
+    kept_plan: KeptPlan | None = None
+
+
+def read_inputs(
+    spark: SparkSession, storage: Storage, settings: Settings, report: Report
+) -> Inputs:
+    """Pin the image table and the lists, and note them in the report as they are found."""
+    images = pinned.read_images(spark, storage, settings.images, settings.images_format)
+    report.inputs["images"] = images.described()
+    _check_id_column(images, settings.image_id_column)
+    lists = []
+    for index, item in enumerate(settings.duplicate_ids):
+        removal_list = read_removal_list(
+            spark,
+            storage,
+            item,
+            image_id_type=images.frame.schema[settings.image_id_column].dataType,
+            default_column=settings.duplicate_id_column,
+            default_kind=settings.list_kind,
+            eps=settings.planned_eps,
+        )
+        lists.append(removal_list)
+        report.inputs["duplicate_ids"][index] = removal_list.described()
+        shape = removal_list.shape
+        _log.info("%r is taken for: %s (%s)", removal_list.location, shape.kind, shape.producer)
+    _check_kinds(images, lists, settings)
+    protected = _read_protected(spark, storage, images, settings, report)
+    return Inputs(images, lists, protected, _read_plan(spark, storage, images, settings, report))
+
+
+def _read_plan(
+    spark: SparkSession, storage: Storage, images: PinnedTable, settings: Settings, report: Report
+) -> KeptPlan | None:
+    if settings.apply_plan is None:
+        return None
+    kept = read_kept_plan(
+        spark,
+        storage,
+        settings.apply_plan,
+        images=images,
+        image_id_column=settings.image_id_column,
+    )
+    report.inputs["plan"] = kept.described()
+    return kept
+
+
+def _read_protected(
+    spark: SparkSession, storage: Storage, images: PinnedTable, settings: Settings, report: Report
+) -> list[RemovalList]:
+    lists = []
+    for index, location in enumerate(settings.protect_ids):
+        protected = read_protect_list(
+            spark,
+            storage,
+            location,
+            image_id_type=images.frame.schema[settings.image_id_column].dataType,
+            id_column=settings.duplicate_id_column,
+        )
+        lists.append(protected)
+        report.inputs["protect_ids"][index] = {**protected.described(), "kind": "protect"}
+    return lists
+
+
+def _check_kinds(images: PinnedTable, lists: Sequence[RemovalList], settings: Settings) -> None:
+    """Check that what was set for kinds of lists is for a list that is there."""
+    kinds = {item.kind for item in lists}
+    if settings.planned_eps is not None and "pairwise" not in kinds:
+        raise SettingsError(
+            "--eps is for pairwise lists, and there is none: the lists were taken for "
+            f"{', '.join(sorted(kinds))}. Leave it out, or give the pairwise results."
+        )
+    column = settings.keeper_rule.column
+    if column is not None and column not in images.frame.columns:
+        what = f"image table {images.location!r}"
+        raise MissingColumnError.of(what, column, images.frame.columns, "--keeper")
+    if column is not None:
+        _check_keeper_column(images, column)
+
+
+def _check_keeper_column(images: PinnedTable, column: str) -> None:
+    found = images.frame.schema[column].dataType
+    if not isinstance(found, _RANKED_TYPES):
+        raise ColumnTypeError(
+            f"image table {images.location!r}: --keeper can't go by column {column!r}, which is "
+            f"{found.simpleString()}: it must be a number, a text, a date or a time, or a boolean."
+        )
+
+
+def _check_id_column(images: PinnedTable, column: str) -> None:
+    what = f"image table {images.location!r}"
+    in_files = set().union(*(column_names(schema) for schema in images.file_schemas))
+    if images.unreadable is not None and column in in_files - set(images.frame.columns):
+        raise ColumnTypeError(
+            f"{what}: Spark can't read IDs from column {column!r}; they must be "
+            f"{', '.join(pinned.ID_TYPES[:-1])} or {pinned.ID_TYPES[-1]}. {images.unreadable}"
+        )
+    pinned.id_type(images.frame, column, what=what, flag="--image-id-column")
+    if images.format == "parquet" and column in images.partition_columns:
+        raise ColumnTypeError(
+            f"{what}: column {column!r} is kept in directory names, which have no type: "
+            "image IDs must be a column of the files."
+        )

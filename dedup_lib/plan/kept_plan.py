@@ -1,0 +1,206 @@
+"""Read a removal plan that a run kept (--apply-plan), if it still is for the same table."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib.delta.detail import delta_detail, is_delta_path
+from dedup_lib.delta.history import operations
+from dedup_lib.errors import (
+    PlanMismatchError,
+    TableNotFoundError,
+    UnsupportedError,
+)
+from dedup_lib.lists.removal_list import sum_of_hashes
+from dedup_lib.locations import is_path
+from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS, data_files, fingerprint
+from dedup_lib.plan.removal_plan import plan_schema
+from dedup_lib.publish.manifest import read_manifest
+from dedup_lib.redaction import redact
+from dedup_lib.session.storage import Storage
+from dedup_lib.tables.pinned import Pinned, PinnedTable, read_delta
+
+_NOTED = ("images", "digest", "counts", "report", "refused")
+# Under which a plan's manifest, or its Delta commit, says what it was made for.
+PLAN_NOTE = "made_for"
+_AGAIN = "Make the plan again: --dry-run --removed-output …"
+
+
+@dataclass(frozen=True)
+class KeptPlan(Pinned):
+    """A plan that a run kept.
+
+    Attributes:
+        rows: As `removal_plan.plan_schema` says, lazily.
+        note: What it was made for, as its maker wrote it.
+        lists: What its maker's report said of the lists, under the settings' names.
+        run: Which run made it.
+    """
+
+    rows: DataFrame
+    note: Mapping[str, Any]
+    lists: Mapping[str, Any]
+    run: str
+
+    @property
+    def digest(self) -> str:
+        """Of its rows, as its maker wrote it."""
+        return str(self.note["digest"])
+
+    def described(self) -> dict[str, object]:
+        """Return what the report says of it."""
+        return {**super().described(), "run": self.run, **self.lists}
+
+
+def images_note(spark: SparkSession, images: PinnedTable, image_id_column: str) -> dict[str, Any]:
+    """Return what tells an image table, as it is pinned, from all others: for a plan's note."""
+    is_delta = images.format == "delta"
+    return {
+        "image table": redact(images.location),
+        "format": images.format,
+        "ID of the Delta table": delta_detail(spark, images.location)["id"] if is_delta else None,
+        "version": images.version,
+        "fingerprint of the files": images.fingerprint,
+        "image ID column": image_id_column,
+        "type of the image IDs": images.frame.schema[image_id_column].dataType.simpleString(),
+    }
+
+
+def digest_of(rows: DataFrame) -> str:
+    """Return what is the same for the same plan rows, in whatever order: their number and hashes.
+
+    *Cost:* one pass over the plan.
+    """
+    row = rows.agg(F.count(F.lit(1)), sum_of_hashes(*rows.columns)).collect()[0]
+    return f"{row[0]}-{int(row[1]):x}"
+
+
+def read_kept_plan(
+    spark: SparkSession,
+    storage: Storage,
+    location: str,
+    *,
+    images: PinnedTable,
+    image_id_column: str,
+) -> KeptPlan:
+    """Find a plan and its note; its rows are read lazily, and are yet to be compared with that.
+
+    Args:
+        spark: The session.
+        storage: The session's file systems.
+        location: Where --removed-output kept it.
+        images: The pinned image table.
+        image_id_column: Its ID column.
+
+    Raises:
+        TableNotFoundError: There is nothing at the location.
+        PlanMismatchError: It is no plan, or not of such a table.
+        UnsupportedError: The image table's location holds a secret, which no plan spells.
+    """
+    if redact(images.root) != images.root:
+        raise UnsupportedError(
+            "--apply-plan can't tell the files of a plan where the image table's location holds a "
+            "secret: give credentials by Spark's settings."
+        )
+    schema = plan_schema(images.frame.schema[image_id_column].dataType)
+    location = storage.canonical(location) if is_path(location) else location
+    if is_path(location) and not is_delta_path(storage, location):
+        if not storage.exists(location):
+            raise TableNotFoundError(f"plan {location!r} does not exist.")
+        note = read_manifest(storage, location)
+        _check_note(note, location)
+        # A plan of no rows has its files, too.
+        files = fingerprint(data_files(storage, location, what="plan"))
+        rows = spark.read.schema(schema).options(**PARQUET_READER_OPTIONS).parquet(location)
+        found = Pinned(location, "parquet", None, files)
+    else:
+        table = read_delta(spark, storage, location)
+        notes = (commit.note for commit in operations(spark, location))
+        note = dict(next((it for it in notes if PLAN_NOTE in it), {}))
+        _check_note(note, location)
+        rows = table.frame
+        found = Pinned(table.location, "delta", table.version, None)
+    made_for = note[PLAN_NOTE]
+    _check_type(made_for, images, image_id_column, location)
+    if [(it.name, it.dataType) for it in rows.schema] != [(it.name, it.dataType) for it in schema]:
+        raise PlanMismatchError(f"plan {location!r} has other columns than a plan. {_AGAIN}")
+    lists = {name: note["inputs"].get(name, []) for name in ("duplicate_ids", "protect_ids")}
+    return KeptPlan(
+        found.location,
+        found.format,
+        found.version,
+        found.fingerprint,
+        rows=rows,
+        note=made_for,
+        lists=lists,
+        run=str(note["run"]),
+    )
+
+
+def check_same_table(kept: KeptPlan, now: Mapping[str, Any]) -> None:
+    """Check that a plan was made for an image table as it is now.
+
+    Args:
+        kept: The plan.
+        now: As `images_note` makes it.
+
+    Raises:
+        PlanMismatchError: Something differs; it is named, as it was and as it is.
+    """
+    changed = list(_changes(kept.note["images"], now))
+    if changed:
+        raise PlanMismatchError(
+            f"plan {kept.location!r} is not for what is there now: {'; '.join(changed)}. {_AGAIN}"
+        )
+
+
+def check_whole(kept: KeptPlan, rows: DataFrame) -> None:
+    """Check that a plan's rows are those that its maker kept.
+
+    Args:
+        kept: The plan.
+        rows: Its rows, evaluated.
+
+    Raises:
+        PlanMismatchError: They differ.
+    """
+    found = digest_of(rows)
+    if found != kept.digest:
+        raise PlanMismatchError(
+            f"plan {kept.location!r} is not as it was kept: it has {found.partition('-')[0]} rows "
+            f"(digest {found}), and had {kept.digest.partition('-')[0]} (digest {kept.digest}). A "
+            f"plan that was edited is not applied: mark what is to stay by --protect-ids. {_AGAIN}"
+        )
+
+
+def _check_note(note: Mapping[str, Any], location: str) -> None:
+    made_for = note.get(PLAN_NOTE)
+    if not isinstance(made_for, dict) or not set(_NOTED) <= made_for.keys():
+        raise PlanMismatchError(
+            f"{location!r} does not say which image table it is for: it is no removal plan, or one "
+            f"that an older version kept. {_AGAIN}"
+        )
+
+
+def _check_type(
+    made_for: Mapping[str, Any], images: PinnedTable, image_id_column: str, location: str
+) -> None:
+    """Check what the rows are read with; whatever else differs is compared later."""
+    key = "type of the image IDs"
+    found = images.frame.schema[image_id_column].dataType.simpleString()
+    if (before := made_for["images"].get(key)) != found:
+        raise PlanMismatchError(
+            f"plan {location!r} is not for what is there now: {key}: was {before}, is {found}. "
+            f"{_AGAIN}"
+        )
+
+
+def _changes(before: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
+    for name, value in now.items():
+        if before.get(name) != value:
+            yield f"{name}: was {before.get(name)!r}, is {value!r}"

@@ -1,0 +1,145 @@
+"""What a plan must satisfy before anything is written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from dedup_lib.errors import (
+    EmptyListError,
+    LostKeeperError,
+    NoMatchesError,
+    RemovedFractionError,
+)
+from dedup_lib.plan.keepers import KeeperCounts
+from dedup_lib.plan.protection import ProtectedList
+
+
+def check_list_not_empty(
+    *, num_ids: int, allow_empty_list: bool, dissimilar_pairs: int = 0
+) -> None:
+    """Refuse lists that hold no ID at all.
+
+    Args:
+        num_ids: Non-null entries; of pairs those that are similar enough.
+        allow_empty_list: Whether none is right.
+        dissimilar_pairs: Pairs in the lists, where none is similar enough.
+
+    Raises:
+        EmptyListError: There is no non-null entry, and that is not allowed.
+    """
+    if num_ids == 0 and dissimilar_pairs > 0 and not allow_empty_list:
+        raise EmptyListError(
+            f"none of the {dissimilar_pairs} listed pairs has a score of 1 - EPS or more, and "
+            "nothing else is listed. Choose a larger --eps (--eps-sweep shows what each would "
+            "remove), or use --allow-empty-list where that is expected."
+        )
+    if num_ids == 0 and not allow_empty_list:
+        raise EmptyListError(
+            "the removal lists hold no ID at all: the upstream step may have failed. "
+            "Use --allow-empty-list where that is expected."
+        )
+
+
+def check_matches(
+    *, num_ids: int, matched_ids: int, allow_no_matches: bool, hints: Sequence[str] = ()
+) -> None:
+    """Refuse lists of which no ID is in the image table.
+
+    Args:
+        num_ids: Non-null entries.
+        matched_ids: Distinct IDs of them that are in the table.
+        allow_no_matches: Whether none is right.
+        hints: What was found out of why, in sentences.
+
+    Raises:
+        NoMatchesError: The lists hold IDs, none matched, and that is not allowed.
+    """
+    if num_ids > 0 and matched_ids == 0 and not allow_no_matches:
+        why = hints or ["the list may belong to another table, or name another kind of ID"]
+        raise NoMatchesError(
+            f"none of the {num_ids} list entries is an ID of the image table: {'; '.join(why)}. "
+            "Compare a few of both (--unmatched-output keeps these IDs); use --allow-no-matches "
+            "where that is expected."
+        )
+
+
+def check_lists_to_keep(matched_ids: Mapping[str, int], *, allow_no_matches: bool) -> None:
+    """Refuse a list of IDs to keep of which none is in the image table: all would go.
+
+    Args:
+        matched_ids: How many IDs of each list to keep are in the table, by location.
+        allow_no_matches: Whether none is right.
+
+    Raises:
+        NoMatchesError: One matches nothing.
+    """
+    for location, num_ids in matched_ids.items():
+        if num_ids == 0 and not allow_no_matches:
+            raise NoMatchesError(
+                f"no ID of the list to keep {location!r} is in the image table: it is empty, or "
+                "belongs to another table, and what it was to keep would go. Use "
+                "--allow-no-matches where that is expected."
+            )
+
+
+def check_protected(
+    lists: Sequence[ProtectedList], *, allow_empty_list: bool, allow_no_matches: bool
+) -> None:
+    """Refuse a list of IDs to protect that protects nothing.
+
+    Args:
+        lists: What was counted of each.
+        allow_empty_list: Whether one without an ID is right.
+        allow_no_matches: Whether one of which no ID is in the image table is right.
+
+    Raises:
+        EmptyListError: One holds no ID.
+        NoMatchesError: One holds IDs, and none is in the image table.
+    """
+    for item in lists:
+        num_ids = item.num_rows - item.num_nulls
+        if num_ids == 0 and not allow_empty_list:
+            raise EmptyListError(
+                f"the list to protect {item.location!r} holds no ID at all, and protects nothing. "
+                "Leave it out, or use --allow-empty-list where that is expected."
+            )
+        if num_ids > 0 and item.matched_ids == 0 and not allow_no_matches:
+            raise NoMatchesError(
+                f"no ID of the list to protect {item.location!r} is in the image table: it belongs "
+                "to another table, and what it was to protect may go. Use --allow-no-matches where "
+                "that is expected."
+            )
+
+
+def check_keepers(counts: KeeperCounts) -> None:
+    """Refuse to remove an image of which nothing would be left.
+
+    Raises:
+        LostKeeperError: Some image's keepers all go, too.
+    """
+    if counts.lost_ids > 0:
+        shown = ", ".join(repr(image_id) for image_id in counts.examples)
+        raise LostKeeperError(
+            f"{counts.lost_ids} of {counts.with_keeper_ids} images would go together with every "
+            f"image that they duplicate (such as {shown}): the lists contradict one another (one "
+            "to keep may lack the keepers), or name images in a circle. Use --on-lost-keeper "
+            "keep-one to spare the best of each "
+            "such cluster, or ignore to remove them all the same."
+        )
+
+
+def check_removed_fraction(
+    *, input_rows: int, removed_rows: int, max_removed_fraction: float
+) -> None:
+    """Refuse to remove more than a share of the rows.
+
+    Raises:
+        RemovedFractionError: removed_rows / input_rows is above the limit.
+    """
+    if removed_rows / input_rows > max_removed_fraction:
+        raise RemovedFractionError(
+            f"the plan removes {removed_rows} of {input_rows} rows "
+            f"({removed_rows / input_rows:.4f}), more than --max-removed-fraction "
+            f"{max_removed_fraction}. Look at the plan (--dry-run --removed-output …), and "
+            "raise the limit where that is right."
+        )

@@ -1,0 +1,1 @@
+"""Tables that are staged where no reader looks, verified, and put in place."""

@@ -1,0 +1,132 @@
+"""A run's try at an output: its own directory, where no reader looks."""
+
+from __future__ import annotations
+
+import logging
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from dedup_lib.errors import StorageError
+from dedup_lib.publish.owners import owner_text, sibling
+from dedup_lib.publish.sweep import OWNER_FILE, delete_owned
+from dedup_lib.session.storage import Storage
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Attempt:
+    """One run's try at one output.
+
+    Attributes:
+        attempt_id: A random name.
+        directory: Its own directory: plan, staged files. No reader looks there.
+        output: The output's own place, where it is written there at once.
+        is_made: Whether the directory is made: a Delta commit over Spark Connect needs none.
+    """
+
+    attempt_id: str
+    directory: str
+    output: str | None = None
+    is_made: bool = True
+
+    @property
+    def plan(self) -> str:
+        """Where the plan is kept."""
+        return f"{self.directory}/plan"
+
+    @property
+    def staged(self) -> str:
+        """Where the output is written before it is published."""
+        return self.output or f"{self.directory}/output"
+
+    @property
+    def partial(self) -> str:
+        """Where files are that are not finished, and those of attempts that failed."""
+        return f"{self.directory}/partial"
+
+
+def new_attempt_id() -> str:
+    """Return a random name for an attempt."""
+    return uuid.uuid4().hex[:12]
+
+
+@contextmanager
+def attempt_directory(storage: Storage, location: str, attempt_id: str) -> Iterator[Attempt]:
+    """Make an attempt's directory, and delete it at the end, whatever the end is.
+
+    Args:
+        storage: The session's file systems.
+        location: A canonical location: the directory is a hidden sibling of it.
+        attempt_id: The attempt's name.
+    """
+    attempt = Attempt(attempt_id, sibling(location, attempt_id))
+    _make_directory(storage, attempt)
+    try:
+        yield attempt
+    finally:
+        _delete_directory(storage, attempt)
+
+
+@contextmanager
+def companion_directory(storage: Storage, location: str, attempt_id: str) -> Iterator[Attempt]:
+    """Make a directory for files that a table will refer to once it is published.
+
+    It is deleted at the end, unless it was handed over to the table.
+
+    Args:
+        storage: The session's file systems.
+        location: The table's canonical location: the directory is a hidden sibling of it.
+        attempt_id: The attempt's name.
+    """
+    attempt = Attempt(attempt_id, sibling(location, f"{attempt_id}-companion"))
+    try:
+        _make_directory(storage, attempt)
+    except StorageError:
+        if not storage.is_remote:
+            raise
+        _log.info("a clone that fails will stay at %r: nothing can be deleted", attempt.directory)
+    try:
+        yield attempt
+    finally:
+        if storage.exists(f"{attempt.directory}/{OWNER_FILE}"):
+            _delete_directory(storage, attempt)
+
+
+def unmade_attempt(location: str, attempt_id: str) -> Attempt:
+    """Return an attempt that needs no directory."""
+    return Attempt(attempt_id, sibling(location, attempt_id), is_made=False)
+
+
+def hand_over(storage: Storage, directory: str) -> None:
+    """Leave a companion directory to the table that is about to refer to it.
+
+    From here on no run deletes it: better a directory too many than a table without its files.
+    """
+    if storage.exists(f"{directory}/{OWNER_FILE}"):
+        storage.delete(f"{directory}/{OWNER_FILE}")
+
+
+def _make_directory(storage: Storage, attempt: Attempt) -> None:
+    try:
+        _make_owned(storage, attempt)
+    except StorageError:  # another run took the empty directory for one that was left, or no room
+        try:
+            _make_owned(storage, attempt)
+        except StorageError:
+            storage.delete_if_empty(attempt.directory)
+            raise
+
+
+def _make_owned(storage: Storage, attempt: Attempt) -> None:
+    storage.make_directory(attempt.directory)
+    storage.create_exclusive(f"{attempt.directory}/{OWNER_FILE}", owner_text(attempt.attempt_id))
+
+
+def _delete_directory(storage: Storage, attempt: Attempt) -> None:
+    try:
+        delete_owned(storage, attempt.directory)
+    except StorageError as error:
+        _log.warning("the attempt's directory stays behind: %s", error)

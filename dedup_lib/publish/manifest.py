@@ -1,0 +1,26 @@
+"""The manifest of a Parquet output: a small hidden file that says which run made it, and how."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from dedup_lib.parquet.directory import MANIFEST_NAME
+from dedup_lib.session.storage import Storage
+
+
+def read_manifest(storage: Storage, location: str) -> dict[str, Any]:
+    """Read a directory's manifest; empty where there is none that can be read."""
+    path = f"{location}/{MANIFEST_NAME}"
+    if not storage.exists(path):
+        return {}
+    try:
+        values = json.loads(storage.read_text(path))
+    except ValueError:
+        return {}
+    return values if isinstance(values, dict) else {}
+
+
+def write_manifest(storage: Storage, location: str, manifest: dict[str, Any]) -> None:
+    """Write a directory's manifest, replacing one that is there."""
+    storage.write_text(f"{location}/{MANIFEST_NAME}", json.dumps(manifest, indent=2))

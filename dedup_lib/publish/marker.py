@@ -1,0 +1,77 @@
+"""Parquet where no rename is one step: written in its place, and complete once it is marked."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from dedup_lib.errors import ConflictError, StorageError
+from dedup_lib.publish.claims import claimed
+from dedup_lib.publish.manifest import read_manifest, write_manifest
+from dedup_lib.session.storage import Storage
+
+_SUCCESS = "_SUCCESS"
+_log = logging.getLogger(__name__)
+
+
+@contextmanager
+def open_output(storage: Storage, location: str, attempt_id: str) -> Iterator[None]:
+    """Claim a place for an output, empty it of what a run that died left, and say whose it is.
+
+    At the end what was written is deleted, unless it was marked as complete.
+
+    Raises:
+        ConflictError: Another run is at work there, or has written there meanwhile.
+    """
+    with claimed(storage, location, attempt_id):
+        if is_incomplete(storage, location):
+            _log.info("deleting %r, left incomplete by a run that died", location)
+            storage.abort_uploads(location)
+            storage.delete(location)
+        elif storage.exists(location) and storage.list_files(location):
+            raise ConflictError(f"{location!r} was made by another writer meanwhile.")
+        write_manifest(storage, location, {"incomplete": True, "run": attempt_id})
+        try:
+            yield
+        finally:
+            _delete_incomplete(storage, location, attempt_id)
+
+
+def is_incomplete(storage: Storage, location: str) -> bool:
+    """Tell whether what is at a place was not finished, or nothing that a run relies on."""
+    manifest = read_manifest(storage, location)
+    return bool(manifest.get("incomplete") or manifest.get("unfinished"))
+
+
+def mark(storage: Storage, location: str, manifest: dict[str, Any], attempt_id: str) -> None:
+    """Mark an output as complete: from here on it is published.
+
+    Raises:
+        ConflictError: Another run took this one for dead, and the place over.
+    """
+    if read_manifest(storage, location).get("run") != attempt_id:
+        raise ConflictError(
+            f"another run took over {location!r}, since this one had not renewed its claim for "
+            "ten minutes. Let that one finish, then run again."
+        )
+    write_manifest(storage, location, manifest)
+    storage.write_text(f"{location}/{_SUCCESS}", "")
+
+
+def finish_marking(storage: Storage, location: str) -> None:
+    """Write `_SUCCESS`, for those who wait for it, where a run died just before it did."""
+    manifest = read_manifest(storage, location)
+    is_complete = bool(manifest.get("run")) and not manifest.get("incomplete")
+    if is_complete and not storage.exists(f"{location}/{_SUCCESS}"):
+        storage.write_text(f"{location}/{_SUCCESS}", "")
+
+
+def _delete_incomplete(storage: Storage, location: str, attempt_id: str) -> None:
+    try:
+        manifest = read_manifest(storage, location)
+        if manifest.get("incomplete") and manifest.get("run") == attempt_id:
+            storage.delete(location)
+    except StorageError as error:
+        _log.warning("the incomplete output stays behind: %s", error)

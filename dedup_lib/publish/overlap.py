@@ -1,0 +1,185 @@
+"""Refuse to write where an input is, whatever way the place is spelled."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from pyspark.errors import PySparkException
+from pyspark.sql import SparkSession
+
+from dedup_lib.delta.detail import new_table_root, table_exists
+from dedup_lib.errors import (
+    InputError,
+    OutputExistsError,
+    OverlapError,
+    StorageError,
+    TableFormatError,
+    UsageError,
+)
+from dedup_lib.locations import has_scheme, is_path
+from dedup_lib.report import report_uri
+from dedup_lib.session.storage import Storage
+from dedup_lib.settings import Settings
+from dedup_lib.tables.pinned import root_of
+from dedup_lib.uris import contains
+
+
+@dataclass(frozen=True)
+class Place:
+    """A canonical location, and what it is for.
+
+    Attributes:
+        role: As a user would call it.
+        root: The canonical URI.
+        is_shared: Whether the run writes only files of its own below it, beside what is there.
+    """
+
+    role: str
+    root: str
+    is_shared: bool = False
+
+
+def check_no_overlap(read: Sequence[Place], written: Sequence[Place]) -> None:
+    """Check that nothing is written to a place that is read, or to two places at once.
+
+    Raises:
+        OverlapError: A written place is, holds, or lies in another one.
+    """
+    for index, place in enumerate(written):
+        for other in [*read, *written[:index]]:
+            _check_apart(place, other)
+
+
+def _check_apart(written: Place, other: Place) -> None:
+    if contains(other.root, written.root) and not other.is_shared:
+        relation = "is" if contains(written.root, other.root) else "lies inside"
+    elif contains(written.root, other.root) and not written.is_shared:
+        relation = "holds"
+    else:
+        return
+    raise OverlapError(
+        f"{written.role} {written.root!r} {relation} {other.role} {other.root!r}: one would "
+        "destroy the other. Choose a place apart."
+    )
+
+
+def check_places(spark: SparkSession, storage: Storage, settings: Settings) -> None:
+    """Check that no place that a run's settings would write to overlaps an input.
+
+    Raises:
+        OverlapError: One does.
+        TableNotFoundError: An input's catalog name is none.
+    """
+
+    def place(role: str, location: str) -> Place:
+        return Place(role, root_of(spark, storage, location))
+
+    read = [place(role, location) for role, location in _inputs(settings)]
+    written = [
+        Place(role, _output_root(spark, storage, location)) for role, location in _outputs(settings)
+    ]
+    if settings.metrics_output is not None:
+        written += _metrics(spark, storage, settings.metrics_output)
+    for role, file in (("report", settings.report), ("review", settings.review)):
+        written += [] if file is None else _file(storage, role, file)
+    if settings.work_location is not None:
+        root = storage.canonical(settings.work_location)
+        written.append(Place("work location", root, is_shared=True))
+    check_no_overlap(read, written)
+
+
+def check_report(spark: SparkSession, storage: Storage, settings: Settings) -> None:
+    """Check that the report overlaps no input: a failed run writes it as well.
+
+    Inputs that can't be found are no matter here.
+
+    Raises:
+        OverlapError: It does.
+        UsageError: Its store can't be reached, which is better known before the work than after.
+    """
+    if settings.report is None:
+        return
+    read = _inputs_found(spark, storage, settings)
+    report = _file(storage, "report", settings.report)
+    check_no_overlap(read, report)
+    if has_scheme(settings.report):
+        try:
+            storage.exists(report[0].root)
+        except StorageError as error:
+            raise UsageError(f"--report: {error}") from error
+
+
+def check_metrics(spark: SparkSession, storage: Storage, settings: Settings) -> None:
+    """Check that the metrics overlap nothing of the run: one that fails appends to them as well.
+
+    Places that can't be found are no matter here.
+
+    Raises:
+        OverlapError: They do.
+    """
+    if settings.metrics_output is None:
+        return
+    others = _inputs_found(spark, storage, settings)
+    for role, location in _outputs(settings):
+        with contextlib.suppress(InputError, OutputExistsError, StorageError):
+            others.append(Place(role, _output_root(spark, storage, location)))
+    if settings.report is not None:
+        others += _file(storage, "report", settings.report)
+    if settings.work_location is not None:
+        root = storage.canonical(settings.work_location)
+        others.append(Place("work location", root, is_shared=True))
+    check_no_overlap(others, _metrics(spark, storage, settings.metrics_output))
+
+
+def _inputs_found(spark: SparkSession, storage: Storage, settings: Settings) -> list[Place]:
+    """The places of the inputs, but for those that can't be found."""
+    found = []
+    for role, location in _inputs(settings):
+        with contextlib.suppress(InputError, StorageError):
+            found.append(Place(role, root_of(spark, storage, location)))
+    return found
+
+
+def _metrics(spark: SparkSession, storage: Storage, location: str) -> list[Place]:
+    """The place of the metrics; none where nothing can be appended: that fails no run."""
+    with contextlib.suppress(OutputExistsError, PySparkException, StorageError):
+        return [Place("metrics output", _output_root(spark, storage, location))]
+    return []
+
+
+def _file(storage: Storage, role: str, location: str) -> list[Place]:
+    """The place of a report or a review; none of a client's file, which no server may see."""
+    try:
+        return [Place(role, storage.canonical(report_uri(location)))]
+    except StorageError:
+        if storage.is_remote and not has_scheme(location):
+            return []
+        raise
+
+
+def _outputs(settings: Settings) -> list[tuple[str, str]]:
+    named = {
+        "output": settings.output,
+        "removed output": settings.removed_output,
+        "unmatched output": settings.unmatched_output,
+    }
+    return [(role, location) for role, location in named.items() if location is not None]
+
+
+def _inputs(settings: Settings) -> list[tuple[str, str]]:
+    lists = [("removal list", item.location) for item in settings.duplicate_ids]
+    lists += [("list to protect", location) for location in settings.protect_ids]
+    if settings.apply_plan is not None:
+        lists.append(("plan", settings.apply_plan))
+    return [("image table", settings.images), *lists]
+
+
+def _output_root(spark: SparkSession, storage: Storage, location: str) -> str:
+    if not is_path(location) and not table_exists(spark, location):
+        return new_table_root(spark, storage, location)
+    try:
+        return root_of(spark, storage, location)
+    except TableFormatError as error:
+        raise OutputExistsError(f"output {location!r} is not replaced: {error}") from error

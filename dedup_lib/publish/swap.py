@@ -1,0 +1,97 @@
+"""Put a directory in the place of another, and repair what a run that died left half done."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+
+from dedup_lib.errors import ConflictError, StorageError
+from dedup_lib.locations import is_path
+from dedup_lib.publish.attempts import Attempt
+from dedup_lib.publish.locks import publishing_lock
+from dedup_lib.publish.manifest import read_manifest
+from dedup_lib.publish.owners import sibling
+from dedup_lib.session.storage import Storage
+
+_log = logging.getLogger(__name__)
+
+
+def replace(storage: Storage, staged: str, location: str, attempt: Attempt) -> None:
+    """Put a staged directory in the place of another one, in two renames; the lock is held."""
+    old = sibling(location, f"old-{attempt.attempt_id}")
+    journal = sibling(location, "journal")
+    # Names, not locations: another machine may spell the same place in another way.
+    moved = {"old": old.rpartition("/")[2], "run": attempt.attempt_id}
+    storage.write_text(journal, json.dumps(moved))
+    try:
+        storage.rename(location, old)
+        storage.rename(staged, location)
+    except BaseException:
+        repair_locked(storage, location)
+        raise
+    try:
+        storage.delete(old)
+        storage.delete(journal)
+    except StorageError as error:  # it is published: the next run deletes the rest
+        _log.warning("the output that was replaced stays at %r for now: %s", old, error)
+
+
+def repair(storage: Storage, location: str, attempt_id: str) -> None:
+    """Put back the old output where a run died between the two renames that replace it."""
+    if not is_path(location):
+        return
+    canonical = storage.canonical(location)
+    if _journal(storage, canonical) is not None:
+        with publishing_lock(storage, canonical, attempt_id):
+            repair_locked(storage, canonical)
+
+
+def repair_locked(storage: Storage, location: str) -> None:
+    """Put back the old output, or delete it where the new one is there; the lock is held.
+
+    Raises:
+        ConflictError: Another writer has put something in the place meanwhile.
+    """
+    moved = _journal(storage, location)
+    if moved is None:
+        return
+    journal = sibling(location, "journal")
+    if moved.old is not None and storage.exists(moved.old):
+        is_free = not storage.exists(location) or storage.delete_if_empty(location)
+        if is_free:
+            _log.warning("putting back %r, which a run that died had moved away", location)
+            storage.rename(moved.old, location)
+        elif moved.run is not None and read_manifest(storage, location).get("run") == moved.run:
+            storage.delete(moved.old)
+        else:
+            raise ConflictError(
+                f"a run died while it replaced {location!r}, and another writer made something "
+                f"there since: the output before is at {moved.old!r}. Move away the one that you "
+                f"don't want, and run again (or delete {journal!r}, to leave both)."
+            )
+    storage.delete(journal)
+
+
+@dataclass(frozen=True)
+class _Moved:
+    """What a journal says: where the old output is, and the run whose output takes its place."""
+
+    old: str | None
+    run: str | None
+
+
+def _journal(storage: Storage, location: str) -> _Moved | None:
+    journal = sibling(location, "journal")
+    if not storage.exists(journal):
+        return None
+    parent, _, prefix = sibling(location, "old-").rpartition("/")
+    try:
+        values = json.loads(storage.read_text(journal))
+        name, run = str(values["old"]).rpartition("/")[2], values.get("run")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        # Died while writing it, as a rule: then nothing was moved, and there is none.
+        moved = [name for name in storage.list_names(parent) if name.startswith(prefix)]
+        name, run = moved[0] if len(moved) == 1 else "", None
+    # Who may write beside the output must not have other things moved or deleted by that.
+    return _Moved(f"{parent}/{name}" if name.startswith(prefix) else None, run)

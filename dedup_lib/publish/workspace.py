@@ -1,0 +1,121 @@
+"""Where a run works: beside its output, hidden, and what runs that were killed left there."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+
+from dedup_lib.errors import PublishError, SettingsError
+from dedup_lib.locations import is_path
+from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS
+from dedup_lib.publish import marker, swap, sweep, targets
+from dedup_lib.publish.attempts import Attempt, attempt_directory, unmade_attempt
+from dedup_lib.publish.shared_disks import check_shared
+from dedup_lib.publish.targets import Target
+from dedup_lib.session.failures import storage_errors_as
+from dedup_lib.session.storage import Storage
+from dedup_lib.settings import Settings
+from dedup_lib.tables.pinned import PinnedTable
+
+
+@dataclass(frozen=True)
+class Workspace:
+    """The places of one run for its plan and for staged files."""
+
+    spark: SparkSession
+    storage: Storage
+    settings: Settings
+    attempt_id: str
+    _swept: set[str] = field(default_factory=set)
+
+    def tidy_up(self) -> None:
+        """Put in order what runs that were killed left at the paths that this one writes to."""
+        if self.settings.dry_run:
+            return
+        output = self.settings.output if self._keeps_files else None
+        with storage_errors_as(PublishError):
+            for location in (output, *self.settings.record_locations.values()):
+                if location is not None and is_path(location):
+                    self._tidy_up_at(self.storage.canonical(location))
+
+    def _tidy_up_at(self, location: str) -> None:
+        if self.storage.renames_in_one_step(location):
+            swap.repair(self.storage, location, self.attempt_id)
+        else:
+            marker.finish_marking(self.storage, location)
+        self._sweep(location)
+
+    def tidy_up_beside(self, root: str) -> None:
+        """Delete what killed runs left that worked beside a table."""
+        if self._keeps_files:
+            self._sweep(root)
+
+    def open_attempt(
+        self, output: Target | None, images: PinnedTable, cleanup: ExitStack
+    ) -> Attempt | None:
+        """Make the place for plan and staged files; a dry run needs none."""
+        if self.settings.dry_run:
+            return None
+        base = images.root
+        if output is not None:
+            base = targets.default_base(self.spark, self.storage, output)
+        work_base = self._work_base(base)
+        if self.storage.is_remote and (output is None or output.publishing == "commit"):
+            return unmade_attempt(work_base, self.attempt_id)
+        targets.check_told(work_base, "give --work-location, such as a directory of a volume.")
+        is_renamed = output is not None and output.is_renamed
+        if is_renamed and not self.storage.same_file_system(work_base, base):
+            raise SettingsError(
+                f"--work-location {self.settings.work_location!r} is on another file system than "
+                "the output: staged files could not be renamed into place."
+            )
+        with storage_errors_as(PublishError):
+            self._sweep_at({work_base})
+            attempt = cleanup.enter_context(
+                attempt_directory(self.storage, work_base, self.attempt_id)
+            )
+            check_shared(self.spark, self.storage, attempt.directory)
+        if output is not None and output.publishing == "marker":
+            return dataclasses.replace(attempt, output=output.location)
+        return attempt
+
+    def materialiser(self, attempt: Attempt | None) -> Callable[[DataFrame], DataFrame]:
+        """Return what evaluates a frame once: in files, which no lost executor can change."""
+        numbers = itertools.count()
+
+        def materialise(rows: DataFrame) -> DataFrame:
+            if attempt is None or not attempt.is_made:
+                # Not `persist`: frames are made of frames here, and their plans would nest.
+                return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
+            place = f"{attempt.plan}/{next(numbers)}"
+            rows.write.options(**self.storage.committer_options(place)).parquet(place)
+            reader = self.spark.read.options(**PARQUET_READER_OPTIONS)
+            return reader.schema(rows.schema).parquet(place)
+
+        return materialise
+
+    @property
+    def _keeps_files(self) -> bool:
+        """Whether the run keeps files beside its output: a commit over Spark Connect needs none."""
+        return not self.storage.is_remote or self.settings.resolved_output_format == "parquet"
+
+    def _sweep(self, base: str) -> None:
+        self._sweep_at({base, self._work_base(base)})
+
+    def _sweep_at(self, places: set[str]) -> None:
+        for place in places - self._swept:
+            sweep.sweep(self.storage, place, self.attempt_id)
+            self._swept.add(place)
+
+    def _work_base(self, base: str) -> str:
+        """Return beside which place an attempt works that would by itself work beside `base`."""
+        if self.settings.work_location is None:
+            return base
+        work = self.storage.canonical(self.settings.work_location)
+        return f"{work}/{base.rpartition('/')[2]}"

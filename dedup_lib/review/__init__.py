@@ -1,0 +1,1 @@
+"""The page that shows a plan in figures and pictures."""

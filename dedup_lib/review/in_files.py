@@ -1,0 +1,43 @@
+"""Row positions within files, where the table itself tells none: Delta without deletion vectors."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
+
+from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS
+from dedup_lib.review.data import ImageId
+from dedup_lib.session.sql_names import quoted
+from dedup_lib.tables.pinned import metadata
+from dedup_lib.uris import decoded
+
+
+def row_indexes(
+    spark: SparkSession, paths: Collection[str], id_field: StructField, ids: Collection[ImageId]
+) -> dict[tuple[str, ImageId], int]:
+    """Find the first row of each of a few IDs in each of a few files.
+
+    Args:
+        spark: The session.
+        paths: The files, as `FileInfo` has them.
+        id_field: Their ID column.
+        ids: What to look for.
+
+    Returns:
+        Counted from the file's first row, by file and ID; without those that are not there.
+
+    *Cost:* a scan of the IDs of these files.
+    """
+    if not paths:
+        return {}
+    reader = spark.read.schema(StructType([id_field])).options(**PARQUET_READER_OPTIONS)
+    frame = reader.parquet(*paths)
+    image_id = F.col(quoted(id_field.name))
+    path, index = metadata(frame, "file_path"), metadata(frame, "row_index")
+    rows = frame.where(image_id.isin(list(ids)))
+    found = rows.select(path.alias("path"), image_id.alias("image_id"), index.alias("index"))
+    first = found.groupBy("path", "image_id").agg(F.min("index").alias("index")).collect()
+    return {(decoded(row["path"]), row["image_id"]): row["index"] for row in first}

@@ -1,0 +1,236 @@
+"""Make a review of a plan and write it: figures, and a sample of pairs with their pictures."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cached_property, reduce
+from typing import Any
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib.lists.removal_list import RemovalList, read_removal_list
+from dedup_lib.plan import id_join, list_counts
+from dedup_lib.plan.id_scan import candidates_of
+from dedup_lib.plan.inputs import Inputs
+from dedup_lib.plan.planning import Plan
+from dedup_lib.redaction import redact
+from dedup_lib.report import Report
+from dedup_lib.review import score_bins
+from dedup_lib.review.columns import ShownColumns, shown_columns
+from dedup_lib.review.data import ImageId, Pair, Part, Review, Scores, Unmatched
+from dedup_lib.review.page import render
+from dedup_lib.review.page_file import write_review
+from dedup_lib.review.pairs import Showing, pair_of
+from dedup_lib.review.sample import (
+    Removed,
+    choose,
+    find_places,
+    group_sizes,
+    keepers_of,
+    removed_by_file,
+)
+from dedup_lib.session.storage import Storage
+from dedup_lib.settings import Settings
+from dedup_lib.uris import decoded
+from dedup_lib.version import __version__
+
+_EXAMPLES = 12
+# Of more files than that the directories tell more, where there are any.
+_MANY_FILES = 100
+_STATES = {
+    "remove": "made before anything was removed; the run's report says how it ended.",
+    "annotate": "the run marks these images as duplicates, and removes none.",
+    "extract": "the run writes these images alone, and removes none.",
+}
+_log = logging.getLogger(__name__)
+
+
+def make_review(
+    spark: SparkSession,
+    storage: Storage,
+    plan: Plan,
+    inputs: Inputs,
+    *,
+    settings: Settings,
+    report: Report,
+) -> None:
+    """Write the review that was asked for; what goes wrong is a warning, and fails no run.
+
+    Args:
+        spark: The session.
+        storage: Where images are read and the review is written.
+        plan: What goes.
+        inputs: What it was made from.
+        settings: Where the review goes, and how many pairs it shows.
+        report: Told of the review (`review`).
+
+    Raises:
+        UsageError: It can't be written.
+
+    *Cost:* one scan of the image IDs and some passes over the plan and the lists; of images those
+    that are shown: by this process, over Spark Connect by Python tasks of executors.
+    """
+    location = str(settings.review)
+    try:
+        with report.step("make review"):
+            making = _Making(spark, storage, plan, inputs, settings, str(report.run))
+            review = making.review()
+            page = render(review)
+    except Exception as error:  # a picture of the plan is no reason to lose the plan
+        reason = redact(f"{type(error).__name__}: {error}")
+        _log.warning("no review was made: %s", reason)
+        report.review = {"location": location, "pairs": None, "reason": reason[:1000]}
+        return
+    with report.step("write review"):
+        write_review(storage, location, page)
+    report.review = {"location": location, "reason": making.why_no_pictures, **making.numbers}
+    _log.info("review: %s", redact(location))
+
+
+@dataclass
+class _Making:
+    """The making of a review, a step a method."""
+
+    spark: SparkSession
+    storage: Storage
+    plan: Plan
+    inputs: Inputs
+    settings: Settings
+    run: str
+
+    def __post_init__(self) -> None:
+        self.numbers: dict[str, Any] = {}
+
+    def review(self) -> Review:
+        plan = self.plan
+        removed = removed_by_file(plan.rows)
+        sample = choose(plan.rows, self.settings.review_samples, plan.counts.removed_rows)
+        sizes = self.group_sizes(sample.rows)
+        pairs = self.pairs(sample.rows, sizes[1])
+        self.numbers |= {
+            "pairs": len(pairs),
+            "pictures": sum(map(_num_pictures, pairs)),
+        }
+        return Review(
+            run=self.run,
+            images=plan.images.location,
+            lists=[(item.location, _taken_for(item, self.settings)) for item in self.inputs.lists],
+            input_rows=plan.image_ids.num_rows,
+            removed_rows=plan.counts.removed_rows,
+            input_bytes=plan.input_bytes,
+            removed_bytes=self.removed_bytes(removed),
+            pairs=pairs,
+            sample=sample.described,
+            scores=self.scores(),
+            group_sizes=sizes[0] or None,
+            **self.parts(removed),
+            unmatched=self.unmatched(),
+            state="" if self.settings.dry_run else _STATES[self.settings.action],
+            made_at=datetime.now(UTC).strftime("%Y-%m-%d %H:%M UTC"),
+            version=__version__,
+        )
+
+    @cached_property
+    def columns(self) -> ShownColumns:
+        images = self.plan.images
+        schema = images.frame.schema
+        return shown_columns(schema, self.settings.image_id_column, images.partition_columns)
+
+    @property
+    def why_no_pictures(self) -> str | None:
+        return self.columns.why_no_image or None
+
+    def group_sizes(self, rows: Sequence[Removed]) -> tuple[dict[int, int], dict[Any, int]]:
+        if self.plan.keepers is None:
+            return {}, {}
+        return group_sizes(self.plan.rows, keepers_of(rows))
+
+    def removed_bytes(self, removed: Mapping[str, int]) -> int:
+        row_bytes = {file.file_path: file.size_bytes / file.num_rows for file in self.plan.files}
+        return round(sum(row_bytes[path] * num_rows for path, num_rows in removed.items()))
+
+    def parts(self, removed: Mapping[str, int]) -> dict[str, Any]:
+        """Count what files lose; directories of partitions, where there are many files."""
+        plan = self.plan
+        by_directory = bool(plan.images.partition_columns) and len(plan.files) > _MANY_FILES
+        rows_in, rows_out = Counter[str](), Counter[str]()
+        for file in plan.files:
+            name = self.name_of(file.file_path)
+            name = name.rpartition("/")[0] if by_directory else name
+            rows_in[name] += file.num_rows
+            rows_out[name] += removed.get(file.file_path, 0)
+        parts = [Part(name, num_rows, rows_out[name]) for name, num_rows in rows_in.items()]
+        return {"parts": parts, "part_kind": "partitions" if by_directory else "input files"}
+
+    def name_of(self, file_path: str) -> str:
+        path, root = decoded(file_path), self.plan.images.root.rstrip("/")
+        return redact(path.removeprefix(root).lstrip("/") or path.rpartition("/")[2])
+
+    def scores(self) -> Scores | None:
+        """Count the scores of all pairs: the plan's lists hold those from the line on only."""
+        eps = self.settings.planned_eps
+        pairwise = [
+            asked
+            for asked, item in zip(self.settings.duplicate_ids, self.inputs.lists, strict=True)
+            if item.kind == "pairwise"
+        ]
+        if eps is None or not pairwise:
+            return None
+        frames = [
+            read_removal_list(
+                self.spark,
+                self.storage,
+                asked,
+                image_id_type=self.plan.images.frame.schema[self.settings.image_id_column].dataType,
+                default_column=self.settings.duplicate_id_column,
+                default_kind=self.settings.list_kind,
+                eps=2.0,
+            ).frame
+            for asked in pairwise
+        ]
+        # Each cluster's first names itself, with a score that says nothing.
+        others = [frame.where(F.col("image_id") != F.col("keeper_id")) for frame in frames]
+        scores = [frame.select("score") for frame in others]
+        return score_bins.count_scores(reduce(DataFrame.unionByName, scores), eps)
+
+    def unmatched(self) -> Unmatched:
+        plan = self.plan
+        counts = plan.reported_counts()
+        num_ids = counts["list_unmatched_ids"]
+        examples: Sequence[ImageId] = ()
+        if num_ids != 0:
+            rows = self.unmatched_ids().select("image_id").distinct().limit(_EXAMPLES)
+            examples = sorted(row["image_id"] for row in rows.collect())
+        return Unmatched(num_ids, counts["list_distinct_ids"], examples, plan.match_hints)
+
+    def unmatched_ids(self) -> DataFrame:
+        plan = self.plan
+        if plan.unmatched is not None:
+            return plan.unmatched.rows
+        join = id_join.choose_join(plan.image_ids, plan.list_ids)
+        own_ids = candidates_of(plan.images, self.settings.image_id_column).select("image_id")
+        return list_counts.unmatched_ids(own_ids, self.inputs.lists, join)
+
+    def pairs(self, sample: Sequence[Removed], sizes: Mapping[ImageId, int]) -> list[Pair]:
+        images, column = self.plan.images, self.settings.image_id_column
+        keepers = find_places(images, column, keepers_of(sample))
+        sizes_of_files = {decoded(file.file_path): file.size_bytes for file in self.plan.files}
+        showing = Showing(self.spark, self.storage, images, column, self.columns, sizes_of_files)
+        pictures = showing.pictures(sample, keepers, self.why_no_pictures)
+        self.numbers["read_bytes"] = showing.read_bytes
+        return [pair_of(row, keepers, pictures, sizes) for row in sample]
+
+
+def _taken_for(item: RemovalList, settings: Settings) -> str:
+    words = f"{item.kind}: {item.shape.producer}"
+    return f"{words}, eps {settings.planned_eps:g}" if item.kind == "pairwise" else words
+
+
+def _num_pictures(pair: Pair) -> int:
+    shown = (pair.removed, pair.keeper)
+    return sum(one is not None and one.thumbnail.webp is not None for one in shown)

@@ -1,0 +1,180 @@
+"""The review page: one HTML file that shows what goes, and asks for nothing but itself.
+
+All text is escaped, nothing is run but the page's own script, and nothing is fetched: the page's
+policy says so to the browser, by the hashes of its script and its style.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import importlib.resources
+import importlib.util
+import json
+from collections import Counter
+from functools import cache
+from typing import TYPE_CHECKING, get_args
+
+from dedup_lib.errors import UnsupportedError
+from dedup_lib.executor.thumbnails import Thumbnail
+from dedup_lib.redaction import redact
+from dedup_lib.review.data import ImageId, Review, Sign, least_certain_first
+from dedup_lib.review.figures import group_rows, histogram, losses
+
+if TYPE_CHECKING:
+    from jinja2 import Environment
+
+_NEEDED = {"jinja2": "Jinja2", "PIL": "Pillow"}
+# By this, in its first lines, a page is known to be one.
+MARK = '<meta name="generator" content="remove-duplicates: review">'
+_MOST_TEXT_CHARACTERS = 600
+_POLICY = (
+    "default-src 'none'; img-src data:; script-src '{script}'; style-src '{style}'; "
+    "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
+)
+
+
+def check_installed() -> None:
+    """Check that what a review needs is there.
+
+    Raises:
+        UnsupportedError: It isn't; the message has the command that mends it.
+    """
+    missing = [name for module, name in _NEEDED.items() if not importlib.util.find_spec(module)]
+    if missing:
+        raise UnsupportedError(
+            f"--review needs {' and '.join(missing)}, not installed where the job starts: "
+            f"pip install {' '.join(missing)}."
+        )
+
+
+def render(review: Review) -> str:
+    """Return the page, as the text of one HTML file.
+
+    *Cost:* the text is held twice at most; it is as long as the pictures in it and a third more.
+    """
+    template = _environment().get_template("page.html.j2")
+    script, style = _file("page.js"), _file("page.css")
+    return template.render(
+        review=review,
+        pairs=least_certain_first(review.pairs),
+        histogram=histogram(review.scores) if review.scores else None,
+        group_rows=group_rows(review.group_sizes or {}),
+        losses=losses(review.parts),
+        signs=_counted_signs(review),
+        mark=_trusted(MARK),
+        script=_trusted(script),
+        style=_trusted(style),
+        policy=_POLICY.format(script=_digest(script), style=_digest(style)),
+    )
+
+
+def _counted_signs(review: Review) -> dict[str, int]:
+    """Count the pairs with each sign, in the order in which `Sign` lists them."""
+    counts = Counter(sign for pair in review.pairs for sign in pair.signs)
+    return {sign: counts[sign] for sign in get_args(Sign) if counts[sign]}
+
+
+@cache
+def _environment() -> Environment:
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
+
+    environment = Environment(
+        loader=FunctionLoader(_file),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "count": _count,
+        "data_uri": _data_uri,
+        "id_json": _id_json,
+        "location": _location,
+        "size": _size,
+        "percent": _percent,
+        "score": _score,
+        "text": _text,
+        "visible": _visible,
+    }
+    return environment
+
+
+@cache
+def _file(name: str) -> str:
+    """Read a file of the page: out of a zip, too."""
+    found = importlib.resources.files("dedup_lib.review").joinpath("templates").joinpath(name)
+    return found.read_text(encoding="utf-8")
+
+
+def _trusted(text: str) -> str:
+    """Mark a file of the page as text that isn't to be escaped."""
+    from markupsafe import Markup
+
+    if "</script" in text.lower() or "</style" in text.lower():
+        raise ValueError("a script or a style can't hold its own end")
+    return Markup(text)  # noqa: S704  # never a user's
+
+
+def _digest(text: str) -> str:
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
+
+
+def _id_json(image_id: ImageId) -> str:
+    """Spell an ID as JSON does, in ASCII: the page hands on this text as it is.
+
+    A script would round large integers, and take 1 for '1'.
+    """
+    return json.dumps(image_id)
+
+
+def _visible(value: object) -> str:
+    """Spell out what can't be seen, or turns the direction of writing."""
+    return "".join(
+        character if character.isprintable() else character.encode("unicode_escape").decode()
+        for character in str(value)
+    )
+
+
+def _location(text: str) -> str:
+    return _visible(redact(text))
+
+
+def _text(value: str | None) -> str:
+    """Spell the value of a column; two long ones may differ in what is left out."""
+    if value is None:
+        return "NULL"
+    rest = len(value) - _MOST_TEXT_CHARACTERS
+    more = f"… ({rest:,} characters more)" if rest > 0 else ""
+    return _visible(value[:_MOST_TEXT_CHARACTERS]) + more
+
+
+def _data_uri(thumbnail: Thumbnail) -> str:
+    return f"data:image/webp;base64,{base64.b64encode(thumbnail.webp or b'').decode()}"
+
+
+def _count(number: int) -> str:
+    return f"{number:,}"
+
+
+def _size(num_bytes: int) -> str:
+    """Spell a size in the unit that leaves one to three digits before the point."""
+    size = float(num_bytes)
+    for unit in ("bytes", "kB", "MB", "GB", "TB"):
+        if size < 1000:
+            return f"{size:,.0f} {unit}" if unit == "bytes" or size >= 100 else f"{size:.1f} {unit}"
+        size /= 1000
+    return f"{size:,.1f} PB"
+
+
+def _percent(fraction: float) -> str:
+    """Spell a share so that only nothing is 0 %, and only all is 100 %."""
+    if 0 < fraction < 0.001:
+        return "under 0.1 %"
+    if 0.999 < fraction < 1:
+        return "over 99.9 %"
+    return f"{100 * fraction:.1f} %"
+
+
+def _score(value: float) -> str:
+    return f"{value:.4f}"

@@ -1,0 +1,170 @@
+"""Pairs for a review: what goes and what stays instead, with their pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from pyspark.sql import SparkSession
+from pyspark.sql.types import StructField
+
+from dedup_lib.executor.picture_reads import Bounds, ReadColumns, RowPicture, RowPlace
+from dedup_lib.executor.thumbnails import Thumbnail
+from dedup_lib.review.columns import ShownColumns
+from dedup_lib.review.data import ImageId, Pair, Picture
+from dedup_lib.review.drawing import draw_rows
+from dedup_lib.review.in_files import row_indexes
+from dedup_lib.review.physical_names import PhysicalNames
+from dedup_lib.review.sample import Place, Removed
+from dedup_lib.session.storage import Storage
+from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.uris import decoded
+
+# What is shown of a row of a table, by its ID and its place.
+Pictures = Mapping[tuple[ImageId, Place], Picture]
+_NO_NAMES = "not read: what the files call the table's columns can't be told"
+_NO_INDEX = "not read: the table does not tell which row of its file it is"
+
+
+@dataclass
+class Showing:
+    """What is needed to show rows of a table.
+
+    Attributes:
+        spark: The session.
+        storage: Where the files are.
+        images: The table.
+        image_id_column: Its ID column.
+        columns: What is shown.
+        file_bytes: How large its files were when the IDs were read.
+        read_bytes: How much was read of its files.
+    """
+
+    spark: SparkSession
+    storage: Storage
+    images: PinnedTable
+    image_id_column: str
+    columns: ShownColumns
+    file_bytes: Mapping[str, int]
+    read_bytes: int = 0
+
+    def pictures(
+        self,
+        sample: Sequence[Removed],
+        keepers: Mapping[ImageId, Place],
+        why_none: str | None,
+    ) -> Pictures:
+        """Make the pictures of rows that go, and of their keepers.
+
+        Args:
+            sample: What goes; pictures of the first ones are made first.
+            keepers: Where the keepers are.
+            why_none: Why no picture can be made; None where they can.
+        """
+        wanted: dict[tuple[ImageId, Place], None] = {}
+        for row in sample:
+            wanted[row.image_id, row.place] = None
+            if row.keeper_id is not None and row.keeper_id in keepers:
+                wanted[row.keeper_id, keepers[row.keeper_id]] = None
+        if why_none is None and not self.names.are_known:
+            why_none = _NO_NAMES
+        if why_none is not None:
+            none = RowPicture(Thumbnail(reason=why_none))
+            return {key: _picture(key, none) for key in wanted}
+        places = self.row_places(list(wanted))
+        shown = self.shown(list(dict.fromkeys(places.values())))
+        missing = RowPicture(Thumbnail(reason=_NO_INDEX))
+        return {
+            key: _picture(key, shown[places[key]] if key in places else missing) for key in wanted
+        }
+
+    @cached_property
+    def names(self) -> PhysicalNames:
+        """What the files call the table's columns."""
+        return PhysicalNames(self.spark, self.images)
+
+    @property
+    def id_field(self) -> StructField:
+        """The ID column, as the files have it."""
+        of = self.images.frame.schema[self.image_id_column].dataType
+        return StructField(self.names.path([self.image_id_column])[0], of)
+
+    def row_places(
+        self, wanted: Sequence[tuple[ImageId, Place]]
+    ) -> dict[tuple[ImageId, Place], RowPlace]:
+        """Tell where rows are, but for those of which it can't be told."""
+        unknown = [key for key in wanted if key[1].row_index is None]
+        indexes = row_indexes(
+            self.spark,
+            sorted({decoded(place.file_path) for _, place in unknown}),
+            self.id_field,
+            {image_id for image_id, _ in unknown},
+        )
+        places = {}
+        for image_id, place in wanted:
+            path, index = decoded(place.file_path), place.row_index
+            index = indexes.get((path, image_id)) if index is None else index
+            if index is not None:
+                places[image_id, place] = RowPlace(path, index, self.file_bytes.get(path))
+        return places
+
+    def shown(self, places: Sequence[RowPlace]) -> Mapping[RowPlace, RowPicture]:
+        """Read rows and draw them; the pictures are nobody's yet."""
+        if self.columns.image is None:
+            return {}
+        texts = {name: self.names.path([name]) for name in self.columns.texts}
+        columns = ReadColumns(self.names.path(self.columns.image), texts)
+        pictures, self.read_bytes = draw_rows(self.spark, self.storage, places, columns, Bounds())
+        return pictures
+
+
+def pair_of(
+    row: Removed,
+    keepers: Mapping[ImageId, Place],
+    pictures: Pictures,
+    group_sizes: Mapping[ImageId, int],
+) -> Pair:
+    """Put a row that goes beside its keeper.
+
+    Args:
+        row: What goes.
+        keepers: Where keepers are that are in this table.
+        pictures: Of both.
+        group_sizes: How many images each keeper stands for, itself included.
+    """
+    keeper, group_size, no_keeper = None, None, Pair.no_keeper
+    named = {reason["keeper_id"] for reason in row.reasons} - {None, row.image_id}
+    if named:
+        names = ", ".join(sorted(map(repr, named)))
+        no_keeper = (
+            f"It is listed as a duplicate of {names}: no image of this table is known to stay."
+        )
+    if row.keeper_id is not None:
+        place = keepers.get(row.keeper_id)
+        group_size = group_sizes.get(row.keeper_id)
+        keeper = (
+            Picture(row.keeper_id, Thumbnail(reason="it is in no row of this table"))
+            if place is None
+            else pictures[row.keeper_id, place]
+        )
+    return Pair(
+        removed=pictures[row.image_id, row.place],
+        keeper=keeper,
+        no_keeper=no_keeper,
+        score=row.score,
+        reasons=[_reason(reason) for reason in row.reasons],
+        group_size=group_size,
+    )
+
+
+def _reason(reason: Mapping[str, object]) -> str:
+    words = f"{reason['list_kind']} list {reason['list_location']}"
+    if reason["keeper_id"] is not None:
+        words += f", as a duplicate of {reason['keeper_id']!r}"
+    return words
+
+
+def _picture(key: tuple[ImageId, Place], shown: RowPicture) -> Picture:
+    path = decoded(key[1].file_path)
+    return Picture(key[0], shown.thumbnail, shown.size_bytes, shown.texts, path)

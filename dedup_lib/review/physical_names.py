@@ -1,0 +1,73 @@
+"""What columns of a Delta table are called in its files, where they were renamed."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib.delta.detail import delta_detail
+from dedup_lib.errors import DedupError
+from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.tables.pinned import PinnedTable, metadata
+
+_MODE = "delta.columnMapping.mode"
+_PHYSICAL_NAME = "delta.columnMapping.physicalName"
+# What a log has of a table's schema: commits, and where these are gone checkpoints.
+_LOG_FILES = {"json": "*.json", "parquet": "*.checkpoint*.parquet"}
+_LOG_SCHEMA = "metaData struct<schemaString: string>"
+
+
+class PhysicalNames:
+    """The names by which files have the columns of a table.
+
+    Attributes:
+        are_known: Whether they could be told.
+
+    *Cost:* of a Delta table with column mapping, the commits that its log still has.
+    """
+
+    def __init__(self, spark: SparkSession, images: PinnedTable) -> None:
+        self._schema: Any = None
+        self.are_known = True
+        if images.format == "delta" and _has_other_names(spark, images):
+            self._schema = _schema_of(spark, images)
+            self.are_known = self._schema is not None
+
+    def path(self, names: Sequence[str]) -> tuple[str, ...]:
+        """Return a column's names from outside to inside."""
+        found: list[str] = []
+        schema = self._schema
+        for name in names:
+            fields = schema.get("fields", ()) if isinstance(schema, dict) else ()
+            field: Any = next((one for one in fields if one["name"] == name), {})
+            found.append(field.get("metadata", {}).get(_PHYSICAL_NAME, name))
+            schema = field.get("type")
+        return tuple(found)
+
+
+def _has_other_names(spark: SparkSession, images: PinnedTable) -> bool:
+    """Tell whether files may have other names; where that can't be told, they may."""
+    try:
+        properties = delta_detail(spark, images.location)["properties"] or {}
+    except (*SPARK_ERRORS, DedupError):
+        return True
+    return bool(properties.get(_MODE, "none") != "none")
+
+
+def _schema_of(spark: SparkSession, images: PinnedTable) -> Any:
+    """Return the newest schema in a log; None where none is read."""
+    try:
+        for kind, names in _LOG_FILES.items():
+            reader = spark.read.format(kind).schema(_LOG_SCHEMA).option("pathGlobFilter", names)
+            log = reader.load(f"{images.root}/_delta_log")
+            file, text = metadata(log, "file_name"), log["metaData.schemaString"]
+            newest = log.where(text.isNotNull()).select(F.max(F.struct(file, text)).alias("newest"))
+            if (found := newest.collect()[0]["newest"]) is not None:
+                return json.loads(found[1])
+    except (*SPARK_ERRORS, DedupError):  # such as of a catalog that lets nobody see the log
+        return None
+    return None

@@ -1,0 +1,144 @@
+"""Which of the rows that go are shown for review, and where their keepers are: IDs only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from dedup_lib.plan.id_scan import candidates_of
+from dedup_lib.review.data import ImageId
+from dedup_lib.tables.pinned import PinnedTable
+
+# The worst alone would tell nothing of the rest.
+_RANDOM_FRACTION = 0.2
+
+
+class Place(NamedTuple):
+    """Where a row is, as `_metadata` spells it; a table may not tell the index."""
+
+    file_path: str
+    row_index: int | None
+
+
+@dataclass(frozen=True)
+class Removed:
+    """A row that goes.
+
+    Attributes:
+        image_id: Its ID.
+        place: Where it is.
+        keeper_id: Its surviving keeper; None where none is known.
+        score: The best that a list says of it; None where none says any.
+        reasons: What marks it: list_location, list_kind, keeper_id and score.
+    """
+
+    image_id: ImageId
+    place: Place
+    keeper_id: ImageId | None
+    score: float | None
+    reasons: Sequence[Any]
+
+
+@dataclass(frozen=True)
+class Sample:
+    """Some rows that go, and how they were chosen, in a sentence."""
+
+    rows: Sequence[Removed]
+    described: str
+
+
+def choose(rows: DataFrame, num_rows: int, removed_rows: int) -> Sample:
+    """Choose rows of a plan: those of the lowest scores, and some at random.
+
+    The same plan gives the same rows.
+
+    Args:
+        rows: A materialised plan.
+        num_rows: How many are chosen, at most.
+        removed_rows: How many there are.
+
+    *Cost:* two passes over the plan, of which each task hands over no more than it chooses.
+    """
+    score = F.array_max(F.transform("reasons", lambda reason: reason["score"]))
+    scored = rows.withColumn("score", score)
+    chance: list[str | Column] = [F.xxhash64("image_id"), "file_path", "row_index"]
+    num_lowest = num_rows - max(int(num_rows * _RANDOM_FRACTION), 1)
+    lowest = scored.where(F.col("score").isNotNull()).sort("score", *chance).limit(num_lowest)
+    chosen = {_key(row): row for row in lowest.collect()}
+    num_chosen = len(chosen)
+    for row in scored.sort(*chance).limit(num_rows).collect():
+        if len(chosen) < num_rows:
+            chosen.setdefault(_key(row), row)
+    described = _described(num_chosen, len(chosen) - num_chosen, len(chosen) >= removed_rows)
+    return Sample([_removed(row) for row in chosen.values()], described)
+
+
+def _key(row: Any) -> tuple[Any, ...]:
+    return row["image_id"], row["file_path"], row["row_index"]
+
+
+def _removed(row: Any) -> Removed:
+    return Removed(
+        image_id=row["image_id"],
+        place=Place(row["file_path"], row["row_index"]),
+        keeper_id=row["surviving_keeper_id"],
+        score=row["score"],
+        reasons=row["reasons"],
+    )
+
+
+def _described(num_lowest: int, num_random: int, are_all: bool) -> str:
+    if are_all:
+        return ""
+    drawn = f"{num_random:,} are drawn at random, by a hash of the ID"
+    return f"{num_lowest:,} have the lowest scores, {drawn}." if num_lowest else f"{drawn}."
+
+
+def keepers_of(rows: Sequence[Removed]) -> list[ImageId]:
+    """Return the keepers of some rows, each once, in the order of the rows."""
+    return list(dict.fromkeys(row.keeper_id for row in rows if row.keeper_id is not None))
+
+
+def find_places(
+    images: PinnedTable, image_id_column: str, ids: Sequence[ImageId]
+) -> dict[ImageId, Place]:
+    """Find the first row of each of a few IDs; those that are in no row are left out.
+
+    *Cost:* one scan of the image IDs.
+    """
+    if not ids:
+        return {}
+    candidates = candidates_of(images, image_id_column)
+    found = candidates.where(F.col("image_id").isin(list(ids))).groupBy("image_id")
+    first = found.agg(F.min(F.struct("file_path", "row_index")).alias("place")).collect()
+    return {row["image_id"]: Place(*row["place"]) for row in first}
+
+
+def group_sizes(
+    rows: DataFrame, keepers: Sequence[ImageId]
+) -> tuple[dict[int, int], dict[Any, int]]:
+    """Count how many images are in a group: one that stays, and the rows that go for it.
+
+    Returns:
+        How many groups there are of each size; and the sizes of those of some keepers.
+
+    *Cost:* two passes over the plan, with a shuffle of IDs.
+    """
+    kept = F.col("surviving_keeper_id")
+    sizes = rows.where(kept.isNotNull()).groupBy(kept).agg((F.count(F.lit(1)) + 1).alias("size"))
+    counted = sizes.groupBy("size").agg(F.count(F.lit(1)).alias("groups")).collect()
+    of_keepers = sizes.where(kept.isin(list(keepers))).collect() if keepers else []
+    return (
+        {row["size"]: row["groups"] for row in counted},
+        {row["surviving_keeper_id"]: row["size"] for row in of_keepers},
+    )
+
+
+def removed_by_file(rows: DataFrame) -> dict[str, int]:
+    """Count the rows that go of each file, by its path as `_metadata` spells it."""
+    counted = rows.groupBy("file_path").agg(F.count(F.lit(1)).alias("num_rows")).collect()
+    return {row["file_path"]: row["num_rows"] for row in counted}

@@ -1,0 +1,226 @@
+"""Files over Spark Connect, which has no file systems: Spark's readers, and tasks of executors."""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from types import MappingProxyType
+from typing import Any
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrameReader, SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib.errors import StorageError, UnsupportedError
+from dedup_lib.executor import file_system
+from dedup_lib.executor.parquet_values.file_slices import FileSlice
+from dedup_lib.session.files import ColumnChunkSizes, FileInfo, ParquetFooter
+from dedup_lib.session.on_executors import on_executors, reason_of
+from dedup_lib.session.storage import Storage
+from dedup_lib.uris import decoded, scheme_of
+
+_CHECKSUM = re.compile(r"\..*\.crc")
+# In a classic session an option of the reader takes them as they are; Connect loses that option.
+_PATTERN = re.compile(r"[\[\]{}*?\\]")
+_FOOTERS_AT_ONCE = 512
+
+
+class ConnectStorage(Storage):
+    """The file systems that a Spark Connect server reaches.
+
+    What a place is called and whether something is there is asked of Spark's own reader. All else
+    is done by a Python task on an executor, by pyarrow: 0.1 to 0.2 s a question.
+    """
+
+    is_remote = True
+
+    def __init__(
+        self, spark: SparkSession, pyarrow_options: Mapping[str, str] = MappingProxyType({})
+    ) -> None:
+        super().__init__(pyarrow_options)
+        self._spark = spark
+        self._canonical: dict[str, str] = {}
+
+    def committer_options(self, canonical: str) -> Mapping[str, str]:  # noqa: ARG002  # the same for all
+        """Leave it to the server: what classes it has can't be told from here."""
+        return {}
+
+    def abort_uploads(self, canonical: str) -> None:
+        """Do nothing: pyarrow can't."""
+
+    def canonical(self, location: str) -> str:
+        if location not in self._canonical:
+            canonical = self._ask_what_it_is_called(location)
+            self._canonical |= {location: canonical, canonical: canonical}
+        return self._canonical[location]
+
+    def _ask_what_it_is_called(self, location: str) -> str:
+        """Ask for something that can't be there: Spark's refusal spells the place in full."""
+        _check_is_no_pattern(location)
+        nothing = f"/.dedup-{uuid.uuid4().hex}"
+        try:
+            _ = self._reader().load(location.rstrip("/") + nothing).schema
+        except PySparkException as error:
+            path = (error.getMessageParameters() or {}).get("path", "")
+            if error.getCondition() == "PATH_NOT_FOUND" and path.endswith(nothing):
+                text = path.removesuffix(nothing)
+                return "file:/" + text[5:].lstrip("/") if text.startswith("file:") else text
+            reason = str(error).splitlines()[0]
+        else:
+            reason = "Spark finds there whatever it is asked for."
+        raise StorageError(f"{location!r} is not a location that this Spark can reach: {reason}")
+
+    def exists(self, location: str) -> bool:
+        """Ask Spark to read it, as files of any kind; of a directory this costs a listing."""
+        return self._files_by_spark(location) is not None
+
+    def is_directory(self, location: str) -> bool:
+        """Tell whether Spark finds something, and not a file of that name."""
+        files = self._files_by_spark(location)
+        return files is not None and [decoded(file) for file in files] != [self.canonical(location)]
+
+    def list_files(self, location: str) -> list[FileInfo]:
+        root = self.canonical(location)
+        found = self._list_below(root, recursive=True)
+        files = [
+            FileInfo(f"{root}/{path}" if path else root, size_bytes, modified_ms)
+            for path, size_bytes, modified_ms in found
+            if size_bytes >= 0 and not _is_checksum(root, path)
+        ]
+        for file in files:
+            _check_is_no_pattern(file.path)
+        return sorted(files, key=lambda file: file.path)
+
+    def total_bytes(self, location: str) -> int:
+        return sum(file.size_bytes for file in self.list_files(location))
+
+    def list_names(self, location: str) -> list[str]:
+        found = self._list_below(location, recursive=False)
+        return sorted(path for path, _, _ in found if path)
+
+    def read_head(self, location: str, num_bytes: int) -> bytes:
+        text: str = self._ask("can't be read", location, file_system.read_latin, num_bytes)
+        return text.encode("latin-1")
+
+    def read_text(self, location: str) -> str:
+        text: str = self._ask("can't be read", location, file_system.read_latin, None)
+        return text.encode("latin-1").decode("utf-8", errors="replace")
+
+    def write_text(self, location: str, text: str) -> None:
+        self._ask("can't be written", location, file_system.write_text, text)
+
+    def touch(self, location: str) -> None:
+        """Write the file anew: pyarrow sets no times."""
+        self.write_text(location, self.read_text(location))
+
+    def create_exclusive(self, location: str, text: str) -> bool:
+        return bool(self._ask("can't be created", location, file_system.create_exclusive, text))
+
+    def make_directory(self, location: str) -> None:
+        self._ask("can't be made", location, file_system.make_directory)
+
+    def rename(self, source: str, target: str) -> None:
+        failed = f"can't be renamed to {target!r}"
+        self._ask(failed, source, file_system.rename, self.canonical(target))
+
+    def delete(self, location: str) -> None:
+        self._ask("can't be deleted", location, file_system.delete)
+
+    def delete_directory(self, location: str, last: str) -> None:
+        self._ask("can't be deleted", location, file_system.delete_directory, last)
+
+    def delete_if_empty(self, location: str) -> bool:
+        if not self.is_directory(location) or self.list_names(location):
+            return False
+        self.delete(location)
+        return True
+
+    def same_file_system(self, one: str, other: str) -> bool:
+        """Compare scheme and host; of local disks no more can be told from here."""
+        return one.split("/")[:3] == other.split("/")[:3] or scheme_of(one) == "file"
+
+    def parquet_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
+        for file, (schema, num_rows, _) in self._footers(files):
+            yield ParquetFooter(file.path, schema, num_rows)
+
+    def parquet_column_sizes(self, files: Sequence[FileInfo]) -> Iterator[ColumnChunkSizes]:
+        for _, (_, _, chunks) in self._footers(files):
+            for chunk in chunks:
+                yield ColumnChunkSizes(*chunk)
+
+    def opened(self, location: str) -> AbstractContextManager[FileSlice]:
+        raise UnsupportedError(f"over Spark Connect {location!r} is opened by executors alone.")
+
+    def _footers(self, files: Sequence[FileInfo]) -> Iterator[tuple[FileInfo, Any]]:
+        options = dict(self.pyarrow_options)
+        for start in range(0, len(files), _FOOTERS_AT_ONCE):
+            some = files[start : start + _FOOTERS_AT_ONCE]
+            named = [(file.path, file.size_bytes) for file in some]
+            try:
+                footers = self._run(lambda: file_system.read_footers(named, options))  # noqa: B023  # run at once
+            except _RefusedError as error:
+                raise StorageError(str(error)) from error
+            yield from zip(some, footers, strict=True)
+
+    def _list_below(self, location: str, *, recursive: bool) -> list[Any]:
+        list_below = functools.partial(file_system.list_below, recursive=recursive)
+        found: list[Any] = self._ask("can't be listed", location, list_below)
+        return found
+
+    def _files_by_spark(self, location: str) -> list[str] | None:
+        try:
+            return self._reader().load(location).inputFiles()
+        except PySparkException as error:
+            if error.getCondition() == "PATH_NOT_FOUND":
+                return None
+            reason = str(error).splitlines()[0]
+            raise StorageError(f"{location!r} can't be looked up: {reason}") from error
+
+    def _reader(self) -> DataFrameReader:
+        return self._spark.read.format("binaryFile").option("recursiveFileLookup", "true")
+
+    def _ask(
+        self, failed: str, location: str, function: Callable[..., Any], *arguments: Any
+    ) -> Any:
+        """Let an executor do something with a place."""
+        uri, options = self.canonical(location), dict(self.pyarrow_options)
+        try:
+            return self._run(lambda: function(uri, options, *arguments))
+        except _RefusedError as error:
+            raise StorageError(f"{location!r} {failed}: {error}") from error
+
+    def _run(self, function: Callable[[], Any]) -> Any:
+        asked = on_executors(lambda _: file_system.answer(function), "array<string>")
+        pieces = F.posexplode(asked("id")).alias("position", "piece")
+        try:
+            rows = self._spark.range(0, 1, 1, 1).select(pieces).collect()
+        except PySparkException as error:
+            raise _RefusedError(
+                "files that are no Delta table are reached by Python and pyarrow on executors over "
+                f"Spark Connect, and a task there failed: {reason_of(error)}"
+            ) from error
+        failure, *texts = (row["piece"] for row in sorted(rows, key=lambda row: row["position"]))
+        if failure:
+            raise _RefusedError(failure)
+        return json.loads("".join(texts))
+
+
+class _RefusedError(Exception):
+    """What an executor said: the caller knows of what."""
+
+
+def _check_is_no_pattern(location: str) -> None:
+    if _PATTERN.search(location):
+        raise UnsupportedError(
+            f"{location!r} has one of the characters [ ] {{ }} * ? \\, which Spark takes for "
+            "a pattern over Spark Connect: rename it, or run in a classic session."
+        )
+
+
+def _is_checksum(root: str, path: str) -> bool:
+    is_local = scheme_of(root) == "file"
+    return is_local and _CHECKSUM.fullmatch(path.rpartition("/")[2]) is not None

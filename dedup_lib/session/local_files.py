@@ -1,0 +1,155 @@
+"""Files on the driver's own disk: what Hadoop does slowly there, or not in one step."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from dedup_lib.errors import StorageError
+from dedup_lib.executor.parquet_values.file_slices import FileSlice
+from dedup_lib.session.files import FileInfo
+from dedup_lib.uris import local_path
+
+# What a file system without unnamed files answers (NFS, overlays of old kernels, FUSE).
+_NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
+# And what one without hard links does, or a machine without /proc.
+_NO_LINKS = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.ENOENT, errno.EMLINK})
+
+
+def create_exclusive(path: str, text: str) -> bool:
+    """Create a small text file; return False where there is one, and leave that alone.
+
+    Where the file system has unnamed files and links (most of Linux) it has its text from the first
+    moment, or is never there: a process that is killed leaves no empty one.
+    """
+    # Hadoop's local file system looks first and creates then: two processes can both win.
+    try:
+        if hasattr(os, "O_TMPFILE"):
+            _link_exclusive(path, text)
+        else:
+            _write_exclusive(path, text)
+    except FileExistsError:
+        return False
+    except OSError as error:
+        raise StorageError(f"{path!r} can't be created: {error.strerror}.") from error
+    return True
+
+
+def _link_exclusive(path: str, text: str) -> None:
+    try:
+        descriptor = os.open(os.path.dirname(path), os.O_TMPFILE | os.O_WRONLY, 0o644)
+    except OSError as error:
+        if error.errno not in _NO_UNNAMED_FILES:
+            raise
+        _write_exclusive(path, text)
+        return
+    with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+        stream.write(text)
+        stream.flush()
+        try:
+            # With a directory, although it is not used, the link goes to the file, not to its link.
+            os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
+        except OSError as error:
+            if error.errno not in _NO_LINKS:
+                raise
+            _write_exclusive(path, text)
+
+
+def _write_exclusive(path: str, text: str) -> None:
+    descriptor = os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o644)
+    try:
+        with os.fdopen(descriptor, "w", encoding="utf-8") as stream:
+            stream.write(text)
+    except OSError:
+        os.unlink(path)
+        raise
+
+
+def replace_text(path: Path, text: str) -> None:
+    """Write a file, replacing an older one in one step; its directory too, where it lacks one.
+
+    Raises:
+        OSError: It can't be written; the older one is as it was.
+    """
+    partial = path.with_name(f".{path.name}.{os.getpid()}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.unlink(missing_ok=True)
+        with partial.open("x", encoding="utf-8") as stream:  # through no link that waits there
+            stream.write(text)
+        partial.replace(path)
+    except OSError:
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
+        raise
+
+
+def list_files(root: str) -> Iterator[FileInfo]:
+    """List all files below a directory (or the one file), by `file:` URIs, but for checksums."""
+    # Hadoop's own listing starts a process for each file, and leaves out links that lead nowhere.
+    top = local_path(root)
+    return map(_file_info, [top] if os.path.isfile(top) else _names_below(top))
+
+
+def _names_below(top: str) -> Iterator[str]:
+    def fail(error: OSError) -> None:
+        raise StorageError(f"{error.filename!r} can't be listed: {error.strerror}.") from error
+
+    for directory, directories, names in os.walk(top, onerror=fail, followlinks=True):
+        for name in directories:
+            _check_leads_on(os.path.join(directory, name), top)
+        for name in names:
+            if not (name.startswith(".") and name.endswith(".crc")):
+                yield os.path.join(directory, name)
+
+
+def _check_leads_on(path: str, top: str) -> None:
+    """Refuse a link to a directory that the way to the link leads through: it has no end."""
+    if not os.path.islink(path):
+        return
+    above = os.path.dirname(path)
+    while len(above) >= len(top):
+        if os.path.samefile(path, above):
+            raise StorageError(f"{path!r} is a symbolic link back to {above!r}, which holds it.")
+        above = os.path.dirname(above)
+
+
+def _file_info(path: str) -> FileInfo:
+    try:
+        found = os.stat(path)
+    except OSError as error:
+        if os.path.islink(path):
+            raise StorageError(f"{path!r} is a symbolic link that leads nowhere.") from error
+        raise StorageError(f"{path!r} can't be listed: {error.strerror}.") from error
+    return FileInfo(f"file:{path}", found.st_size, found.st_mtime_ns // 1_000_000)
+
+
+def device_of(canonical: str) -> int:
+    """Return the number of the disk that a `file:` URI is on, or will be."""
+    path = local_path(canonical)
+    while not os.path.exists(path):
+        path = os.path.dirname(path)
+    return os.stat(path).st_dev
+
+
+@contextmanager
+def opened(path: str) -> Iterator[FileSlice]:
+    """Open a file for reading at any place."""
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError as error:
+        raise StorageError(f"{path!r} can't be read: {error.strerror}.") from error
+
+    def read_at(place: int, num_bytes: int) -> bytes:
+        try:
+            return os.pread(descriptor, num_bytes, place)
+        except OSError as error:
+            raise StorageError(f"{path!r} can't be read: {error.strerror}.") from error
+
+    try:
+        yield FileSlice(read_at, 0, os.fstat(descriptor).st_size)
+    finally:
+        os.close(descriptor)
