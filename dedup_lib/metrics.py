@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql.types import StructType
 
 from dedup_lib.delta.delete import first_line, is_conflict
@@ -20,6 +20,7 @@ from dedup_lib.publish.sweep import sweep
 from dedup_lib.report import Report
 from dedup_lib.session.conf import RUN_SETTINGS, one_run, tuning_settings
 from dedup_lib.session.failures import errors_named
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.session.storage import Storage
@@ -34,14 +35,13 @@ _MADE_MEANWHILE = ("ALREADY_EXISTS", "NON_EMPTY_LOCATION")
 _log = logging.getLogger(__name__)
 
 
-def append(spark: SparkSession, storage: Storage, settings: Settings, report: Report) -> None:
+def append(session: Session, settings: Settings, report: Report) -> None:
     """Append a run's row to the metrics table that the settings name, if they name one.
 
     How the run ended stays as it is: what can't be appended is an error in the log.
 
     Args:
-        spark: The session; no run is at work in it any more.
-        storage: The session's file systems.
+        session: The session, with its file systems; no run is at work in it any more.
         settings: Of the run.
         report: Of the run, which has ended.
 
@@ -51,38 +51,38 @@ def append(spark: SparkSession, storage: Storage, settings: Settings, report: Re
     if location is None or report.run is None:
         return
     try:
-        with one_run(spark), tuning_settings(spark, RUN_SETTINGS), errors_named():
-            check_metrics(spark, storage, settings)
-            with tuning_settings(spark, _WRITER_SETTINGS):
-                _append(spark, storage, location, settings, report)
+        with one_run(session.spark), tuning_settings(session.spark, RUN_SETTINGS), errors_named():
+            check_metrics(session, settings)
+            with tuning_settings(session.spark, _WRITER_SETTINGS):
+                _append(session, location, settings, report)
     except Exception as error:  # whatever it is, the run is over and stays as it was
         reason = first_line(error).lstrip(": ") if str(error).strip() else type(error).__name__
         _log.error("no row was appended to --metrics-output: %s", report.hide(reason))
 
 
-def _append(
-    spark: SparkSession, storage: Storage, location: str, settings: Settings, report: Report
-) -> None:
+def _append(session: Session, location: str, settings: Settings, report: Report) -> None:
     values = row_of(report.as_dict(), dry_run=settings.dry_run)
-    row = spark.createDataFrame([tuple(values[name] for name in COLUMNS)], SCHEMA)
+    row = session.spark.createDataFrame([tuple(values[name] for name in COLUMNS)], SCHEMA)
     if not is_path(location):
-        _append_to_table(spark, storage, location, row)
+        _append_to_table(session, location, row)
         return
-    canonical = storage.canonical(location)
-    if is_delta_path(storage, canonical):
-        _check_columns(spark.read.format("delta").load(canonical).schema, location, is_delta=True)
+    canonical = session.storage.canonical(location)
+    if is_delta_path(session.storage, canonical):
+        _check_columns(
+            session.spark.read.format("delta").load(canonical).schema, location, is_delta=True
+        )
         row.write.format("delta").mode("append").save(canonical)
         return
     name = f"run-{values['started_at']:%Y%m%dT%H%M%SZ}-{report.run}.parquet"
-    _check_directory(spark, storage, canonical)
-    _add_file(storage, canonical, row, name, str(report.run))
+    _check_directory(session, canonical)
+    _add_file(session.storage, canonical, row, name, str(report.run))
 
 
-def _append_to_table(spark: SparkSession, storage: Storage, name: str, row: DataFrame) -> None:
+def _append_to_table(session: Session, name: str, row: DataFrame) -> None:
     for attempt in range(1, _TRIES + 1):
-        if table_exists(spark, name):
-            delta_root(spark, storage, name)  # which refuses what is no Delta table
-            _check_columns(spark.table(sql_name(name)).schema, name, is_delta=True)
+        if table_exists(session.spark, name):
+            delta_root(session, name)  # which refuses what is no Delta table
+            _check_columns(session.spark.table(sql_name(name)).schema, name, is_delta=True)
         try:
             row.write.format("delta").mode("append").saveAsTable(sql_name(name))
         except SPARK_ERRORS as error:
@@ -109,20 +109,20 @@ def _add_file(storage: Storage, location: str, row: DataFrame, name: str, run: s
         storage.rename(written, f"{location}/{name}")
 
 
-def _check_directory(spark: SparkSession, storage: Storage, location: str) -> None:
+def _check_directory(session: Session, location: str) -> None:
     """Check that a place is free, or is a directory of metrics.
 
     Raises:
         OutputExistsError: It is something else.
     """
-    if storage.exists(location) and not storage.is_directory(location):
+    if session.storage.exists(location) and not session.storage.is_directory(location):
         raise OutputExistsError(f"{location!r} is a file, not a directory.")
-    names = [name for name in storage.list_names(location) if name[0] not in "._"]
+    names = [name for name in session.storage.list_names(location) if name[0] not in "._"]
     strange = [name for name in names if not name.endswith(".parquet")]
     if strange:
         raise OutputExistsError(f"{location!r} holds {strange[0]!r}, which is no Parquet file.")
     if names:
-        reader = spark.read.options(**PARQUET_READER_OPTIONS)
+        reader = session.spark.read.options(**PARQUET_READER_OPTIONS)
         _check_columns(reader.parquet(f"{location}/{names[-1]}").schema, location, is_delta=False)
 
 

@@ -30,6 +30,7 @@ from dedup_lib.review import making, page, page_file
 from dedup_lib.session.conf import RUN_SETTINGS, one_run, tuning_settings
 from dedup_lib.session.failures import errors_named, storage_errors_as
 from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import described_jobs
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
@@ -65,7 +66,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     report = Report() if report is None else report
     report.describe(settings)
     _warn_of_secrets(settings)
-    storage = storage_of(spark, settings.storage_options)
+    session = Session(spark, storage_of(spark, settings.storage_options))
     is_saved = False  # not before it is sure that the report replaces no input
     try:
         with (
@@ -75,21 +76,21 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
             report.followed(describe),
         ):
             with storage_errors_as(InputError):
-                check_report(spark, storage, settings)
+                check_report(session, settings)
             is_saved = settings.report is not None
-            with errors_named(), told(settings, report, storage.canonical):
-                _Run(spark, storage, settings, report).execute()
+            with errors_named(), told(settings, report, session.storage.canonical):
+                _Run(session, settings, report).execute()
     except BaseException as error:
         report.fail(error)
         if is_saved and settings.report is not None:
-            _save_failed(report, settings.report, storage)
-        metrics.append(spark, storage, settings, report)
+            _save_failed(report, settings.report, session.storage)
+        metrics.append(session, settings, report)
         raise
     try:
         if settings.report is not None:
-            report.save(settings.report, storage)
+            report.save(settings.report, session.storage)
     finally:
-        metrics.append(spark, storage, settings, report)
+        metrics.append(session, settings, report)
     return report
 
 
@@ -106,10 +107,10 @@ class _Run(RunContext):
     def execute(self) -> None:
         with ExitStack() as cleanup:
             with self.phase("plan"):
-                check_places(self.spark, self.storage, self.settings)
+                check_places(self.session, self.settings)
                 self.check_review()
                 self.workspace.tidy_up()
-                cleanup.enter_context(tuning_settings(self.spark, self.log_settings()))
+                cleanup.enter_context(tuning_settings(self.session.spark, self.log_settings()))
                 if (earlier := repeats.find_earlier_run(self)) is not None:
                     repeats.repeat(self, earlier, self.read_inputs().images)
                     return
@@ -147,7 +148,7 @@ class _Run(RunContext):
         """Check that a review can be made and written, before any work."""
         if self.settings.review is not None:
             page.check_installed()
-            page_file.check_review(self.storage, self.settings.review)
+            page_file.check_review(self.session.storage, self.settings.review)
 
     def log_settings(self) -> dict[str, str]:
         """Settings for reading Delta's log, where the run commits to it or to a clone of it."""
@@ -156,10 +157,12 @@ class _Run(RunContext):
             return {}
         location = settings.output if settings.since_last_run else settings.images
         try:
-            root = pinned.root_of(self.spark, self.storage, str(location))
+            root = pinned.root_of(self.session, str(location))
         except TableNotFoundError:  # yet to be made
             return {}
-        return log_settings(self.spark, self.storage.total_bytes(f"{root}/_delta_log"))
+        return log_settings(
+            self.session.spark, self.session.storage.total_bytes(f"{root}/_delta_log")
+        )
 
     def find_targets(self) -> Target | None:
         """Look at all places that are to be written; return the output's, if there is one."""
@@ -172,11 +175,11 @@ class _Run(RunContext):
     def read_inputs(self) -> Inputs:
         settings = self.settings
         with self.report.step("read inputs"):
-            inputs = read_inputs(self.spark, self.storage, settings, self.report)
+            inputs = read_inputs(self.session, settings, self.report)
         if settings.run_key is not None or settings.since_last_run:
             with self.report.step("fingerprint lists"):
                 self.fingerprint = run_key.fingerprint(
-                    self.storage,
+                    self.session.storage,
                     settings,
                     inputs.images.location,
                     lists=inputs.lists,
@@ -189,9 +192,9 @@ class _Run(RunContext):
         """Check that the method can work on this image table, before any work."""
         if self.settings.method == "in-place":
             enable = self.settings.enable_deletion_vectors
-            in_place_commit.check_in_place(self.spark, images, may_enable=enable)
+            in_place_commit.check_in_place(self.session.spark, images, may_enable=enable)
         elif self.settings.method == "clone":
-            clone.check_clone(self.spark, images)
+            clone.check_clone(self.session.spark, images)
 
     def look_at_last_run(self, images: PinnedTable, output: Target | None) -> SinceLastRun | None:
         """Look how far the output has come (--since-last-run)."""
@@ -205,7 +208,7 @@ class _Run(RunContext):
         if self.settings.method == "rewrite":
             with self.report.step("choose engine"):
                 rewrite.choose_engine(
-                    self.spark,
+                    self.session.spark,
                     images,
                     self.settings,
                     output=output,
@@ -215,12 +218,12 @@ class _Run(RunContext):
 
     def make_plan(self, inputs: Inputs, materialise: Materialise) -> Plan:
         settings, report = self.settings, self.report
-        with tuning_settings(self.spark, PLAN_SETTINGS):
+        with tuning_settings(self.session.spark, PLAN_SETTINGS):
             if inputs.kept_plan is None:
                 plan = make_plan(settings, inputs, report, materialise)
             else:
                 plan = from_kept_plan.make_plan(
-                    self.spark,
+                    self.session.spark,
                     inputs.images,
                     inputs.kept_plan,
                     settings=settings,
@@ -228,15 +231,16 @@ class _Run(RunContext):
                     materialise=materialise,
                 )
             if settings.removed_output is not None:
-                self.made_for = from_kept_plan.note_of(self.spark, plan, inputs, settings, report)
+                self.made_for = from_kept_plan.note_of(
+                    self.session.spark, plan, inputs, settings, report
+                )
         return plan
 
     def make_review(self, plan: Plan, inputs: Inputs) -> None:
         """Show the plan, also that of a run which a limit is about to stop."""
         if self.settings.review is not None:
             making.make_review(
-                self.spark,
-                self.storage,
+                self.session,
                 plan,
                 inputs,
                 settings=self.settings,
@@ -260,11 +264,13 @@ class _Run(RunContext):
         settings, report = self.settings, self.report
         if report.engine != "spark" or not plan.output_rows(settings.action):
             return None
-        if not settings.require_gpu and not rewrite.uses_gpu(self.spark):
+        if not settings.require_gpu and not rewrite.uses_gpu(self.session.spark):
             return None
-        tuning = rewrite.tune(self.spark, self.storage, plan, settings=settings, report=report)
+        tuning = rewrite.tune(self.session, plan, settings=settings, report=report)
         with report.step("ask the accelerator"):
-            gpu_check.check_gpu(self.spark, plan.images, tuning, settings=settings, report=report)
+            gpu_check.check_gpu(
+                self.session.spark, plan.images, tuning, settings=settings, report=report
+            )
         return tuning
 
 

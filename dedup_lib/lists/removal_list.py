@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
@@ -21,7 +21,7 @@ from dedup_lib.lists.wanted import ReadList, WantedList
 from dedup_lib.locations import is_path
 from dedup_lib.parquet.directory import fingerprint
 from dedup_lib.session.files import FileInfo
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.session import Session
 from dedup_lib.settings import AskedListKind, DuplicateIds, ListKind
 from dedup_lib.tables.pinned import Pinned, PinnedTable, id_type, read_delta
 
@@ -64,8 +64,7 @@ class RemovalList(Pinned):
 
 
 def read_removal_list(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     item: DuplicateIds,
     *,
     image_id_type: DataType,
@@ -77,8 +76,7 @@ def read_removal_list(
     """Pin a removal list, tell what it means, and read its entries lazily.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         item: The location, and perhaps the ID column and the kind.
         image_id_type: The type of the image table's IDs, which the list's must equal.
         default_column: The ID column where the item names none; None takes the recognised
@@ -104,17 +102,17 @@ def read_removal_list(
     kind = item.kind or default_kind
     column = item.id_column or default_column
     is_named = not is_path(item.location)
-    location = item.location if is_named else storage.canonical(item.location)
+    location = item.location if is_named else session.storage.canonical(item.location)
     known_kind = None if kind == "auto" else kind
     wanted = WantedList(location, known_kind, column, image_id_type, eps, role)
-    if not is_named and not storage.exists(location):
+    if not is_named and not session.storage.exists(location):
         raise TableNotFoundError(
             f"{wanted.what} does not exist (patterns such as * are not expanded)."
         )
-    if is_named or is_delta_path(storage, location):
-        read = _from_delta(read_delta(spark, storage, location), wanted)
+    if is_named or is_delta_path(session.storage, location):
+        read = _from_delta(read_delta(session, location), wanted)
     else:
-        read = _from_files(spark, storage, wanted)
+        read = _from_files(session, wanted)
     if others := read.shape.other_columns:
         _log.info("%r: columns that are not read: %s", location, ", ".join(others))
     return read
@@ -158,13 +156,13 @@ def _from_delta(table: PinnedTable, wanted: WantedList) -> RemovalList:
     )
 
 
-def _from_files(spark: SparkSession, storage: Storage, wanted: WantedList) -> RemovalList:
-    check_not_in_delta(storage, wanted.location, wanted.role)
-    list_format, files = list_files(storage, wanted.location, what=wanted.what)
+def _from_files(session: Session, wanted: WantedList) -> RemovalList:
+    check_not_in_delta(session.storage, wanted.location, wanted.role)
+    list_format, files = list_files(session.storage, wanted.location, what=wanted.what)
     if list_format == "npy":
-        read = _read_npy(spark, storage, files, wanted)
+        read = _read_npy(session, files, wanted)
     else:
-        read = read_parquet(spark, storage, files, wanted)
+        read = read_parquet(session, files, wanted)
     return RemovalList(
         location=wanted.location,
         format=list_format,
@@ -177,16 +175,14 @@ def _from_files(spark: SparkSession, storage: Storage, wanted: WantedList) -> Re
     )
 
 
-def _read_npy(
-    spark: SparkSession, storage: Storage, files: Sequence[FileInfo], wanted: WantedList
-) -> ReadList:
+def _read_npy(session: Session, files: Sequence[FileInfo], wanted: WantedList) -> ReadList:
     shape = recognise_npy(wanted.what, wanted.kind)
     if (found := wanted.data_type.simpleString()) != "string":
         raise ColumnTypeError(
             f"{wanted.what} holds .npy files, whose IDs are strings of 32 hex digits, but the "
             f"image IDs are {found}. Name the column that has such IDs with --image-id-column."
         )
-    frame, num_ids = read_ids(spark, storage, files, what=wanted.what)
+    frame, num_ids = read_ids(session, files, what=wanted.what)
     return ReadList(shape, frame, num_ids, listed_rows=num_ids)
 
 

@@ -28,7 +28,7 @@ def apply(run: RunContext, plan: Plan) -> bool:
         run.keep_records(plan)
         with run.report.step("delete"):
             deleted = in_place_commit.delete_in_place(
-                run.spark,
+                run.session.spark,
                 plan,
                 column,
                 note=run.note(plan),
@@ -39,7 +39,7 @@ def apply(run: RunContext, plan: Plan) -> bool:
         return False
     run.finish_records()
     with run.phase("verify"):
-        rows = in_place_commit.verify_in_place(run.spark, plan, deleted, column)
+        rows = in_place_commit.verify_in_place(run.session.spark, plan, deleted, column)
         _note_deleted(run, plan.images.location, deleted, rows)
     with run.phase("publish"):
         purge(run, plan.images, plan.files)
@@ -51,8 +51,10 @@ def purge(run: RunContext, images: PinnedTable, files: Sequence[FileRows]) -> No
     """Rewrite what holds hidden rows (--purge), once the deletion has been verified."""
     if run.settings.purge:
         settings = run.image_settings(images, files)
-        with run.report.step("purge"), session_settings(run.spark, settings):
-            purged = in_place_commit.purge_in_place(run.spark, images.location, run.attempt_id)
+        with run.report.step("purge"), session_settings(run.session.spark, settings):
+            purged = in_place_commit.purge_in_place(
+                run.session.spark, images.location, run.attempt_id
+            )
         run.report.note_purge(dataclasses.asdict(purged), purged.added_bytes)
 
 

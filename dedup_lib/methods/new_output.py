@@ -36,7 +36,9 @@ class OutputMaker:
         with ExitStack() as cleanup:
             with run.phase("apply"):
                 if output.publishing == "marker":
-                    writing = marker.open_output(run.storage, output.location, run.attempt_id)
+                    writing = marker.open_output(
+                        run.session.storage, output.location, run.attempt_id
+                    )
                     cleanup.enter_context(writing)
                 if run.settings.method == "clone":
                     staged = self.clone(plan, cleanup)
@@ -46,7 +48,7 @@ class OutputMaker:
                 self.verify(plan, staged)
             with run.phase("publish"):
                 run.keep_records(plan)
-                stage.promote(run.spark, run.storage, staged, self.attempt, run.note(plan))
+                stage.promote(run.session, staged, self.attempt, run.note(plan))
                 run.finish_records()
             run.report.finish("succeeded")
 
@@ -55,22 +57,22 @@ class OutputMaker:
         run, output, attempt = self.run, self.output, self.attempt
         given: dict[str, Any] = {"settings": run.settings, "report": run.report}
         if run.report.engine == "arrow":
-            return rewrite.rewrite_by_arrow(run.spark, plan, output, attempt, **given)
-        tuning = self.tuning or rewrite.tune(run.spark, run.storage, plan, **given)
+            return rewrite.rewrite_by_arrow(run.session.spark, plan, output, attempt, **given)
+        tuning = self.tuning or rewrite.tune(run.session, plan, **given)
         given |= {"tuning": tuning, "note": run.note(plan)}
-        return rewrite.rewrite_by_spark(run.spark, run.storage, plan, output, attempt, **given)
+        return rewrite.rewrite_by_spark(run.session, plan, output, attempt, **given)
 
     def clone(self, plan: Plan, cleanup: ExitStack) -> Staged:
         """Clone the image table and delete the planned rows, where no reader sees it yet."""
         run, output, attempt = self.run, self.output, self.attempt
         if not output.is_renamed:  # its place must last: the output will refer to files there
-            base = targets.default_base(run.spark, run.storage, output)
+            base = targets.default_base(run.session, output)
             targets.check_told(base, "use --method rewrite, or give --output as a path.")
             run.workspace.tidy_up_beside(base)
-            companion = companion_directory(run.storage, base, run.attempt_id)
+            companion = companion_directory(run.session.storage, base, run.attempt_id)
             attempt = cleanup.enter_context(companion)
         cloned = clone.make_clone(
-            run.spark,
+            run.session.spark,
             plan,
             run.settings.image_id_column,
             attempt.staged,
@@ -87,15 +89,15 @@ class OutputMaker:
     def verify(self, plan: Plan, staged: Staged) -> None:
         """Compare what was written with the plan: kept + removed = input, none marked but those."""
         run, action = self.run, self.run.settings.action
-        pinned.check_unchanged(run.storage, plan.images)
-        found = stage.count_rows(run.spark, run.storage, staged)
+        pinned.check_unchanged(run.session.storage, plan.images)
+        found = stage.count_rows(run.session, staged)
         stage.check_rows(staged, expected_rows=plan.output_rows(action), found_rows=found)
         if action == "annotate":
             removed_rows = plan.counts.removed_rows
-            marked = stage.count_marked(run.spark, staged, IS_DUPLICATE)
+            marked = stage.count_marked(run.session.spark, staged, IS_DUPLICATE)
             stage.check_rows(staged, expected_rows=removed_rows, found_rows=marked, what="marks")
         run.report.counts["kept_rows"] = plan.kept_rows
         run.report.output = {**stage.describe(staged), "num_rows": found}
         if run.settings.method == "rewrite":
-            written = stage.written_bytes(run.spark, run.storage, staged)
+            written = stage.written_bytes(run.session, staged)
             run.report.bytes["output"] = written

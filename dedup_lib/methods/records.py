@@ -7,8 +7,6 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from pyspark.sql import SparkSession
-
 from dedup_lib.delta import history
 from dedup_lib.locations import is_path
 from dedup_lib.methods import spark_engine
@@ -18,24 +16,24 @@ from dedup_lib.publish.attempts import Attempt, attempt_directory, unmade_attemp
 from dedup_lib.publish.manifest import read_manifest, write_manifest
 from dedup_lib.publish.sweep import sweep
 from dedup_lib.publish.targets import Target
+from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import OutputMode, Settings
 
 
-def find_target(spark: SparkSession, storage: Storage, settings: Settings, location: str) -> Target:
+def find_target(session: Session, settings: Settings, location: str) -> Target:
     """Look at a place that is to be written: the output's, or a record's."""
     mode = settings.output_mode
-    is_left = not settings.dry_run and is_unfinished(storage, location)
+    is_left = not settings.dry_run and is_unfinished(session.storage, location)
     if is_left:
-        mode = _mode_for_unfinished(spark, storage, settings, location)
+        mode = _mode_for_unfinished(session, settings, location)
     is_output = location == settings.output
     if is_output:
         table_format = settings.resolved_output_format
     else:
         table_format = "parquet" if is_path(location) else "delta"
     return targets.find_target(
-        spark,
-        storage,
+        session,
         location,
         table_format,
         mode,
@@ -45,21 +43,18 @@ def find_target(spark: SparkSession, storage: Storage, settings: Settings, locat
     )
 
 
-def _mode_for_unfinished(
-    spark: SparkSession, storage: Storage, settings: Settings, location: str
-) -> OutputMode:
+def _mode_for_unfinished(session: Session, settings: Settings, location: str) -> OutputMode:
     """A record may be replaced whose run never published; not one of what is deleted."""
     if settings.method == "in-place":
-        run = run_of(storage, location)
-        if history.commit_with(spark, settings.images, "run", run) is not None:
-            finish(storage, location)
+        run = run_of(session.storage, location)
+        if history.commit_with(session.spark, settings.images, "run", run) is not None:
+            finish(session.storage, location)
             return settings.output_mode
     return "overwrite"
 
 
 def keep(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     record: Record,
     target: Target,
     *,
@@ -69,31 +64,29 @@ def keep(
     """Publish a record as a table of its own.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         record: The rows.
         target: Where they go.
         note: What its manifest or commit says of itself; its `run` names the attempt.
         is_unfinished: Whether the run is yet to publish its output; a retry may replace the
             record until `finish` says that it has.
     """
-    base = targets.default_base(spark, storage, target)
+    base = targets.default_base(session, target)
     note = {**note, "holds": record.holds}
     with ExitStack() as cleanup:
-        attempt = _open_attempt(storage, target, base, note["run"], cleanup)
+        attempt = _open_attempt(session.storage, target, base, note["run"], cleanup)
         staged = stage.stage(
             target,
             spark_engine.writer(record.rows, ()),
             attempt,
-            spark=spark,
-            storage=storage,
+            session=session,
             column_names=record.rows.columns,
             note=note,
         )
-        found = stage.count_rows(spark, storage, staged)
+        found = stage.count_rows(session, staged)
         stage.check_rows(staged, expected_rows=record.num_rows, found_rows=found)
         state = {"unfinished": True} if is_unfinished else {}
-        stage.promote(spark, storage, staged, attempt, note | state)
+        stage.promote(session, staged, attempt, note | state)
 
 
 def _open_attempt(

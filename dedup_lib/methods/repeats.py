@@ -21,7 +21,7 @@ def find_earlier_run(run: RunContext) -> EarlierRun | None:
     location = settings.output or (settings.images if settings.method == "in-place" else None)
     if settings.run_key is None or location is None or settings.eps_values:
         return None
-    return run_key.find_earlier_run(run.spark, run.storage, location, settings.run_key)
+    return run_key.find_earlier_run(run.session, location, settings.run_key)
 
 
 def repeat(run: RunContext, earlier: EarlierRun | None, images: PinnedTable) -> None:
@@ -31,13 +31,13 @@ def repeat(run: RunContext, earlier: EarlierRun | None, images: PinnedTable) -> 
     _log.info("run %r is done already: nothing is applied", settings.run_key)
     run.report.repeat(earlier.note, earlier.version)
     if settings.output is not None:
-        run_key.check_repeated(run.spark, earlier)
+        run_key.check_repeated(run.session.spark, earlier)
     elif earlier.commit is not None:
         in_place_commit.check_repeated(images.location, earlier.commit)
     if settings.dry_run:
         run.report.finish("dry_run")
         return
-    run.workspace.tidy_up_beside(pinned.root_of(run.spark, run.storage, earlier.location))
+    run.workspace.tidy_up_beside(pinned.root_of(run.session, earlier.location))
     if settings.output is None and settings.purge:
         in_place.purge(run, images, id_scan.count_files(images, settings.image_id_column))
     run.finish_records()

@@ -29,8 +29,8 @@ from dedup_lib.publish.stage import Staged
 from dedup_lib.publish.targets import Target
 from dedup_lib.report import Report
 from dedup_lib.session.conf import tuning_settings
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import is_connect
-from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
 from dedup_lib.tables.pinned import PinnedTable, check_is_readable
 
@@ -177,16 +177,14 @@ def uses_gpu(spark: SparkSession) -> bool:
     return accelerator is not None and accelerator.is_executing
 
 
-def tune(
-    spark: SparkSession, storage: Storage, plan: Plan, *, settings: Settings, report: Report
-) -> Tuning:
+def tune(session: Session, plan: Plan, *, settings: Settings, report: Report) -> Tuning:
     """Choose strategy and settings of the `spark` engine by what the plan and the images weigh.
 
     Raises:
         UnsupportedError: No strategy can do it.
     """
     images, action = plan.images, settings.action
-    is_on_gpu = settings.require_gpu or uses_gpu(spark)
+    is_on_gpu = settings.require_gpu or uses_gpu(session.spark)
     strategy = spark_engine.choose_strategy(
         settings.strategy,
         plan.counts,
@@ -203,7 +201,7 @@ def tune(
         limit_bytes=spark_engine.broadcast_limit_bytes(is_on_gpu=is_on_gpu),
     )
     with report.step("weigh images"):
-        values = settings_for(storage, images, plan.files, is_on_gpu=is_on_gpu)
+        values = settings_for(session.storage, images, plan.files, is_on_gpu=is_on_gpu)
     options = writer_options(values) if settings.resolved_output_format == "parquet" else {}
     kept_fraction = plan.output_rows(action) / plan.image_ids.num_rows
     file_bytes = settings.target_file_bytes or TARGET_FILE_BYTES
@@ -212,8 +210,7 @@ def tune(
 
 
 def rewrite_by_spark(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     plan: Plan,
     output: Target,
     attempt: Attempt,
@@ -231,19 +228,18 @@ def rewrite_by_spark(
     if settings.since_last_run:  # what is listed later is deleted from there
         writer = writer.option(DELETION_VECTORS, "true")
     with (
-        tuning_settings(spark, tuning.settings) as refused,
+        tuning_settings(session.spark, tuning.settings) as refused,
         report.step("rewrite"),
-        _operators_noted(spark, report),
+        _operators_noted(session.spark, report),
     ):
         report.choices["settings"] = {"chosen": dict(tuning.settings), "refused": refused}
         if output_rows == 0 and output.format == "parquet":
-            return stage.stage_empty_parquet(spark, storage, output, rows.schema, attempt)
+            return stage.stage_empty_parquet(session, output, rows.schema, attempt)
         return stage.stage(
             output,
             writer,
             attempt,
-            spark=spark,
-            storage=storage,
+            session=session,
             column_names=rows.columns,
             note=note,
         )

@@ -18,6 +18,7 @@ from dedup_lib.errors import RunKeyError, VerificationError
 from dedup_lib.lists.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes
 from dedup_lib.locations import is_path
 from dedup_lib.publish.manifest import read_manifest
+from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import ListKind, Settings
 
@@ -55,31 +56,28 @@ class EarlierRun:
         return None if self.commit is None else self.commit.version
 
 
-def find_earlier_run(
-    spark: SparkSession, storage: Storage, location: str, run_key: str
-) -> EarlierRun | None:
+def find_earlier_run(session: Session, location: str, run_key: str) -> EarlierRun | None:
     """Look for a run with a key in the table that it would have written.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         location: The output's; the image table's where rows go in place.
         run_key: The key.
 
     *Cost:* a small file, or a Delta table's history as far back as Delta keeps it.
     """
     if is_path(location):
-        location = storage.canonical(location)
-        if not is_delta_path(storage, location):
-            note = read_manifest(storage, location)
+        location = session.storage.canonical(location)
+        if not is_delta_path(session.storage, location):
+            note = read_manifest(session.storage, location)
             is_same = note.get("run_key") == run_key
             return EarlierRun(location, note, None, False) if is_same else None
-    elif not table_exists(spark, location):
+    elif not table_exists(session.spark, location):
         return None
-    commit = commit_with(spark, location, "run_key", run_key)
+    commit = commit_with(session.spark, location, "run_key", run_key)
     if commit is None:
         return None
-    is_undone = was_undone(spark, location, commit.version)
+    is_undone = was_undone(session.spark, location, commit.version)
     return EarlierRun(location, commit.note, commit, is_undone)
 
 

@@ -32,7 +32,7 @@ class SinceLastRun:
 
     def __init__(self, run: RunContext, images: PinnedTable, output: Target) -> None:
         self._run = run
-        self._spark = run.spark
+        self._spark = run.session.spark
         self._report = run.report
         self._images = images
         self._output = output
@@ -40,7 +40,7 @@ class SinceLastRun:
         self._changes: ImageChanges | None = None
         asked = {name: getattr(run.settings, name) for name in _ASKED}
         asked |= {"fingerprint": run.fingerprint, "dedup_lib": __version__}
-        self._reached = output_state.how_far(run.spark, images, self._column, output, asked)
+        self._reached = output_state.how_far(run.session.spark, images, self._column, output, asked)
         run.state = self._reached.note_of_all()
 
     def is_done(self) -> bool:
@@ -65,9 +65,7 @@ class SinceLastRun:
 
     def _leave_as_it_is(self, digest: str | None, kept_rows: int) -> None:
         run = self._run
-        run.workspace.tidy_up_beside(
-            pinned.root_of(run.spark, run.storage, str(run.settings.output))
-        )
+        run.workspace.tidy_up_beside(pinned.root_of(run.session, str(run.settings.output)))
         if run.settings.run_key is not None:
             self._keep_key(run.note_of(digest, kept_rows, kept_rows))
         run.report.finish("succeeded")
@@ -114,7 +112,7 @@ class SinceLastRun:
         """Bring the output up to date by its difference, and verify it."""
         run = self._run
         with run.phase("apply"):
-            pinned.check_unchanged(run.storage, plan.images)
+            pinned.check_unchanged(run.session.storage, plan.images)
             commit = self._commit(plan, difference)
         with run.phase("verify"):
             version = catch_up.verify(self._spark, plan, self._output.location, commit)

@@ -22,7 +22,7 @@ from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS, data_files, fing
 from dedup_lib.plan.removal_plan import plan_schema
 from dedup_lib.publish.manifest import read_manifest
 from dedup_lib.redaction import redact
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.session import Session
 from dedup_lib.tables.pinned import Pinned, PinnedTable, read_delta
 
 _NOTED = ("images", "digest", "counts", "report", "refused")
@@ -81,8 +81,7 @@ def digest_of(rows: DataFrame) -> str:
 
 
 def read_kept_plan(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     location: str,
     *,
     images: PinnedTable,
@@ -91,8 +90,7 @@ def read_kept_plan(
     """Find a plan and its note; its rows are read lazily, and are yet to be compared with that.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         location: Where --removed-output kept it.
         images: The pinned image table.
         image_id_column: Its ID column.
@@ -108,19 +106,19 @@ def read_kept_plan(
             "secret: give credentials by Spark's settings."
         )
     schema = plan_schema(images.frame.schema[image_id_column].dataType)
-    location = storage.canonical(location) if is_path(location) else location
-    if is_path(location) and not is_delta_path(storage, location):
-        if not storage.exists(location):
+    location = session.storage.canonical(location) if is_path(location) else location
+    if is_path(location) and not is_delta_path(session.storage, location):
+        if not session.storage.exists(location):
             raise TableNotFoundError(f"plan {location!r} does not exist.")
-        note = read_manifest(storage, location)
+        note = read_manifest(session.storage, location)
         _check_note(note, location)
         # A plan of no rows has its files, too.
-        files = fingerprint(data_files(storage, location, what="plan"))
-        rows = spark.read.schema(schema).options(**PARQUET_READER_OPTIONS).parquet(location)
+        files = fingerprint(data_files(session.storage, location, what="plan"))
+        rows = session.spark.read.schema(schema).options(**PARQUET_READER_OPTIONS).parquet(location)
         found = Pinned(location, "parquet", None, files)
     else:
-        table = read_delta(spark, storage, location)
-        notes = (commit.note for commit in operations(spark, location))
+        table = read_delta(session, location)
+        notes = (commit.note for commit in operations(session.spark, location))
         note = dict(next((it for it in notes if PLAN_NOTE in it), {}))
         _check_note(note, location)
         rows = table.frame

@@ -40,6 +40,7 @@ from dedup_lib.publish.marker import mark
 from dedup_lib.publish.swap import repair_locked, replace
 from dedup_lib.publish.targets import Target, check_replaceable, output_exists
 from dedup_lib.session.conf import session_settings, tuning_settings
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.session.storage import Storage
@@ -71,8 +72,7 @@ def stage(
     writer: DataFrameWriter,
     attempt: Attempt,
     *,
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     column_names: Sequence[str],
     note: dict[str, Any],
 ) -> Staged:
@@ -82,8 +82,7 @@ def stage(
         target: What is to be written.
         writer: The rows, with their partitioning and options.
         attempt: Where to stage.
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         column_names: Of the rows: some need Delta's column mapping.
         note: What the Delta commit shall say of itself (`userMetadata`).
 
@@ -91,7 +90,7 @@ def stage(
         What was written, yet to be verified.
     """
     if target.format == "parquet":
-        writer = writer.options(**storage.committer_options(attempt.staged))
+        writer = writer.options(**session.storage.committer_options(attempt.staged))
         writer.mode(_parquet_mode(target)).parquet(attempt.staged)
         return Staged(target, attempt.staged, None)
     text = note_text(note)
@@ -111,11 +110,11 @@ def stage(
         else:
             # A table that is created by a write ignores the writer's option of this name.
             settings = {f"spark.databricks.delta.write.{key}": numbered[key] for key in numbered}
-            with session_settings(spark, {USER_METADATA: text, **settings}):
+            with session_settings(session.spark, {USER_METADATA: text, **settings}):
                 delta.saveAsTable(sql_name(target.location))
     except SPARK_ERRORS as error:
         raise _as_conflict(target, error) from error
-    version = _version_of(spark, target.location, note["run"], is_numbered=bool(numbered))
+    version = _version_of(session.spark, target.location, note["run"], is_numbered=bool(numbered))
     return Staged(target, target.location, version)
 
 
@@ -125,20 +124,20 @@ def _parquet_mode(target: Target) -> str:
 
 
 def stage_empty_parquet(
-    spark: SparkSession, storage: Storage, target: Target, schema: StructType, attempt: Attempt
+    session: Session, target: Target, schema: StructType, attempt: Attempt
 ) -> Staged:
     """Stage a Parquet table without a row: one file that carries the schema.
 
     A partitioned write of no rows would leave a directory that can't be read.
     """
-    writer = spark.createDataFrame([], schema).coalesce(1).write.mode(_parquet_mode(target))
+    writer = session.spark.createDataFrame([], schema).coalesce(1).write.mode(_parquet_mode(target))
     options = {"mapreduce.fileoutputcommitter.marksuccessfuljobs": "false"}
-    options |= storage.committer_options(attempt.staged)
+    options |= session.storage.committer_options(attempt.staged)
     writer.options(**options).parquet(attempt.staged)
     return Staged(target, attempt.staged, None)
 
 
-def count_rows(spark: SparkSession, storage: Storage, staged: Staged) -> int:
+def count_rows(session: Session, staged: Staged) -> int:
     """Count the rows of what was written, from its files' footers or from the Delta log.
 
     Raises:
@@ -147,11 +146,11 @@ def count_rows(spark: SparkSession, storage: Storage, staged: Staged) -> int:
     *Cost:* one footer a file, read by executors.
     """
     if staged.target.format == "delta":
-        return count_rows_at(spark, staged.location, staged.version or 0)
+        return count_rows_at(session.spark, staged.location, staged.version or 0)
     try:
-        data_files(storage, staged.location, what="staged output")
-        with tuning_settings(spark, SCAN_SETTINGS):
-            reader = spark.read.schema(StructType()).options(**PARQUET_READER_OPTIONS)
+        data_files(session.storage, staged.location, what="staged output")
+        with tuning_settings(session.spark, SCAN_SETTINGS):
+            reader = session.spark.read.schema(StructType()).options(**PARQUET_READER_OPTIONS)
             return reader.parquet(staged.location).count()
     except (InputError, *SPARK_ERRORS) as error:
         raise VerificationError(f"the staged output is broken: {error}") from error
@@ -173,12 +172,12 @@ def count_marked(spark: SparkSession, staged: Staged, column: str) -> int:
         return frame.where(F.col(column)).count()
 
 
-def written_bytes(spark: SparkSession, storage: Storage, staged: Staged) -> int:
+def written_bytes(session: Session, staged: Staged) -> int:
     """Return the size of the data files of what was written."""
     if staged.target.format == "delta":
-        frame = spark.sql(f"DESCRIBE DETAIL {sql_name(staged.location)}")
+        frame = session.spark.sql(f"DESCRIBE DETAIL {sql_name(staged.location)}")
         return int(frame.select("sizeInBytes").collect()[0][0])
-    return sum(file.size_bytes for file in storage.list_files(staged.location))
+    return sum(file.size_bytes for file in session.storage.list_files(staged.location))
 
 
 def check_rows(
@@ -221,8 +220,7 @@ def describe(staged: Staged) -> dict[str, Any]:
 
 
 def promote(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     staged: Staged,
     attempt: Attempt,
     note: dict[str, Any],
@@ -232,8 +230,7 @@ def promote(
     Where that is its place already, mark it as complete.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         staged: What was written.
         attempt: The run's try at it.
         note: For the manifest of Parquet, or the commit of Delta.
@@ -243,40 +240,38 @@ def promote(
     """
     target = staged.target
     if target.publishing == "marker":
-        mark(storage, target.location, note, attempt.attempt_id)
+        mark(session.storage, target.location, note, attempt.attempt_id)
         return
     if staged.location == target.location:
         return  # Delta's commit was the step
     if not target.is_renamed:
-        _publish_clone(spark, storage, staged, note)
+        _publish_clone(session, staged, note)
         return
     if target.format == "parquet":
-        write_manifest(storage, staged.location, note)
-        storage.write_text(f"{staged.location}/_SUCCESS", "")
-    with publishing_lock(storage, target.location, attempt.attempt_id):
-        repair_locked(storage, target.location)
-        if not storage.exists(target.location):
-            storage.rename(staged.location, target.location)
+        write_manifest(session.storage, staged.location, note)
+        session.storage.write_text(f"{staged.location}/_SUCCESS", "")
+    with publishing_lock(session.storage, target.location, attempt.attempt_id):
+        repair_locked(session.storage, target.location)
+        if not session.storage.exists(target.location):
+            session.storage.rename(staged.location, target.location)
         elif target.mode == "error":
             raise ConflictError(f"{target.location!r} was made by another writer meanwhile.")
         else:
-            check_replaceable(storage, target.location, target.format)
-            replace(storage, staged.location, target.location, attempt)
+            check_replaceable(session.storage, target.location, target.format)
+            replace(session.storage, staged.location, target.location, attempt)
 
 
-def _publish_clone(
-    spark: SparkSession, storage: Storage, staged: Staged, note: dict[str, Any]
-) -> None:
+def _publish_clone(session: Session, staged: Staged, note: dict[str, Any]) -> None:
     """Make the output a clone of the staged clone: one commit, which never had duplicates."""
     directory = staged.location.rpartition("/")[0]
-    hand_over(storage, directory)
+    hand_over(session.storage, directory)
     name = sql_name(staged.target.location)
     try:
-        with session_settings(spark, {USER_METADATA: note_text(note)}):
-            spark.sql(f"CREATE TABLE {name} SHALLOW CLONE {sql_name(staged.location)}")
+        with session_settings(session.spark, {USER_METADATA: note_text(note)}):
+            session.spark.sql(f"CREATE TABLE {name} SHALLOW CLONE {sql_name(staged.location)}")
     except SPARK_ERRORS as error:
-        if not _is_there(spark, storage, staged.target.location):
-            _delete_companion(storage, directory)
+        if not _is_there(session, staged.target.location):
+            _delete_companion(session.storage, directory)
         raise _as_conflict(staged.target, error) from error
 
 
@@ -287,8 +282,12 @@ def _delete_companion(storage: Storage, directory: str) -> None:
         _log.warning("the clone that was not published stays behind: %s", error)
 
 
-def _is_there(spark: SparkSession, storage: Storage, location: str) -> bool:
-    return is_delta_path(storage, location) if is_path(location) else table_exists(spark, location)
+def _is_there(session: Session, location: str) -> bool:
+    return (
+        is_delta_path(session.storage, location)
+        if is_path(location)
+        else table_exists(session.spark, location)
+    )
 
 
 def _as_conflict(target: Target, error: Exception) -> Exception:

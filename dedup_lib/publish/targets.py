@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from pyspark.sql import SparkSession
-
 from dedup_lib.delta.detail import (
     UNTOLD,
     delta_root,
@@ -24,6 +22,7 @@ from dedup_lib.errors import (
 from dedup_lib.locations import is_path
 from dedup_lib.parquet.directory import data_files, partition_columns_of
 from dedup_lib.publish.marker import is_incomplete
+from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import OutputMode, TableFormat
 from dedup_lib.uris import scheme_of
@@ -61,8 +60,7 @@ class Target:
 
 
 def find_target(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     location: str,
     output_format: TableFormat,
     mode: OutputMode,
@@ -74,8 +72,7 @@ def find_target(
     """Look at the place that is to be written, and refuse what may not be replaced.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         location: A path, a URI, or a catalog table name.
         output_format: The format to write.
         mode: What to do where something is there.
@@ -88,26 +85,28 @@ def find_target(
         UnsupportedError: Parquet is to be replaced, where that takes more than two renames.
     """
     if not is_path(location):
-        exists = table_exists(spark, location)
-        root = delta_root(spark, storage, location) if exists else None
+        exists = table_exists(session.spark, location)
+        root = delta_root(session, location) if exists else None
         target = Target(location, "delta", mode, "commit", root, exists, may_replace)
         if exists and mode == "error" and not may_append:
             raise output_exists(target)
         return target
-    canonical = storage.canonical(location)
+    canonical = session.storage.canonical(location)
     if not canonical.rpartition("/")[2] or canonical.count("/") < 1:
         raise SettingsError(f"output {location!r} is the root of a file system.")
-    exists = storage.exists(canonical)
-    publishing = _publishing(storage, canonical, output_format, exists=exists)
+    exists = session.storage.exists(canonical)
+    publishing = _publishing(session.storage, canonical, output_format, exists=exists)
     if publishing == "marker" and exists:  # S3A finds even an empty directory
-        exists = not is_incomplete(storage, canonical) and bool(storage.list_files(canonical))
+        exists = not is_incomplete(session.storage, canonical) and bool(
+            session.storage.list_files(canonical)
+        )
     target = Target(canonical, output_format, mode, publishing, canonical, exists, may_replace)
     if exists and mode == "error" and not may_append:
         raise output_exists(target)
     if exists:
-        check_replaceable(storage, canonical, output_format)
+        check_replaceable(session.storage, canonical, output_format)
         if output_format == "parquet" and not is_unfinished:
-            _check_replaced_in_two_steps(storage, target)
+            _check_replaced_in_two_steps(session.storage, target)
     return target
 
 
@@ -134,7 +133,7 @@ def _check_replaced_in_two_steps(storage: Storage, target: Target) -> None:
         )
 
 
-def default_base(spark: SparkSession, storage: Storage, target: Target) -> str:
+def default_base(session: Session, target: Target) -> str:
     """Return the canonical location beside which a target's attempts work.
 
     For a path it is the path; for a table that is, its directory; for one that is yet to be
@@ -142,7 +141,7 @@ def default_base(spark: SparkSession, storage: Storage, target: Target) -> str:
     """
     if target.root is not None:
         return target.root
-    return new_table_root(spark, storage, target.location)
+    return new_table_root(session, target.location)
 
 
 def check_told(base: str, advice: str) -> None:

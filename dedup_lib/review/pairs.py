@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pyspark.sql import SparkSession
 from pyspark.sql.types import StructField
 
 from dedup_lib.executor.picture_reads import Bounds, ReadColumns, RowPicture, RowPlace
@@ -17,7 +16,7 @@ from dedup_lib.review.drawing import draw_rows
 from dedup_lib.review.in_files import row_indexes
 from dedup_lib.review.physical_names import PhysicalNames
 from dedup_lib.review.sample import Place, Removed
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.session import Session
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.uris import decoded
 
@@ -41,8 +40,7 @@ class Showing:
         read_bytes: How much was read of its files.
     """
 
-    spark: SparkSession
-    storage: Storage
+    session: Session
     images: PinnedTable
     image_id_column: str
     columns: ShownColumns
@@ -82,7 +80,7 @@ class Showing:
     @cached_property
     def names(self) -> PhysicalNames:
         """What the files call the table's columns."""
-        return PhysicalNames(self.spark, self.images)
+        return PhysicalNames(self.session.spark, self.images)
 
     @property
     def id_field(self) -> StructField:
@@ -96,7 +94,7 @@ class Showing:
         """Tell where rows are, but for those of which it can't be told."""
         unknown = [key for key in wanted if key[1].row_index is None]
         indexes = row_indexes(
-            self.spark,
+            self.session.spark,
             sorted({decoded(place.file_path) for _, place in unknown}),
             self.id_field,
             {image_id for image_id, _ in unknown},
@@ -115,7 +113,7 @@ class Showing:
             return {}
         texts = {name: self.names.path([name]) for name in self.columns.texts}
         columns = ReadColumns(self.names.path(self.columns.image), texts)
-        pictures, self.read_bytes = draw_rows(self.spark, self.storage, places, columns, Bounds())
+        pictures, self.read_bytes = draw_rows(self.session, places, columns, Bounds())
         return pictures
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql.types import StringType, StructField, StructType
 
 from dedup_lib.delta.detail import (
@@ -36,6 +36,7 @@ from dedup_lib.parquet.directory import (
     partition_columns_of,
 )
 from dedup_lib.session.files import FileInfo
+from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import ImagesFormat, TableFormat
@@ -98,14 +99,11 @@ class PinnedTable(Pinned):
     has_row_index: bool
 
 
-def read_images(
-    spark: SparkSession, storage: Storage, location: str, images_format: ImagesFormat
-) -> PinnedTable:
+def read_images(session: Session, location: str, images_format: ImagesFormat) -> PinnedTable:
     """Pin an image table and read it lazily.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         location: A path, a URI, or a catalog table name.
         images_format: `auto` takes Delta where there is a `_delta_log`, or what the catalog says.
 
@@ -121,33 +119,31 @@ def read_images(
 
     Cost: Parquet: one listing, and one footer a file. Delta: the log.
     """
-    table = _read_images(spark, storage, location, images_format)
+    table = _read_images(session, location, images_format)
     if any(name.lower() == "_metadata" for name in table.frame.columns):
         _check_files_are_told(table)
     return table
 
 
-def _read_images(
-    spark: SparkSession, storage: Storage, location: str, images_format: ImagesFormat
-) -> PinnedTable:
+def _read_images(session: Session, location: str, images_format: ImagesFormat) -> PinnedTable:
     if is_path(location):
-        return _read_path(spark, storage, storage.canonical(location), images_format)
+        return _read_path(session, session.storage.canonical(location), images_format)
     if images_format == "parquet":
         raise SettingsError(
             f"--images {location!r} is a table name, which can't be --images-format parquet: "
             "give a path with a slash, or leave the format out."
         )
-    return read_delta(spark, storage, location)
+    return read_delta(session, location)
 
 
-def read_delta(spark: SparkSession, storage: Storage, location: str) -> PinnedTable:
+def read_delta(session: Session, location: str) -> PinnedTable:
     """Pin a Delta table, by canonical path or by name, at its newest version."""
-    detail = delta_detail(spark, location)
-    version = delta_version(spark, location)
-    frame = spark.sql(f"SELECT * FROM {sql_name(location)} VERSION AS OF {version}")
+    detail = delta_detail(session.spark, location)
+    version = delta_version(session.spark, location)
+    frame = session.spark.sql(f"SELECT * FROM {sql_name(location)} VERSION AS OF {version}")
     return PinnedTable(
         location=location,
-        root=root_in(storage, detail),
+        root=root_in(session.storage, detail),
         format="delta",
         version=version,
         fingerprint=None,
@@ -162,11 +158,11 @@ def read_delta(spark: SparkSession, storage: Storage, location: str) -> PinnedTa
     )
 
 
-def root_of(spark: SparkSession, storage: Storage, location: str) -> str:
+def root_of(session: Session, location: str) -> str:
     """Return where a table's files are, as a canonical URI; nothing needs to be there yet."""
     if is_path(location):
-        return storage.canonical(location)
-    return delta_root(spark, storage, location)
+        return session.storage.canonical(location)
+    return delta_root(session, location)
 
 
 def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
@@ -232,14 +228,12 @@ def check_unchanged(storage: Storage, table: PinnedTable) -> None:
             )
 
 
-def _read_path(
-    spark: SparkSession, storage: Storage, location: str, images_format: ImagesFormat
-) -> PinnedTable:
-    if not storage.exists(location):
+def _read_path(session: Session, location: str, images_format: ImagesFormat) -> PinnedTable:
+    if not session.storage.exists(location):
         raise TableNotFoundError(
             f"image table {location!r} does not exist (patterns such as * are not expanded)."
         )
-    delta = is_delta_path(storage, location)
+    delta = is_delta_path(session.storage, location)
     if images_format == "parquet" and delta:
         raise TableFormatError(
             f"image table {location!r} is a Delta table: read as Parquet it would bring back "
@@ -247,16 +241,14 @@ def _read_path(
         )
     if images_format == "delta" and not delta:
         raise TableFormatError(f"image table {location!r} is no Delta table: it has no _delta_log.")
-    return (
-        read_delta(spark, storage, location) if delta else _read_parquet(spark, storage, location)
-    )
+    return read_delta(session, location) if delta else _read_parquet(session, location)
 
 
-def _read_parquet(spark: SparkSession, storage: Storage, location: str) -> PinnedTable:
-    check_not_in_delta(storage, location, "image table")
-    files = data_files(storage, location, what="image table")
+def _read_parquet(session: Session, location: str) -> PinnedTable:
+    check_not_in_delta(session.storage, location, "image table")
+    files = data_files(session.storage, location, what="image table")
     partition_columns = partition_columns_of(location, files, what="image table")
-    schema = common_schema(spark, storage, files)
+    schema = common_schema(session, files)
     for name in partition_columns:
         if name.lower() in (field.name.lower() for field in schema.columns):
             raise TableFormatError(
@@ -265,7 +257,7 @@ def _read_parquet(spark: SparkSession, storage: Storage, location: str) -> Pinne
             )
     partitions = [StructField(name, StringType()) for name in partition_columns]
     frame = (
-        spark.read.schema(StructType([*schema.columns.fields, *partitions]))
+        session.spark.read.schema(StructType([*schema.columns.fields, *partitions]))
         .options(**PARQUET_READER_OPTIONS)
         .parquet(location)
     )
