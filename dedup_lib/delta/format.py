@@ -30,7 +30,7 @@ from dedup_lib.delta.history import commit_with, count_rows_at, was_undone
 from dedup_lib.delta.in_place import InPlace
 from dedup_lib.delta.physical_names import physical_names
 from dedup_lib.delta.since_last_run import SinceLastRun
-from dedup_lib.errors import OutputExistsError, VerificationError
+from dedup_lib.errors import VerificationError
 from dedup_lib.locations import is_path
 from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
 from dedup_lib.session.session import Session
@@ -275,11 +275,3 @@ class DeltaFormat(TableFormat):
         """Pin the table."""
         table = self.pin(session, location)
         return Pinned(table.location, self.name, table.version, None), table.frame
-
-    def check_replaceable(self, session: Session, location: str) -> None:
-        """Check that there is a log."""
-        if not self.is_at(session, location):
-            raise OutputExistsError(
-                f"output {location!r} exists and is no Delta table: it is not replaced. "
-                "Choose another place, or move it away."
-            )
