@@ -29,8 +29,8 @@ from dedup_lib.redaction import SPARK_PATTERN, one_record, redact, secret_values
 from dedup_lib.report import Report
 from dedup_lib.session.spark_session import counted_tasks
 from dedup_lib.settings import DuplicateIds, Settings
+from dedup_lib.settings.fields import alternatives
 from dedup_lib.settings.toml_file import load_toml
-from dedup_lib.settings.types import alternatives
 from dedup_lib.version import __version__
 
 _GROUPS = ("input", "output", "safety", "tuning")

@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 
 from dedup_lib.errors import InputChangedError
 from dedup_lib.lists.removal_list import ENTRY_COLUMN
+from dedup_lib.locations import decode_path
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.tables.pinned import PinnedTable, metadata
-from dedup_lib.uris import decoded
 
 # A row of a broadcast hash table costs its key and about this much more.
 BROADCAST_ROW_OVERHEAD_BYTES = 48
@@ -103,7 +103,7 @@ def check_every_file_was_read(images: PinnedTable, counted: Sequence[FileRows]) 
         return
     empty = {file.path for file in images.empty_files}
     pinned = {file.path: (file.size_bytes, file.modified_ms) for file in images.files}
-    read = {decoded(file.file_path): (file.size_bytes, file.modified_ms) for file in counted}
+    read = {decode_path(file.file_path): (file.size_bytes, file.modified_ms) for file in counted}
     for path in sorted(pinned.keys() | read.keys()):
         if path not in empty and pinned.get(path) != read.get(path):
             raise InputChangedError(

@@ -18,12 +18,11 @@ from dedup_lib.errors import (
     TableFormatError,
     UsageError,
 )
-from dedup_lib.locations import has_scheme, is_path
+from dedup_lib.locations import contains, has_scheme, is_path
 from dedup_lib.report import report_uri
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
 from dedup_lib.tables.pinned import root_of
-from dedup_lib.uris import contains
 
 
 @dataclass(frozen=True)

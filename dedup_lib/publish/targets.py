@@ -21,12 +21,11 @@ from dedup_lib.errors import (
     StorageError,
     UnsupportedError,
 )
-from dedup_lib.locations import is_path
+from dedup_lib.locations import get_scheme, is_path
 from dedup_lib.parquet.directory import data_files, partition_columns_of
 from dedup_lib.publish.marker import is_incomplete
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import OutputMode, TableFormat
-from dedup_lib.uris import scheme_of
 
 Publishing = Literal["rename", "commit", "marker"]
 
@@ -125,7 +124,7 @@ def _check_replaced_in_two_steps(storage: Storage, target: Target) -> None:
     if target.publishing == "marker":
         raise UnsupportedError(
             f"output {target.location!r}: a Parquet directory can't be replaced on "
-            f"{scheme_of(target.location)}, where no rename is one step. {advice}"
+            f"{get_scheme(target.location)}, where no rename is one step. {advice}"
         )
     if storage.is_remote:
         raise UnsupportedError(
@@ -151,7 +150,7 @@ def check_told(base: str, advice: str) -> None:
     Raises:
         SettingsError: They can't.
     """
-    if scheme_of(base) == UNTOLD:
+    if get_scheme(base) == UNTOLD:
         name = base.partition(":/")[2].replace("/", ".")
         raise SettingsError(
             f"the catalog does not tell where table {name!r} will keep its files, and the run has "

@@ -9,8 +9,7 @@ from typing import Any, Literal
 from dedup_lib.errors import SettingsError
 from dedup_lib.locations import check_location, is_path
 from dedup_lib.settings.contradictions import Combination, check_combination
-from dedup_lib.settings.options import option
-from dedup_lib.settings.types import check_storage_option, check_value
+from dedup_lib.settings.fields import check_storage_option, check_value, option
 from dedup_lib.settings.values import (
     KeeperRule,
     bytes_of,

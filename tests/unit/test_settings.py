@@ -9,8 +9,8 @@ from dedup_lib import DuplicateIds, Settings
 from dedup_lib.cli import parse
 from dedup_lib.errors import SettingsError
 from dedup_lib.locations import is_path
+from dedup_lib.settings.fields import alternatives
 from dedup_lib.settings.toml_file import load_toml
-from dedup_lib.settings.types import alternatives
 from dedup_lib.settings.values import KeeperRule
 from tests.unit.made_settings import settings
 
