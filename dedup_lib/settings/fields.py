@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import types
 import typing
-from dataclasses import field
+from collections.abc import Callable
+from dataclasses import field, fields
 from typing import Any, Literal
 
 from dedup_lib.errors import SettingsError
@@ -17,19 +18,33 @@ def option(
     *,
     default: Any = None,
     metavar: str | None = None,
+    choices: Callable[[], tuple[str, ...]] | None = None,
     is_secret: bool = False,
 ) -> Any:
-    """Return a dataclass field that is a flag, too.
+    """Return a dataclass field that is also a flag.
 
     Args:
-        group: Where `--help` lists it.
-        text: What `--help` says of it.
-        default: Of the field.
-        metavar: What stands for its value in `--help`, where its name does not tell.
+        group: The group of `--help` that lists it.
+        text: Its text in `--help`.
+        default: Its default value.
+        metavar: The word for its value in `--help`; None chooses one by the name.
+        choices: Returns the values that it can have now, if they are registered while the program
+            runs.
         is_secret: Whether to leave it out of the settings' text.
     """
-    metadata = {"group": group, "help": text, "metavar": metavar}
+    metadata = {"group": group, "help": text, "metavar": metavar, "choices": choices}
     return field(default=default, metadata=metadata, repr=not is_secret)
+
+
+def setting_types(model: type) -> dict[str, Any]:
+    """Return the type of each field of a dataclass, with registered choices as a Literal."""
+    hints = typing.get_type_hints(model)
+    for item in fields(model):
+        if (choices := item.metadata.get("choices")) is not None:
+            named: Any = Literal.__getitem__(choices())
+            is_optional = type(None) in alternatives(hints[item.name])
+            hints[item.name] = named | None if is_optional else named
+    return hints
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:

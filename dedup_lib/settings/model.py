@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-import typing
+from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from typing import Any, Literal
 
 from dedup_lib.errors import SettingsError
-from dedup_lib.locations import check_location, is_path
-from dedup_lib.settings.contradictions import Combination, check_combination
-from dedup_lib.settings.fields import check_storage_option, check_value, option
+from dedup_lib.locations import check_location
+from dedup_lib.settings.contradictions import check_combination
+from dedup_lib.settings.fields import check_storage_option, check_value, option, setting_types
+from dedup_lib.settings.traits import (
+    choose_format,
+    find_method,
+    image_formats,
+    method_names,
+    output_formats,
+)
 from dedup_lib.settings.values import (
     KeeperRule,
     bytes_of,
@@ -21,10 +28,11 @@ from dedup_lib.settings.values import (
     key_values_of,
 )
 
-ImagesFormat = Literal["auto", "parquet", "delta"]
-TableFormat = Literal["parquet", "delta"]
+# Names that dedup_lib.settings.traits knows: formats can be registered while the program runs.
+ImagesFormat = str
+TableFormat = str
+Method = str
 OutputMode = Literal["error", "overwrite"]
-Method = Literal["rewrite", "clone", "in-place"]
 Engine = Literal["auto", "arrow", "spark"]
 Strategy = Literal["auto", "broadcast-ids", "row-positions"]
 ListCounts = Literal["auto", "exact", "matched"]
@@ -64,6 +72,7 @@ class Settings:
         "format of the image table; auto: Delta where there is a _delta_log, "
         "or as the catalog says",
         default="auto",
+        choices=image_formats,
     )
     image_id_column: str = option(
         "input", "column of the image table that holds the image IDs", default="image_id"
@@ -120,7 +129,9 @@ class Settings:
         "where the deduplicated table goes; required, but for --dry-run; not with in-place",
     )
     output_format: TableFormat | None = option(
-        "output", "format of the output (default: delta for a table name or a clone, else parquet)"
+        "output",
+        "format of the output (default: delta for a table name or a clone, else parquet)",
+        choices=output_formats,
     )
     output_mode: OutputMode = option(
         "output", "what to do where the output exists", default="error"
@@ -219,6 +230,7 @@ class Settings:
         "how rows are removed: new files hold the kept rows; a Delta clone shares the files and "
         "hides the rows; or they are hidden in the Delta image table itself",
         default="rewrite",
+        choices=method_names,
     )
     engine: Engine = option(
         "tuning",
@@ -266,19 +278,16 @@ class Settings:
     def __post_init__(self) -> None:
         if self.images is None:
             raise SettingsError("no image table given: --images is required.")
-        for item in fields(self):
-            check_type(item.name, getattr(self, item.name))
+        check_types({item.name: getattr(self, item.name) for item in fields(self)})
         _check_values(self)
-        check_combination(Combination.of(self))
+        check_combination(self)
         _check_locations(self)
 
     @property
     def resolved_output_format(self) -> TableFormat:
-        """The format of the output, with the default worked out."""
-        if self.output_format is not None:
-            return self.output_format
-        to_table = self.output is not None and not is_path(self.output)
-        return "delta" if to_table or self.method != "rewrite" else "parquet"
+        """The format of the output: the named one, or the default of the method or the location."""
+        of_method = find_method(self.method).output_format
+        return self.output_format or of_method or choose_format(self.output)
 
     @property
     def eps_values(self) -> tuple[float, ...]:
@@ -312,19 +321,23 @@ class Settings:
         return key_values_of(self.storage_option)
 
 
-def check_type(name: str, value: Any) -> None:
-    """Check that a value is of the type that its setting has.
+def check_types(values: Mapping[str, Any]) -> None:
+    """Check that each value has the type of its setting.
+
+    Args:
+        values: Values by the names of their settings.
 
     Raises:
-        SettingsError: It isn't.
+        SettingsError: A value has another type.
     """
-    if name == "storage_option":
-        check_storage_option(value)
-        return
-    check_value(name, value, typing.get_type_hints(Settings)[name])
-    if name == "duplicate_ids":
-        for item in value:
-            check_value(f"{name}: kind", item.kind, typing.get_type_hints(DuplicateIds)["kind"])
+    types = setting_types(Settings)
+    for name, value in values.items():
+        if name == "storage_option":
+            check_storage_option(value)
+        else:
+            check_value(name, value, types[name])
+    for item in values.get("duplicate_ids", ()):
+        check_value("duplicate_ids: kind", item.kind, setting_types(DuplicateIds)["kind"])
 
 
 def _check_values(settings: Settings) -> None:

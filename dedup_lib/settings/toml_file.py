@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dedup_lib.errors import SettingsError, nearest
-from dedup_lib.settings.model import DuplicateIds, Settings, check_type
+from dedup_lib.settings.model import DuplicateIds, Settings, check_types
 
 
 def load_toml(path: str) -> dict[str, Any]:
@@ -38,8 +38,7 @@ def load_toml(path: str) -> dict[str, Any]:
     for name in ("protect_ids", "storage_option"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
-    for key, value in values.items():
-        check_type(key, value)
+    check_types(values)
     return values
 
 

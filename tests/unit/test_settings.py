@@ -9,16 +9,15 @@ from dedup_lib import DuplicateIds, Settings
 from dedup_lib.cli import parse
 from dedup_lib.errors import SettingsError
 from dedup_lib.locations import is_path
-from dedup_lib.settings.fields import alternatives
+from dedup_lib.settings.fields import alternatives, setting_types
 from dedup_lib.settings.toml_file import load_toml
 from dedup_lib.settings.values import KeeperRule
 from tests.unit.made_settings import settings
 
 FLAGS = ["--images", "a/images", "--duplicate-ids", "a/list", "--output", "a/out"]
-HINTS = typing.get_type_hints(Settings)
 LITERALS = {
     name: kind
-    for name, hint in HINTS.items()
+    for name, hint in setting_types(Settings).items()
     if typing.get_origin(kind := alternatives(hint)[0]) is typing.Literal
 }
 
