@@ -19,7 +19,7 @@ from dedup_lib.redaction import secret_values
 from dedup_lib.report import Report
 from dedup_lib.session.start import start_session
 from dedup_lib.settings import DuplicateIds, Settings
-from dedup_lib.settings.fields import alternatives, setting_types
+from dedup_lib.settings.fields import alternatives, find_types
 from dedup_lib.settings.toml_file import load_toml
 from dedup_lib.terminal import log_to_stderr, show_progress
 from dedup_lib.version import __version__
@@ -140,7 +140,7 @@ def _parser() -> argparse.ArgumentParser:
         add_help=False,
     )
     groups = {name: parser.add_argument_group(name) for name in _GROUPS}
-    types = setting_types(Settings)
+    types = find_types(Settings)
     for item in dataclasses.fields(Settings):
         flag = "--" + item.name.replace("_", "-")
         options = _argument(item, types[item.name])

@@ -50,8 +50,8 @@ def _check_apply_plan(settings: Settings) -> None:
     }
     if flags := [flag for flag, is_given in given.items() if is_given]:
         raise SettingsError(
-            f"--apply-plan takes the plan as it was made, and can't be had with {flags[0]}: leave "
-            "one of the two out, or make another plan (--dry-run --removed-output …)."
+            f"--apply-plan applies a plan as it was made, so it can't be combined with {flags[0]}: "
+            "leave one of the two out, or make another plan (--dry-run --removed-output …)."
         )
 
 
@@ -71,8 +71,8 @@ def _check_output_of_method(settings: Settings) -> None:
     method = find_method(settings.method)
     if not method.takes_output and (settings.output or settings.output_format):
         raise SettingsError(
-            f"--method {method.name} takes no --output and no --output-format: rows go from the "
-            "image table itself. Leave them out, or use --method clone."
+            f"--method {method.name} takes no --output and no --output-format: it deletes rows "
+            "from the image table itself. Leave them out, or use --method clone."
         )
     if not method.takes_output:
         return
@@ -116,7 +116,8 @@ def _check_engine(settings: Settings) -> None:
     """Refuse settings that contradict the engine or its strategy."""
     if settings.engine == "arrow" and settings.strategy != "auto":
         raise SettingsError(
-            "--strategy is for --engine spark: arrow finds rows by position. Leave one out."
+            "--strategy is for --engine spark: arrow finds rows by position. Leave one of the two "
+            "out."
         )
     if settings.action == "annotate" and settings.strategy == "row-positions":
         raise SettingsError(
@@ -131,7 +132,7 @@ def _check_engine(settings: Settings) -> None:
         )
     if settings.engine == "arrow" and settings.target_file_size is not None:
         raise SettingsError(
-            "--target-file-size is for --engine spark: arrow writes a file for each of the input's."
+            "--target-file-size is for --engine spark: arrow writes one file for each input file."
         )
     if settings.engine == "spark" and settings.storage_option:
         raise SettingsError(
@@ -158,16 +159,18 @@ def _check_require_gpu(settings: Settings) -> None:
             "writes deletion vectors on the CPU."
         )
     if settings.engine == "arrow":
-        raise SettingsError(f"{flag} is for --engine spark: arrow runs on the CPU. Leave one out.")
+        raise SettingsError(
+            f"{flag} is for --engine spark: arrow runs on the CPU. Leave one of the two out."
+        )
     if settings.strategy == "row-positions":
         raise SettingsError(
-            f"{flag} can't be had with --strategy row-positions, which reads `_metadata` and so "
-            "takes the whole scan to the CPU. Leave one out."
+            f"{flag} can't be combined with --strategy row-positions: it reads `_metadata`, which "
+            "takes the whole scan to the CPU. Leave one of the two out."
         )
     if settings.since_last_run:
         raise SettingsError(
-            f"{flag} can't be had with --since-last-run, which deletes by deletion vectors: these "
-            "are the CPU's. Leave one out."
+            f"{flag} can't be combined with --since-last-run: it deletes by deletion vectors, "
+            "which only the CPU writes. Leave one of the two out."
         )
 
 
@@ -197,7 +200,7 @@ def _check_since_last_run(settings: Settings) -> None:
     if not find_format(settings.resolved_output_format).takes_commits:
         committing = _either(item.name for item in all_formats() if item.takes_commits)
         raise SettingsError(
-            f"{flag} needs an output that takes rows and gives them up in commits: use "
+            f"{flag} needs an output whose rows can be added and deleted in commits: use "
             f"--output-format {committing}."
         )
     if settings.eps_sweep is not None:

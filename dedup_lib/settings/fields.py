@@ -1,12 +1,12 @@
-"""Fields of the settings: how each is declared, and which values fit its type."""
+"""Fields of the settings: how a field is declared, and whether a value has its type."""
 
 from __future__ import annotations
 
 import re
 import types
 import typing
-from collections.abc import Callable
-from dataclasses import field, fields
+from collections.abc import Callable, Mapping
+from dataclasses import field, fields, is_dataclass
 from typing import Any, Literal
 
 from dedup_lib.errors import SettingsError
@@ -36,15 +36,15 @@ def option(
     return field(default=default, metadata=metadata, repr=not is_secret)
 
 
-def setting_types(model: type) -> dict[str, Any]:
+def find_types(model: type) -> dict[str, Any]:
     """Return the type of each field of a dataclass, with registered choices as a Literal."""
-    hints = typing.get_type_hints(model)
+    found = typing.get_type_hints(model)
     for item in fields(model):
         if (choices := item.metadata.get("choices")) is not None:
             named: Any = Literal.__getitem__(choices())
-            is_optional = type(None) in alternatives(hints[item.name])
-            hints[item.name] = named | None if is_optional else named
-    return hints
+            is_optional = type(None) in alternatives(found[item.name])
+            found[item.name] = named | None if is_optional else named
+    return found
 
 
 def alternatives(hint: Any) -> tuple[Any, ...]:
@@ -53,28 +53,32 @@ def alternatives(hint: Any) -> tuple[Any, ...]:
     return typing.get_args(hint) if is_union else (hint,)
 
 
-def check_value(name: str, value: Any, hint: Any) -> None:
-    """Check that a value is of a type.
+def check_fields(model: type, given: Mapping[str, Any], prefix: str = "") -> None:
+    """Check that each value has the type of its field, also within dataclasses.
 
     Args:
-        name: What to call it in the message.
-        value: Anything.
-        hint: A class, a Literal, a tuple of one class, or a union of these.
+        model: The dataclass.
+        given: Values by the names of its fields; some may be missing.
+        prefix: Stands before the name of a field in the message.
 
     Raises:
-        SettingsError: It isn't.
+        SettingsError: A value has another type.
     """
-    members = alternatives(hint)
-    if not any(_fits(value, member) for member in members):
-        raise SettingsError(f"{name} must be {_described(members)} (got {value!r}).")
+    hints = find_types(model)
+    for name, value in given.items():
+        if name == "storage_option":
+            _check_storage_option(value)
+            continue
+        members = alternatives(hints[name])
+        if not any(_fits(value, member) for member in members):
+            raise SettingsError(f"{prefix}{name} must be {_describe(members)} (got {value!r}).")
+        for item in value if isinstance(value, tuple) else ():
+            if is_dataclass(item):
+                check_fields(type(item), vars(item), f"{name}: ")
 
 
-def check_storage_option(value: Any) -> None:
-    """Check the form only, and show no value: it may be a secret.
-
-    Raises:
-        SettingsError: It is no tuple of KEY=VALUE.
-    """
+def _check_storage_option(value: Any) -> None:
+    """Check the form only, and show no value: it may be a secret."""
     if not _fits(value, tuple[str, ...]):
         raise SettingsError("storage_option must be a list of KEY=VALUE.")
     for item in value:
@@ -98,11 +102,11 @@ def _fits(value: Any, member: Any) -> bool:
     return isinstance(value, member)
 
 
-def _described(members: tuple[Any, ...]) -> str:
-    return " or ".join(_words(member) for member in members if member is not type(None))
+def _describe(members: tuple[Any, ...]) -> str:
+    return " or ".join(_describe_one(member) for member in members if member is not type(None))
 
 
-def _words(member: Any) -> str:
+def _describe_one(member: Any) -> str:
     if typing.get_origin(member) is Literal:
         return "one of " + ", ".join(typing.get_args(member))
     if typing.get_origin(member) is tuple:
