@@ -37,6 +37,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.settings import OutputMode
+from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
@@ -51,11 +52,8 @@ _MADE_MEANWHILE = ("ALREADY_EXISTS", "NON_EMPTY_LOCATION")
 class DeltaFormat(TableFormat):
     """A Delta table, by its directory or by its name in the catalog."""
 
-    name = "delta"
-    title = "Delta"
+    traits = find_format("delta")
     sign = "_delta_log"
-    takes_names = True
-    takes_commits = True
     serves_as_list = True
     methods = MappingProxyType(
         {"in-place": InPlace, "clone": Clone, "since-last-run": SinceLastRun}

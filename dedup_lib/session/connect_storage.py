@@ -18,10 +18,10 @@ from pyspark.sql import functions as F
 from dedup_lib.errors import StorageError, UnsupportedError
 from dedup_lib.executor import file_system
 from dedup_lib.executor.parquet_values.file_slices import FileSlice
+from dedup_lib.locations import decode_path, get_scheme
 from dedup_lib.session.files import ColumnChunkSizes, FileInfo, ParquetFooter
 from dedup_lib.session.on_executors import on_executors, reason_of
 from dedup_lib.session.storage import Storage
-from dedup_lib.uris import decoded, scheme_of
 
 _CHECKSUM = re.compile(r"\..*\.crc")
 # In a classic session an option of the reader takes them as they are; Connect loses that option.
@@ -81,7 +81,9 @@ class ConnectStorage(Storage):
     def is_directory(self, location: str) -> bool:
         """Tell whether Spark finds something, and not a file of that name."""
         files = self._files_by_spark(location)
-        return files is not None and [decoded(file) for file in files] != [self.canonical(location)]
+        return files is not None and [decode_path(file) for file in files] != [
+            self.canonical(location)
+        ]
 
     def list_files(self, location: str) -> list[FileInfo]:
         root = self.canonical(location)
@@ -141,7 +143,7 @@ class ConnectStorage(Storage):
 
     def same_file_system(self, one: str, other: str) -> bool:
         """Compare scheme and host; of local disks no more can be told from here."""
-        return one.split("/")[:3] == other.split("/")[:3] or scheme_of(one) == "file"
+        return one.split("/")[:3] == other.split("/")[:3] or get_scheme(one) == "file"
 
     def parquet_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
         for file, (schema, num_rows, _) in self._footers(files):
@@ -222,5 +224,5 @@ def _check_is_no_pattern(location: str) -> None:
 
 
 def _is_checksum(root: str, path: str) -> bool:
-    is_local = scheme_of(root) == "file"
+    is_local = get_scheme(root) == "file"
     return is_local and _CHECKSUM.fullmatch(path.rpartition("/")[2]) is not None

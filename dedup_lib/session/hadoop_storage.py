@@ -17,12 +17,12 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.errors import StorageError
 from dedup_lib.executor.parquet_values.file_slices import FileSlice
+from dedup_lib.locations import get_scheme, local_path
 from dedup_lib.session import local_files
 from dedup_lib.session.files import ColumnChunkSizes, FileInfo, ParquetFooter
 from dedup_lib.session.schema_text import with_quoted_names
 from dedup_lib.session.storage import Storage
 from dedup_lib.session.store_hints import store_hint
-from dedup_lib.uris import local_path, scheme_of
 
 _FOOTERS_AT_ONCE = 512
 _FOOTER_THREADS = "32"
@@ -90,7 +90,7 @@ class HadoopStorage(Storage):
         with _hadoop_errors(f"{location!r} is not a location that this Spark can reach"):
             path = self._path(location)
             text = str(path.getFileSystem(self._conf).makeQualified(path).toString())
-        if scheme_of(text) == "file":
+        if get_scheme(text) == "file":
             return "file:" + os.path.realpath(local_path(text))
         if text.count("/") == 2:  # a bucket, with or without the slash
             return f"{text}/"
@@ -119,7 +119,7 @@ class HadoopStorage(Storage):
             path = self._path(location)
             file_system = path.getFileSystem(self._conf)
             root = str(file_system.makeQualified(path).toString())
-            if scheme_of(root) == "file":
+            if get_scheme(root) == "file":
                 found = local_files.list_files(root)
             else:
                 found = _files(file_system.listFiles(path, True))
@@ -176,7 +176,7 @@ class HadoopStorage(Storage):
     def create_exclusive(self, location: str, text: str) -> bool:
         """Create a small text file; return False where there is one, and leave that alone."""
         canonical = self.canonical(location)
-        if scheme_of(canonical) == "file":
+        if get_scheme(canonical) == "file":
             return local_files.create_exclusive(local_path(canonical), text)
         with _hadoop_errors(f"{location!r} can't be created"):
             try:
@@ -227,7 +227,7 @@ class HadoopStorage(Storage):
 
     def same_file_system(self, one: str, other: str) -> bool:
         """Tell whether a rename between two canonical locations stays on one file system."""
-        if scheme_of(one) == scheme_of(other) == "file":
+        if get_scheme(one) == get_scheme(other) == "file":
             return local_files.device_of(one) == local_files.device_of(other)
         return one.split("/")[:3] == other.split("/")[:3]  # scheme and host
 
@@ -264,7 +264,7 @@ class HadoopStorage(Storage):
     @contextmanager
     def opened(self, location: str) -> Iterator[FileSlice]:
         """Open a file for reading at any place: on the driver's own disk without Java."""
-        if scheme_of(location) == "file":
+        if get_scheme(location) == "file":
             with local_files.opened(local_path(location)) as file:
                 yield file
             return

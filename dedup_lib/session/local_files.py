@@ -10,8 +10,8 @@ from pathlib import Path
 
 from dedup_lib.errors import StorageError
 from dedup_lib.executor.parquet_values.file_slices import FileSlice
+from dedup_lib.locations import local_path
 from dedup_lib.session.files import FileInfo
-from dedup_lib.uris import local_path
 
 # What a file system without unnamed files answers (NFS, overlays of old kernels, FUSE).
 _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})

@@ -8,8 +8,8 @@ from contextlib import AbstractContextManager
 from types import MappingProxyType
 
 from dedup_lib.executor.parquet_values.file_slices import FileSlice
+from dedup_lib.locations import get_scheme
 from dedup_lib.session.files import ColumnChunkSizes, FileInfo, ParquetFooter
-from dedup_lib.uris import scheme_of
 
 # A rename of a directory is one step here; on object stores it is a copy.
 ATOMIC_RENAME_SCHEMES = frozenset({"file", "hdfs", "viewfs"})
@@ -33,7 +33,7 @@ class Storage(ABC):
 
     def renames_in_one_step(self, canonical: str) -> bool:
         """Tell whether a directory there gets another name in one step."""
-        return scheme_of(canonical) in ATOMIC_RENAME_SCHEMES
+        return get_scheme(canonical) in ATOMIC_RENAME_SCHEMES
 
     @abstractmethod
     def committer_options(self, canonical: str) -> Mapping[str, str]:

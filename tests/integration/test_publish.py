@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dedup_lib.delta.format import DeltaFormat
 from dedup_lib.errors import (
     ConflictError,
     DiskFullError,
@@ -116,7 +117,7 @@ def test_g10_a_delta_commit_that_is_wrong_is_named_with_the_command_that_undoes_
     spark, remove, inputs, folder, monkeypatch
 ):
     remove(*inputs, folder / "out", output_format="delta")
-    monkeypatch.setattr(stage, "count_rows", lambda *_: 3)
+    monkeypatch.setattr(DeltaFormat, "count_rows", lambda *_: 3)
     with pytest.raises(VerificationError, match=r"RESTORE TABLE .* TO VERSION AS OF 0"):
         remove(*inputs, folder / "out", output_format="delta", output_mode="overwrite")
 
