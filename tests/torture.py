@@ -31,9 +31,10 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from tests.conftest import SPARK_SETTINGS
-from tests.fault_cases import CASES, Case, left_behind
-from tests.processes import ROOT, stopping_command, wait_for_group
+from tests.support.faults.cases import CASES, Case, left_behind
+from tests.support.paths import ROOT
+from tests.support.processes.runs import stopping_command, wait_for_group
+from tests.support.spark.settings import SPARK_SETTINGS
 
 HOWS = ("group", "SIGKILL", "java", "SIGTERM", "exception")
 MOST_STOPS_OF_A_CHAIN = 6

@@ -15,7 +15,7 @@ from dedup_lib.methods.gpu_plans import Fallback, Output, explanations, parsed
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.open_storage import storage_of
 from dedup_lib.tables import pinned
-from tests.made_tables import (
+from tests.support.tables.made import (
     delta_table,
     image_rows,
     names_in,

@@ -16,7 +16,7 @@ from dedup_lib.plan import id_scan, removal_plan
 from dedup_lib.session.open_storage import storage_of
 from dedup_lib.settings import DuplicateIds
 from dedup_lib.tables.pinned import read_images
-from tests.made_tables import delta_table, write_list, write_parquet
+from tests.support.tables.made import delta_table, write_list, write_parquet
 
 SLOW = settings(
     max_examples=12,
