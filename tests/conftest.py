@@ -17,7 +17,7 @@ from pyspark.sql import SparkSession
 from dedup_lib import DuplicateIds, Report, Settings, run
 from dedup_lib.session.conf import session_settings
 from tests.support.spark.home import use_quick_spark
-from tests.support.spark.settings import AS_SHIPPED, INTERPRETED, SPARK_SETTINGS
+from tests.support.spark.settings import AS_SHIPPED, INTERPRETED, REMOTE, SPARK_SETTINGS
 
 TESTS = Path(__file__).parent
 # Two workers take whole files: the longest first, so that neither is left with a long one.
@@ -47,7 +47,6 @@ LONGEST_FIRST = (
 )
 
 
-REMOTE = os.environ.get("SPARK_REMOTE")
 use_quick_spark()
 
 

@@ -225,6 +225,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     options = parser.parse_args()
+    use_quick_spark()
     random.seed(options.seed)
     tally = Tally()
     root = Path(tempfile.mkdtemp(prefix="torture-"))

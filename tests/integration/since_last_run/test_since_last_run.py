@@ -22,7 +22,7 @@ from dedup_lib.errors import (
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.open_storage import storage_of
 from dedup_lib.tables.pinned import read_images
-from tests.conftest import REMOTE
+from tests.support.spark.settings import REMOTE
 from tests.support.tables.made import image_rows, row_digests, write_list, write_parquet
 
 GIVEN = {"output_format": "delta", "allow_no_matches": True, "allow_empty_list": True}

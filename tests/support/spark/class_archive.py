@@ -17,6 +17,7 @@ import pyspark
 from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Settings, run
+from tests.support.spark.home import use_quick_spark
 from tests.support.spark.java import CLASS_ARCHIVE, QUICK_JAVA, QUIET_ARCHIVES
 from tests.support.spark.settings import SPARK_SETTINGS
 from tests.support.tables.made import image_rows, write_list, write_parquet
@@ -25,6 +26,7 @@ MADE_OF = CLASS_ARCHIVE.with_suffix(".made-of")
 
 
 def main() -> None:
+    use_quick_spark()
     wanted = java_and_jars()
     if CLASS_ARCHIVE.exists() and MADE_OF.exists() and MADE_OF.read_text() == wanted:
         return

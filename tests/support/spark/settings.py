@@ -1,7 +1,11 @@
 """The settings of the suite's sessions."""
 
+import os
+
 from tests.support.spark.java import JAVA_OPTIONS
 
+# Where the suite runs on Spark Connect.
+REMOTE = os.environ.get("SPARK_REMOTE")
 SPARK_SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
