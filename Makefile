@@ -10,7 +10,7 @@ LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hash
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
 # What `make test` runs a second time, on Spark Connect: each question to it takes its time.
-ON_CONNECT := tests/transform tests/integration/test_marked_outputs.py
+ON_CONNECT := tests/transform tests/integration/publish/test_marked_outputs.py
 
 .PHONY: help setup demo test test-connect test-airflow test-gpu-plan matrix torture bench bench-delta bench-since bench-gpu check format audit lock clean
 
@@ -34,7 +34,7 @@ demo: setup ## Build a small table from real pictures, remove its duplicates, sh
 	$(BIN)/python -m tests.demo.run_demo
 
 test: check ## Run the checks and the whole test suite
-	-$(BIN)/python -m tests.class_archive
+	-$(BIN)/python -m tests.support.spark.class_archive
 	$(PYTEST)
 	SPARK_REMOTE='local[2]' $(PYTEST) $(ON_CONNECT)
 
@@ -65,7 +65,7 @@ build/matrix/%/ready: tests/matrix/%.lock tests/matrix/%.jars.sha256 requirement
 	@touch $@
 
 torture: setup ## Stop the job at random points and try random tables, for an hour; KILLS=200 TABLES=500
-	-$(BIN)/python -m tests.class_archive
+	-$(BIN)/python -m tests.support.spark.class_archive
 	$(BIN)/python -m tests.torture --kills $(or $(KILLS),200)
 	FUZZ_EXAMPLES=$(or $(TABLES),500) $(BIN)/python -m pytest tests/property/test_fuzz.py
 

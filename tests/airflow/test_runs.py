@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.airflow.instance import ROOT, processes_of, running
+from tests.airflow.instance import processes_of, running
+from tests.support.paths import ROOT
 
 DAG = "remove_duplicates_spark"
 # Runs the job, and kills spark-submit after the first one that published.
