@@ -8,16 +8,16 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from dedup_lib.executor.bounds import Bounds
 from dedup_lib.executor.picture_reads import (
-    Bounds,
     ReadColumns,
     RowPicture,
-    RowPlace,
+    RowPosition,
     read_pictures,
-    unread,
+    unread_picture,
 )
-from dedup_lib.executor.pictures import draw_rows as draw_on_executor
-from dedup_lib.executor.pictures import unpacked
+from dedup_lib.executor.picture_task import draw_rows as draw_on_executor
+from dedup_lib.executor.picture_task import unpack_picture
 from dedup_lib.redaction import redact
 from dedup_lib.session.on_executors import on_executors, reason_of
 from dedup_lib.session.session import Session
@@ -34,10 +34,10 @@ _RETURNS = "read_bytes bigint, pictures array<struct<webp: binary, facts: string
 
 def draw_rows(
     session: Session,
-    rows: Sequence[RowPlace],
+    rows: Sequence[RowPosition],
     columns: ReadColumns,
     bounds: Bounds,
-) -> tuple[Mapping[RowPlace, RowPicture], int]:
+) -> tuple[Mapping[RowPosition, RowPicture], int]:
     """Read rows and draw them, where files can be opened.
 
     Args:
@@ -63,10 +63,10 @@ def draw_rows(
 
 def _on_executors(
     session: Session,
-    rows: Sequence[RowPlace],
+    rows: Sequence[RowPosition],
     columns: ReadColumns,
     bounds: Bounds,
-) -> tuple[Mapping[RowPlace, RowPicture], int]:
+) -> tuple[Mapping[RowPosition, RowPicture], int]:
     ends = time.time() + bounds.most_seconds
     parts = _parts(rows, cores(session.spark))
     of_part = replace(
@@ -87,16 +87,16 @@ def _on_executors(
     except SPARK_ERRORS as failure:
         why = f"Python on an executor failed: {redact(reason_of(failure))}"
         _log.warning("the review has no pictures: %s", why)
-        return dict.fromkeys(rows, unread(why)), 0
+        return dict.fromkeys(rows, unread_picture(why)), 0
     pictures = {
-        row: unpacked(*packed)
+        row: unpack_picture(*packed)
         for answer in answers
         for row, packed in zip(parts[answer["id"]], answer["drawn"]["pictures"], strict=True)
     }
     return pictures, sum(answer["drawn"]["read_bytes"] for answer in answers)
 
 
-def _parts(rows: Sequence[RowPlace], most: int) -> list[list[RowPlace]]:
+def _parts(rows: Sequence[RowPosition], most: int) -> list[list[RowPosition]]:
     """Cut rows in parts of about one size, so that few files are in several."""
     files = {path: number for number, path in enumerate(dict.fromkeys(r.file_path for r in rows))}
     ordered = sorted(rows, key=lambda row: (files[row.file_path], row.row_index))
