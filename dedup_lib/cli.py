@@ -27,7 +27,8 @@ from dedup_lib.pipeline import run
 from dedup_lib.progress import Stream, Terminal, shown
 from dedup_lib.redaction import SPARK_PATTERN, one_record, redact, secret_values
 from dedup_lib.report import Report
-from dedup_lib.session.spark_session import counted_tasks
+from dedup_lib.session.failures import java_did_not_start
+from dedup_lib.session.spark_session import count_tasks
 from dedup_lib.settings import DuplicateIds, Settings
 from dedup_lib.settings.toml_file import load_toml
 from dedup_lib.settings.types import alternatives
@@ -97,7 +98,7 @@ def _run(settings: Settings, report: Report) -> None:
     with contextlib.ExitStack() as showing:
         for handler in _log.handlers:
             if isinstance(terminal := getattr(handler, "stream", None), Terminal):
-                tasks = showing.enter_context(counted_tasks(spark))
+                tasks = showing.enter_context(count_tasks(spark))
                 showing.enter_context(shown(terminal, report, tasks))
         run(spark, settings, report=report)
 
@@ -222,7 +223,7 @@ def _session() -> SparkSession:
             warnings.filterwarnings("ignore", message="Failed to set")
             return builder.getOrCreate()
     except PySparkException as error:
-        if "JAVA_GATEWAY_EXITED" in str(error):
+        if java_did_not_start(error):
             raise JavaMissingError(
                 "Spark's Java process did not start: Java 17 or newer is needed (its own "
                 "message is above)."

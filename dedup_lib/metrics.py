@@ -19,9 +19,13 @@ from dedup_lib.publish.overlap import check_metrics
 from dedup_lib.publish.sweep import sweep
 from dedup_lib.report import Report
 from dedup_lib.session.conf import RUN_SETTINGS, one_run, tuning_settings
-from dedup_lib.session.failures import errors_named
+from dedup_lib.session.failures import (
+    SPARK_ERRORS,
+    exists_already,
+    holds_files_already,
+    translate_spark_errors,
+)
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
@@ -30,8 +34,6 @@ from dedup_lib.settings import Settings
 _KEY_COLUMNS = ("run", "started_at", "status")
 _WRITER_SETTINGS = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
 _TRIES = 4
-# Two runs that make the same new table at once: one of them is told so, in one of these ways.
-_MADE_MEANWHILE = ("ALREADY_EXISTS", "NON_EMPTY_LOCATION")
 _log = logging.getLogger(__name__)
 
 
@@ -51,7 +53,11 @@ def append(session: Session, settings: Settings, report: Report) -> None:
     if location is None or report.run is None:
         return
     try:
-        with one_run(session.spark), tuning_settings(session.spark, RUN_SETTINGS), errors_named():
+        with (
+            one_run(session.spark),
+            tuning_settings(session.spark, RUN_SETTINGS),
+            translate_spark_errors(),
+        ):
             check_metrics(session, settings)
             with tuning_settings(session.spark, _WRITER_SETTINGS):
                 _append(session, location, settings, report)
@@ -86,7 +92,7 @@ def _append_to_table(session: Session, name: str, row: DataFrame) -> None:
         try:
             row.write.format("delta").mode("append").saveAsTable(sql_name(name))
         except SPARK_ERRORS as error:
-            is_made = any(word in str(error) for word in _MADE_MEANWHILE)
+            is_made = exists_already(error) or holds_files_already(error)
             if attempt == _TRIES or not (is_made or is_conflict(error)):
                 raise
             time.sleep(attempt)

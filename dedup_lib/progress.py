@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from typing import Protocol
 
 from dedup_lib.report import Report
-from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.failures import SPARK_ERRORS
 
 _INTERVAL_SECONDS = 0.5
 

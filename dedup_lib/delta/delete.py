@@ -23,8 +23,8 @@ from dedup_lib.errors import (
 )
 from dedup_lib.plan.id_scan import SCAN_SETTINGS
 from dedup_lib.session.conf import session_settings
-from dedup_lib.session.one_row import one_row
-from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.failures import SPARK_ERRORS
+from dedup_lib.session.spark_session import one_row
 from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.tables.pinned import PinnedTable
 

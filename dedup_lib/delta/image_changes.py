@@ -22,7 +22,7 @@ from dedup_lib.delta.output_state import ImagesState
 from dedup_lib.errors import ImagesChangedError
 from dedup_lib.locations import is_path
 from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS
-from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.tables.pinned import PinnedTable
 

@@ -14,8 +14,7 @@ from dedup_lib.errors import (
 )
 from dedup_lib.lists.npy_header import NPY_MAGIC
 from dedup_lib.parquet.directory import MARKERS, relative_parts
-from dedup_lib.session.files import FileInfo
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.storage import FileInfo, Storage
 
 ListFormat = Literal["parquet", "npy"]
 _SUFFIXES: dict[ListFormat, tuple[str, ...]] = {

@@ -19,10 +19,10 @@ from dedup_lib.parquet.directory import (
     footers_of,
     spark_schema,
 )
-from dedup_lib.parquet.schema import paths
-from dedup_lib.session.files import FileInfo
+from dedup_lib.parquet.schema import column_names
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted
+from dedup_lib.session.storage import FileInfo, ParquetSchema
 
 
 @dataclass(frozen=True)
@@ -32,20 +32,20 @@ class _SchemaFiles:
     Attributes:
         example: One of them.
         filled: Those that have rows.
-        text: The schema, as text.
-        schema: As Spark reads it; None where it can't.
+        parquet_schema: The schema, as the footers have it.
+        schema: The schema as Spark reads it; None if Spark can't read it.
     """
 
     example: FileInfo
     filled: Sequence[FileInfo]
-    text: str
+    parquet_schema: ParquetSchema
     schema: StructType | None
 
     @property
     def columns(self) -> Mapping[str, str]:
         """Name to type, as Spark spells types; `void` where it can't read them."""
         if self.schema is None:
-            return {path[0]: "void" for path, _, _ in paths(self.text)}
+            return dict.fromkeys(column_names(self.parquet_schema), "void")
         return {field.name: field.dataType.simpleString() for field in self.schema}
 
 
@@ -65,10 +65,10 @@ def read_parquet(session: Session, files: Sequence[FileInfo], wanted: WantedList
         _SchemaFiles(
             alike[0],
             [file for file in alike if footers[file].num_rows > 0],
-            text,
+            parquet_schema,
             _schema_or_none(session.spark, alike[0]),
         )
-        for text, alike in by_schema(footers).items()
+        for parquet_schema, alike in by_schema(footers).items()
     ]
     shape = _shape_of(schemas, wanted)
     frames = [

@@ -14,8 +14,8 @@ from dedup_lib.lists.removal_list import ENTRY_COLUMN, RemovalList, read_removal
 from dedup_lib.lists.saved_ids import SAVED_COLUMN, SAVED_FORMATS, parse_ids
 from dedup_lib.locations import is_path
 from dedup_lib.parquet.directory import fingerprint
-from dedup_lib.session.one_row import one_row
 from dedup_lib.session.session import Session
+from dedup_lib.session.spark_session import one_row
 from dedup_lib.settings import DuplicateIds
 
 ROLE = "list to protect"

@@ -25,10 +25,9 @@ from dedup_lib.executor.rewrite_file import FileTask, Wanted
 from dedup_lib.methods.position_bitmaps import position_bitmaps
 from dedup_lib.parquet.directory import relative_parts
 from dedup_lib.plan.id_scan import FileRows
-from dedup_lib.session.on_executors import on_executors, reason_of
-from dedup_lib.session.one_row import one_row
-from dedup_lib.session.spark_errors import SPARK_ERRORS
-from dedup_lib.session.spark_session import cores
+from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
+from dedup_lib.session.on_executors import on_executors
+from dedup_lib.session.spark_session import cores, one_row
 from dedup_lib.settings import Action
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.uris import decoded
@@ -91,7 +90,9 @@ def why_not(
     try:
         outcomes = frame.select(probed.alias("outcome")).select("outcome.*").collect()
     except SPARK_ERRORS as failure:
-        return UnsupportedError(f"a Python task failed on an executor: {reason_of(failure)}")
+        return UnsupportedError(
+            f"a Python task failed on an executor: {find_task_failure(failure)}"
+        )
     return next((error for row in outcomes if (error := _refusal(row)) is not None), None)
 
 

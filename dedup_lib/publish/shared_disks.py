@@ -5,7 +5,7 @@ from __future__ import annotations
 from dedup_lib.errors import SettingsError
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_session import cores, setting_of
+from dedup_lib.session.spark_session import cores, get_setting
 from dedup_lib.uris import scheme_of
 
 _LINE = "shared\n"
@@ -33,7 +33,7 @@ def check_shared(session: Session, directory: str) -> None:
     *Cost:* a small job, on the executors that there are by now; none on a single machine, or where
     the directory is in a store.
     """
-    master = setting_of(session.spark, "spark.master") or "local"
+    master = get_setting(session.spark, "spark.master") or "local"
     if scheme_of(directory) != "file" or master.startswith("local"):
         return
     wanted = _LINES_PER_CORE * cores(session.spark)

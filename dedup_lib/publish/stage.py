@@ -8,7 +8,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrameWriter, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BooleanType, StructField, StructType
@@ -40,8 +39,8 @@ from dedup_lib.publish.marker import mark
 from dedup_lib.publish.swap import repair_locked, replace
 from dedup_lib.publish.targets import Target, check_replaceable, output_exists
 from dedup_lib.session.conf import session_settings, tuning_settings
+from dedup_lib.session.failures import SPARK_ERRORS, exists_already, holds_files_already
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.session.storage import Storage
 
@@ -291,10 +290,9 @@ def _is_there(session: Session, location: str) -> bool:
 
 
 def _as_conflict(target: Target, error: Exception) -> Exception:
-    condition = (error.getCondition() or "") if isinstance(error, PySparkException) else ""
-    if "ALREADY_EXISTS" in condition or "PATH_EXISTS" in condition:
+    if exists_already(error):
         return output_exists(target)
-    if "NON_EMPTY_LOCATION" in condition:
+    if holds_files_already(error):
         return OutputExistsError(
             f"table {target.location!r} is not in the catalog, but its directory holds files: "
             "another run is making it, or one that was killed left them. Delete the directory "

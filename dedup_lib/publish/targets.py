@@ -185,7 +185,7 @@ def check_replaceable(storage: Storage, location: str, output_format: TableForma
         files = data_files(storage, location, what="output")
         partition_columns_of(location, files, what="output")
         doubtful = [file for file in files if not file.path.endswith(".parquet")]
-        for _ in storage.parquet_footers([files[0], *doubtful]):
+        for _ in storage.read_footers([files[0], *doubtful]):
             pass
     except (InputError, StorageError) as error:
         raise OutputExistsError(

@@ -19,9 +19,9 @@ from dedup_lib.executor.picture_reads import (
 from dedup_lib.executor.picture_task import draw_rows as draw_on_executor
 from dedup_lib.executor.picture_task import unpack_picture
 from dedup_lib.redaction import redact
-from dedup_lib.session.on_executors import on_executors, reason_of
+from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
+from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.session.spark_session import cores
 
 # A Python task takes a while before its first row.
@@ -58,7 +58,7 @@ def draw_rows(
         return {}, 0
     if session.storage.is_remote:
         return _on_executors(session, rows, columns, bounds)
-    return read_pictures(rows, columns, session.storage.opened, bounds)
+    return read_pictures(rows, columns, session.storage.open_file, bounds)
 
 
 def _on_executors(
@@ -85,7 +85,7 @@ def _on_executors(
     try:
         answers = numbers.select("id", drawn("id").alias("drawn")).collect()
     except SPARK_ERRORS as failure:
-        why = f"Python on an executor failed: {redact(reason_of(failure))}"
+        why = f"Python on an executor failed: {redact(find_task_failure(failure))}"
         _log.warning("the review has no pictures: %s", why)
         return dict.fromkeys(rows, unread_picture(why)), 0
     pictures = {

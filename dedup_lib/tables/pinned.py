@@ -35,10 +35,9 @@ from dedup_lib.parquet.directory import (
     fingerprint,
     partition_columns_of,
 )
-from dedup_lib.session.files import FileInfo
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import sql_name
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.storage import FileInfo, ParquetSchema, Storage
 from dedup_lib.settings import ImagesFormat, TableFormat
 
 ID_TYPES = ("string", "bigint", "int")
@@ -79,7 +78,7 @@ class PinnedTable(Pinned):
         frame: The rows, lazily. Each evaluation reads the same files.
         partition_columns: The columns that are kept in directory names.
         files: The data files of a Parquet table; empty for Delta.
-        file_schemas: The distinct Parquet schemas of the files, as text; empty for Delta.
+        file_schemas: The distinct Parquet schemas of the files; empty for Delta.
         schema_examples: A file for each of these.
         unreadable: Why Spark can't read all columns; None where it can. The frame then has those
             that may hold IDs.
@@ -92,7 +91,7 @@ class PinnedTable(Pinned):
     frame: DataFrame
     partition_columns: tuple[str, ...]
     files: tuple[FileInfo, ...]
-    file_schemas: tuple[str, ...]
+    file_schemas: tuple[ParquetSchema, ...]
     schema_examples: tuple[FileInfo, ...]
     unreadable: str | None
     empty_files: tuple[FileInfo, ...]

@@ -8,7 +8,7 @@ from dedup_lib.errors import StorageError, TableFormatError
 from dedup_lib.executor import stores
 from dedup_lib.parquet import footers
 from dedup_lib.session.hadoop_storage import HadoopStorage
-from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from tests.made_tables import image_rows, write_list, write_parquet
 
@@ -18,9 +18,9 @@ pytestmark = pytest.mark.classic("it has no file systems of a JVM")
 class Noting(HadoopStorage):
     """Notes the names of the files whose footers the driver reads."""
 
-    def parquet_footers(self, files):
+    def read_footers(self, files):
         self.read = [file.path.rpartition("/")[2] for file in files]
-        return super().parquet_footers(files)
+        return super().read_footers(files)
 
 
 @pytest.fixture
@@ -47,7 +47,7 @@ def read(spark, storage, folder):
 def test_executors_read_what_the_driver_would_have(spark, storage, folder):
     found = read(spark, storage, folder)
     assert storage.read == ["5.parquet", "0.parquet"]  # one for each schema
-    assert found == list(storage_of(spark).parquet_footers(storage.list_files(str(folder))))
+    assert found == list(open_storage(spark).read_footers(storage.list_files(str(folder))))
     assert [footer.num_rows for footer in found] == [1, 0, 1, 2, 3, 4]
 
 
@@ -69,7 +69,7 @@ def test_without_python_on_executors_the_driver_reads_all(spark, storage, folder
     def fail(*_):
         os._exit(3)
 
-    monkeypatch.setattr(footers.arrow_footers, "read_footers", fail)
+    monkeypatch.setattr(footers.footers, "read_digests", fail)
     assert len(read(spark, storage, folder)) == len(storage.read) == 6
 
 

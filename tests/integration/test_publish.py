@@ -21,7 +21,7 @@ from dedup_lib.errors import (
 from dedup_lib.methods.new_output import OutputMaker
 from dedup_lib.plan import id_scan
 from dedup_lib.publish import locks, owners, stage
-from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.open_storage import open_storage
 from tests.faults import StoppedError
 from tests.made_tables import (
     image_rows,
@@ -62,7 +62,7 @@ def test_the_second_rename_failing_puts_the_old_output_back(
 ):
     write_parquet(image_rows(["old"]), folder / "out/1.parquet")
     before = tree_digest(folder)
-    storage = type(storage_of(spark))
+    storage = type(open_storage(spark))
     rename = storage.rename
 
     def fail_second(self, source, target):
@@ -269,7 +269,7 @@ def test_g7_a_deletion_that_was_cut_off_is_done_by_the_next_run(
     spark, remove, inputs, folder, monkeypatch
 ):
     """Killed while it tidied up: what says whose the directory is goes last."""
-    storage = type(storage_of(spark))
+    storage = type(open_storage(spark))
     delete, deleted = storage.delete, []
 
     def delete_once(self, location):

@@ -12,7 +12,7 @@ import pytest
 from dedup_lib.executor.bounds import Bounds, Room
 from dedup_lib.executor.parquet_values import FileSlice
 from dedup_lib.executor.picture_reads import ReadColumns, RowPosition, read_pictures
-from dedup_lib.session.local_files import opened
+from dedup_lib.session.local_files import open_file
 from tests.made_tables import write_parquet
 
 pytest.importorskip("PIL", reason="Pillow isn't installed")
@@ -45,7 +45,7 @@ def store(folder):
 
     @contextmanager
     def store(path):
-        with opened(str(folder / path)) as file:
+        with open_file(str(folder / path)) as file:
 
             def read_at(place, num_bytes):
                 with at_once:
