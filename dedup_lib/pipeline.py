@@ -3,27 +3,21 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import metrics
-from dedup_lib.delta import clone, in_place_commit
-from dedup_lib.delta.detail import log_settings
 from dedup_lib.errors import DedupError, InputError, SafetyLimitError, TableNotFoundError
 from dedup_lib.lineage import told
-from dedup_lib.methods import gpu_check, in_place, repeats, rewrite, run_key
-from dedup_lib.methods.new_output import OutputMaker
+from dedup_lib.methods import repeats, run_key
+from dedup_lib.methods.choice import choose_method
 from dedup_lib.methods.run_context import RunContext
-from dedup_lib.methods.since_last_run import SinceLastRun
-from dedup_lib.methods.spark_engine import Tuning
 from dedup_lib.plan import from_kept_plan
 from dedup_lib.plan.inputs import Inputs, read_inputs
 from dedup_lib.plan.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
-from dedup_lib.publish.attempts import Attempt
 from dedup_lib.publish.overlap import check_places, check_report
-from dedup_lib.publish.targets import Target
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.review import making, page, page_file
@@ -34,8 +28,8 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import name_jobs
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
-from dedup_lib.tables import pinned
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.registry import format_of
+from dedup_lib.tables.target import Target
 
 # Evaluates a frame once, and returns one that reads what came out.
 Materialise = Callable[[DataFrame], DataFrame]
@@ -116,33 +110,22 @@ class _Run(RunContext):
                     return
                 output = self.find_targets()
                 inputs = self.read_inputs()
-                self.check_method(inputs.images)
-                since = self.look_at_last_run(inputs.images, output)
-                if since is not None:
-                    if since.is_done():
-                        return
-                    since.find_changes()
+                method = choose_method(self, inputs.images, output)
+                method.check()
+                if method.is_done():
+                    return
                 attempt = self.workspace.open_attempt(output, inputs.images, cleanup)
-                self.choose_engine(inputs.images, output, attempt)
+                method.prepare(attempt)
                 materialise = self.workspace.materialiser(attempt)
                 plan = self.make_plan(inputs, materialise)
-                difference = None if since is None else since.compare(plan, materialise)
+                method.compare(plan, materialise)
                 self.make_review(plan, inputs)
             if self.settings.dry_run:
                 self.keep_records(plan)
             with self.phase("check"):
                 self.check_limits(plan, inputs)
-                tuning = self.check_gpu(plan) if difference is None else None
-            if attempt is None:
-                self.report.counts["kept_rows"] = plan.kept_rows
-                self.report.finish("dry_run")
-            elif output is None:
-                if not in_place.apply(self, plan):
-                    repeats.repeat(self, repeats.find_earlier_run(self), plan.images)
-            elif since is not None and difference is not None:
-                since.apply(plan, difference)
-            else:
-                OutputMaker(self, output, attempt, tuning).apply(plan)
+                method.check_plan(plan)
+            method.apply(plan)
 
     def check_review(self) -> None:
         """Check that a review can be made and written, before any work."""
@@ -150,19 +133,19 @@ class _Run(RunContext):
             page.check_installed()
             page_file.check_review(self.session.storage, self.settings.review)
 
-    def log_settings(self) -> dict[str, str]:
-        """Settings for reading Delta's log, where the run commits to it or to a clone of it."""
+    def log_settings(self) -> Mapping[str, str]:
+        """Settings for reading the log of the table that the run commits to, or to a clone of."""
         settings = self.settings
-        if settings.method == "rewrite" and not settings.since_last_run:
+        if settings.changes_images or settings.is_clone:
+            location: str | None = settings.images
+        else:
+            location = settings.output if settings.since_last_run else None
+        if location is None:
             return {}
-        location = settings.output if settings.since_last_run else settings.images
         try:
-            root = pinned.root_of(self.session, str(location))
+            return format_of(self.session, location).log_settings(self.session, location)
         except TableNotFoundError:  # yet to be made
             return {}
-        return log_settings(
-            self.session.spark, self.session.storage.total_bytes(f"{root}/_delta_log")
-        )
 
     def find_targets(self) -> Target | None:
         """Look at all places that are to be written; return the output's, if there is one."""
@@ -188,34 +171,6 @@ class _Run(RunContext):
                 )
         return inputs
 
-    def check_method(self, images: PinnedTable) -> None:
-        """Check that the method can work on this image table, before any work."""
-        if self.settings.method == "in-place":
-            enable = self.settings.enable_deletion_vectors
-            in_place_commit.check_in_place(self.session.spark, images, may_enable=enable)
-        elif self.settings.method == "clone":
-            clone.check_clone(self.session.spark, images)
-
-    def look_at_last_run(self, images: PinnedTable, output: Target | None) -> SinceLastRun | None:
-        """Look how far the output has come (--since-last-run)."""
-        if not self.settings.since_last_run or output is None:
-            return None
-        return SinceLastRun(self, images, output)
-
-    def choose_engine(
-        self, images: PinnedTable, output: Target | None, attempt: Attempt | None
-    ) -> None:
-        if self.settings.method == "rewrite":
-            with self.report.step("choose engine"):
-                rewrite.choose_engine(
-                    self.session.spark,
-                    images,
-                    self.settings,
-                    output=output,
-                    attempt=attempt,
-                    report=self.report,
-                )
-
     def make_plan(self, inputs: Inputs, materialise: Materialise) -> Plan:
         settings, report = self.settings, self.report
         with tuning_settings(self.session.spark, PLAN_SETTINGS):
@@ -223,7 +178,7 @@ class _Run(RunContext):
                 plan = make_plan(settings, inputs, report, materialise)
             else:
                 plan = from_kept_plan.make_plan(
-                    self.session.spark,
+                    self.session,
                     inputs.images,
                     inputs.kept_plan,
                     settings=settings,
@@ -231,9 +186,7 @@ class _Run(RunContext):
                     materialise=materialise,
                 )
             if settings.removed_output is not None:
-                self.made_for = from_kept_plan.note_of(
-                    self.session.spark, plan, inputs, settings, report
-                )
+                self.made_for = from_kept_plan.note_of(self.session, plan, inputs, settings, report)
         return plan
 
     def make_review(self, plan: Plan, inputs: Inputs) -> None:
@@ -258,20 +211,6 @@ class _Run(RunContext):
             if not self.settings.dry_run:
                 self.keep_records(plan, "unmatched_output")
             raise
-
-    def check_gpu(self, plan: Plan) -> Tuning | None:
-        """Find out what a GPU can't run of the rewrite, where one is to; return how it is tuned."""
-        settings, report = self.settings, self.report
-        if report.engine != "spark" or not plan.output_rows(settings.action):
-            return None
-        if not settings.require_gpu and not rewrite.uses_gpu(self.session.spark):
-            return None
-        tuning = rewrite.tune(self.session, plan, settings=settings, report=report)
-        with report.step("ask the accelerator"):
-            gpu_check.check_gpu(
-                self.session.spark, plan.images, tuning, settings=settings, report=report
-            )
-        return tuning
 
 
 def _warn_of_secrets(settings: Settings) -> None:

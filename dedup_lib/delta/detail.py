@@ -13,11 +13,10 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import get_setting
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
 from dedup_lib.session.storage import Storage
+from dedup_lib.tables.target import UNTOLD
 
 _SNAPSHOT_PARTITIONS = "spark.databricks.delta.snapshotPartitions"
 _LOG_BYTES_PER_PARTITION = 4 * 1024**2
-# The scheme of a table's place that its catalog does not tell.
-UNTOLD = "table"
 
 
 def delta_root(session: Session, location: str) -> str:

@@ -13,16 +13,12 @@ from pyspark.sql.types import DataType, StructField, StructType
 from dedup_lib.errors import MissingColumnError, UnreadableFileError
 from dedup_lib.lists.kinds import ID_FLAG, KIND_FLAG, ListShape, check_one_kind
 from dedup_lib.lists.wanted import ReadList, WantedList
-from dedup_lib.parquet.directory import (
-    PARQUET_READER_OPTIONS,
-    by_schema,
-    footers_of,
-    spark_schema,
-)
-from dedup_lib.parquet.schema import column_names
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.session.storage import FileInfo, ParquetSchema
+from dedup_lib.tables.directory import by_schema, footers_of, spark_schema
+from dedup_lib.tables.schema import column_names
 
 
 @dataclass(frozen=True)

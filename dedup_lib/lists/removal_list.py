@@ -11,7 +11,6 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
-from dedup_lib.delta.detail import check_not_in_delta, is_delta_path
 from dedup_lib.errors import ColumnTypeError, TableNotFoundError
 from dedup_lib.lists.files import list_files
 from dedup_lib.lists.kinds import ID_FLAG, ListShape, recognise_npy
@@ -19,11 +18,12 @@ from dedup_lib.lists.npy import read_ids
 from dedup_lib.lists.parquet import read_parquet
 from dedup_lib.lists.wanted import ReadList, WantedList
 from dedup_lib.locations import is_path
-from dedup_lib.parquet.directory import fingerprint
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo
 from dedup_lib.settings import AskedListKind, DuplicateIds, ListKind
-from dedup_lib.tables.pinned import Pinned, PinnedTable, id_type, read_delta
+from dedup_lib.tables.directory import fingerprint
+from dedup_lib.tables.pinned import Pinned, PinnedTable, id_type
+from dedup_lib.tables.registry import check_not_inside, format_of
 
 ENTRY_COLUMN = "image_id"
 _log = logging.getLogger(__name__)
@@ -109,8 +109,9 @@ def read_removal_list(
         raise TableNotFoundError(
             f"{wanted.what} does not exist (patterns such as * are not expanded)."
         )
-    if is_named or is_delta_path(session.storage, location):
-        read = _from_delta(read_delta(session, location), wanted)
+    table_format = format_of(session, location)
+    if table_format.serves_as_list:
+        read = _from_table(table_format.pin(session, location), wanted)
     else:
         read = _from_files(session, wanted)
     if others := read.shape.other_columns:
@@ -138,7 +139,7 @@ def sum_of_hashes(*columns: str) -> Column:
     return F.coalesce(F.sum(hashed), F.lit(0))
 
 
-def _from_delta(table: PinnedTable, wanted: WantedList) -> RemovalList:
+def _from_table(table: PinnedTable, wanted: WantedList) -> RemovalList:
     schema = table.frame.schema
     columns = {field.name: field.dataType.simpleString() for field in schema}
     shape = wanted.recognise(f"{table.location}/", columns, one_file=False)
@@ -146,7 +147,7 @@ def _from_delta(table: PinnedTable, wanted: WantedList) -> RemovalList:
     wanted.check_types(schema, shape)
     return RemovalList(
         location=table.location,
-        format="delta",
+        format=table.format,
         version=table.version,
         fingerprint=None,
         shape=shape,
@@ -157,7 +158,7 @@ def _from_delta(table: PinnedTable, wanted: WantedList) -> RemovalList:
 
 
 def _from_files(session: Session, wanted: WantedList) -> RemovalList:
-    check_not_in_delta(session.storage, wanted.location, wanted.role)
+    check_not_inside(session, wanted.location, wanted.role)
     list_format, files = list_files(session.storage, wanted.location, what=wanted.what)
     if list_format == "npy":
         read = _read_npy(session, files, wanted)

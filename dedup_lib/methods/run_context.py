@@ -8,19 +8,19 @@ from contextlib import contextmanager
 from typing import Any
 
 from dedup_lib.errors import DedupError, InputError, PublishError
-from dedup_lib.methods import records, rewrite
+from dedup_lib.methods import records
+from dedup_lib.methods.gpu import uses_gpu
 from dedup_lib.methods.phase_numbers import numbers_of
 from dedup_lib.methods.tuning import settings_for
-from dedup_lib.plan.id_scan import FileRows
 from dedup_lib.plan.planning import Plan
 from dedup_lib.publish.attempts import new_attempt_id
-from dedup_lib.publish.targets import Target
 from dedup_lib.publish.workspace import Workspace
 from dedup_lib.report import Report
 from dedup_lib.session.failures import storage_errors_as
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.pinned import FileRows, PinnedTable
+from dedup_lib.tables.target import Target
 from dedup_lib.version import __version__
 
 # What a refusal of a file system means, by phase: an unreadable input, or a failed output.
@@ -86,7 +86,7 @@ class RunContext:
     def image_settings(self, images: PinnedTable, files: Sequence[FileRows]) -> dict[str, str]:
         """Work out the session's settings for reading and writing images."""
         with self.report.step("weigh images"):
-            is_on_gpu = rewrite.uses_gpu(self.session.spark)
+            is_on_gpu = uses_gpu(self.session.spark)
             return settings_for(self.session.storage, images, files, is_on_gpu=is_on_gpu)
 
     def note(self, plan: Plan) -> dict[str, Any]:

@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructType
 
 from dedup_lib.errors import InputChangedError, StorageError
 from dedup_lib.methods.gpu import SPLIT_BYTES, image_batch_settings, writable_codec
-from dedup_lib.parquet.kept_types import timestamp_type
-from dedup_lib.plan.id_scan import FileRows
 from dedup_lib.session.storage import ColumnChunkSizes, FileInfo, ParquetSchema, Storage
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.kept_types import timestamp_type
+from dedup_lib.tables.pinned import FileRows, PinnedTable
 from dedup_lib.uris import decoded
 
 _READ_BATCH_BYTES = 8 * 1024**2
@@ -87,13 +86,6 @@ def split_settings(
     if is_on_gpu:
         split_bytes = min(split_bytes, SPLIT_BYTES)
     return {"spark.sql.files.maxPartitionBytes": str(split_bytes)}
-
-
-def writer_options(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return what of the settings Spark's Parquet writer takes as options, on any platform."""
-    options = {key: value for key, value in settings.items() if key.startswith("parquet.")}
-    codec = settings.get(_CODEC)
-    return options if codec is None else options | {"compression": codec}
 
 
 def binary_columns(schema: StructType) -> list[str]:

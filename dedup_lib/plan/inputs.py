@@ -18,13 +18,14 @@ from pyspark.sql.types import (
 from dedup_lib.errors import ColumnTypeError, MissingColumnError, SettingsError
 from dedup_lib.lists.protected import read_protect_list
 from dedup_lib.lists.removal_list import RemovalList, read_removal_list
-from dedup_lib.parquet.schema import column_names
 from dedup_lib.plan.kept_plan import KeptPlan, read_kept_plan
 from dedup_lib.report import Report
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables import pinned
 from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.read import read_images
+from dedup_lib.tables.schema import column_names
 
 # What images may be ranked by: no bytes, which a run never looks at, and nothing nested.
 _RANKED_TYPES = (
@@ -53,7 +54,7 @@ class Inputs:
 
 def read_inputs(session: Session, settings: Settings, report: Report) -> Inputs:
     """Pin the image table and the lists, and note them in the report as they are found."""
-    images = pinned.read_images(session, settings.images, settings.images_format)
+    images = read_images(session, settings.images, settings.images_format)
     report.inputs["images"] = images.described()
     _check_id_column(images, settings.image_id_column)
     lists = []
@@ -140,8 +141,4 @@ def _check_id_column(images: PinnedTable, column: str) -> None:
             f"{', '.join(pinned.ID_TYPES[:-1])} or {pinned.ID_TYPES[-1]}. {images.unreadable}"
         )
     pinned.id_type(images.frame, column, what=what, flag="--image-id-column")
-    if images.format == "parquet" and column in images.partition_columns:
-        raise ColumnTypeError(
-            f"{what}: column {column!r} is kept in directory names, which have no type: "
-            "image IDs must be a column of the files."
-        )
+    images.table_format.check_id_column(images, column)

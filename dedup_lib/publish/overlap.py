@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from pyspark.errors import PySparkException
 
-from dedup_lib.delta.detail import new_table_root, table_exists
 from dedup_lib.errors import (
     InputError,
     OutputExistsError,
@@ -22,7 +21,8 @@ from dedup_lib.report import report_uri
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
-from dedup_lib.tables.pinned import root_of
+from dedup_lib.tables.read import root_of
+from dedup_lib.tables.registry import format_of_name
 from dedup_lib.uris import contains
 
 
@@ -177,8 +177,10 @@ def _inputs(settings: Settings) -> list[tuple[str, str]]:
 
 
 def _output_root(session: Session, location: str) -> str:
-    if not is_path(location) and not table_exists(session.spark, location):
-        return new_table_root(session, location)
+    if not is_path(location):
+        table_format = format_of_name(session, location)
+        if not table_format.has_named(session, location):
+            return table_format.root_of_new(session, location)
     try:
         return root_of(session, location)
     except TableFormatError as error:

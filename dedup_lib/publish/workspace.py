@@ -13,15 +13,16 @@ from pyspark.sql import DataFrame
 
 from dedup_lib.errors import PublishError, SettingsError
 from dedup_lib.locations import is_path
-from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS
 from dedup_lib.publish import marker, swap, sweep, targets
-from dedup_lib.publish.attempts import Attempt, attempt_directory, unmade_attempt
+from dedup_lib.publish.attempts import attempt_directory, unmade_attempt
 from dedup_lib.publish.shared_disks import check_shared
-from dedup_lib.publish.targets import Target
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.failures import storage_errors_as
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.registry import format_named
+from dedup_lib.tables.target import Attempt, Target
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ class Workspace:
         if output is not None:
             base = targets.default_base(self.session, output)
         work_base = self._work_base(base)
-        if self.session.storage.is_remote and (output is None or output.publishing == "commit"):
+        if self.session.storage.is_remote and (output is None or output.is_committed):
             return unmade_attempt(work_base, self.attempt_id)
         targets.check_told(work_base, "give --work-location, such as a directory of a volume.")
         is_renamed = output is not None and output.is_renamed
@@ -80,7 +81,7 @@ class Workspace:
                 attempt_directory(self.session.storage, work_base, self.attempt_id)
             )
             check_shared(self.session, attempt.directory)
-        if output is not None and output.publishing == "marker":
+        if output is not None and output.is_marked:
             return dataclasses.replace(attempt, output=output.location)
         return attempt
 
@@ -102,9 +103,8 @@ class Workspace:
     @property
     def _keeps_files(self) -> bool:
         """Whether the run keeps files beside its output: a commit over Spark Connect needs none."""
-        return (
-            not self.session.storage.is_remote or self.settings.resolved_output_format == "parquet"
-        )
+        output = format_named(self.settings.resolved_output_format)
+        return not self.session.storage.is_remote or not output.takes_commits
 
     def _sweep(self, base: str) -> None:
         self._sweep_at({base, self._work_base(base)})

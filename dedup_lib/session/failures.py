@@ -87,6 +87,12 @@ def find_task_failure(failure: Exception) -> str:
     return next(by_java, lines[-1] if lines else type(failure).__name__)
 
 
+def first_line(error: Exception) -> str:
+    """Return the line of an error that says what is wrong, without Java's stack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "[DELTA_" in line or "Exception:" in line), lines[0])
+
+
 def exists_already(error: Exception) -> bool:
     """Tell whether Spark refused to make a table or a directory because there is one already."""
     return any(word in _condition(error) for word in ("ALREADY_EXISTS", "PATH_EXISTS"))

@@ -282,6 +282,21 @@ class Settings:
         return "delta" if to_table or self.method != "rewrite" else "parquet"
 
     @property
+    def changes_images(self) -> bool:
+        """Whether rows go from the image table itself."""
+        return self.method == "in-place"
+
+    @property
+    def is_clone(self) -> bool:
+        """Whether a clone of the image table is made."""
+        return self.method == "clone"
+
+    @property
+    def may_replace(self) -> bool:
+        """Whether the method can replace a table at all."""
+        return self.method != "clone"
+
+    @property
     def eps_values(self) -> tuple[float, ...]:
         """The values of --eps-sweep, in their order; none where it is not given."""
         return () if self.eps_sweep is None else eps_values_of(self.eps_sweep)

@@ -18,7 +18,7 @@ from dedup_lib.methods.new_output import OutputMaker
 from dedup_lib.parquet import arrow_engine
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
-from dedup_lib.tables.pinned import read_images
+from dedup_lib.tables.read import read_images
 from tests.made_tables import (
     image_rows,
     names_in,

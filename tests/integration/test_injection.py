@@ -17,7 +17,7 @@ from dedup_lib.publish.targets import find_target
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
-from dedup_lib.tables.pinned import read_images
+from dedup_lib.tables.read import read_images
 from tests.made_tables import image_rows, write_list, write_parquet
 from tests.processes import ROOT
 

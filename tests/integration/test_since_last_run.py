@@ -22,7 +22,7 @@ from dedup_lib.errors import (
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
-from dedup_lib.tables.pinned import read_images
+from dedup_lib.tables.read import read_images
 from tests.conftest import REMOTE
 from tests.made_tables import image_rows, row_digests, write_list, write_parquet
 

@@ -14,7 +14,7 @@ from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.settings import DuplicateIds
-from dedup_lib.tables.pinned import read_images
+from dedup_lib.tables.read import read_images
 from tests.made_tables import image_rows, write_list, write_parquet
 from tests.spark_plans import physical_plan
 

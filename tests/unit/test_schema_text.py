@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from dedup_lib.parquet.schema import required_columns
 from dedup_lib.session.hadoop_footers import parse_schema
 from dedup_lib.session.storage import Leaf
+from dedup_lib.tables.schema import required_columns
 
 NAMES = ["x (STRING)", "a\n  optional int32 b;", "}", "Size (KB)", 'say "so" = 3', "\\"]
 

@@ -18,10 +18,11 @@ from dedup_lib.errors import (
     TableFormatError,
     UnreadableFileError,
 )
-from dedup_lib.parquet.footers import read_footers
-from dedup_lib.parquet.schema import hadoop_variable, id_columns, leaf_types
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema, Storage
+from dedup_lib.tables.footers import read_footers
+from dedup_lib.tables.schema import hadoop_variable, id_columns, leaf_types
 
 MANIFEST_NAME = "_remove_duplicates.json"
 # Files that writers leave beside the data, and that hold none.
@@ -29,12 +30,6 @@ MARKERS = re.compile(
     r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
     rf"|{re.escape(MANIFEST_NAME)}"
 )
-# Every file is read or the read fails, and no character of a path makes it a pattern.
-PARQUET_READER_OPTIONS = {
-    "ignoreCorruptFiles": "false",
-    "ignoreMissingFiles": "false",
-    "__globPaths__": "false",
-}
 
 
 def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:

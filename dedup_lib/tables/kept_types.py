@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dedup_lib.errors import ColumnTypeError
-from dedup_lib.parquet.schema import hadoop_variable
 from dedup_lib.session.storage import Leaf, ParquetSchema
 from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.schema import hadoop_variable
 
 # A Parquet type of instants, and the value of spark.sql.parquet.outputTimestampType for it.
 _INSTANTS = {

@@ -8,11 +8,12 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS
-from dedup_lib.review.data import ImageId
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.tables.pinned import metadata
 from dedup_lib.uris import decoded
+
+ImageId = str | int
 
 
 def row_indexes(
