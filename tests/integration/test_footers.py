@@ -6,7 +6,7 @@ import pytest
 
 from dedup_lib.errors import StorageError, TableFormatError
 from dedup_lib.executor import stores
-from dedup_lib.parquet import footers
+from dedup_lib.tables import footers
 from dedup_lib.session.hadoop_storage import HadoopStorage
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
