@@ -5,11 +5,11 @@ from __future__ import annotations
 import contextlib
 import tempfile
 import uuid
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dedup_lib.executor.annotated_rows import FileLayout, annotated_layout, annotated_row_groups
+from dedup_lib.executor.file_task import FileTask, Rewritten, Wanted
 from dedup_lib.executor.kept_rows import (
     Bitmap,
     invert,
@@ -22,59 +22,7 @@ from dedup_lib.executor.kept_rows import (
 from dedup_lib.executor.stores import FileRefusedError, open_store
 from dedup_lib.executor.writer_options import check_int96, writer_options
 
-
-@dataclass(frozen=True)
-class FileTask:
-    """A file to rewrite.
-
-    Attributes:
-        source: The URI of the file. Its characters stand for themselves.
-        target: The URI of the file to write.
-        partial_directory: The URI of a directory for unfinished files. None: they are written to
-            the executor's own disk, and uploaded when they are finished.
-        size_bytes: The size of the source when the run was planned.
-        num_rows: The rows of the source when the run was planned.
-        keeps_empty: Whether to write a file even if it gets no row.
-    """
-
-    source: str
-    target: str
-    partial_directory: str | None
-    size_bytes: int
-    num_rows: int
-    keeps_empty: bool
-
-
-class Wanted(NamedTuple):
-    """Which rows are written.
-
-    Attributes:
-        action: `remove` writes the rows that stay, `extract` the duplicates, and `annotate` all
-            rows with two columns more.
-        id_column: The column of the image ID, for `annotate`.
-    """
-
-    action: str = "remove"
-    id_column: str = ""
-
-
 _REMOVE = Wanted()
-
-
-class Rewritten(NamedTuple):
-    """What was written of a file.
-
-    Attributes:
-        num_rows: The rows of the new file.
-        written_bytes: The size of the new file; 0 if none was written.
-        is_copy: Whether the file was copied as it is.
-    """
-
-    num_rows: int
-    written_bytes: int
-    is_copy: bool
-
-
 _NOTHING = Rewritten(0, 0, is_copy=False)
 
 
@@ -91,18 +39,6 @@ class _NewFile(NamedTuple):
     layout: FileLayout
     tables: Iterator[Any]
     num_rows: int
-
-
-def outcome(function: Callable[..., Rewritten], *arguments: Any) -> tuple[Any, ...]:
-    """Call a function; return rows, bytes, copied files, and the kind and text of a refusal.
-
-    If a second try may help, the error is raised, so that Spark tries again.
-    """
-    try:
-        done = function(*arguments)
-    except FileRefusedError as error:
-        return 0, 0, 0, error.kind, str(error)
-    return done.num_rows, done.written_bytes, int(done.is_copy), None, None
 
 
 def rewrite(

@@ -21,7 +21,7 @@ from dedup_lib.errors import (
     UnsupportedError,
 )
 from dedup_lib.executor import rewrite_file
-from dedup_lib.executor.rewrite_file import FileTask, Wanted
+from dedup_lib.executor.file_task import FileTask, Wanted, describe_outcome
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.planning import Plan
 from dedup_lib.plan.position_bitmaps import position_bitmaps
@@ -327,7 +327,7 @@ def _frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]], schema: str) 
 
 def _outcomes(function: Callable[..., Any], options: Mapping[str, str]) -> Callable[..., Column]:
     given = dict(options)
-    return on_executors(lambda *values: rewrite_file.outcome(function, *values, given), _OUTCOME)
+    return on_executors(lambda *values: describe_outcome(function, *values, given), _OUTCOME)
 
 
 def _refusal(outcome: Row) -> DedupError | None:
