@@ -1,4 +1,4 @@
-"""What a task is told about a file that it rewrites, and what it answers."""
+"""The input and the answer of a task that rewrites a file."""
 
 from __future__ import annotations
 

@@ -81,7 +81,7 @@ def read_pictures(
     """Read rows and draw their images, in the order of their files.
 
     Args:
-        rows: The rows, each once. If a file does not have its size any more, none of it is shown.
+        rows: The rows, each once. If a file has another size by now, its rows are not shown.
         columns: What is read of them.
         open_file: Opens a file for one thread at a time.
         bounds: When to stop.
@@ -201,7 +201,7 @@ class _Reading:
     room: Room
 
     def find(self, path: str, rows: Sequence[int]) -> tuple[list[RowGroup], str]:
-        """Find the row groups of rows; return the reason for rows that are in none of them, too."""
+        """Find the row groups of rows; return the reason for rows that are in no row group, too."""
         columns = {self.columns.image, *self.columns.texts.values()}
         try:
             with self.files.open(path) as file:

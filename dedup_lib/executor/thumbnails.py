@@ -129,7 +129,7 @@ def _open_and_draw(encoded: bytes) -> Thumbnail:
             )
         try:
             return _draw(image, known)
-        except Exception as error:  # a decoder may fail in any way, also for want of memory
+        except Exception as error:  # a decoder may fail in any way, and memory may run out
             return replace(known, reason=_broken_image(error))
 
 

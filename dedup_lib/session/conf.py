@@ -43,10 +43,10 @@ RUN_SETTINGS: Mapping[str, str | None] = {
     "spark.databricks.delta.write.txnAppId": None,
     "spark.databricks.delta.write.txnVersion": None,
 }
-# A scan of IDs reads some thousandth of what its files weigh: tasks of Spark's usual 128 MB would
-# be many and empty. Spark still makes one a core, where the table is smaller than this times cores.
+# A scan of IDs reads about a thousandth of its files: with Spark's usual 128 MB, tasks would be many
+# and nearly empty. A table smaller than this size times the cores still gets a task for each core.
 SCAN_SETTINGS = {"spark.sql.files.maxPartitionBytes": str(16 * 1024**3)}
-# Every file is read or the read fails, and no character of a path makes it a pattern.
+# Each file is read, or the read fails; and no character makes a path a pattern.
 PARQUET_READER_OPTIONS = {
     "ignoreCorruptFiles": "false",
     "ignoreMissingFiles": "false",

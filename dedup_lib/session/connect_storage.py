@@ -148,7 +148,7 @@ class ConnectStorage(Storage):
         return True
 
     def same_file_system(self, one: str, other: str) -> bool:
-        """Compare scheme and host; the disks of another machine can't be told apart from here."""
+        """Compare scheme and host; this process can't tell the disks of another machine apart."""
         return one.split("/")[:3] == other.split("/")[:3] or scheme_of(one) == "file"
 
     def read_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:

@@ -1,4 +1,4 @@
-"""A part of a file, of which only the slices that are asked for are read."""
+"""Parts of a file, which are read only when they are asked for."""
 
 from __future__ import annotations
 

@@ -13,7 +13,7 @@ from dedup_lib.executor.parquet_values.file_slices import FileSlice
 _SHORT_BYTES = 128 * 1024
 _AHEAD_OF_SHORT_BYTES = 1024**2
 _AHEAD_OF_LONG_BYTES = 4 * 1024
-# Of a Snappy block a tag is read every 64 KB; pages with another codec are read as a whole.
+# A Snappy block needs a tag every 64 KB; pages with another codec are read as a whole.
 _AHEAD_OF_COMPRESSED_BYTES = 2 * 1024**2
 
 
