@@ -13,9 +13,8 @@ from dedup_lib.metrics_row import COLUMNS, SCHEMA, row_of
 from dedup_lib.publish.overlap import check_metrics
 from dedup_lib.report import Report
 from dedup_lib.session.conf import RUN_SETTINGS, one_run, tuning_settings
-from dedup_lib.session.failures import errors_named
+from dedup_lib.session.failures import first_line, translate_spark_errors
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_errors import first_line
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.settings import Settings
 from dedup_lib.tables.registry import format_of
@@ -42,7 +41,11 @@ def append(session: Session, settings: Settings, report: Report) -> None:
     if location is None or report.run is None:
         return
     try:
-        with one_run(session.spark), tuning_settings(session.spark, RUN_SETTINGS), errors_named():
+        with (
+            one_run(session.spark),
+            tuning_settings(session.spark, RUN_SETTINGS),
+            translate_spark_errors(),
+        ):
             check_metrics(session, settings)
             with tuning_settings(session.spark, _WRITER_SETTINGS):
                 _append(session, location, settings, report)

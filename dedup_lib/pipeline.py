@@ -22,10 +22,10 @@ from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.review import making, page, page_file
 from dedup_lib.session.conf import RUN_SETTINGS, one_run, tuning_settings
-from dedup_lib.session.failures import errors_named, storage_errors_as
-from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.failures import storage_errors_as, translate_spark_errors
+from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_session import described_jobs
+from dedup_lib.session.spark_session import name_jobs
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
 from dedup_lib.tables.registry import format_of
@@ -60,19 +60,19 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     report = Report() if report is None else report
     report.describe(settings)
     _warn_of_secrets(settings)
-    session = Session(spark, storage_of(spark, settings.storage_options))
+    session = Session(spark, open_storage(spark, settings.storage_options))
     is_saved = False  # not before it is sure that the report replaces no input
     try:
         with (
             one_run(spark),
             tuning_settings(spark, RUN_SETTINGS),
-            described_jobs(spark) as describe,
+            name_jobs(spark) as describe,
             report.followed(describe),
         ):
             with storage_errors_as(InputError):
                 check_report(session, settings)
             is_saved = settings.report is not None
-            with errors_named(), told(settings, report, session.storage.canonical):
+            with translate_spark_errors(), told(settings, report, session.storage.canonical):
                 _Run(session, settings, report).execute()
     except BaseException as error:
         report.fail(error)

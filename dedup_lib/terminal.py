@@ -17,8 +17,8 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.redaction import one_record, redact
 from dedup_lib.report import Report
-from dedup_lib.session.spark_errors import SPARK_ERRORS
-from dedup_lib.session.spark_session import counted_tasks
+from dedup_lib.session.failures import SPARK_ERRORS
+from dedup_lib.session.spark_session import count_tasks
 from dedup_lib.session.start import is_under_spark_submit
 
 _INTERVAL_SECONDS = 0.5
@@ -54,8 +54,8 @@ def show_progress(spark: SparkSession, report: Report) -> Iterator[None]:
     """
     with contextlib.ExitStack() as showing:
         for terminal in _find_terminals():
-            count_tasks = showing.enter_context(counted_tasks(spark))
-            showing.enter_context(_show_from_thread(terminal, report, count_tasks))
+            tasks = showing.enter_context(count_tasks(spark))
+            showing.enter_context(_show_from_thread(terminal, report, tasks))
         yield
 
 

@@ -28,7 +28,7 @@ from dedup_lib.methods.spark_engine import BROADCAST_MOST_BYTES, keep_by_ids
 from dedup_lib.plan.id_scan import broadcast_bytes, sum_of_id_bytes
 from dedup_lib.plan.planning import PLAN_SETTINGS, Plan
 from dedup_lib.session.conf import tuning_settings
-from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.tables.history import ImageChanges
 

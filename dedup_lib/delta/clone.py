@@ -22,7 +22,7 @@ from dedup_lib.publish import targets
 from dedup_lib.publish.attempts import companion_directory
 from dedup_lib.report import Report
 from dedup_lib.session.conf import session_settings
-from dedup_lib.session.spark_errors import SPARK_ERRORS, first_line
+from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.tables.pinned import PinnedTable, check_is_readable
 from dedup_lib.tables.target import Attempt, Staged, Target

@@ -15,8 +15,8 @@ from dedup_lib.delta.errors import deletions_named, refusal
 from dedup_lib.delta.history import USER_METADATA, note_text
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.session.conf import SCAN_SETTINGS, session_settings
-from dedup_lib.session.one_row import one_row
-from dedup_lib.session.spark_errors import SPARK_ERRORS, first_line
+from dedup_lib.session.failures import SPARK_ERRORS, first_line
+from dedup_lib.session.spark_session import one_row
 from dedup_lib.session.sql_names import quoted, sql_name
 
 DELETION_VECTORS = "delta.enableDeletionVectors"

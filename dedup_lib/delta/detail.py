@@ -10,7 +10,7 @@ from pyspark.sql import Row, SparkSession
 
 from dedup_lib.errors import InputError, TableFormatError, TableNotFoundError
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_session import setting_of
+from dedup_lib.session.spark_session import get_setting
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
 from dedup_lib.session.storage import Storage
 from dedup_lib.tables.target import UNTOLD
@@ -92,7 +92,7 @@ def log_settings(spark: SparkSession, log_bytes: int) -> dict[str, str]:
     Delta's default is 50 tasks for each state of each table, which for a small log costs more than
     the deletion itself. Where the session says otherwise, that holds.
     """
-    if setting_of(spark, _SNAPSHOT_PARTITIONS) is not None:
+    if get_setting(spark, _SNAPSHOT_PARTITIONS) is not None:
         return {}
     return {_SNAPSHOT_PARTITIONS: str(min(50, 2 + log_bytes // _LOG_BYTES_PER_PARTITION))}
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dedup_lib.errors import ConflictError, DedupError, UnsupportedError
-from dedup_lib.session.spark_errors import SPARK_ERRORS, first_line
+from dedup_lib.session.failures import SPARK_ERRORS, first_line
 
 _CONFLICT = re.compile(
     r"DELTA_CONCURRENT_|DELTA_(METADATA|PROTOCOL)_CHANGED|Concurrent\w*Exception"

@@ -33,8 +33,8 @@ from dedup_lib.delta.since_last_run import SinceLastRun
 from dedup_lib.errors import VerificationError
 from dedup_lib.locations import is_path
 from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
+from dedup_lib.session.failures import SPARK_ERRORS, exists_already, holds_files_already
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.settings import OutputMode
 from dedup_lib.settings.traits import find_format
@@ -45,8 +45,6 @@ from dedup_lib.tables.pinned import Pinned, PinnedTable, has_row_index
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
 
 _TRIES = 4
-# Two runs that make the same new table at once: one of them is told so, in one of these ways.
-_MADE_MEANWHILE = ("ALREADY_EXISTS", "NON_EMPTY_LOCATION")
 
 
 class DeltaFormat(TableFormat):
@@ -233,7 +231,7 @@ class DeltaFormat(TableFormat):
             try:
                 row.write.format("delta").mode("append").saveAsTable(sql_name(location))
             except SPARK_ERRORS as error:
-                is_made = any(word in str(error) for word in _MADE_MEANWHILE)
+                is_made = exists_already(error) or holds_files_already(error)
                 if attempt == _TRIES or not (is_made or is_conflict(error)):
                     raise
                 time.sleep(attempt)

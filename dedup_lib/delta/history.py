@@ -10,7 +10,7 @@ from typing import Any
 from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
-from dedup_lib.session.one_row import one_row
+from dedup_lib.session.spark_session import one_row
 from dedup_lib.session.sql_names import sql_name
 
 # The session setting whose value a commit carries as its note.

@@ -20,7 +20,7 @@ from dedup_lib.delta.detail import delta_detail
 from dedup_lib.errors import ImagesChangedError
 from dedup_lib.locations import is_path
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
-from dedup_lib.session.spark_errors import SPARK_ERRORS, first_line
+from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.tables.history import NOTHING_NEW, ImageChanges, ImagesState
 from dedup_lib.tables.pinned import PinnedTable

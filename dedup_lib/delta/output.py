@@ -7,7 +7,6 @@ import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from pyspark.errors import PySparkException
 from pyspark.sql import DataFrameWriter, SparkSession
 
 from dedup_lib.delta.detail import is_delta_path, table_exists
@@ -19,8 +18,13 @@ from dedup_lib.locations import is_path
 from dedup_lib.publish.attempts import hand_over
 from dedup_lib.publish.promote import rename_into_place
 from dedup_lib.session.conf import session_settings
+from dedup_lib.session.failures import (
+    SPARK_ERRORS,
+    exists_already,
+    first_line,
+    holds_files_already,
+)
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_errors import SPARK_ERRORS, first_line
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.session.storage import Storage
 from dedup_lib.tables.target import Attempt, Staged, Target
@@ -118,10 +122,9 @@ def _is_there(session: Session, location: str) -> bool:
 
 
 def _as_conflict(target: Target, error: Exception) -> Exception:
-    condition = (error.getCondition() or "") if isinstance(error, PySparkException) else ""
-    if "ALREADY_EXISTS" in condition or "PATH_EXISTS" in condition:
+    if exists_already(error):
         return target.exists_error()
-    if "NON_EMPTY_LOCATION" in condition:
+    if holds_files_already(error):
         return OutputExistsError(
             f"table {target.location!r} is not in the catalog, but its directory holds files: "
             "another run is making it, or one that was killed left them. Delete the directory "

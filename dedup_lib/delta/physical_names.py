@@ -11,7 +11,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.delta.detail import delta_detail
 from dedup_lib.errors import DedupError
-from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.pinned import PinnedTable, metadata
 

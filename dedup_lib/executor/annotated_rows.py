@@ -1,4 +1,4 @@
-"""All rows of a Parquet file with two columns more: is it a duplicate, and of what that stays."""
+"""Add two columns to all rows of a Parquet file: is it a duplicate, and which image is kept."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dedup_lib.executor.kept_rows import inverted, kept_row_groups
+from dedup_lib.executor.kept_rows import invert, kept_row_groups
 
 IS_DUPLICATE = "is_duplicate"
 KEPT_IMAGE_ID = "kept_image_id"
-# Readers go by these before they look at the columns.
+# The key-value metadata that readers use before they look at the columns.
 _ARROW_SCHEMA = b"ARROW:schema"
 _SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"
 _SPARK_TYPES = {"int32": "integer", "int64": "long"}
 
 
-class Footer(NamedTuple):
-    """What a file is written with.
+class FileLayout(NamedTuple):
+    """How a file is written.
 
     Attributes:
-        schema: Of its columns, in Arrow's types.
-        options: Of pyarrow's writer.
-        key_values: Key-value metadata, beside what the writer makes.
+        schema: Its columns, in Arrow's types.
+        options: The options of pyarrow's writer.
+        key_values: Key-value metadata that the writer does not make itself.
     """
 
     schema: Any
@@ -30,58 +30,58 @@ class Footer(NamedTuple):
     key_values: Mapping[bytes, bytes]
 
 
-def annotated_footer(footer: Footer, id_column: str) -> Footer:
-    """Add the two columns to a file's schema, options and metadata.
+def annotated_layout(layout: FileLayout, id_column: str) -> FileLayout:
+    """Add the two columns to the schema, options and metadata of a file.
 
-    The kept image's ID has the type, codec, dictionary and statistics of the image ID. The columns
-    come last, so that the order of the rows, which names columns by number, is still told.
+    The ID of the kept image has the type, codec, dictionary and statistics of the image ID. The
+    two columns come last: the metadata on sorted rows give columns by number.
     """
     import pyarrow as pa
 
-    own_id = footer.schema.field(id_column).type
+    own_id = layout.schema.field(id_column).type
     id_type = own_id.value_type if pa.types.is_dictionary(own_id) else own_id
-    schema = footer.schema.append(pa.field(IS_DUPLICATE, pa.bool_(), nullable=False))
+    schema = layout.schema.append(pa.field(IS_DUPLICATE, pa.bool_(), nullable=False))
     schema = schema.append(pa.field(KEPT_IMAGE_ID, id_type))
-    options = {**footer.options}
+    options = {**layout.options}
     if isinstance(codecs := options.get("compression"), dict):
         codec = codecs.get(id_column, "NONE")
         options["compression"] = {**codecs, IS_DUPLICATE: codec, KEPT_IMAGE_ID: codec}
     for name in ("use_dictionary", "write_statistics"):
         if id_column in (columns := options.get(name) or ()):
             options[name] = [*columns, KEPT_IMAGE_ID]
-    key_values = {**footer.key_values}
+    key_values = {**layout.key_values}
     if _SPARK_SCHEMA in key_values:
         spark_type = _SPARK_TYPES.get(str(id_type), "string")
-        key_values[_SPARK_SCHEMA] = _with_fields(key_values[_SPARK_SCHEMA], spark_type)
+        key_values[_SPARK_SCHEMA] = _add_fields(key_values[_SPARK_SCHEMA], spark_type)
     if key_values.pop(_ARROW_SCHEMA, None) is not None:
-        key_values[_ARROW_SCHEMA] = _serialised(schema)
-    return Footer(schema, options, key_values)
+        key_values[_ARROW_SCHEMA] = _serialise(schema)
+    return FileLayout(schema, options, key_values)
 
 
-def annotated(
-    file: Any, goes: Any, keepers: Mapping[int, bytes | int], schema: Any, source: str
+def annotated_row_groups(
+    file: Any, is_removed: Any, keepers: Mapping[int, bytes | int], schema: Any, source: str
 ) -> Iterator[Any]:
     """Yield all rows with the two columns, row group by row group.
 
     Args:
         file: pyarrow's reader.
-        goes: One boolean a row: whether it is a duplicate.
-        keepers: The image that is kept for it, by row index; others have none.
-        schema: Of what is yielded.
+        is_removed: A boolean for each row: whether it is a duplicate.
+        keepers: The ID of the kept image, by the row index of the duplicate.
+        schema: The schema with the two columns.
         source: The file, for messages.
     """
     import pyarrow as pa
 
     start = 0
-    for table in kept_row_groups(file, _none(goes), source):
+    for table in kept_row_groups(file, _all_false(is_removed), source):
         rows = range(start, start + table.num_rows)
         start += table.num_rows
-        kept = _ids([keepers.get(row) for row in rows], schema.field(KEPT_IMAGE_ID).type)
-        columns = [*table.columns, goes.slice(rows.start, table.num_rows), kept]
+        kept = _to_ids([keepers.get(row) for row in rows], schema.field(KEPT_IMAGE_ID).type)
+        columns = [*table.columns, is_removed.slice(rows.start, table.num_rows), kept]
         yield pa.Table.from_arrays(columns, schema=schema)
 
 
-def _ids(values: Sequence[bytes | int | None], id_type: Any) -> Any:
+def _to_ids(values: Sequence[bytes | int | None], id_type: Any) -> Any:
     import pyarrow as pa
 
     if pa.types.is_integer(id_type):
@@ -89,22 +89,22 @@ def _ids(values: Sequence[bytes | int | None], id_type: Any) -> Any:
     return pa.array(values, pa.binary()).cast(id_type, safe=False)  # not all strings are UTF-8
 
 
-def _none(goes: Any) -> Any:
+def _all_false(booleans: Any) -> Any:
     from pyarrow import compute as pc
 
-    return pc.and_(goes, inverted(goes))
+    return pc.and_(booleans, invert(booleans))
 
 
-def _with_fields(spark_schema: bytes, id_type: str) -> bytes:
-    """Add the two columns to Spark's own spelling of a schema, which it reads first."""
+def _add_fields(spark_schema: bytes, id_type: str) -> bytes:
+    """Add the two columns to the schema that Spark keeps in the metadata and reads first."""
     schema = json.loads(spark_schema)
     for name, kind in ((IS_DUPLICATE, "boolean"), (KEPT_IMAGE_ID, id_type)):
         schema["fields"].append({"name": name, "type": kind, "nullable": True, "metadata": {}})
     return json.dumps(schema).encode()
 
 
-def _serialised(schema: Any) -> bytes:
-    """Return a schema as pyarrow keeps it in Parquet files, without their key-value metadata."""
+def _serialise(schema: Any) -> bytes:
+    """Return a schema as pyarrow keeps it in the metadata of Parquet files."""
     import base64
 
     return base64.b64encode(schema.remove_metadata().serialize().to_pybytes())

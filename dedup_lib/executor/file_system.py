@@ -1,48 +1,48 @@
-"""Files and directories of a store, by pyarrow, wherever that runs."""
+"""Files and directories of a store, by pyarrow: what an executor does over Spark Connect."""
 
 from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from dedup_lib.executor.schema_text import schema_text
 from dedup_lib.executor.stores import open_store
 
-_PIECE = 1024**2
-_THREADS = 8
-_ROW_GROUPS = 4
+_PIECE_CHARACTERS = 1024**2
 Options = Mapping[str, str]
 
 
 def answer(function: Callable[..., Any], *arguments: Any) -> list[str]:
-    """Call a function; return why it failed, or nothing, and then its answer as JSON, in pieces.
+    """Call a function; return its answer, or why it failed, as text.
 
-    What a file system refuses is no failure of the task: it would only be tried again.
+    If a file system refuses, the task does not fail: Spark would only try it again.
+
+    Returns:
+        Why it failed; or an empty text, and then the answer as JSON, in pieces.
     """
     try:
         text = json.dumps(function(*arguments))
     except Exception as error:
         return [f"{type(error).__name__}: {error}".splitlines()[0]]
-    return ["", *(text[start : start + _PIECE] for start in range(0, len(text), _PIECE))]
+    pieces = range(0, len(text), _PIECE_CHARACTERS)
+    return ["", *(text[start : start + _PIECE_CHARACTERS] for start in pieces)]
 
 
 def list_below(uri: str, options: Options, *, recursive: bool) -> list[tuple[str, int, int]]:
-    """List what is below a directory, or the one file.
+    """List what is in a directory; or a file, if the URI is that of a file.
 
     Returns:
-        Path below the directory (of the file: empty), size in bytes (-1: a directory), and time
-        of the last change in ms; nothing where there is nothing.
+        The path below the directory (empty for the file itself), the size in bytes (-1 for a
+        directory), and the time of the last change in ms. No entry if there is no such directory.
     """
     from pyarrow import fs
 
     store, path = open_store(uri, options)
     top = store.get_file_info(path)
     if top.type == fs.FileType.File:
-        return [("", top.size, _milliseconds(top))]
+        return [("", top.size, _modified_ms(top))]
     selector = fs.FileSelector(path, recursive=recursive, allow_not_found=True)
     found = store.get_file_info(selector)
     for info in found:
@@ -52,18 +52,18 @@ def list_below(uri: str, options: Options, *, recursive: bool) -> list[tuple[str
         (
             info.path[len(path.rstrip("/")) + 1 :],
             -1 if info.type == fs.FileType.Directory else info.size,
-            _milliseconds(info),
+            _modified_ms(info),
         )
         for info in found
     ]
 
 
-def _milliseconds(info: Any) -> int:
+def _modified_ms(info: Any) -> int:
     return 0 if info.mtime_ns is None else info.mtime_ns // 1_000_000
 
 
 def read_latin(uri: str, options: Options, num_bytes: int | None) -> str:
-    """Read a file's first bytes, or all, as text of which each character stands for a byte."""
+    """Read the first bytes of a file, or all; each character of the text stands for one byte."""
     store, path = open_store(uri, options)
     with store.open_input_file(path) as stream:
         content: bytes = stream.read(num_bytes)
@@ -71,7 +71,7 @@ def read_latin(uri: str, options: Options, num_bytes: int | None) -> str:
 
 
 def write_text(uri: str, options: Options, text: str) -> None:
-    """Write a small file, replacing one that is there; its directory too, where it lacks one."""
+    """Write a small file, and its directory if that is missing; an older file is replaced."""
     store, path = open_store(uri, options)
     store.create_dir(path.rpartition("/")[0])
     with store.open_output_stream(path) as stream:
@@ -79,7 +79,7 @@ def write_text(uri: str, options: Options, text: str) -> None:
 
 
 def create_exclusive(uri: str, options: Options, text: str) -> bool:
-    """Write a small file where there is none; on an object store not in one step."""
+    """Write a small file if there is none. On an object store two writers may both succeed."""
     from pyarrow import fs
 
     store, path = open_store(uri, options)
@@ -104,7 +104,7 @@ def make_directory(uri: str, options: Options) -> None:
 
 
 def rename(source: str, options: Options, target: str) -> None:
-    """Rename a file or directory to a name that is free."""
+    """Give a file or directory another name, which must be free."""
     from pyarrow import fs
 
     store, path = open_store(source, options)
@@ -115,7 +115,7 @@ def rename(source: str, options: Options, target: str) -> None:
 
 
 def delete(uri: str, options: Options) -> None:
-    """Delete a file, a link, or a directory with all it holds; nothing where there is none."""
+    """Delete a file, a link, or a directory with its content; do nothing if it does not exist."""
     from pyarrow import fs
 
     store, path = open_store(uri, options)
@@ -130,7 +130,7 @@ def delete(uri: str, options: Options) -> None:
 
 
 def delete_directory(uri: str, options: Options, last: str) -> None:
-    """Delete a directory with all it holds, and last what has `last` in its name."""
+    """Delete a directory with its content; entries with `last` in their name go last."""
     if not _is_link(*open_store(uri, options)):
         for path, _, _ in list_below(uri, options, recursive=False):
             if path and last not in path:
@@ -139,54 +139,7 @@ def delete_directory(uri: str, options: Options, last: str) -> None:
 
 
 def _is_link(store: Any, path: str) -> bool:
-    """Tell whether a place is a link, which leads to what is none of ours."""
+    """Tell whether a path is a symbolic link: what it leads to is not ours to delete."""
     from pyarrow import fs
 
     return isinstance(store, fs.LocalFileSystem) and Path(path).is_symlink()
-
-
-def read_footers(
-    files: Sequence[tuple[str, int]], options: Options
-) -> list[tuple[str, int, list[tuple[str, str, int, int]]]]:
-    """Read the footers of files, given by URI and size in bytes.
-
-    Returns:
-        Of each the schema as text, how many rows there are, and of each column chunk of the first
-        row groups the dotted path, codec, compressed and uncompressed bytes.
-    """
-    with ThreadPoolExecutor(_THREADS) as threads:
-        return list(threads.map(lambda file: _read_footer(file[0], file[1], options), files))
-
-
-def _read_footer(
-    uri: str, size_bytes: int, options: Options
-) -> tuple[str, int, list[tuple[str, str, int, int]]]:
-    from pyarrow import parquet as pq
-
-    store, path = open_store(uri, options)
-    try:
-        with store.open_input_file(path) as stream:
-            is_listed_one = stream.size() == size_bytes
-            footer_bytes = int.from_bytes(stream.read_at(8, stream.size() - 8)[:4], "little")
-            metadata = pq.read_metadata(stream)
-        _check_not_signed(metadata, footer_bytes)
-        text = schema_text(metadata.schema)
-    except Exception as error:
-        raise ValueError(f"a Parquet footer of file {uri!r} can't be read: {error}") from error
-    if not is_listed_one:
-        raise ValueError(f"file {uri!r} is not the one that was listed")
-    groups = [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
-    chunks = [group.column(index) for group in groups for index in range(group.num_columns)]
-    return text, metadata.num_rows, [_sizes(chunk) for chunk in chunks]
-
-
-def _check_not_signed(metadata: Any, footer_bytes: int) -> None:
-    """Refuse columns that are encrypted, of which pyarrow tells nothing but ends the process."""
-    if footer_bytes != metadata.serialized_size:
-        raise ValueError("its columns are encrypted")
-
-
-def _sizes(chunk: Any) -> tuple[str, str, int, int]:
-    codec = str(chunk.compression).lower()
-    sizes = chunk.total_compressed_size, chunk.total_uncompressed_size
-    return chunk.path_in_schema, codec, *sizes

@@ -1,34 +1,58 @@
-"""Read the footers of Parquet files by pyarrow, wherever that runs."""
+"""Read the footers of Parquet files by pyarrow, in a task on an executor.
+
+A damaged or encrypted column can make pyarrow end its process. Here it ends a Python worker, and
+the task fails.
+"""
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Any
+from typing import Any, NamedTuple
 
 from dedup_lib.executor.stores import open_store
 from dedup_lib.executor.writer_options import schema_lines
 
-# An object store takes long to answer, and answers many at once.
+# An object store takes long to answer, and answers many questions at once.
 _THREADS = 8
+_ROW_GROUPS = 4
+_PHYSICAL = {"BYTE_ARRAY": "binary", "FIXED_LEN_BYTE_ARRAY": "fixed_len_byte_array"}
+_UNITS = {"milliseconds": "MILLIS", "microseconds": "MICROS", "nanoseconds": "NANOS"}
 
 
-def read_footers(
+class FooterFacts(NamedTuple):
+    """What the footer of a file says.
+
+    Attributes:
+        digest: The same for the same schema.
+        num_rows: How many rows the file has.
+        leaves: Path, repetition, physical and logical type of each leaf column.
+        chunks: Dotted path, codec, compressed and uncompressed bytes of each column chunk of the
+            first row groups.
+    """
+
+    digest: str
+    num_rows: int
+    leaves: list[tuple[list[str], str, str, str | None]]
+    chunks: list[tuple[str, str, int, int]]
+
+
+def read_digests(
     directory: str, files: Sequence[tuple[str, int]], options: Mapping[str, str]
 ) -> list[tuple[str, int]]:
-    """Read the footers of files, up to the first that can't be read here.
+    """Read the footers of files, up to the first file that can't be read here.
 
     Args:
-        directory: A URI.
-        files: Path below it and size in bytes of each.
-        options: For pyarrow's file systems, but for the local one.
+        directory: The URI of a directory.
+        files: For each file the path below the directory, and the size in bytes.
+        options: For pyarrow's file systems, except the local one.
 
     Returns:
-        Of each file a digest of its schema, the same for the same schema, and how many rows it
-        has; fewer entries than files where one can't be read, or is of another size: why, the
-        driver finds out.
+        For each file a digest of its schema, and how many rows it has. There are fewer entries
+        than files if a file can't be read, or has another size; the driver finds out why.
     """
     found: list[tuple[str, int]] = []
     threads = ThreadPoolExecutor(_THREADS)
@@ -36,21 +60,130 @@ def read_footers(
         store, path = open_store(directory, options)
         top = path.rstrip("/")
         found.extend(
-            threads.map(lambda file: _read_footer(store, f"{top}/{file[0]}", file[1]), files)
+            threads.map(lambda file: _read_digest(store, f"{top}/{file[0]}", file[1]), files)
         )
     threads.shutdown(cancel_futures=True)
     return found
 
 
-def _read_footer(store: Any, path: str, size_bytes: int) -> tuple[str, int]:
+def _read_digest(store: Any, path: str, size_bytes: int) -> tuple[str, int]:
     from pyarrow import parquet as pq
 
     with store.open_input_file(path) as stream:
-        if stream.size() != size_bytes:
-            raise ValueError(f"{path!r} is not the file that was listed")
+        _check_size(stream, size_bytes)
         metadata = pq.read_metadata(stream)
-    schema = metadata.schema
-    # Names by themselves, too: in the lines, one may look like another and its type.
+    return _schema_digest(metadata.schema), metadata.num_rows
+
+
+def _schema_digest(schema: Any) -> str:
+    # The names by themselves, too: in the lines, a name may look like another name with its type.
     names = [schema.column(index).path for index in range(len(schema))]
-    text = repr((schema_lines(schema), names))
-    return hashlib.sha256(text.encode()).hexdigest(), metadata.num_rows
+    return hashlib.sha256(repr((schema_lines(schema), names)).encode()).hexdigest()
+
+
+def read_footers(files: Sequence[tuple[str, int]], options: Mapping[str, str]) -> list[FooterFacts]:
+    """Read the footers of files, given by URI and size in bytes.
+
+    Raises:
+        ValueError: A footer can't be read, or a file has another size; the message names the file.
+    """
+    with ThreadPoolExecutor(_THREADS) as threads:
+        return list(threads.map(lambda file: _read_footer(file[0], file[1], options), files))
+
+
+def _read_footer(uri: str, size_bytes: int, options: Mapping[str, str]) -> FooterFacts:
+    from pyarrow import parquet as pq
+
+    store, path = open_store(uri, options)
+    try:
+        with store.open_input_file(path) as stream:
+            _check_size(stream, size_bytes)
+            footer_bytes = int.from_bytes(stream.read_at(8, size_bytes - 8)[:4], "little")
+            metadata = pq.read_metadata(stream)
+        _check_not_signed(metadata, footer_bytes)
+        leaves = [_describe_leaf(*leaf) for leaf in _find_leaves(metadata.schema)]
+    except Exception as error:
+        raise ValueError(f"a Parquet footer of file {uri!r} can't be read: {error}") from error
+    groups = [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
+    chunks = [group.column(index) for group in groups for index in range(group.num_columns)]
+    return FooterFacts(
+        _schema_digest(metadata.schema), metadata.num_rows, leaves, [_sizes(one) for one in chunks]
+    )
+
+
+def _check_size(stream: Any, size_bytes: int) -> None:
+    if stream.size() != size_bytes:
+        raise ValueError("the file is not the one that was listed")
+
+
+def _check_not_signed(metadata: Any, footer_bytes: int) -> None:
+    """Refuse a footer with encrypted columns: it is signed, and so longer than what is parsed.
+
+    pyarrow does not tell that a column is encrypted. It ends the process instead.
+    """
+    if footer_bytes != metadata.serialized_size:
+        raise ValueError("its columns are encrypted")
+
+
+def _sizes(chunk: Any) -> tuple[str, str, int, int]:
+    codec = str(chunk.compression).lower()
+    sizes = chunk.total_compressed_size, chunk.total_uncompressed_size
+    return chunk.path_in_schema, codec, *sizes
+
+
+def _find_leaves(schema: Any) -> Iterator[tuple[list[str], Any]]:
+    """Yield each leaf column with its path.
+
+    pyarrow gives dotted paths. The name of a top-level column is known, and so which dots belong
+    to it; below that each dot ends a name.
+    """
+    first = 0
+    for field in schema.to_arrow_schema():
+        last = first + _count_leaves(field.type)
+        for leaf in (schema.column(index) for index in range(first, last)):
+            below = leaf.path[len(field.name) + 1 :]
+            yield [field.name, *(below.split(".") if below else [])], leaf
+        first = last
+    if first != len(schema):
+        raise ValueError(f"{len(schema)} leaf columns, but Arrow's schema has {first}")
+
+
+def _count_leaves(data_type: Any) -> int:
+    import pyarrow as pa
+
+    if isinstance(data_type, pa.BaseExtensionType):
+        return _count_leaves(data_type.storage_type)
+    if isinstance(data_type, pa.DictionaryType):
+        return _count_leaves(data_type.value_type)
+    if data_type.num_fields == 0:
+        return 1
+    return sum(_count_leaves(data_type.field(index).type) for index in range(data_type.num_fields))
+
+
+def _describe_leaf(path: list[str], leaf: Any) -> tuple[list[str], str, str, str | None]:
+    """Describe a leaf column as Parquet's Java does."""
+    physical = _PHYSICAL.get(leaf.physical_type, leaf.physical_type.lower())
+    return path, _repetition(leaf), physical, _logical(json.loads(leaf.logical_type.to_json()))
+
+
+def _repetition(leaf: Any) -> str:
+    if leaf.max_repetition_level > 0:
+        return "repeated"
+    return "optional" if leaf.max_definition_level > 0 else "required"
+
+
+def _logical(facts: dict[str, Any]) -> str | None:
+    kind = str(facts["Type"]).upper()
+    if kind in ("NONE", "UNDEFINED"):
+        return None
+    if kind == "INT":
+        return f"INTEGER({facts['bitWidth']},{_lower(facts['isSigned'])})"
+    if kind in ("TIME", "TIMESTAMP"):
+        return f"{kind}({_UNITS[facts['timeUnit']]},{_lower(facts['isAdjustedToUTC'])})"
+    if kind == "DECIMAL":
+        return f"DECIMAL({facts['precision']},{facts['scale']})"
+    return "UNKNOWN" if kind == "NULL" else kind
+
+
+def _lower(value: bool) -> str:
+    return str(value).lower()

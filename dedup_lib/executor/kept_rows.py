@@ -1,4 +1,4 @@
-"""The rows of one Parquet file that stay, by pyarrow, in batches bounded in bytes."""
+"""Read the rows of a Parquet file that stay, by pyarrow, in batches of a bounded size."""
 
 from __future__ import annotations
 
@@ -19,14 +19,25 @@ _MOST_READ_BUFFER_BYTES = 1024**2
 
 
 class Keeper(NamedTuple):
-    """The surviving keeper of the row at a position in its 32,768 rows; a string as its bytes."""
+    """The surviving keeper of a removed row.
+
+    Attributes:
+        position: The position of the row within its bucket of 32,768 rows.
+        keeper_id: The ID of the keeper; a string ID as its bytes.
+    """
 
     position: int
     keeper_id: bytes | int
 
 
 class Bitmap(NamedTuple):
-    """Bit n of `bitmap`: row n of the `bucket`-th 32,768 rows goes. Trimmed after the last set."""
+    """Which of 32,768 rows are removed.
+
+    Attributes:
+        bucket: The number of the bucket; bucket 0 has the first 32,768 rows of the file.
+        bitmap: Bit n is set if row n of the bucket is removed. Zero bytes at the end are left out.
+        keepers: The surviving keepers of removed rows.
+    """
 
     bucket: int
     bitmap: bytes
@@ -34,11 +45,11 @@ class Bitmap(NamedTuple):
 
 
 class FileReadError(Exception):
-    """A file can't be read, which a second try may mend; the message names it."""
+    """A file can't be read; a second try may help. The message names the file."""
 
 
 def open_file(stream: Any) -> Any:
-    """Return pyarrow's reader of a Parquet file, whose buffers stay small with many columns."""
+    """Return pyarrow's reader of a Parquet file; more columns get smaller buffers."""
     from pyarrow import parquet as pq
 
     metadata = pq.read_metadata(stream)
@@ -54,8 +65,12 @@ def open_file(stream: Any) -> Any:
 
 
 @contextlib.contextmanager
-def reading(source: str) -> Iterator[None]:
-    """Name the file in errors of pyarrow's."""
+def name_file_in_errors(source: str) -> Iterator[None]:
+    """Turn pyarrow's errors into errors that name the file.
+
+    Raises:
+        FileReadError: pyarrow can't read the file.
+    """
     import pyarrow as pa
 
     try:
@@ -65,21 +80,22 @@ def reading(source: str) -> Iterator[None]:
 
 
 def rows_to_remove(bitmaps: Sequence[Bitmap], num_rows: int) -> Any:
-    """Return one boolean a row: whether it goes."""
+    """Return a boolean for each row: whether it is removed."""
     import pyarrow as pa
 
     bits = bytearray((num_rows + 7) // 8)
     for part in bitmaps:
         start = part.bucket * _BITMAP_BYTES
         bits[start : start + len(part.bitmap)] = part.bitmap
-    goes = pa.BooleanArray.from_buffers(pa.bool_(), num_rows, [None, pa.py_buffer(bytes(bits))])
-    if goes.true_count != sum(int.from_bytes(part.bitmap).bit_count() for part in bitmaps):
-        raise RuntimeError(f"a row past the {num_rows} of the file is to go")
-    return goes
+    buffers = [None, pa.py_buffer(bytes(bits))]
+    is_removed = pa.BooleanArray.from_buffers(pa.bool_(), num_rows, buffers)
+    if is_removed.true_count != sum(int.from_bytes(part.bitmap).bit_count() for part in bitmaps):
+        raise RuntimeError(f"the plan removes a row after the last of the {num_rows} rows")
+    return is_removed
 
 
 def keepers_by_row(bitmaps: Sequence[Bitmap]) -> dict[int, bytes | int]:
-    """Return the surviving keeper of each row that has one, by row index."""
+    """Return the surviving keepers of removed rows, by row index."""
     return {
         bitmap.bucket * _BITMAP_ROWS + keeper.position: keeper.keeper_id
         for bitmap in bitmaps
@@ -87,22 +103,28 @@ def keepers_by_row(bitmaps: Sequence[Bitmap]) -> dict[int, bytes | int]:
     }
 
 
-def kept_row_groups(file: Any, goes: Any, source: str) -> Iterator[Any]:
-    """Yield the rows that stay, row group by row group; what is too heavy for one in parts."""
+def kept_row_groups(file: Any, is_removed: Any, source: str) -> Iterator[Any]:
+    """Yield the rows that stay, row group by row group; a row group that is too large in parts.
+
+    Args:
+        file: pyarrow's reader.
+        is_removed: A boolean for each row of the file.
+        source: The file, for messages.
+    """
     import pyarrow as pa
 
     start = 0
     for index in range(file.metadata.num_row_groups):
         group = file.metadata.row_group(index)
-        wanted = goes.slice(start, group.num_rows)
+        in_group = is_removed.slice(start, group.num_rows)
         start += group.num_rows
-        if wanted.true_count == group.num_rows:
+        if in_group.true_count == group.num_rows:
             continue
         kept, kept_bytes, offset = [], 0, 0
         for batch in _batches(file, index, source):
-            part = wanted.slice(offset, batch.num_rows)
+            in_batch = in_group.slice(offset, batch.num_rows)
             offset += batch.num_rows
-            rows = _without(batch, part)
+            rows = _drop_removed(batch, in_batch)
             kept += rows
             kept_bytes += min(batch.nbytes, sum(run.nbytes for run in rows))
             if kept_bytes >= _ROW_GROUP_BYTES:
@@ -113,55 +135,54 @@ def kept_row_groups(file: Any, goes: Any, source: str) -> Iterator[Any]:
 
 
 def _batches(file: Any, row_group: int, source: str) -> Iterator[Any]:
-    with reading(source):
+    with name_file_in_errors(source):
         rows = _batch_rows(file, row_group)
         yield from file.iter_batches(rows, row_groups=[row_group], use_threads=False)
 
 
 def _batch_rows(file: Any, row_group: int) -> int:
-    """Return how many rows weigh about as much as a batch should."""
+    """Return how many rows have about the size of a batch."""
     group = file.metadata.row_group(row_group)
-    rows: int = min(group.num_rows, _rows_for(_BATCH_BYTES, group.total_byte_size, group.num_rows))
+    rows: int = min(group.num_rows, _rows_in(_BATCH_BYTES, group.total_byte_size, group.num_rows))
     chunks = [group.column(index) for index in range(group.num_columns)]
-    # A value of a dictionary is in the file once, and in a batch as often as rows have it.
-    packed = [chunk for chunk in chunks if chunk.has_dictionary_page]
-    if rows * sum(chunk.total_uncompressed_size for chunk in packed) <= _MOST_BATCH_BYTES:
+    # A value in a dictionary is once in the file, but in a batch once for each row that has it.
+    with_dictionary = [chunk for chunk in chunks if chunk.has_dictionary_page]
+    if rows * sum(one.total_uncompressed_size for one in with_dictionary) <= _MOST_BATCH_BYTES:
         return rows
-    columns = [chunk.path_in_schema for chunk in packed]
-    first = next(file.iter_batches(_TRIAL_ROWS, row_groups=[row_group], columns=columns))
-    weighed = _rows_for(_BATCH_BYTES, first.nbytes, first.num_rows)
-    return min(rows, weighed)
+    columns = [chunk.path_in_schema for chunk in with_dictionary]
+    trial = next(file.iter_batches(_TRIAL_ROWS, row_groups=[row_group], columns=columns))
+    return min(rows, _rows_in(_BATCH_BYTES, trial.nbytes, trial.num_rows))
 
 
-def _rows_for(num_bytes: int, found_bytes: int, found_rows: int) -> int:
-    """Return how many rows weigh so much, where some were found that weigh something."""
-    return max(1, min(_MOST_BATCH_ROWS, num_bytes * found_rows // max(1, found_bytes)))
+def _rows_in(num_bytes: int, sample_bytes: int, sample_rows: int) -> int:
+    """Return how many rows take `num_bytes` bytes, to judge by a sample."""
+    return max(1, min(_MOST_BATCH_ROWS, num_bytes * sample_rows // max(1, sample_bytes)))
 
 
-def inverted(goes: Any) -> Any:
+def invert(booleans: Any) -> Any:
     """Return the opposite of each boolean."""
     from pyarrow import compute as pc
 
-    return pc.invert(goes)
+    return pc.invert(booleans)
 
 
-def _without(batch: Any, goes: Any) -> list[Any]:
+def _drop_removed(batch: Any, is_removed: Any) -> list[Any]:
     """Return the rows that stay, in as few batches as pyarrow can."""
     import pyarrow as pa
 
-    if goes.true_count == 0:
+    if is_removed.true_count == 0:
         return [batch]
     try:
-        return [batch.filter(inverted(goes))]
-    except pa.ArrowNotImplementedError:  # of string views, for one
-        return list(_runs_without(batch, goes))
+        return [batch.filter(invert(is_removed))]
+    except pa.ArrowNotImplementedError:  # for example for string views
+        return list(_slice_kept(batch, is_removed))
 
 
-def _runs_without(batch: Any, goes: Any) -> Iterator[Any]:
-    """Yield the rows that stay as slices, which every type has."""
+def _slice_kept(batch: Any, is_removed: Any) -> Iterator[Any]:
+    """Yield the rows that stay as slices, which work for every type."""
     start = 0
-    for is_gone, run in itertools.groupby(goes.to_pylist()):
+    for removed, run in itertools.groupby(is_removed.to_pylist()):
         length = sum(1 for _ in run)
-        if not is_gone:
+        if not removed:
             yield batch.slice(start, length)
         start += length

@@ -1,4 +1,4 @@
-"""Hadoop's URIs as pyarrow's file systems, wherever that runs."""
+"""Open Hadoop's URIs as pyarrow's file systems, on an executor."""
 
 from __future__ import annotations
 
@@ -6,16 +6,16 @@ from collections.abc import Mapping
 from typing import Any
 
 OLDEST_PYARROW = (17, 0)
-# Mounted at /Volumes/ on every node there.
+# Databricks mounts them at /Volumes/ on every node.
 _DATABRICKS_VOLUMES = "dbfs:/Volumes/"
 
 
 class FileRefusedError(Exception):
-    """A file can't be rewritten as it is, however often that is tried.
+    """A file can't be read or rewritten, and a second try would not help.
 
     Attributes:
-        kind: `changed` since it was planned; `types` that pyarrow would not keep; `unavailable`
-            where pyarrow, or a file system in it, is not there.
+        kind: `changed`: the file was changed since it was planned. `types`: pyarrow would change
+            a type of the file. `unavailable`: pyarrow, or its file system, is missing.
     """
 
     def __init__(self, kind: str, message: str) -> None:
@@ -27,11 +27,11 @@ def open_store(uri: str, options: Mapping[str, str]) -> tuple[Any, str]:
     """Return pyarrow's file system for a Hadoop-style URI, and the path in it.
 
     Args:
-        uri: Its characters stand for themselves: nothing is decoded.
-        options: Keyword arguments of that file system's class, as text.
+        uri: The URI. Its characters stand for themselves: nothing is decoded.
+        options: Keyword arguments for the class of the file system, as text.
 
     Raises:
-        FileRefusedError: pyarrow, the file system, or an option is not there.
+        FileRefusedError: pyarrow, the file system, or an option does not exist.
         OSError: The store can't be reached.
     """
     _check_pyarrow()
@@ -44,7 +44,7 @@ def open_store(uri: str, options: Mapping[str, str]) -> tuple[Any, str]:
     try:
         if scheme == "file" or uri.startswith(_DATABRICKS_VOLUMES):
             return fs.LocalFileSystem(), slash + path
-        values = {key: _typed(value) for key, value in options.items()}
+        values = {key: _parse_value(value) for key, value in options.items()}
         if scheme in ("s3", "s3a", "s3n"):
             return fs.S3FileSystem(**values), f"{authority}/{path}"
         if scheme in ("gs", "gcs"):
@@ -55,11 +55,11 @@ def open_store(uri: str, options: Mapping[str, str]) -> tuple[Any, str]:
             return fs.AzureFileSystem(**(account | values)), f"{container}/{path}"
         if scheme == "hdfs":
             host, _, port = authority.partition(":")
-            place = {"host": host or "default", "port": int(port or 0)}
-            return fs.HadoopFileSystem(**(place | values)), slash + path
+            server = {"host": host or "default", "port": int(port or 0)}
+            return fs.HadoopFileSystem(**(server | values)), slash + path
     except (AttributeError, ImportError, TypeError, ValueError) as error:
         raise FileRefusedError(
-            "unavailable", f"pyarrow has no use of {scheme}: {type(error).__name__}: {error}"
+            "unavailable", f"pyarrow can't open {scheme}: {type(error).__name__}: {error}"
         ) from error
     raise FileRefusedError("unavailable", f"pyarrow has no file system for {scheme}:")
 
@@ -73,9 +73,9 @@ def _check_pyarrow() -> None:
     if tuple(int(part) for part in pa.__version__.split(".")[:2]) < OLDEST_PYARROW:
         oldest = ".".join(str(part) for part in OLDEST_PYARROW)
         raise FileRefusedError(
-            "unavailable", f"pyarrow is {pa.__version__}, and older than {oldest}"
+            "unavailable", f"pyarrow is {pa.__version__}, which is older than {oldest}"
         )
 
 
-def _typed(value: str) -> Any:
+def _parse_value(value: str) -> Any:
     return {"true": True, "false": False}.get(value.lower(), value)

@@ -1,7 +1,6 @@
-"""Small pictures of a few images, for people to look at: drawn anew, or a reason why there is none.
+"""Small pictures of images, for people to look at; or the reason why an image has none.
 
-Nothing of an image's file is passed on but its pixels. Pillow is needed where thumbnails are made
-only, so nothing else is imported from this library: executors may be sent this module by itself.
+The pictures are drawn anew: only pixels are taken from the file of an image.
 """
 
 from __future__ import annotations
@@ -17,21 +16,21 @@ if TYPE_CHECKING:
     from PIL import Image, ImageFile
 
 SIDE_PIXELS = 384
-# 400 pictures as base64 stay well below 15 MB.
+# So 400 pictures as base64 take less than 15 MB.
 MOST_THUMBNAIL_BYTES = 24_000
 MOST_ENCODED_BYTES = 64_000_000
 MOST_DECODED_BYTES = 512_000_000
-# What decoding, converting and reducing was seen to take, of 49 megapixels, or a little more; a
-# JPEG is reduced while it is decoded, and a progressive one holds its coefficients.
+# The memory that decoding, converting and reducing took for 49 megapixels, rounded up. A JPEG is
+# reduced while it is decoded; a progressive one keeps its coefficients.
 _BYTES_PER_PIXEL = {"JPEG": 7, "MPO": 7, "WEBP": 16, "JPEG2000": 20}
 _OTHERS_BYTES_PER_PIXEL = 11
 _QUALITIES = (80, 65, 45, 25)
-# No EPS, PDF, WMF and the like: they are programs. Nor what nobody keeps images of a table in.
+# Not EPS, PDF, WMF and the like, which are programs; nor formats that tables of images don't use.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
 _REDUCED_BY_DECODER = {"JPEG", "MPO"}
 _EIGHT_BIT_MODES = {"L", "LA", "RGB", "RGBA"}
 _DEEP_MODES = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
-# What some versions of Pillow would take over from the image.
+# Some versions of Pillow would copy these from the image.
 _NOTHING_ELSE = {"exif": b"", "icc_profile": b"", "xmp": b""}
 _ORIENTATION = 0x0112  # EXIF's number for it
 _LONGEST_REASON = 160
@@ -39,16 +38,18 @@ _LONGEST_REASON = 160
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A small picture of an image, or why there is none.
+    """A small picture of an image, or the reason why there is none.
 
     Attributes:
-        webp: The picture; None where there is none.
-        reason: Why there is none.
-        note: What the picture doesn't show of the image, or not as it is.
-        format: The image's own format, as Pillow names it; None where it isn't known.
-        width: The image's own width in pixels, the right way up; `height`, too.
-        shown_width: The picture's width in pixels; `shown_height`, too.
-        is_transparent: Whether something behind the picture shows through.
+        webp: The picture; None if there is none.
+        reason: Why there is no picture.
+        note: What the picture does not show of the image, or shows in another way.
+        format: The format of the image, as Pillow calls it; None if it is not known.
+        width: The width of the upright image in pixels.
+        height: The height of the upright image in pixels.
+        shown_width: The width of the picture in pixels.
+        shown_height: The height of the picture in pixels.
+        is_transparent: Whether the background shows through the picture.
     """
 
     webp: bytes | None = field(default=None, repr=False)
@@ -63,15 +64,15 @@ class Thumbnail:
 
 
 def make_thumbnail(encoded: bytes | None) -> Thumbnail:
-    """Make a small picture of an image. Whatever the bytes are, no error comes of them.
+    """Make a small picture of an image. It never fails: bytes that are not an image have a reason.
 
-    Of an animation the first frame is shown, of a deep image its range of values, of colours for
-    print an approximation in RGB; a note says so. For threads there is `drawing`.
+    An animation is shown by its first frame, an image of more than 8 bits by its range of values,
+    and colours for print by similar ones in RGB; then a note says so. Threads use `drawing`.
 
     Args:
-        encoded: The image as its file has it; None is a NULL.
+        encoded: The bytes of the image's file; None is a NULL.
 
-    *Cost:* about MOST_DECODED_BYTES of memory; what would take more isn't decoded.
+    *Cost:* about MOST_DECODED_BYTES of memory; an image that would take more is not decoded.
     """
     with drawing() as draw:
         return draw(encoded)
@@ -79,16 +80,16 @@ def make_thumbnail(encoded: bytes | None) -> Thumbnail:
 
 @contextmanager
 def drawing() -> Iterator[Callable[[bytes | None], Thumbnail]]:
-    """Give a function that makes small pictures as `make_thumbnail` does, for many threads.
+    """Give a function that does what `make_thumbnail` does, for many threads.
 
-    Pillow warns of much that is odd in a file: here it is drawn, or has a reason.
+    Pillow's warnings about odd files are silenced: each image is drawn, or has a reason.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
-        yield _made
+        yield _make
 
 
-def _made(encoded: bytes | None) -> Thumbnail:
+def _make(encoded: bytes | None) -> Thumbnail:
     if not encoded:
         return Thumbnail(reason="no bytes: NULL" if encoded is None else "no bytes: empty")
     if len(encoded) > MOST_ENCODED_BYTES:
@@ -97,12 +98,12 @@ def _made(encoded: bytes | None) -> Thumbnail:
             f"{MOST_ENCODED_BYTES / 1e6:,.0f} MB are read"
         )
     try:
-        return _opened(encoded)
+        return _open_and_draw(encoded)
     except ImportError as error:
         return Thumbnail(reason=f"not drawn: Pillow can't be imported where it is read ({error})")
 
 
-def _opened(encoded: bytes) -> Thumbnail:
+def _open_and_draw(encoded: bytes) -> Thumbnail:
     from PIL import Image, UnidentifiedImageError
 
     Image.init()
@@ -110,25 +111,26 @@ def _opened(encoded: bytes) -> Thumbnail:
     try:
         image = Image.open(io.BytesIO(encoded), formats=formats)
     except UnidentifiedImageError:
-        return Thumbnail(reason=_unknown(encoded))
+        return Thumbnail(reason=_unknown_format(encoded))
     except Image.DecompressionBombError:
-        return Thumbnail(reason="too large: not decoded, for it may be a decompression bomb")
-    except Exception as error:  # of whatever a decoder stumbles over
-        return Thumbnail(reason=_broken(error))
+        return Thumbnail(reason="too large: not decoded, since it may be a decompression bomb")
+    except Exception as error:  # a decoder may fail in any way
+        return Thumbnail(reason=_broken_image(error))
     with image:
-        # A phone's photograph and its depth, say: a JPEG to whoever looks at it.
+        # For example a phone's photo with its depth: people take it for a JPEG.
         name = "JPEG" if image.format == "MPO" else image.format
         known = Thumbnail(format=name, width=image.width, height=image.height)
         if (needed := _decoded_bytes(image)) > MOST_DECODED_BYTES:
             return replace(
                 known,
                 reason=f"too large: {image.width:,} x {image.height:,} pixels take "
-                f"{needed / 1e6:,.0f} MB, and at most {MOST_DECODED_BYTES / 1e6:,.0f} are spent",
+                f"{needed / 1e6:,.0f} MB of memory; at most {MOST_DECODED_BYTES / 1e6:,.0f} MB "
+                "are used",
             )
         try:
-            return _drawn(image, known)
-        except Exception as error:  # as above, and MemoryError
-            return replace(known, reason=_broken(error))
+            return _draw(image, known)
+        except Exception as error:  # a decoder may fail in any way, and memory may run out
+            return replace(known, reason=_broken_image(error))
 
 
 def _decoded_bytes(image: ImageFile.ImageFile) -> int:
@@ -136,15 +138,15 @@ def _decoded_bytes(image: ImageFile.ImageFile) -> int:
     return image.width * image.height * each
 
 
-def _drawn(image: Image.Image, known: Thumbnail) -> Thumbnail:
+def _draw(image: Image.Image, known: Thumbnail) -> Thumbnail:
     from PIL import Image
 
     notes = [*_notes_of_frames(image), *_notes_of_mode(image)]
-    turn = _turn(image)
+    turn = _find_turn(image)
     if image.format not in _REDUCED_BY_DECODER:
-        image = _eight_bits(image)
+        image = _to_eight_bits(image)
     image.thumbnail((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.LANCZOS, reducing_gap=2.0)
-    picture = _eight_bits(image)
+    picture = _to_eight_bits(image)
     width, height = known.width, known.height
     if turn is not None:
         upright = (Image.Transpose.FLIP_LEFT_RIGHT, Image.Transpose.FLIP_TOP_BOTTOM)
@@ -152,7 +154,7 @@ def _drawn(image: Image.Image, known: Thumbnail) -> Thumbnail:
             width, height = height, width
         picture = picture.transpose(turn)
     is_transparent = "A" in picture.mode and picture.getchannel("A").getextrema() != (255, 255)
-    webp, picture = _encoded(picture)
+    webp, picture = _encode(picture)
     return replace(
         known,
         webp=webp,
@@ -190,28 +192,28 @@ def _notes_of_mode(image: Image.Image) -> Iterator[str]:
         yield f"{image.mode}: colours are approximate"
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
+def _to_eight_bits(image: Image.Image) -> Image.Image:
     """Turn an image into L, LA, RGB or RGBA."""
     if image.mode in _DEEP_MODES:
-        return _stretched(image)
+        return _stretch_values(image)
     if image.mode in _EIGHT_BIT_MODES:
         return image
     has_alpha = "transparency" in image.info or image.mode in {"PA", "La", "RGBa"}
     return image.convert("RGBA" if has_alpha else "RGB")
 
 
-def _stretched(image: Image.Image) -> Image.Image:
-    """Bring the range of values that an image has to 0 to 255: converting would cut it off."""
+def _stretch_values(image: Image.Image) -> Image.Image:
+    """Map the range of an image's values to 0 to 255; Pillow's `convert` would cut values off."""
     deep = image if image.mode in {"I", "F"} else image.convert("I")
     least, most = deep.getextrema()
     if not isinstance(least, int | float) or not isinstance(most, int | float):
-        raise TypeError("values without a range")
+        raise TypeError("its values have no range")
     scale = 255 / ((most - least) or 1)
     return deep.point(lambda value: value * scale - least * scale).convert("L")
 
 
-def _turn(image: Image.Image) -> Image.Transpose | None:
-    """Return how an image is brought upright; None where it is, or its EXIF can't be read."""
+def _find_turn(image: Image.Image) -> Image.Transpose | None:
+    """Return how to turn an image upright; None if it is, or if its EXIF can't be read."""
     from PIL import Image
 
     turns = {
@@ -225,13 +227,13 @@ def _turn(image: Image.Image) -> Image.Transpose | None:
     }
     try:
         orientation = image.getexif().get(_ORIENTATION)
-    except Exception:  # of whatever a broken EXIF makes Pillow stumble over
+    except Exception:  # Pillow may fail in any way over a broken EXIF
         return None
     return turns.get(orientation) if isinstance(orientation, int) else None
 
 
-def _encoded(picture: Image.Image) -> tuple[bytes, Image.Image]:
-    """Encode a picture in MOST_THUMBNAIL_BYTES, by lower quality and then by fewer pixels."""
+def _encode(picture: Image.Image) -> tuple[bytes, Image.Image]:
+    """Encode a picture in MOST_THUMBNAIL_BYTES, with less quality and then with fewer pixels."""
     while True:
         for quality in _QUALITIES:
             stream = io.BytesIO()
@@ -241,11 +243,11 @@ def _encoded(picture: Image.Image) -> tuple[bytes, Image.Image]:
         picture = picture.reduce(2)
 
 
-def _unknown(encoded: bytes) -> str:
+def _unknown_format(encoded: bytes) -> str:
     shown = "".join(chr(byte) if 32 <= byte < 127 else "·" for byte in encoded[:12])
-    return f"no picture that is known here (it begins with {shown!r})"
+    return f"unknown image format (it begins with {shown!r})"
 
 
-def _broken(error: Exception) -> str:
+def _broken_image(error: Exception) -> str:
     words = " ".join(str(error).split())[:_LONGEST_REASON]
     return f"broken: {words or type(error).__name__}"

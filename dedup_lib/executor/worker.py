@@ -1,4 +1,4 @@
-"""Spark's Python worker, in which the `arrow_` modules run: they are sent there by value."""
+"""Run functions of this package in Spark's Python worker."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import Any
 
 def run(function: Callable[..., Any], *arguments: Any) -> Any:
     """Call a function, and leave the worker so that its next task begins at once."""
-    # pyarrow's allocator asks when it is loaded: it shall keep what it will need for the next
-    # batch, rather than give it back and have the system clear it again.
+    # pyarrow's allocator reads this when it is loaded. With it memory is kept for the next batch;
+    # without it memory is given back, and the system clears it again.
     os.environ.setdefault("MIMALLOC_PURGE_DELAY", "-1")
     try:
         return function(*arguments)
@@ -20,10 +20,10 @@ def run(function: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _forget_jars() -> None:
-    """Drop Spark's jar from the cache of places to import from, to which it comes back as needed.
+    """Drop Spark's jar from Python's import cache; it comes back when it is needed.
 
-    Spark's workers refresh that cache before each task, and some versions of Python then read the
-    directory of the whole jar: 0.25 s.
+    Spark's workers refresh that cache before each task, and then some versions of Python read the
+    directory of the whole jar, which takes 0.25 s.
     """
-    for place in [place for place in sys.path_importer_cache if place.endswith(".jar")]:
-        sys.path_importer_cache.pop(place, None)
+    for path in [path for path in sys.path_importer_cache if path.endswith(".jar")]:
+        sys.path_importer_cache.pop(path, None)

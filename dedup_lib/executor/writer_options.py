@@ -1,4 +1,4 @@
-"""What a Parquet file is like, as options of pyarrow's writer: so that it stays like that."""
+"""Describe a Parquet file as options of pyarrow's writer, so that a new file is like it."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 from dedup_lib.executor.stores import FileRefusedError
 
 _PAGE_BYTES = 1024**2
-# A value that weighs more gains nothing from a dictionary, which Parquet bounds at 1 MB.
+# A longer value gains nothing from a dictionary, which holds at most 1 MB in Parquet.
 _DICTIONARY_VALUE_BYTES = 1024
-# So many of a file's row groups are looked at.
+# The most row groups of a file that are looked at.
 _ROW_GROUPS = 16
 _CODECS = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
 _DICTIONARY_ENCODINGS = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
@@ -25,12 +25,15 @@ _ENCODINGS = {
 
 
 def writer_options(file: Any) -> dict[str, Any]:
-    """Return options for pyarrow's writer under which a Parquet file stays what it is.
+    """Return options with which pyarrow writes a file like a given one.
 
     Codec, dictionary, statistics and encoding of each column are those of the first row groups.
 
+    Args:
+        file: pyarrow's reader of the given file.
+
     Raises:
-        FileRefusedError: A column would come out as another type under any of them.
+        FileRefusedError: pyarrow would write a column as another type, whatever the options.
     """
     if file.metadata.num_row_groups == 0:
         return {}
@@ -43,12 +46,16 @@ def writer_options(file: Any) -> dict[str, Any]:
 
 
 def schema_lines(schema: Any) -> list[str]:
-    """Return a Parquet schema's text without its first lines: an address, the root's name."""
+    """Return the text of pyarrow's Parquet schema, without an address and the name of the root."""
     return [line.strip() for line in str(schema).splitlines()[2:]]
 
 
 def check_int96(file: Any, stream: Any, source: str) -> None:
-    """Check that timestamps of 12 bytes have no nanoseconds: they are read in microseconds."""
+    """Check that INT96 timestamps have no nanoseconds: they are read in microseconds.
+
+    Raises:
+        FileRefusedError: A timestamp would lose its nanoseconds.
+    """
     import pyarrow as pa
     from pyarrow import compute as pc
     from pyarrow import parquet as pq
@@ -67,11 +74,11 @@ def check_int96(file: Any, stream: Any, source: str) -> None:
         )
         for in_us, in_ns in pairs:
             for us, ns in zip(in_us.columns, in_ns.columns, strict=True):
-                # Where nanoseconds overflow, both sides do, and the rest is right all the same.
+                # If nanoseconds overflow, both sides do, and the remainder is still right.
                 rest = pc.subtract(ns.cast(pa.int64()), pc.multiply(us.cast(pa.int64()), 1000))
                 if pc.any(pc.not_equal(rest, 0)).as_py():
                     raise FileRefusedError(
-                        "types", f"timestamps of {source!r} without their nanoseconds"
+                        "types", f"pyarrow would write timestamps of {source!r} without nanoseconds"
                     )
 
 
@@ -93,16 +100,16 @@ def _column_options(metadata: Any) -> dict[str, Any]:
         or None,
         "sorting_columns": groups[0].sorting_columns or None,
         "write_page_index": any(column.has_page_index for column in columns),
-        # Others rarely write checksums; no footer tells.
+        # The footer does not tell whether pages have checksums; other writers rarely make them.
         "write_page_checksum": (metadata.created_by or "").startswith("parquet-mr"),
-        # The writer looks at a page's size after so many values.
+        # After so many values the writer checks the size of the page.
         "write_batch_size": max(1, min(1024, _PAGE_BYTES // row_bytes)),
         "use_deprecated_int96_timestamps": any(column.is_int96 for column in columns),
     }
 
 
 class _ColumnFacts:
-    """What row groups say of one of their columns; the first may hold nothing but NULL."""
+    """What several row groups say about a column; in the first it may hold nothing but NULL."""
 
     def __init__(self, groups: Sequence[Any], index: int) -> None:
         chunks = [group.column(index) for group in groups]
@@ -114,8 +121,8 @@ class _ColumnFacts:
         self.is_int96 = chunks[0].physical_type == "INT96"
         num_values = max(1, sum(chunk.num_values for chunk in chunks))
         value_bytes = sum(chunk.total_uncompressed_size for chunk in chunks) / num_values
-        is_light = value_bytes <= _DICTIONARY_VALUE_BYTES
-        self.has_dictionary = is_light and bool(_DICTIONARY_ENCODINGS & self.encodings)
+        is_small = value_bytes <= _DICTIONARY_VALUE_BYTES
+        self.has_dictionary = is_small and bool(_DICTIONARY_ENCODINGS & self.encodings)
 
 
 def _variants(format_version: str) -> Iterator[dict[str, Any]]:
@@ -130,7 +137,7 @@ def _variants(format_version: str) -> Iterator[dict[str, Any]]:
 
 
 def _schema_difference(file: Any, options: Mapping[str, Any]) -> str | None:
-    """Write no row, and return where the schema differs from the file's."""
+    """Write a file without rows; return the first difference of its schema, or None."""
     import pyarrow as pa
     from pyarrow import parquet as pq
 

@@ -13,8 +13,7 @@ from dedup_lib.errors import (
     UnreadableFileError,
 )
 from dedup_lib.lists.npy_header import NPY_MAGIC
-from dedup_lib.session.files import FileInfo
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.storage import FileInfo, Storage
 from dedup_lib.tables.directory import MARKERS, relative_parts
 
 ListFormat = Literal["parquet", "npy"]

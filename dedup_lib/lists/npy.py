@@ -11,11 +11,10 @@ from dedup_lib.errors import StorageError, UnreadableFileError, UnsupportedError
 from dedup_lib.executor import npy_ids
 from dedup_lib.executor.npy_ids import IdFile
 from dedup_lib.lists.npy_header import HEAD_BYTES, parse_header
-from dedup_lib.session.files import FileInfo
-from dedup_lib.session.on_executors import on_executors, reason_of
+from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
+from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_errors import SPARK_ERRORS
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.storage import FileInfo, Storage
 
 # Of 2 MB each, and one task's are in memory together; a Python task costs 0.1 s of its own.
 _PARTS_PER_TASK = 8
@@ -76,7 +75,7 @@ def _check_executors(spark: SparkSession, uri: str, options: dict[str, str], wha
     try:
         reason = spark.range(0, 1, 1, 1).select(probed("id")).collect()[0][0]
     except SPARK_ERRORS as failure:
-        reason = f"a Python task failed on an executor: {reason_of(failure)}"
+        reason = f"a Python task failed on an executor: {find_task_failure(failure)}"
     if reason is not None:
         raise UnsupportedError(
             f"{what} holds .npy files, which executors read by pyarrow, and can't here: {reason}. "

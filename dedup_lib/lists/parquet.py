@@ -14,11 +14,11 @@ from dedup_lib.errors import MissingColumnError, UnreadableFileError
 from dedup_lib.lists.kinds import ID_FLAG, KIND_FLAG, ListShape, check_one_kind
 from dedup_lib.lists.wanted import ReadList, WantedList
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
-from dedup_lib.session.files import FileInfo
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted
+from dedup_lib.session.storage import FileInfo, ParquetSchema
 from dedup_lib.tables.directory import by_schema, footers_of, spark_schema
-from dedup_lib.tables.schema import paths
+from dedup_lib.tables.schema import column_names
 
 
 @dataclass(frozen=True)
@@ -28,20 +28,20 @@ class _SchemaFiles:
     Attributes:
         example: One of them.
         filled: Those that have rows.
-        text: The schema, as text.
-        schema: As Spark reads it; None where it can't.
+        parquet_schema: The schema, as the footers have it.
+        schema: The schema as Spark reads it; None if Spark can't read it.
     """
 
     example: FileInfo
     filled: Sequence[FileInfo]
-    text: str
+    parquet_schema: ParquetSchema
     schema: StructType | None
 
     @property
     def columns(self) -> Mapping[str, str]:
         """Name to type, as Spark spells types; `void` where it can't read them."""
         if self.schema is None:
-            return {path[0]: "void" for path, _, _ in paths(self.text)}
+            return dict.fromkeys(column_names(self.parquet_schema), "void")
         return {field.name: field.dataType.simpleString() for field in self.schema}
 
 
@@ -61,10 +61,10 @@ def read_parquet(session: Session, files: Sequence[FileInfo], wanted: WantedList
         _SchemaFiles(
             alike[0],
             [file for file in alike if footers[file].num_rows > 0],
-            text,
+            parquet_schema,
             _schema_or_none(session.spark, alike[0]),
         )
-        for text, alike in by_schema(footers).items()
+        for parquet_schema, alike in by_schema(footers).items()
     ]
     shape = _shape_of(schemas, wanted)
     frames = [

@@ -13,8 +13,8 @@ from dedup_lib.lists.kinds import ListShape
 from dedup_lib.lists.removal_list import ENTRY_COLUMN, RemovalList, read_removal_list
 from dedup_lib.lists.saved_ids import SAVED_COLUMN, SAVED_FORMATS, parse_ids
 from dedup_lib.locations import is_path
-from dedup_lib.session.one_row import one_row
 from dedup_lib.session.session import Session
+from dedup_lib.session.spark_session import one_row
 from dedup_lib.settings import DuplicateIds
 from dedup_lib.tables.directory import fingerprint
 

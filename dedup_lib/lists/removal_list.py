@@ -18,8 +18,8 @@ from dedup_lib.lists.npy import read_ids
 from dedup_lib.lists.parquet import read_parquet
 from dedup_lib.lists.wanted import ReadList, WantedList
 from dedup_lib.locations import is_path
-from dedup_lib.session.files import FileInfo
 from dedup_lib.session.session import Session
+from dedup_lib.session.storage import FileInfo
 from dedup_lib.settings import AskedListKind, DuplicateIds, ListKind
 from dedup_lib.tables.directory import fingerprint
 from dedup_lib.tables.pinned import Pinned, PinnedTable, id_type

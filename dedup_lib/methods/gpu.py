@@ -8,7 +8,7 @@ from typing import Literal
 from pyspark.sql import SparkSession
 
 from dedup_lib.errors import UnsupportedError
-from dedup_lib.session.spark_session import setting_of
+from dedup_lib.session.spark_session import get_setting
 
 PLUGIN = "com.nvidia.spark.SQLPlugin"
 ENABLED = "spark.rapids.sql.enabled"
@@ -34,12 +34,12 @@ class Accelerator:
 
 def find_accelerator(spark: SparkSession) -> Accelerator | None:
     """Look for the accelerator in the settings of a session, classic or of Spark Connect."""
-    plugins = setting_of(spark, "spark.plugins") or ""
+    plugins = get_setting(spark, "spark.plugins") or ""
     if PLUGIN not in (name.strip() for name in plugins.split(",")):
         return None
-    if (setting_of(spark, ENABLED) or "true").lower() != "true":
+    if (get_setting(spark, ENABLED) or "true").lower() != "true":
         return Accelerator("disabled")
-    mode = setting_of(spark, "spark.rapids.sql.mode") or ""
+    mode = get_setting(spark, "spark.rapids.sql.mode") or ""
     return Accelerator("explainOnly" if mode.lower() == "explainonly" else "executeOnGPU")
 
 

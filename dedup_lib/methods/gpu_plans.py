@@ -16,7 +16,7 @@ from pyspark.sql import DataFrame, SparkSession
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.methods.gpu import ENABLED
 from dedup_lib.session.conf import session_settings
-from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.spark_session import is_connect, job_description
 
 _T = TypeVar("_T")

@@ -15,6 +15,7 @@ from dedup_lib.plan.id_join import BROADCAST_LIMIT_BYTES
 from dedup_lib.plan.position_bitmaps import ROWS_PER_BITMAP, position_bitmaps
 from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.session.sql_names import quoted
+from dedup_lib.session.storage import ParquetSchema
 from dedup_lib.settings import Action, Strategy
 from dedup_lib.tables.pinned import PinnedTable, metadata
 from dedup_lib.tables.schema import required_columns
@@ -227,7 +228,7 @@ def _bit(bitmap: Column, position: Column) -> Column:
     return F.getbit(F.conv(F.hex(byte), 16, 10).cast("bigint"), (position % 8).cast("int"))
 
 
-def _with_required(frame: DataFrame, file_schemas: Sequence[str]) -> DataFrame:
+def _with_required(frame: DataFrame, file_schemas: Sequence[ParquetSchema]) -> DataFrame:
     """Make columns non-null that are `required` in every file: Spark reads all as nullable."""
     if not file_schemas:
         return frame

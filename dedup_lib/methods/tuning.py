@@ -10,8 +10,7 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructTy
 from dedup_lib.errors import InputChangedError, StorageError
 from dedup_lib.locations import decode_path
 from dedup_lib.methods.gpu import SPLIT_BYTES, image_batch_settings, writable_codec
-from dedup_lib.session.files import ColumnChunkSizes, FileInfo
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.storage import ColumnChunkSizes, FileInfo, ParquetSchema, Storage
 from dedup_lib.tables.kept_types import timestamp_type
 from dedup_lib.tables.pinned import FileRows, PinnedTable
 
@@ -66,7 +65,7 @@ def settings_for(
         FileInfo(decode_path(file.file_path), file.size_bytes, file.modified_ms) for file in largest
     ]
     try:
-        weights = weigh(files, storage.parquet_column_sizes(sample), binary)
+        weights = weigh(files, storage.read_column_sizes(sample), binary)
     except StorageError as error:
         raise InputChangedError(
             f"a file of image table {images.location!r} was changed or deleted during the run. "
@@ -119,7 +118,7 @@ def weigh(
 
 
 def rewrite_settings(
-    weights: ImageWeights, images: Sequence[str], file_schemas: Sequence[str]
+    weights: ImageWeights, images: Sequence[str], file_schemas: Sequence[ParquetSchema]
 ) -> dict[str, str]:
     """Return the session settings under which images are read and written in bounded memory.
 

@@ -21,16 +21,15 @@ from dedup_lib.errors import (
     UnsupportedError,
 )
 from dedup_lib.executor import rewrite_file
-from dedup_lib.executor.rewrite_file import FileTask, Wanted
+from dedup_lib.executor.file_task import FileTask, Wanted, describe_outcome
 from dedup_lib.locations import decode_path
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.planning import Plan
 from dedup_lib.plan.position_bitmaps import position_bitmaps
-from dedup_lib.session.on_executors import on_executors, reason_of
-from dedup_lib.session.one_row import one_row
+from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
+from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_errors import SPARK_ERRORS
-from dedup_lib.session.spark_session import cores
+from dedup_lib.session.spark_session import cores, one_row
 from dedup_lib.settings import Action, Settings
 from dedup_lib.tables.directory import relative_parts
 from dedup_lib.tables.pinned import FileRows, PinnedTable
@@ -138,7 +137,9 @@ def why_not(
     try:
         outcomes = frame.select(probed.alias("outcome")).select("outcome.*").collect()
     except SPARK_ERRORS as failure:
-        return UnsupportedError(f"a Python task failed on an executor: {reason_of(failure)}")
+        return UnsupportedError(
+            f"a Python task failed on an executor: {find_task_failure(failure)}"
+        )
     return next((error for row in outcomes if (error := _refusal(row)) is not None), None)
 
 
@@ -326,7 +327,7 @@ def _frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]], schema: str) 
 
 def _outcomes(function: Callable[..., Any], options: Mapping[str, str]) -> Callable[..., Column]:
     given = dict(options)
-    return on_executors(lambda *values: rewrite_file.outcome(function, *values, given), _OUTCOME)
+    return on_executors(lambda *values: describe_outcome(function, *values, given), _OUTCOME)
 
 
 def _refusal(outcome: Row) -> DedupError | None:

@@ -28,8 +28,8 @@ from dedup_lib.publish.marker import is_incomplete, mark
 from dedup_lib.publish.promote import rename_into_place
 from dedup_lib.publish.sweep import sweep
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS, SCAN_SETTINGS, tuning_settings
+from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.settings.traits import find_format
 from dedup_lib.tables import registry
 from dedup_lib.tables.directory import (
@@ -169,7 +169,7 @@ class ParquetFormat(TableFormat):
             files = data_files(storage, location, what="output")
             partition_columns_of(location, files, what="output")
             doubtful = [file for file in files if not file.path.endswith(".parquet")]
-            for _ in storage.parquet_footers([files[0], *doubtful]):
+            for _ in storage.read_footers([files[0], *doubtful]):
                 pass
         except (InputError, StorageError) as error:
             raise OutputExistsError(

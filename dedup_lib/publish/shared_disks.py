@@ -6,7 +6,7 @@ from dedup_lib.errors import SettingsError
 from dedup_lib.locations import get_scheme
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_session import cores, setting_of
+from dedup_lib.session.spark_session import cores, get_setting
 
 _LINE = "shared\n"
 # Several for each core: so that every executor has some.
@@ -33,7 +33,7 @@ def check_shared(session: Session, directory: str) -> None:
     *Cost:* a small job, on the executors that there are by now; none on a single machine, or where
     the directory is in a store.
     """
-    master = setting_of(session.spark, "spark.master") or "local"
+    master = get_setting(session.spark, "spark.master") or "local"
     if get_scheme(directory) != "file" or master.startswith("local"):
         return
     wanted = _LINES_PER_CORE * cores(session.spark)

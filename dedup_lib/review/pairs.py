@@ -8,7 +8,8 @@ from functools import cached_property
 
 from pyspark.sql.types import StructField
 
-from dedup_lib.executor.picture_reads import Bounds, ReadColumns, RowPicture, RowPlace
+from dedup_lib.executor.bounds import Bounds
+from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
 from dedup_lib.executor.thumbnails import Thumbnail
 from dedup_lib.locations import decode_path
 from dedup_lib.review.columns import ShownColumns
@@ -94,7 +95,7 @@ class Showing:
 
     def row_places(
         self, wanted: Sequence[tuple[ImageId, Place]]
-    ) -> dict[tuple[ImageId, Place], RowPlace]:
+    ) -> dict[tuple[ImageId, Place], RowPosition]:
         """Tell where rows are, but for those of which it can't be told."""
         unknown = [key for key in wanted if key[1].row_index is None]
         indexes = row_indexes(
@@ -108,10 +109,10 @@ class Showing:
             path, index = decode_path(place.file_path), place.row_index
             index = indexes.get((path, image_id)) if index is None else index
             if index is not None:
-                places[image_id, place] = RowPlace(path, index, self.file_bytes.get(path))
+                places[image_id, place] = RowPosition(path, index, self.file_bytes.get(path))
         return places
 
-    def shown(self, places: Sequence[RowPlace]) -> Mapping[RowPlace, RowPicture]:
+    def shown(self, places: Sequence[RowPosition]) -> Mapping[RowPosition, RowPicture]:
         """Read rows and draw them; the pictures are nobody's yet."""
         if self.columns.image is None:
             return {}

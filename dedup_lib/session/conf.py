@@ -1,4 +1,4 @@
-"""Session settings for the time of an action, put back afterwards."""
+"""Set settings of a Spark session for the time of an action, and put them back."""
 
 from __future__ import annotations
 
@@ -12,41 +12,41 @@ from pyspark.errors import PySparkException
 from pyspark.sql import SparkSession
 
 from dedup_lib.errors import UnsupportedError
-from dedup_lib.session.spark_session import setting_of
+from dedup_lib.session.spark_session import get_setting
 
-# Under these a run means the same in every session, whatever the cluster's defaults are. A platform
-# that lets no session set some of them (Databricks serverless) lets no one else set them either.
+# With these a run means the same in every session, whatever the defaults of the cluster are. If a
+# platform lets no session set some of them (Databricks serverless), nobody else can set them.
 RUN_SETTINGS: Mapping[str, str | None] = {
-    # Nothing is skipped in silence.
+    # No file is skipped without a message.
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
     "parquet.page.verify-checksum.enabled": "true",
-    # A file's columns are those of its own footer, each of the type that it has there.
+    # The columns of a file are those of its own footer, with the types that they have there.
     "spark.sql.parquet.mergeSchema": "false",
     "spark.sql.parquet.binaryAsString": "false",
     "spark.sql.parquet.int96AsTimestamp": "true",
     "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
     "spark.sql.legacy.parquet.nanosAsLong": "false",
-    # Dates and times go out as they came in: of another calendar or time zone they would not.
+    # Dates and times are written as they were read: no other calendar, no other time zone.
     "spark.sql.parquet.int96TimestampConversion": "false",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.int96RebaseModeInWrite": "CORRECTED",
-    # Names are names: no patterns, no variables.
+    # Names are taken literally: not as patterns, and not as variables.
     "spark.sql.parser.quotedRegexColumnNames": "false",
     "spark.sql.variable.substitute": "false",
-    # Delta neither shuffles images nor rewrites them after the commit.
+    # Delta does not shuffle images, and does not rewrite them after the commit.
     "spark.databricks.delta.optimizeWrite.enabled": "false",
     "spark.databricks.delta.autoCompact.enabled": "false",
-    # With another job's transaction Delta would skip the commit in silence.
+    # With the transaction of another job, Delta would skip the commit without a message.
     "spark.databricks.delta.write.txnAppId": None,
     "spark.databricks.delta.write.txnVersion": None,
 }
-# A scan of IDs reads some thousandth of what its files weigh: tasks of Spark's usual 128 MB would
-# be many and empty. Spark still makes one a core, where the table is smaller than this times cores.
+# A scan of IDs reads about a thousandth of its files. With Spark's usual 128 MB a task, tasks
+# would be many and nearly empty. A small table still gets a task for each core.
 SCAN_SETTINGS = {"spark.sql.files.maxPartitionBytes": str(16 * 1024**3)}
-# Every file is read or the read fails, and no character of a path makes it a pattern.
+# Each file is read, or the read fails; and no character makes a path a pattern.
 PARQUET_READER_OPTIONS = {
     "ignoreCorruptFiles": "false",
     "ignoreMissingFiles": "false",
@@ -59,17 +59,17 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def one_run(spark: SparkSession) -> Iterator[None]:
-    """Keep a session to one run at a time: two would set it for each other, their keys included.
+    """Allow one run at a time in a session: two would overwrite each other's settings.
 
     Raises:
-        UnsupportedError: Another thread's run is at work in the session.
+        UnsupportedError: Another thread is at a run in this session.
     """
     with _guard:
         if spark in _busy:
             raise UnsupportedError(
-                "another run is at work in this Spark session, whose settings the two would share: "
-                "give each a session of its own, made by spark.newSession() (over Spark Connect by "
-                "SparkSession.builder.create())."
+                "another run is at work in this Spark session, and both would share its settings. "
+                "Give each run a session of its own, made by spark.newSession() (over Spark "
+                "Connect by SparkSession.builder.create())."
             )
         _busy.add(spark)
     try:
@@ -83,9 +83,9 @@ def one_run(spark: SparkSession) -> Iterator[None]:
 def session_settings(spark: SparkSession, values: Mapping[str, str | None]) -> Iterator[None]:
     """Set runtime settings of a session (None: unset), and put them back as they were.
 
-    The session is the caller's: other threads that use it see the values meanwhile.
+    Other threads that use the session see the values in the meantime.
     """
-    before = {key: setting_of(spark, key) for key in values}
+    before = {key: get_setting(spark, key) for key in values}
     try:
         _set(spark, values)
         yield
@@ -103,10 +103,10 @@ def _set(spark: SparkSession, values: Mapping[str, str | None]) -> None:
 
 @contextmanager
 def tuning_settings(spark: SparkSession, values: Mapping[str, str | None]) -> Iterator[list[str]]:
-    """Set what makes an action faster or smaller, where the platform lets a session do so.
+    """Set settings that an action can do without, as far as the platform allows it.
 
     Yields:
-        The keys that were refused; the action is right without them.
+        The keys that the platform refused.
     """
     before: dict[str, str | None] = {}
     try:
@@ -119,8 +119,8 @@ def tuning_settings(spark: SparkSession, values: Mapping[str, str | None]) -> It
 
 
 def _takes(spark: SparkSession, key: str, value: str | None, before: dict[str, str | None]) -> bool:
-    """Set a setting, and note what it was; tell whether the platform took it."""
-    old = setting_of(spark, key)
+    """Set a setting, and note its old value; tell whether the platform took it."""
+    old = get_setting(spark, key)
     try:
         _set(spark, {key: value})
     except PySparkException:

@@ -1,4 +1,4 @@
-"""Files over Spark Connect, which has no file systems: Spark's readers, and tasks of executors."""
+"""Files over Spark Connect, which has no file systems: by Spark's readers and executors."""
 
 from __future__ import annotations
 
@@ -16,15 +16,23 @@ from pyspark.sql import DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import StorageError, UnsupportedError
-from dedup_lib.executor import file_system
+from dedup_lib.executor import file_system, footers
+from dedup_lib.executor.footers import FooterFacts
 from dedup_lib.executor.parquet_values.file_slices import FileSlice
 from dedup_lib.locations import decode_path, get_scheme
-from dedup_lib.session.files import ColumnChunkSizes, FileInfo, ParquetFooter
-from dedup_lib.session.on_executors import on_executors, reason_of
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.failures import find_task_failure
+from dedup_lib.session.on_executors import on_executors
+from dedup_lib.session.storage import (
+    ColumnChunkSizes,
+    FileInfo,
+    Leaf,
+    ParquetFooter,
+    ParquetSchema,
+    Storage,
+)
 
 _CHECKSUM = re.compile(r"\..*\.crc")
-# In a classic session an option of the reader takes them as they are; Connect loses that option.
+# Spark's reader has an option that takes these characters literally, but Connect loses it.
 _PATTERN = re.compile(r"[\[\]{}*?\\]")
 _FOOTERS_AT_ONCE = 512
 
@@ -32,8 +40,8 @@ _FOOTERS_AT_ONCE = 512
 class ConnectStorage(Storage):
     """The file systems that a Spark Connect server reaches.
 
-    What a place is called and whether something is there is asked of Spark's own reader. All else
-    is done by a Python task on an executor, by pyarrow: 0.1 to 0.2 s a question.
+    Spark's own reader tells the canonical name of a location, and whether something is there. All
+    else is done by pyarrow in a Python task on an executor, which takes 0.1 to 0.2 s.
     """
 
     is_remote = True
@@ -46,7 +54,7 @@ class ConnectStorage(Storage):
         self._canonical: dict[str, str] = {}
 
     def committer_options(self, canonical: str) -> Mapping[str, str]:  # noqa: ARG002  # the same for all
-        """Leave it to the server: what classes it has can't be told from here."""
+        """Leave it to the server: its classes can't be seen from here."""
         return {}
 
     def abort_uploads(self, canonical: str) -> None:
@@ -54,13 +62,13 @@ class ConnectStorage(Storage):
 
     def canonical(self, location: str) -> str:
         if location not in self._canonical:
-            canonical = self._ask_what_it_is_called(location)
+            canonical = self._find_canonical(location)
             self._canonical |= {location: canonical, canonical: canonical}
         return self._canonical[location]
 
-    def _ask_what_it_is_called(self, location: str) -> str:
-        """Ask for something that can't be there: Spark's refusal spells the place in full."""
-        _check_is_no_pattern(location)
+    def _find_canonical(self, location: str) -> str:
+        """Ask for a file that can't exist: Spark's refusal spells the location in full."""
+        _check_no_pattern(location)
         nothing = f"/.dedup-{uuid.uuid4().hex}"
         try:
             _ = self._reader().load(location.rstrip("/") + nothing).schema
@@ -71,15 +79,15 @@ class ConnectStorage(Storage):
                 return "file:/" + text[5:].lstrip("/") if text.startswith("file:") else text
             reason = str(error).splitlines()[0]
         else:
-            reason = "Spark finds there whatever it is asked for."
+            reason = "Spark finds even files that can't exist."
         raise StorageError(f"{location!r} is not a location that this Spark can reach: {reason}")
 
     def exists(self, location: str) -> bool:
-        """Ask Spark to read it, as files of any kind; of a directory this costs a listing."""
+        """Ask Spark to read it as files of any kind, which lists a directory."""
         return self._files_by_spark(location) is not None
 
     def is_directory(self, location: str) -> bool:
-        """Tell whether Spark finds something, and not a file of that name."""
+        """Tell whether Spark finds something that is not a file of that name."""
         files = self._files_by_spark(location)
         return files is not None and [decode_path(file) for file in files] != [
             self.canonical(location)
@@ -94,7 +102,7 @@ class ConnectStorage(Storage):
             if size_bytes >= 0 and not _is_checksum(root, path)
         ]
         for file in files:
-            _check_is_no_pattern(file.path)
+            _check_no_pattern(file.path)
         return sorted(files, key=lambda file: file.path)
 
     def total_bytes(self, location: str) -> int:
@@ -116,7 +124,7 @@ class ConnectStorage(Storage):
         self._ask("can't be written", location, file_system.write_text, text)
 
     def touch(self, location: str) -> None:
-        """Write the file anew: pyarrow sets no times."""
+        """Write the file again: pyarrow sets no times."""
         self.write_text(location, self.read_text(location))
 
     def create_exclusive(self, location: str, text: str) -> bool:
@@ -142,31 +150,35 @@ class ConnectStorage(Storage):
         return True
 
     def same_file_system(self, one: str, other: str) -> bool:
-        """Compare scheme and host; of local disks no more can be told from here."""
+        """Compare scheme and host; this process can't tell the disks of another machine apart."""
         return one.split("/")[:3] == other.split("/")[:3] or get_scheme(one) == "file"
 
-    def parquet_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
-        for file, (schema, num_rows, _) in self._footers(files):
-            yield ParquetFooter(file.path, schema, num_rows)
+    def read_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
+        for file, facts in self._read_footers(files):
+            leaves = tuple(
+                Leaf(tuple(path), repetition, physical, logical)
+                for path, repetition, physical, logical in facts.leaves
+            )
+            yield ParquetFooter(file.path, ParquetSchema(facts.digest, leaves), facts.num_rows)
 
-    def parquet_column_sizes(self, files: Sequence[FileInfo]) -> Iterator[ColumnChunkSizes]:
-        for _, (_, _, chunks) in self._footers(files):
-            for chunk in chunks:
+    def read_column_sizes(self, files: Sequence[FileInfo]) -> Iterator[ColumnChunkSizes]:
+        for _, facts in self._read_footers(files):
+            for chunk in facts.chunks:
                 yield ColumnChunkSizes(*chunk)
 
-    def opened(self, location: str) -> AbstractContextManager[FileSlice]:
-        raise UnsupportedError(f"over Spark Connect {location!r} is opened by executors alone.")
+    def open_file(self, location: str) -> AbstractContextManager[FileSlice]:
+        raise UnsupportedError(f"over Spark Connect only executors can open {location!r}.")
 
-    def _footers(self, files: Sequence[FileInfo]) -> Iterator[tuple[FileInfo, Any]]:
+    def _read_footers(self, files: Sequence[FileInfo]) -> Iterator[tuple[FileInfo, FooterFacts]]:
         options = dict(self.pyarrow_options)
         for start in range(0, len(files), _FOOTERS_AT_ONCE):
             some = files[start : start + _FOOTERS_AT_ONCE]
-            named = [(file.path, file.size_bytes) for file in some]
+            asked = [(file.path, file.size_bytes) for file in some]
             try:
-                footers = self._run(lambda: file_system.read_footers(named, options))  # noqa: B023  # run at once
+                answers = self._run(lambda: footers.read_footers(asked, options))  # noqa: B023  # run at once
             except _RefusedError as error:
                 raise StorageError(str(error)) from error
-            yield from zip(some, footers, strict=True)
+            yield from zip(some, (FooterFacts(*answer) for answer in answers), strict=True)
 
     def _list_below(self, location: str, *, recursive: bool) -> list[Any]:
         list_below = functools.partial(file_system.list_below, recursive=recursive)
@@ -188,7 +200,7 @@ class ConnectStorage(Storage):
     def _ask(
         self, failed: str, location: str, function: Callable[..., Any], *arguments: Any
     ) -> Any:
-        """Let an executor do something with a place."""
+        """Let an executor call a function of the location; `failed` completes the error."""
         uri, options = self.canonical(location), dict(self.pyarrow_options)
         try:
             return self._run(lambda: function(uri, options, *arguments))
@@ -202,8 +214,8 @@ class ConnectStorage(Storage):
             rows = self._spark.range(0, 1, 1, 1).select(pieces).collect()
         except PySparkException as error:
             raise _RefusedError(
-                "files that are no Delta table are reached by Python and pyarrow on executors over "
-                f"Spark Connect, and a task there failed: {reason_of(error)}"
+                "over Spark Connect, Python and pyarrow on executors reach files that are not in a "
+                f"Delta table, and a task there failed: {find_task_failure(error)}"
             ) from error
         failure, *texts = (row["piece"] for row in sorted(rows, key=lambda row: row["position"]))
         if failure:
@@ -212,14 +224,14 @@ class ConnectStorage(Storage):
 
 
 class _RefusedError(Exception):
-    """What an executor said: the caller knows of what."""
+    """What an executor answered; the caller knows the location."""
 
 
-def _check_is_no_pattern(location: str) -> None:
+def _check_no_pattern(location: str) -> None:
     if _PATTERN.search(location):
         raise UnsupportedError(
-            f"{location!r} has one of the characters [ ] {{ }} * ? \\, which Spark takes for "
-            "a pattern over Spark Connect: rename it, or run in a classic session."
+            f"{location!r} has one of the characters [ ] {{ }} * ? \\, which make it a pattern "
+            "over Spark Connect: rename it, or run in a classic session."
         )
 
 

@@ -6,6 +6,8 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from pyspark.errors import PySparkException
+
 from dedup_lib.errors import (
     DedupError,
     DiskFullError,
@@ -14,8 +16,17 @@ from dedup_lib.errors import (
     UnreadableFileError,
 )
 from dedup_lib.redaction import redact
-from dedup_lib.session.spark_errors import SPARK_ERRORS
 
+try:
+    from py4j.protocol import Py4JError
+except ImportError:  # pyspark's client for Spark Connect has no JVM
+
+    class Py4JError(Exception):  # type: ignore[no-redef]  # a stand-in
+        """Never raised here."""
+
+
+# What Spark raises, whether it is classic or Connect.
+SPARK_ERRORS = (PySparkException, Py4JError)
 _NO_ROOM = (
     "No space left on device",
     "Disk quota exceeded",
@@ -28,7 +39,7 @@ _MISSING_FILE = re.compile(r"FileNotFoundException: File (file:.+) does not exis
 
 @contextmanager
 def storage_errors_as(kind: type[DedupError]) -> Iterator[None]:
-    """Raise a file system's refusal as another kind of error: what it means for the run."""
+    """Raise the StorageErrors of a context as another kind of error: what they mean for the run."""
     try:
         yield
     except StorageError as error:
@@ -36,39 +47,81 @@ def storage_errors_as(kind: type[DedupError]) -> Iterator[None]:
 
 
 @contextmanager
-def errors_named() -> Iterator[None]:
-    """Say in one sentence what Spark, Java or Python say in a stack trace."""
+def translate_spark_errors() -> Iterator[None]:
+    """Say in one sentence what Spark, Java or Python say in a stack trace.
+
+    Raises:
+        DiskFullError: A disk was full.
+        PublishError: A file that the run itself had written was lost.
+        UnreadableFileError: An input file can't be read.
+    """
     try:
         yield
     except (*SPARK_ERRORS, OSError, DedupError) as error:
         failure = str(error)
-        if line := _line_with(failure, _NO_ROOM):
+        if line := _find_line(failure, _NO_ROOM):
             raise DiskFullError(
-                f"there is no room for what is written: {line} Make room, or name another place "
+                f"a disk is full: {line} Make room, or name another location "
                 "(--output, --work-location, spark.local.dir), and run again."
             ) from error
         is_foreign = isinstance(error, SPARK_ERRORS)
-        if is_foreign and (reason := _unread_file(failure)) is not None:
+        if is_foreign and (reason := _find_unread_file(failure)) is not None:
             if ".dedup-" in reason:
                 raise PublishError(
-                    f"what the run itself had written was lost meanwhile; run again. {reason}"
+                    f"a file that the run itself had written was lost; run again. {reason}"
                 ) from error
             raise UnreadableFileError(f"{reason} Restore or remove that file.") from error
         if is_foreign and (missing := _MISSING_FILE.search(failure)) is not None:
             raise UnreadableFileError(
-                f"{redact(missing[1])!r} was not found where Spark reads it: it was deleted, or is "
-                "on a disk of the driver's that executors don't have. Give a place that all of "
+                f"{redact(missing[1])!r} was not found where Spark reads it: it was deleted, or it "
+                "is on a disk of the driver that executors don't have. Give a location that all of "
                 "them have: a shared file system, or a store."
             ) from error
         raise
 
 
-def _line_with(failure: str, words: tuple[str, ...]) -> str | None:
+def find_task_failure(failure: Exception) -> str:
+    """Return the line that says why a job with Python tasks failed."""
+    lines = str(failure).strip().partition("\nJVM stacktrace:")[0].splitlines()
+    by_java = (line.removeprefix(": ") for line in lines if line.startswith((": ", "Job aborted")))
+    return next(by_java, lines[-1] if lines else type(failure).__name__)
+
+
+def first_line(error: Exception) -> str:
+    """Return the line of an error that says what is wrong, without Java's stack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "[DELTA_" in line or "Exception:" in line), lines[0])
+
+
+def exists_already(error: Exception) -> bool:
+    """Tell whether Spark refused to make a table or a directory because there is one already."""
+    return any(word in _condition(error) for word in ("ALREADY_EXISTS", "PATH_EXISTS"))
+
+
+def holds_files_already(error: Exception) -> bool:
+    """Tell whether Spark refused to make a table because its directory holds files."""
+    return "NON_EMPTY_LOCATION" in _condition(error)
+
+
+def java_did_not_start(error: PySparkException) -> bool:
+    """Tell whether Spark's Java process did not start."""
+    return "JAVA_GATEWAY_EXITED" in str(error)
+
+
+def _condition(error: Exception) -> str:
+    """Return the condition that Spark names, or the text if it names none."""
+    if not isinstance(error, SPARK_ERRORS):
+        return ""
+    named = error.getCondition() if isinstance(error, PySparkException) else None
+    return named or str(error)
+
+
+def _find_line(failure: str, words: tuple[str, ...]) -> str | None:
     lines = (line.strip().removeprefix("Caused by: ") for line in failure.splitlines())
     return next((redact(line)[:400] for line in lines if any(word in line for word in words)), None)
 
 
-def _unread_file(failure: str) -> str | None:
+def _find_unread_file(failure: str) -> str | None:
     if "FAILED_READ_FILE" in failure or "CANNOT_READ_FILE_FOOTER" in failure:
         lines = [line for line in failure.splitlines() if "READ_FILE" in line]
         causes = re.findall(r"^Caused by: (.+)", failure, flags=re.MULTILINE)

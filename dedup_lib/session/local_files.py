@@ -1,4 +1,4 @@
-"""Files on the driver's own disk: what Hadoop does slowly there, or not in one step."""
+"""Files on the driver's own disk, where Hadoop is slow, or takes several steps instead of one."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pathlib import Path
 from dedup_lib.errors import StorageError
 from dedup_lib.executor.parquet_values.file_slices import FileSlice
 from dedup_lib.locations import local_path
-from dedup_lib.session.files import FileInfo
+from dedup_lib.session.storage import FileInfo
 
-# What a file system without unnamed files answers (NFS, overlays of old kernels, FUSE).
+# The answers of file systems without unnamed files (NFS, FUSE, overlays of old kernels).
 _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
-# And what one without hard links does, or a machine without /proc.
+# The answers of file systems without hard links, or of a machine without /proc.
 _NO_LINKS = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.ENOENT, errno.EMLINK})
 
 
 def create_exclusive(path: str, text: str) -> bool:
-    """Create a small text file; return False where there is one, and leave that alone.
+    """Create a small text file; if there is one already, leave it alone and return False.
 
-    Where the file system has unnamed files and links (most of Linux) it has its text from the first
-    moment, or is never there: a process that is killed leaves no empty one.
+    On most file systems of Linux, which have unnamed files and links, the file has its text from
+    the first moment: a process that is killed leaves no empty file.
     """
-    # Hadoop's local file system looks first and creates then: two processes can both win.
+    # Hadoop's local file system first looks and then creates: two processes can both succeed.
     try:
         if hasattr(os, "O_TMPFILE"):
             _link_exclusive(path, text)
@@ -50,7 +50,7 @@ def _link_exclusive(path: str, text: str) -> None:
         stream.write(text)
         stream.flush()
         try:
-            # With a directory, although it is not used, the link goes to the file, not to its link.
+            # With `src_dir_fd`, although it is not used, the new link leads to the file itself.
             os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
         except OSError as error:
             if error.errno not in _NO_LINKS:
@@ -69,16 +69,16 @@ def _write_exclusive(path: str, text: str) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file, replacing an older one in one step; its directory too, where it lacks one.
+    """Write a file, and its directory if that is missing; replace an older file in one step.
 
     Raises:
-        OSError: It can't be written; the older one is as it was.
+        OSError: It can't be written; the older file is as it was.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)
-        with partial.open("x", encoding="utf-8") as stream:  # through no link that waits there
+        with partial.open("x", encoding="utf-8") as stream:  # never through somebody's link
             stream.write(text)
         partial.replace(path)
     except OSError:
@@ -88,8 +88,12 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def list_files(root: str) -> Iterator[FileInfo]:
-    """List all files below a directory (or the one file), by `file:` URIs, but for checksums."""
-    # Hadoop's own listing starts a process for each file, and leaves out links that lead nowhere.
+    """List all files below a directory, or the one file, without Hadoop's checksums.
+
+    Args:
+        root: A `file:` URI.
+    """
+    # Hadoop's own listing starts a process for each file, and skips links that lead nowhere.
     top = local_path(root)
     return map(_file_info, [top] if os.path.isfile(top) else _names_below(top))
 
@@ -100,20 +104,20 @@ def _names_below(top: str) -> Iterator[str]:
 
     for directory, directories, names in os.walk(top, onerror=fail, followlinks=True):
         for name in directories:
-            _check_leads_on(os.path.join(directory, name), top)
+            _check_is_no_loop(os.path.join(directory, name), top)
         for name in names:
             if not (name.startswith(".") and name.endswith(".crc")):
                 yield os.path.join(directory, name)
 
 
-def _check_leads_on(path: str, top: str) -> None:
-    """Refuse a link to a directory that the way to the link leads through: it has no end."""
+def _check_is_no_loop(path: str, top: str) -> None:
+    """Refuse a link to one of the directories that the link is in: the walk would never end."""
     if not os.path.islink(path):
         return
     above = os.path.dirname(path)
     while len(above) >= len(top):
         if os.path.samefile(path, above):
-            raise StorageError(f"{path!r} is a symbolic link back to {above!r}, which holds it.")
+            raise StorageError(f"{path!r} is a symbolic link back to {above!r}, which it is in.")
         above = os.path.dirname(above)
 
 
@@ -127,8 +131,8 @@ def _file_info(path: str) -> FileInfo:
     return FileInfo(f"file:{path}", found.st_size, found.st_mtime_ns // 1_000_000)
 
 
-def device_of(canonical: str) -> int:
-    """Return the number of the disk that a `file:` URI is on, or will be."""
+def find_device(canonical: str) -> int:
+    """Return the number of the disk that a `file:` URI is on, or would be on."""
     path = local_path(canonical)
     while not os.path.exists(path):
         path = os.path.dirname(path)
@@ -136,16 +140,16 @@ def device_of(canonical: str) -> int:
 
 
 @contextmanager
-def opened(path: str) -> Iterator[FileSlice]:
-    """Open a file for reading at any place."""
+def open_file(path: str) -> Iterator[FileSlice]:
+    """Open a file, from which many threads may read at any offset."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:
         raise StorageError(f"{path!r} can't be read: {error.strerror}.") from error
 
-    def read_at(place: int, num_bytes: int) -> bytes:
+    def read_at(offset: int, num_bytes: int) -> bytes:
         try:
-            return os.pread(descriptor, num_bytes, place)
+            return os.pread(descriptor, num_bytes, offset)
         except OSError as error:
             raise StorageError(f"{path!r} can't be read: {error.strerror}.") from error
 

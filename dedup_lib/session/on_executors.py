@@ -1,4 +1,4 @@
-"""Python functions that executors run; these need not have this library: it is sent along."""
+"""Run Python functions on executors, which get them by value and need not have this library."""
 
 from __future__ import annotations
 
@@ -13,24 +13,18 @@ from pyspark.sql.types import DataType
 from dedup_lib import executor
 from dedup_lib.executor import worker
 
-cloudpickle.register_pickle_by_value(executor)  # type: ignore[no-untyped-call]  # and all below it
+# All modules of the package are sent along with a function.
+cloudpickle.register_pickle_by_value(executor)  # type: ignore[no-untyped-call]
 
 
 def on_executors(function: Callable[..., Any], returns: DataType | str) -> Callable[..., Column]:
-    """Return a function of columns that calls a function of one of these modules for each row.
+    """Return a function of columns that calls a function of `executor` for each row.
 
     Args:
-        function: Of values as Python has them; a struct comes as a row.
-        returns: The type of what it returns.
+        function: Takes the values as Python has them; a struct comes as a row.
+        returns: The type of what the function returns.
     """
-    # Pickled rows: Arrow's would need pandas on the driver.
+    # Rows are pickled: with Arrow the driver would need pandas.
     return F.udf(
         lambda *values: worker.run(function, *values), returns, useArrow=False
     ).asNondeterministic()
-
-
-def reason_of(failure: Exception) -> str:
-    """Return the line that says why a job with such a function failed."""
-    lines = str(failure).strip().partition("\nJVM stacktrace:")[0].splitlines()
-    of_java = (line.removeprefix(": ") for line in lines if line.startswith((": ", "Job aborted")))
-    return next(of_java, lines[-1] if lines else type(failure).__name__)

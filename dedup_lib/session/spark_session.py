@@ -1,4 +1,4 @@
-"""What Spark says of its cores and jobs, and shows of these: classic Spark and Spark Connect."""
+"""Ask a Spark session for its settings, cores and tasks, and name its jobs; classic and Connect."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 _NAME = "remove-duplicates"
@@ -15,12 +15,12 @@ _DESCRIPTION = "spark.job.description"
 
 
 def is_connect(spark: SparkSession) -> bool:
-    """Tell a session of Spark Connect from a classic one."""
+    """Tell whether a session is one of Spark Connect."""
     return ".connect." in type(spark).__module__
 
 
-def setting_of(spark: SparkSession, key: str) -> str | None:
-    """Return a session's setting; None where it has none, or the platform does not tell it."""
+def get_setting(spark: SparkSession, key: str) -> str | None:
+    """Return a setting of a session; None if it is not set, or the platform does not tell it."""
     try:
         value = spark.conf.get(key, None)
     except PySparkException:
@@ -29,26 +29,27 @@ def setting_of(spark: SparkSession, key: str) -> str | None:
 
 
 @contextmanager
-def described_jobs(spark: SparkSession) -> Iterator[Callable[[str], None]]:
-    """Give a function that names the jobs to come after a part of the run, for Spark's UI.
+def name_jobs(spark: SparkSession) -> Iterator[Callable[[str], None]]:
+    """Give a function that takes a step of the run, and names the jobs to come after it.
 
-    On classic Spark the name is the jobs' description, which is put back as the caller had it.
-    Spark Connect describes jobs itself: there it is a tag of the operations.
+    Spark's UI shows the names. On classic Spark the name is the description of a job, which is put
+    back as the caller had it. Spark Connect describes jobs itself: there it is a tag.
     """
     with (_tags if is_connect(spark) else _descriptions)(spark) as describe:
-        yield lambda place: describe(f"{_NAME}: {place}" if place else _NAME)
+        yield lambda step: describe(f"{_NAME}: {step}" if step else _NAME)
 
 
 def job_description(spark: SparkSession) -> str | None:
-    """Return how jobs are described now, on classic Spark."""
+    """Return the current description of jobs, on classic Spark."""
     return spark.sparkContext.getLocalProperty(_DESCRIPTION)
 
 
 @contextmanager
-def counted_tasks(spark: SparkSession) -> Iterator[Callable[[], tuple[int, int]]]:
-    """Give a function that tells how many tasks of what runs now are done, of how many.
+def count_tasks(spark: SparkSession) -> Iterator[Callable[[], tuple[int, int]]]:
+    """Give a function that returns how many tasks of the current stages are done, and how many
+    tasks there are.
 
-    It may be called from any thread; the numbers are those of the whole application.
+    Any thread may call it. The numbers are those of the whole application.
     """
     if not is_connect(spark):
         yield lambda: _active_tasks(spark)
@@ -69,10 +70,19 @@ def counted_tasks(spark: SparkSession) -> Iterator[Callable[[], tuple[int, int]]
 
 def cores(spark: SparkSession) -> int:
     """Return how many tasks Spark runs at once, by its own default."""
-    # Spark cuts a range in as many parts: this asks without what Spark Connect lacks.
+    # Spark cuts a range into as many partitions; Spark Connect has nothing else to ask.
     rows = 100_000
     last = spark.range(rows).where(F.col("id") == rows - 1).select(F.spark_partition_id())
     return int(last.collect()[0][0]) + 1
+
+
+def one_row(spark: SparkSession) -> DataFrame:
+    """Return a frame of one row, from which expressions of constants are selected without a job.
+
+    Parameters of SQL (`:name`) would be shorter, but Delta's extension (4.4) does not bind them
+    from Spark 4.1 on.
+    """
+    return spark.sql("SELECT * FROM VALUES (1)")
 
 
 @contextmanager
@@ -96,7 +106,7 @@ def _tags(spark: SparkSession) -> Iterator[Callable[[str], None]]:
     def describe(text: str) -> None:
         while tags:
             spark.removeTag(tags.pop())
-        if text not in spark.getTags():  # that one is the caller's
+        if text not in spark.getTags():  # a tag of the caller's stays
             spark.addTag(text)
             tags.append(text)
 

@@ -12,7 +12,7 @@ def sql_name(location: str) -> str:
     """Spell a location for SQL: a quoted catalog name, or delta.`path`.
 
     Raises:
-        SettingsError: It is no table name of one to three parts.
+        SettingsError: It is not a table name of one to three parts.
     """
     if is_path(location):
         return "delta." + quoted(location)
@@ -20,15 +20,15 @@ def sql_name(location: str) -> str:
 
 
 def name_parts(name: str) -> list[str]:
-    """Take a catalog name apart: catalog, schema and table, as many as there are, unquoted.
+    """Split a catalog name into catalog, schema and table, as many as there are, without quotes.
 
     Raises:
-        SettingsError: It is no table name of one to three parts.
+        SettingsError: It is not a table name of one to three parts.
     """
     spelled = re.findall(r"`(?:[^`]|``)+`|[^.`\s]+", name)
     if ".".join(spelled) != name or not 1 <= len(spelled) <= 3:
         raise SettingsError(
-            f"{name!r} is neither a path (it has no slash) nor a table name of one to three parts."
+            f"{name!r} is not a path (it has no slash), and not a table name of one to three parts."
         )
     return [part[1:-1].replace("``", "`") if part[0] == "`" else part for part in spelled]
 

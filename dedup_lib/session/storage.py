@@ -1,29 +1,101 @@
-"""What a run needs of file systems, whichever way it reaches them."""
+"""The file systems that a Spark session reaches, and what is known about files."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import NamedTuple
 
 from dedup_lib.executor.parquet_values.file_slices import FileSlice
 from dedup_lib.locations import get_scheme
-from dedup_lib.session.files import ColumnChunkSizes, FileInfo, ParquetFooter
 
-# A rename of a directory is one step here; on object stores it is a copy.
+# Here a directory is renamed in one step; an object store copies its files one by one.
 ATOMIC_RENAME_SCHEMES = frozenset({"file", "hdfs", "viewfs"})
 
 
-class Storage(ABC):
-    """The file systems that a Spark session reaches, with the session's own configuration.
-
-    Locations are paths or URIs whose characters stand for themselves; every operation raises
-    `StorageError` where a file system refuses.
+@dataclass(frozen=True)
+class FileInfo:
+    """A file, as a listing shows it.
 
     Attributes:
-        pyarrow_options: What pyarrow needs to reach them as well, on executors.
-        is_remote: Whether the driver is another process, which may go on when this one has died.
+        path: Its URI. The characters stand for themselves: nothing is percent-encoded.
+        size_bytes: Its size.
+        modified_ms: When it was changed, in milliseconds since 1970.
+    """
+
+    path: str
+    size_bytes: int
+    modified_ms: int
+
+
+class Leaf(NamedTuple):
+    """A leaf column of a Parquet schema: one that holds values, not other columns.
+
+    Attributes:
+        path: Its names, from the outside to the inside.
+        repetition: `required`, `optional` or `repeated`. Within a group, Spark Connect also counts
+            what the group is.
+        physical: Its physical type as Parquet's Java spells it, such as `binary` or `int96`.
+        logical: Its logical type in the same way, such as `STRING` or `INTEGER(32,true)`; None if
+            it has none.
+    """
+
+    path: tuple[str, ...]
+    repetition: str
+    physical: str
+    logical: str | None
+
+    @property
+    def dotted_path(self) -> str:
+        """The names with dots between them."""
+        return ".".join(self.path)
+
+
+@dataclass(frozen=True)
+class ParquetSchema:
+    """The schema of a Parquet file.
+
+    Attributes:
+        digest: The same for the same schema. It also covers what `leaves` leaves out, such as the
+            types of groups.
+        leaves: The leaf columns, in order.
+    """
+
+    digest: str
+    leaves: tuple[Leaf, ...] = field(compare=False)
+
+
+@dataclass(frozen=True)
+class ParquetFooter:
+    """What the footer of a Parquet file says: its schema, and how many rows it has."""
+
+    path: str
+    schema: ParquetSchema
+    num_rows: int
+
+
+@dataclass(frozen=True)
+class ColumnChunkSizes:
+    """The size of one leaf column in one row group, and its codec."""
+
+    column: str
+    codec: str
+    compressed_bytes: int
+    uncompressed_bytes: int
+
+
+class Storage(ABC):
+    """The file systems that a Spark session reaches, with the configuration of the session.
+
+    A location is a path or URI whose characters stand for themselves. A canonical location comes
+    from `canonical`. Every method raises `StorageError` if a file system refuses.
+
+    Attributes:
+        pyarrow_options: What pyarrow needs to reach the same file systems on executors.
+        is_remote: Whether the driver is another process, which may run on after this one died.
     """
 
     is_remote: bool
@@ -32,25 +104,25 @@ class Storage(ABC):
         self.pyarrow_options = pyarrow_options
 
     def renames_in_one_step(self, canonical: str) -> bool:
-        """Tell whether a directory there gets another name in one step."""
+        """Tell whether a directory at a location is renamed in one step."""
         return get_scheme(canonical) in ATOMIC_RENAME_SCHEMES
 
     @abstractmethod
     def committer_options(self, canonical: str) -> Mapping[str, str]:
-        """Return options under which Spark writes Parquet to a place without renaming files.
+        """Return options with which Spark writes Parquet to a location without renaming files.
 
-        None are needed where a rename is one step, and none known where nothing offers it.
+        There are none if a rename is one step, or if the store offers nothing else.
         """
 
     @abstractmethod
     def abort_uploads(self, canonical: str) -> None:
-        """Give up uploads below a place that a run which died has begun; no listing shows them."""
+        """Abort uploads below a location that a dead run began; no listing shows them."""
 
     @abstractmethod
     def canonical(self, location: str) -> str:
-        """Return a location as an absolute URI, with `..` and needless slashes resolved.
+        """Return a location as an absolute URI, without `..` and needless slashes.
 
-        On the driver's own disk symbolic links are, too, where the driver is this process.
+        On a local disk symbolic links are resolved, too, if the driver is this process.
         """
 
     @abstractmethod
@@ -63,24 +135,24 @@ class Storage(ABC):
 
     @abstractmethod
     def list_files(self, location: str) -> list[FileInfo]:
-        """List all files below a directory (or the one file), hidden and empty ones too.
+        """List all files below a directory, or the one file; hidden and empty files, too.
 
-        Hadoop's checksums (`.NAME.crc`) on local disks are left out, as Hadoop does.
+        Hadoop's checksums on local disks (`.NAME.crc`) are left out, as Hadoop does.
 
-        Cost: one listing; about a millisecond a file, less on local disks.
+        *Cost:* one listing; about a millisecond for each file, less on local disks.
         """
 
     @abstractmethod
     def total_bytes(self, location: str) -> int:
-        """Add up the sizes of all files below a directory; 0 where there is none."""
+        """Add up the sizes of all files below a directory; 0 if there is no such directory."""
 
     @abstractmethod
     def list_names(self, location: str) -> list[str]:
-        """List the names of what a directory holds, files and directories; [] where none is."""
+        """List the names of files and directories in a directory; [] if there is none."""
 
     @abstractmethod
     def read_head(self, location: str, num_bytes: int) -> bytes:
-        """Read the first bytes of a file; fewer where it is shorter."""
+        """Read the first bytes of a file; fewer if it is shorter."""
 
     @abstractmethod
     def read_text(self, location: str) -> str:
@@ -88,17 +160,17 @@ class Storage(ABC):
 
     @abstractmethod
     def write_text(self, location: str, text: str) -> None:
-        """Write a small text file, replacing one that is there."""
+        """Write a small text file; an older file is replaced."""
 
     @abstractmethod
     def touch(self, location: str) -> None:
-        """Set the time when a file was modified to now; of an object store's nothing."""
+        """Set the time of the last change of a file to now."""
 
     @abstractmethod
     def create_exclusive(self, location: str, text: str) -> bool:
-        """Create a small text file; return False where there is one, and leave that alone.
+        """Create a small text file; if there is one already, leave it alone and return False.
 
-        On object stores this is no single step.
+        On object stores this is not one step: two writers may both succeed.
         """
 
     @abstractmethod
@@ -107,19 +179,20 @@ class Storage(ABC):
 
     @abstractmethod
     def rename(self, source: str, target: str) -> None:
-        """Rename a file or directory to a name that is free.
+        """Give a file or directory another name, which must be free.
 
-        Hadoop's own rename moves *into* a directory that is there; this one refuses.
+        Hadoop's own rename moves the source *into* a directory that has that name; this one
+        refuses.
         """
 
     @abstractmethod
     def delete(self, location: str) -> None:
-        """Delete a file or directory with all it holds; nothing where there is none."""
+        """Delete a file, or a directory with its content; do nothing if it does not exist."""
 
     def delete_directory(self, location: str, last: str) -> None:
-        """Delete a directory with all it holds, and last what has `last` in its name.
+        """Delete a directory with its content; entries with `last` in their name go last.
 
-        A deletion may be cut off.
+        So they are still there if the deletion is cut off.
         """
         for name in self.list_names(location):
             if last not in name:
@@ -128,30 +201,30 @@ class Storage(ABC):
 
     @abstractmethod
     def delete_if_empty(self, location: str) -> bool:
-        """Delete a directory that holds nothing; tell whether it was one."""
+        """Delete a directory if it is empty; tell whether it was deleted."""
 
     @abstractmethod
     def same_file_system(self, one: str, other: str) -> bool:
-        """Tell whether a rename between two canonical locations stays on one file system."""
+        """Tell whether a rename from one canonical location to another is possible."""
 
     @abstractmethod
-    def parquet_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
-        """Yield what the footer of each file says.
+    def read_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
+        """Yield what the Parquet footer of each file says.
 
         Raises:
             StorageError: A file has no readable Parquet footer; the message names it.
 
-        Cost: one footer a file.
+        *Cost:* one footer for each file.
         """
 
     @abstractmethod
-    def parquet_column_sizes(self, files: Sequence[FileInfo]) -> Iterator[ColumnChunkSizes]:
-        """Yield one row per file, row group (the first four of each) and leaf column."""
+    def read_column_sizes(self, files: Sequence[FileInfo]) -> Iterator[ColumnChunkSizes]:
+        """Yield the size of each leaf column in the first four row groups of each file."""
 
     @abstractmethod
-    def opened(self, location: str) -> AbstractContextManager[FileSlice]:
-        """Open a file for reading at any place, by one thread; others may open it as well.
+    def open_file(self, location: str) -> AbstractContextManager[FileSlice]:
+        """Open a file, from which one thread reads at any offset.
 
         Raises:
-            UnsupportedError: No file is opened from here.
+            UnsupportedError: Files can't be opened in this process.
         """

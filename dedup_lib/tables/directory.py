@@ -19,9 +19,8 @@ from dedup_lib.errors import (
     UnreadableFileError,
 )
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
-from dedup_lib.session.files import FileInfo, ParquetFooter
 from dedup_lib.session.session import Session
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema, Storage
 from dedup_lib.tables.footers import read_footers
 from dedup_lib.tables.schema import hadoop_variable, id_columns, leaf_types
 
@@ -152,9 +151,9 @@ def footers_of(
         raise UnreadableFileError(f"{what}: {error} {advice}") from error
 
 
-def by_schema(footers: Mapping[FileInfo, ParquetFooter]) -> dict[str, list[FileInfo]]:
-    """Group files by their Parquet schema, as text."""
-    groups: dict[str, list[FileInfo]] = {}
+def by_schema(footers: Mapping[FileInfo, ParquetFooter]) -> dict[ParquetSchema, list[FileInfo]]:
+    """Group files by their Parquet schema."""
+    groups: dict[ParquetSchema, list[FileInfo]] = {}
     for file, footer in footers.items():
         groups.setdefault(footer.schema, []).append(file)
     return groups
@@ -167,13 +166,13 @@ class CommonSchema:
     Attributes:
         columns: As Spark reads them; only those that may hold IDs, where it can't read all.
         why_not_all: Why Spark can't read all columns; None where it can.
-        examples: A file for each text that a Parquet schema has in the footers, with rows if any.
+        examples: A file for each Parquet schema in the footers; one with rows, if there is one.
         empty_files: The files that hold no row.
     """
 
     columns: StructType
     why_not_all: str | None
-    examples: dict[str, FileInfo]
+    examples: dict[ParquetSchema, FileInfo]
     empty_files: tuple[FileInfo, ...]
 
 
@@ -187,15 +186,15 @@ def common_schema(session: Session, files: Sequence[FileInfo]) -> CommonSchema:
     footers = footers_of(session, files, what="image table", advice="Restore or remove that file.")
     empty = tuple(file for file, footer in footers.items() if footer.num_rows == 0)
     examples = {
-        text: next((file for file in group if footers[file].num_rows), group[0])
-        for text, group in by_schema(footers).items()
+        schema: next((file for file in group if footers[file].num_rows), group[0])
+        for schema, group in by_schema(footers).items()
     }
     why_not_all: str | None = None
     try:
         schemas = [spark_schema(session.spark, file) for file in examples.values()]
     except UnreadableFileError as error:
         columns, why_not_all = id_columns(next(iter(examples))), str(error)
-        types = [leaf_types(text) for text in examples]
+        types = [leaf_types(schema) for schema in examples]
     else:
         columns = schemas[0]
         types = [{field.name: field.dataType.simpleString() for field in s} for s in schemas]

@@ -1,4 +1,4 @@
-"""The footers of an image table's or a list's files: by executors where they are many."""
+"""Read the footers of the files of a table or list: on executors, if there are many files."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ import os.path
 from collections.abc import Iterator, Sequence
 
 from dedup_lib.executor import footers
-from dedup_lib.session.files import FileInfo, ParquetFooter
-from dedup_lib.session.on_executors import on_executors, reason_of
+from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
+from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.storage import FileInfo, ParquetFooter
 
-# The driver takes 4 ms for each, and a Python task on an executor some 100 ms before its first.
+# The driver takes 4 ms for a footer; a Python task on an executor needs 100 ms to start.
 MANY_FILES = 256
 _FILES_PER_TASK = 256
 _MOST_TASKS = 500
@@ -22,53 +22,54 @@ _log = logging.getLogger(__name__)
 def read_footers(session: Session, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
     """Yield what the footer of each file says, in the order of the files.
 
-    Files whose schemas are the same by pyarrow get the schema of the first of them as text.
+    If pyarrow finds the same schema in several files, all of them get the schema of the first.
 
     Raises:
         StorageError: A file has no readable Parquet footer; the message names it.
 
-    *Cost:* one footer a file. Of many files, executors read them by pyarrow, 1 ms each on a local
-    disk and eight at a time; the driver reads one for each schema, and what they could not read.
+    *Cost:* one footer for each file. If there are many files, executors read them by pyarrow, eight
+    at a time and each in 1 ms on a local disk; the driver then reads one footer for each schema,
+    and those that executors could not read.
     """
-    found = _read_on_executors(session, files) if len(files) >= MANY_FILES else {}
-    examples = {digest: path for path, (digest, _) in reversed(found.items())}
-    by_driver = [
+    by_executors = _read_on_executors(session, files) if len(files) >= MANY_FILES else {}
+    examples = {digest: path for path, (digest, _) in reversed(by_executors.items())}
+    left = [
         file
         for file in files
-        if file.path not in found or examples[found[file.path][0]] == file.path
+        if file.path not in by_executors or examples[by_executors[file.path][0]] == file.path
     ]
-    read = {footer.path: footer for footer in session.storage.parquet_footers(by_driver)}
+    by_driver = {footer.path: footer for footer in session.storage.read_footers(left)}
     for file in files:
-        if file.path in read:
-            yield read[file.path]
+        if file.path in by_driver:
+            yield by_driver[file.path]
         else:
-            digest, num_rows = found[file.path]
-            yield ParquetFooter(file.path, read[examples[digest]].schema, num_rows)
+            digest, num_rows = by_executors[file.path]
+            yield ParquetFooter(file.path, by_driver[examples[digest]].schema, num_rows)
 
 
 def _read_on_executors(session: Session, files: Sequence[FileInfo]) -> dict[str, tuple[str, int]]:
-    """Return schema digest and number of rows by path, of the files that they can read."""
-    # Not commonpath, which would make one slash of a URI's two.
+    """Return pyarrow's digest of the schema and the number of rows, by path, of readable files."""
+    # Not commonpath, which would make one slash of the two in a URI.
     common = os.path.commonprefix([file.path for file in files])  # noqa: RUF071  # cut at a slash
     directory = common.rpartition("/")[0]
-    named = [(file.path[len(directory) + 1 :], file.size_bytes) for file in files]
-    size = max(_FILES_PER_TASK, -(-len(named) // _MOST_TASKS))  # each task is sent all names
-    parts = [named[start : start + size] for start in range(0, len(named), size)]
+    below = [(file.path[len(directory) + 1 :], file.size_bytes) for file in files]
+    size = max(_FILES_PER_TASK, -(-len(below) // _MOST_TASKS))  # each task is sent all paths
+    parts = [below[start : start + size] for start in range(0, len(below), size)]
     options = dict(session.storage.pyarrow_options)
 
     def read_part(number: int) -> list[tuple[str, int]]:
-        return footers.read_footers(directory, parts[number], options)
+        return footers.read_digests(directory, parts[number], options)
 
     read = on_executors(read_part, "array<struct<digest: string, num_rows: bigint>>")
     numbers = session.spark.range(0, len(parts), 1, len(parts))
     try:
         rows = numbers.select("id", read("id").alias("footers")).collect()
     except SPARK_ERRORS as failure:
-        _log.info("executors can't read footers by pyarrow: %s", reason_of(failure))
+        _log.info("executors can't read footers by pyarrow: %s", find_task_failure(failure))
         return {}
     answers = {row["id"]: row["footers"] for row in rows}
     return {
-        f"{directory}/{name}": tuple(footer)
+        f"{directory}/{path}": tuple(footer)
         for number, part in enumerate(parts)
-        for (name, _), footer in zip(part, answers[number], strict=False)
+        for (path, _), footer in zip(part, answers[number], strict=False)
     }

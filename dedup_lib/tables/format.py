@@ -9,7 +9,8 @@ from pyspark.sql import DataFrame, DataFrameWriter
 from pyspark.sql.types import StructType
 
 from dedup_lib.errors import OutputExistsError, SettingsError, TableFormatError, UnsupportedError
-from dedup_lib.executor.picture_reads import Bounds, ReadColumns, RowPicture, RowPlace
+from dedup_lib.executor.bounds import Bounds
+from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
 from dedup_lib.session.session import Session
 from dedup_lib.settings import FormatTraits, OutputMode
 from dedup_lib.tables import row_pictures
@@ -135,8 +136,8 @@ class TableFormat:
         return FileColumns()
 
     def draw_rows(
-        self, session: Session, rows: Sequence[RowPlace], columns: ReadColumns, bounds: Bounds
-    ) -> tuple[Mapping[RowPlace, RowPicture], int]:
+        self, session: Session, rows: Sequence[RowPosition], columns: ReadColumns, bounds: Bounds
+    ) -> tuple[Mapping[RowPosition, RowPicture], int]:
         """Read rows by position and draw them, for the review; as `row_pictures.draw_rows`."""
         return row_pictures.draw_rows(session, rows, columns, bounds)
 

@@ -1,18 +1,14 @@
-"""Which of Parquet's types Spark writes back as they were."""
+"""Which Parquet types Spark writes as it has read them."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from dedup_lib.errors import ColumnTypeError
+from dedup_lib.session.storage import Leaf, ParquetSchema
 from dedup_lib.tables.pinned import PinnedTable
-from dedup_lib.tables.schema import hadoop_variable, leaves
+from dedup_lib.tables.schema import hadoop_variable
 
-_KEPT_LOGICAL = re.compile(
-    r"STRING|UTF8|DATE|DECIMAL(\(.*\))?|INTEGER\((8|16|32|64),true\)|INT_(8|16|32|64)"
-    r"|TIMESTAMP\(MICROS,(true|false)\)|TIMESTAMP\(MILLIS,true\)|TIMESTAMP_MI(CRO|LLI)S"
-)
 # A Parquet type of instants, and the value of spark.sql.parquet.outputTimestampType for it.
 _INSTANTS = {
     "INT96": "INT96",
@@ -21,35 +17,40 @@ _INSTANTS = {
     "TIMESTAMP(MILLIS,true)": "TIMESTAMP_MILLIS",
     "TIMESTAMP_MILLIS": "TIMESTAMP_MILLIS",
 }
+_KEPT_LOGICAL = {
+    *("STRING", "UTF8", "DATE", "TIMESTAMP(MICROS,false)"),
+    *(f"INTEGER({bits},true)" for bits in (8, 16, 32, 64)),
+    *(f"INT_{bits}" for bits in (8, 16, 32, 64)),
+    *_INSTANTS,
+}
 
 
 def check_types_are_kept(images: PinnedTable) -> None:
-    """Refuse Parquet types that Spark would change on the way from file to file.
+    """Refuse Parquet types that Spark would write as other types.
 
     Raises:
         ColumnTypeError: A column has such a type.
     """
     for schema in images.file_schemas:
-        for path, physical, logical in leaves(schema):
-            kind = logical or physical
-            if not _is_kept(physical, logical):
+        for leaf in schema.leaves:
+            if not _is_kept(leaf):
                 raise ColumnTypeError(
-                    f"image table {images.location!r}: column {path!r} has the Parquet "
-                    f"type {kind}, which Spark would write back as another one. Cast it where "
-                    "the table is made."
+                    f"image table {images.location!r}: column {leaf.dotted_path!r} has the Parquet "
+                    f"type {leaf.logical or leaf.physical}, which Spark would write as another "
+                    "one. Cast it where the table is made."
                 )
-    if len(_instants(images.file_schemas)) > 1:
+    if len(_find_instants(images.file_schemas)) > 1:
         raise ColumnTypeError(
             f"image table {images.location!r} has timestamps of several Parquet types, which "
-            "Spark would write back as one. Cast them where the table is made."
+            "Spark would write as one. Cast them where the table is made."
         )
 
 
 def check_names_are_kept(images: PinnedTable) -> None:
-    """Refuse column names of a Delta table that Spark would write to Parquet as other ones.
+    """Refuse column names of a Delta table that Spark would write to Parquet as other names.
 
     Raises:
-        ColumnTypeError: A name, or a comment, is one.
+        ColumnTypeError: A name, or a comment, would become another one.
     """
     if (variable := hadoop_variable(images.frame.schema)) is not None:
         raise ColumnTypeError(
@@ -59,22 +60,22 @@ def check_names_are_kept(images: PinnedTable) -> None:
         )
 
 
-def timestamp_type(file_schemas: Sequence[str]) -> str:
-    """Return the value of spark.sql.parquet.outputTimestampType for schemas' instants."""
-    return next(iter(_instants(file_schemas)), "TIMESTAMP_MICROS")
+def timestamp_type(file_schemas: Sequence[ParquetSchema]) -> str:
+    """Return the spark.sql.parquet.outputTimestampType with which instants keep their type."""
+    return next(iter(_find_instants(file_schemas)), "TIMESTAMP_MICROS")
 
 
-def _instants(file_schemas: Sequence[str]) -> set[str]:
-    found = set()
-    for schema in file_schemas:
-        for _, physical, logical in leaves(schema):
-            kind = "INT96" if physical == "int96" else logical
-            if kind in _INSTANTS:
-                found.add(_INSTANTS[kind])
-    return found
+def _find_instants(file_schemas: Sequence[ParquetSchema]) -> set[str]:
+    kinds = {
+        "INT96" if leaf.physical == "int96" else leaf.logical
+        for schema in file_schemas
+        for leaf in schema.leaves
+    }
+    return {_INSTANTS[kind] for kind in kinds if kind in _INSTANTS}
 
 
-def _is_kept(physical: str, logical: str | None) -> bool:
-    if physical == "fixed_len_byte_array":
-        return logical is not None and logical.startswith("DECIMAL")
-    return logical is None or _KEPT_LOGICAL.fullmatch(logical) is not None
+def _is_kept(leaf: Leaf) -> bool:
+    is_decimal = leaf.logical is not None and leaf.logical.startswith("DECIMAL")
+    if leaf.physical == "fixed_len_byte_array":
+        return is_decimal
+    return leaf.logical is None or is_decimal or leaf.logical in _KEPT_LOGICAL

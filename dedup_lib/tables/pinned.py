@@ -8,7 +8,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import Column, DataFrame
 
 from dedup_lib.errors import ColumnTypeError, MissingColumnError, UnreadableFileError
-from dedup_lib.session.files import FileInfo
+from dedup_lib.session.storage import FileInfo, ParquetSchema
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.registry import format_named
 
@@ -62,7 +62,7 @@ class PinnedTable(Pinned):
         frame: The rows, lazily. Each evaluation reads the same files.
         partition_columns: The columns that are kept in directory names.
         files: The data files of a Parquet table; empty for Delta.
-        file_schemas: The distinct Parquet schemas of the files, as text; empty for Delta.
+        file_schemas: The distinct Parquet schemas of the files; empty for Delta.
         schema_examples: A file for each of these.
         unreadable: Why Spark can't read all columns; None where it can. The frame then has those
             that may hold IDs.
@@ -75,7 +75,7 @@ class PinnedTable(Pinned):
     frame: DataFrame
     partition_columns: tuple[str, ...]
     files: tuple[FileInfo, ...]
-    file_schemas: tuple[str, ...]
+    file_schemas: tuple[ParquetSchema, ...]
     schema_examples: tuple[FileInfo, ...]
     unreadable: str | None
     empty_files: tuple[FileInfo, ...]

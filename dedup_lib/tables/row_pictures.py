@@ -8,20 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
+from dedup_lib.executor.bounds import Bounds
 from dedup_lib.executor.picture_reads import (
-    Bounds,
     ReadColumns,
     RowPicture,
-    RowPlace,
+    RowPosition,
     read_pictures,
-    unread,
+    unread_picture,
 )
-from dedup_lib.executor.pictures import draw_rows as draw_on_executor
-from dedup_lib.executor.pictures import unpacked
+from dedup_lib.executor.picture_task import draw_rows as draw_on_executor
+from dedup_lib.executor.picture_task import unpack_picture
 from dedup_lib.redaction import redact
-from dedup_lib.session.on_executors import on_executors, reason_of
+from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
+from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.session.spark_session import cores
 
 # A Python task takes a while before its first row.
@@ -34,10 +34,10 @@ _RETURNS = "read_bytes bigint, pictures array<struct<webp: binary, facts: string
 
 def draw_rows(
     session: Session,
-    rows: Sequence[RowPlace],
+    rows: Sequence[RowPosition],
     columns: ReadColumns,
     bounds: Bounds,
-) -> tuple[Mapping[RowPlace, RowPicture], int]:
+) -> tuple[Mapping[RowPosition, RowPicture], int]:
     """Read rows and draw them, where files can be opened.
 
     Args:
@@ -58,15 +58,15 @@ def draw_rows(
         return {}, 0
     if session.storage.is_remote:
         return _on_executors(session, rows, columns, bounds)
-    return read_pictures(rows, columns, session.storage.opened, bounds)
+    return read_pictures(rows, columns, session.storage.open_file, bounds)
 
 
 def _on_executors(
     session: Session,
-    rows: Sequence[RowPlace],
+    rows: Sequence[RowPosition],
     columns: ReadColumns,
     bounds: Bounds,
-) -> tuple[Mapping[RowPlace, RowPicture], int]:
+) -> tuple[Mapping[RowPosition, RowPicture], int]:
     ends = time.time() + bounds.most_seconds
     parts = _parts(rows, cores(session.spark))
     of_part = replace(
@@ -85,18 +85,18 @@ def _on_executors(
     try:
         answers = numbers.select("id", drawn("id").alias("drawn")).collect()
     except SPARK_ERRORS as failure:
-        why = f"Python on an executor failed: {redact(reason_of(failure))}"
+        why = f"Python on an executor failed: {redact(find_task_failure(failure))}"
         _log.warning("the review has no pictures: %s", why)
-        return dict.fromkeys(rows, unread(why)), 0
+        return dict.fromkeys(rows, unread_picture(why)), 0
     pictures = {
-        row: unpacked(*packed)
+        row: unpack_picture(*packed)
         for answer in answers
         for row, packed in zip(parts[answer["id"]], answer["drawn"]["pictures"], strict=True)
     }
     return pictures, sum(answer["drawn"]["read_bytes"] for answer in answers)
 
 
-def _parts(rows: Sequence[RowPlace], most: int) -> list[list[RowPlace]]:
+def _parts(rows: Sequence[RowPosition], most: int) -> list[list[RowPosition]]:
     """Cut rows in parts of about one size, so that few files are in several."""
     files = {path: number for number, path in enumerate(dict.fromkeys(r.file_path for r in rows))}
     ordered = sorted(rows, key=lambda row: (files[row.file_path], row.row_index))

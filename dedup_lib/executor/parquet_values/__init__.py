@@ -1,1 +1,7 @@
 """Single values of Parquet files, read by row position."""
+
+from dedup_lib.executor.parquet_values.column_chunks import row_groups
+from dedup_lib.executor.parquet_values.file_slices import FileSlice, UnreadValueError
+from dedup_lib.executor.parquet_values.values import values_at
+
+__all__ = ["FileSlice", "UnreadValueError", "row_groups", "values_at"]

@@ -1,25 +1,25 @@
-"""A part of a file, of which slices are read, and no more than these."""
+"""Parts of a file, which are read only when they are asked for."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-# Reads from a place of a file: so many bytes, fewer at its end.
+# Reads so many bytes from an offset; fewer at the end of the file.
 ReadAt = Callable[[int, int], bytes]
-# A context in which so many bytes of memory are taken.
+# Gives a context in which so many bytes of memory are held.
 Hold = Callable[[int], AbstractContextManager[None]]
-# Whatever bytes that are not what they should be may lead to.
+# The errors that wrong bytes may lead to.
 _DAMAGE = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 
 
 class UnreadValueError(ValueError):
-    """Values can't be read one by one; the message is a reason, without a full stop."""
+    """Values can't be read one by one. The message is a reason, without a full stop."""
 
 
 @contextmanager
-def damage_is_a_reason() -> Iterator[None]:
-    """Turn whatever a damaged file leads to into an UnreadValueError."""
+def explain_damage() -> Iterator[None]:
+    """Turn any error that a damaged file may lead to into an UnreadValueError."""
     try:
         yield
     except UnreadValueError:
@@ -30,28 +30,33 @@ def damage_is_a_reason() -> Iterator[None]:
 
 
 class FileSlice:
-    """Some bytes of a file.
+    """A run of bytes of a file.
 
     Attributes:
-        num_bytes: How many there are.
+        num_bytes: How long it is.
     """
 
-    def __init__(self, read_at: ReadAt, place: int, num_bytes: int) -> None:
+    def __init__(self, read_at: ReadAt, offset: int, num_bytes: int) -> None:
         self._read_at = read_at
-        self._place = place
+        self._offset = offset
         self.num_bytes = num_bytes
 
-    def read(self, place: int, num_bytes: int) -> bytes:
-        """Return some bytes; fewer at the end."""
-        num_bytes = min(num_bytes, self.num_bytes - place)
-        return self._read_at(self._place + place, num_bytes) if num_bytes > 0 else b""
+    def read(self, offset: int, num_bytes: int) -> bytes:
+        """Return some bytes from an offset within the slice; fewer at its end."""
+        num_bytes = min(num_bytes, self.num_bytes - offset)
+        return self._read_at(self._offset + offset, num_bytes) if num_bytes > 0 else b""
 
-    def part(self, place: int, num_bytes: int) -> FileSlice:
-        """Return a part of it.
+    def part(self, offset: int, num_bytes: int) -> FileSlice:
+        """Return a part of the slice.
 
         Raises:
-            UnreadValueError: It is none.
+            UnreadValueError: The part is not within the slice.
         """
-        if not 0 <= place <= place + num_bytes <= self.num_bytes:
+        if not 0 <= offset <= offset + num_bytes <= self.num_bytes:
             raise UnreadValueError("its file is damaged: a part of it is not within it")
-        return FileSlice(self._read_at, self._place + place, num_bytes)
+        return FileSlice(self._read_at, self._offset + offset, num_bytes)
+
+
+def slice_of_bytes(data: bytes) -> FileSlice:
+    """Return bytes in memory as a slice."""
+    return FileSlice(lambda offset, num_bytes: data[offset : offset + num_bytes], 0, len(data))

@@ -1,4 +1,4 @@
-"""Structs in Thrift's compact protocol: as much of it as Parquet's footers and pages need.
+"""Structs in Thrift's compact protocol, as far as Parquet's footers and page headers use it.
 
 Source: Apache Thrift, doc/specs/thrift-compact-protocol.md
 """
@@ -9,90 +9,90 @@ from typing import Any
 
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
 _INTEGERS = {4, 5, 6}
-# Parquet's are seven deep, and its numbers of 64 bits at most.
+# Parquet's structs are nested seven deep, and its numbers have at most 64 bits.
 _MOST_DEPTH = 32
 _MOST_SHIFT = 63
 
 
-def read_struct(data: bytes, place: int, depth: int = 0) -> tuple[dict[int, Any], int]:
-    """Read a struct: its fields by number, and where it ends.
+def read_struct(data: bytes, offset: int, depth: int = 0) -> tuple[dict[int, Any], int]:
+    """Read a struct; return its fields by number, and the offset after it.
 
     Args:
-        data: Where it is.
-        place: Where it begins.
-        depth: In how many others it is.
+        data: The bytes that hold the struct.
+        offset: Where it begins.
+        depth: How many other structs it is in.
 
     Raises:
-        IndexError: The data end before it does.
-        ValueError: It is none.
+        IndexError: The data end before the struct does.
+        ValueError: The bytes are not a struct.
     """
     if depth > _MOST_DEPTH:
-        raise ValueError("a struct is in too many others")
+        raise ValueError("structs are nested too deep")
     fields: dict[int, Any] = {}
     number = 0
-    while (head := data[place]) != 0:
-        place += 1
+    while (head := data[offset]) != 0:
+        offset += 1
         if head >> 4:
             number += head >> 4
         else:
-            number, place = _integer(data, place)
+            number, offset = _read_integer(data, offset)
         kind = head & 15
         if kind in (_TRUE, _FALSE):
             fields[number] = kind == _TRUE
         else:
-            fields[number], place = _value(data, place, kind, depth)
-    return fields, place + 1
+            fields[number], offset = _read_value(data, offset, kind, depth)
+    return fields, offset + 1
 
 
-def read_varint(data: bytes, place: int) -> tuple[int, int]:
-    """Read a number of seven bits a byte, the lowest first, and where it ends.
+def read_varint(data: bytes, offset: int) -> tuple[int, int]:
+    """Read a number that has seven bits a byte, the lowest first; return the offset after it, too.
 
     Raises:
-        IndexError: The data end before it does.
-        ValueError: It has more than 64 bits.
+        IndexError: The data end before the number does.
+        ValueError: The number has more than 64 bits.
     """
     number = shift = 0
     while True:
-        byte = data[place]
-        place += 1
+        byte = data[offset]
+        offset += 1
         number |= (byte & 127) << shift
         if byte < 128:
-            return number, place
+            return number, offset
         shift += 7
         if shift > _MOST_SHIFT:
             raise ValueError("a number has more than 64 bits")
 
 
-def _integer(data: bytes, place: int) -> tuple[int, int]:
-    number, place = read_varint(data, place)
-    return (number >> 1) ^ -(number & 1), place
+def _read_integer(data: bytes, offset: int) -> tuple[int, int]:
+    number, offset = read_varint(data, offset)
+    return (number >> 1) ^ -(number & 1), offset
 
 
-def _value(data: bytes, place: int, kind: int, depth: int) -> tuple[Any, int]:
+def _read_value(data: bytes, offset: int, kind: int, depth: int) -> tuple[Any, int]:
     if kind in _INTEGERS:
-        return _integer(data, place)
+        return _read_integer(data, offset)
     if kind == _STRUCT:
-        return read_struct(data, place, depth + 1)
+        return read_struct(data, offset, depth + 1)
     if kind in (_LIST, _SET):
-        return _list(data, place, depth + 1)
+        return _read_list(data, offset, depth + 1)
     if kind == _BINARY:
-        length, place = read_varint(data, place)
-    elif kind in (_BYTE, _DOUBLE, _TRUE, _FALSE):  # in a list, a truth value takes a byte
+        length, offset = read_varint(data, offset)
+    elif kind in (_BYTE, _DOUBLE, _TRUE, _FALSE):  # in a list, a boolean takes a byte
         length = 8 if kind == _DOUBLE else 1
     else:
         raise ValueError(f"no Thrift type has the number {kind}")
-    if place + length > len(data):
+    if offset + length > len(data):
         raise IndexError("the data end within a field")
-    return data[place : place + length], place + length
+    return data[offset : offset + length], offset + length
 
 
-def _list(data: bytes, place: int, depth: int) -> tuple[list[Any], int]:
+def _read_list(data: bytes, offset: int, depth: int) -> tuple[list[Any], int]:
     if depth > _MOST_DEPTH:
-        raise ValueError("a list is in too many others")
-    head = data[place]
-    size, place = (head >> 4, place + 1) if head >> 4 < 15 else read_varint(data, place + 1)
+        raise ValueError("lists are nested too deep")
+    head = data[offset]
+    size, offset = (head >> 4, offset + 1) if head >> 4 < 15 else read_varint(data, offset + 1)
     values = []
-    for _ in range(size):  # each takes a byte at least, so that the data end before it does
-        value, place = _value(data, place, head & 15, depth)
+    for _ in range(size):  # ends soon if the size is false: each value takes a byte at least
+        value, offset = _read_value(data, offset, head & 15, depth)
         values.append(value)
-    return values, place
+    return values, offset

@@ -10,7 +10,7 @@ import pytest
 
 from dedup_lib.errors import ConflictError
 from dedup_lib.publish import locks
-from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.open_storage import open_storage
 from tests.support.paths import ROOT
 from tests.support.processes.runs import FLAGS, environment_with, ids, small_inputs
 from tests.support.tables.made import image_rows, names_in, write_list, write_parquet
@@ -104,7 +104,7 @@ def test_g8_two_processes_leave_their_outputs_and_nothing_else(raced):
 
 def test_g8_a_lock_is_renewed_while_it_is_held_and_so_not_taken_over(spark, tmp_path, monkeypatch):
     monkeypatch.setattr(locks, "HEARTBEAT_SECONDS", 0.01)
-    storage, output = storage_of(spark), f"file:{tmp_path}/out"
+    storage, output = open_storage(spark), f"file:{tmp_path}/out"
     lock = tmp_path / ".out.dedup-lock"
     with locks.publishing_lock(storage, output, "one"):
         os.utime(lock, (0, 0))

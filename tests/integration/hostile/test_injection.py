@@ -13,7 +13,7 @@ from pyspark.sql import functions as F
 from dedup_lib.delta import delete, history
 from dedup_lib.delta.detail import new_table_root
 from dedup_lib.errors import DedupError, SettingsError, TableNotFoundError, UnsupportedError
-from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
 from dedup_lib.tables.read import read_images
@@ -80,11 +80,11 @@ def listed(tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_g16_a_table_name_is_just_no_table_whatever_it_says(spark, victim, name):
     with pytest.raises((SettingsError, TableNotFoundError)):
-        read_images(Session(spark, storage_of(spark)), name, "auto")
+        read_images(Session(spark, open_storage(spark)), name, "auto")
     with contextlib.suppress(SettingsError, AnalysisException):  # such as a schema that isn't
-        session = Session(spark, storage_of(spark))
+        session = Session(spark, open_storage(spark))
         assert not format_named("delta").find_target(session, name, "overwrite").exists
-        assert new_table_root(Session(spark, storage_of(spark)), name).startswith("file:")
+        assert new_table_root(Session(spark, open_storage(spark)), name).startswith("file:")
 
 
 def test_g16_a_table_that_cant_be_made_is_not_made(remove, victim, images, listed):

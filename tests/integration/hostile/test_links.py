@@ -12,8 +12,8 @@ from dedup_lib import Report
 from dedup_lib.errors import TableFormatError, UnreadableFileError
 from dedup_lib.publish.owners import owner_text
 from dedup_lib.publish.swap import repair
-from dedup_lib.session.files import FileInfo
-from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.open_storage import open_storage
+from dedup_lib.session.storage import FileInfo
 from dedup_lib.tables.directory import relative_parts
 from tests.support.tables.made import image_rows, names_in, tree_digest, write_list, write_parquet
 
@@ -123,7 +123,7 @@ def test_g5_a_journal_can_name_nothing_but_what_a_run_moved_away(
     old = way.format(outside=f"file:{outside}", sibling=f"file:{tmp_path}/.out.dedup-old-")
     journal = {"old": old} if way.startswith("{") else json.loads(way)
     (tmp_path / ".out.dedup-journal").write_text(json.dumps(journal))
-    repair(storage_of(spark), str(tmp_path / "out"), "attempt")
+    repair(open_storage(spark), str(tmp_path / "out"), "attempt")
     assert names_in(tmp_path) == (["out", "outside"] if is_there else ["outside"])
 
 

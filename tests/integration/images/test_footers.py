@@ -1,14 +1,19 @@
 """Footers of many files: executors read them, and the driver what they could not read."""
 
 import os
+from datetime import UTC, datetime
+from decimal import Decimal
 
+import pyarrow as pa
 import pytest
 
 from dedup_lib.errors import StorageError, TableFormatError
+from dedup_lib.executor import footers as executor_footers
 from dedup_lib.executor import stores
 from dedup_lib.session.hadoop_storage import HadoopStorage
-from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
+from dedup_lib.session.storage import Leaf
 from dedup_lib.tables import footers
 from tests.support.tables.made import image_rows, write_list, write_parquet
 
@@ -18,9 +23,9 @@ pytestmark = pytest.mark.classic("it has no file systems of a JVM")
 class Noting(HadoopStorage):
     """Notes the names of the files whose footers the driver reads."""
 
-    def parquet_footers(self, files):
+    def read_footers(self, files):
         self.read = [file.path.rpartition("/")[2] for file in files]
-        return super().parquet_footers(files)
+        return super().read_footers(files)
 
 
 @pytest.fixture
@@ -47,8 +52,44 @@ def read(spark, storage, folder):
 def test_executors_read_what_the_driver_would_have(spark, storage, folder):
     found = read(spark, storage, folder)
     assert storage.read == ["5.parquet", "0.parquet"]  # one for each schema
-    assert found == list(storage_of(spark).parquet_footers(storage.list_files(str(folder))))
+    assert found == list(open_storage(spark).read_footers(storage.list_files(str(folder))))
     assert [footer.num_rows for footer in found] == [1, 0, 1, 2, 3, 4]
+
+
+def test_pyarrow_describes_columns_as_java_does(spark, tmp_path):
+    """Over Spark Connect executors describe them; their names may hold dots."""
+    instant = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
+    table = pa.table(
+        {
+            "id.of.it": pa.array(["a"]),
+            "small (STRING)": pa.array([1], pa.int8()),
+            "unsigned": pa.array([1], pa.uint16()),
+            "day": pa.array([instant.date()]),
+            "price": pa.array([Decimal("1.50")], pa.decimal128(20, 2)),
+            "taken": pa.array([instant], pa.timestamp("us", "UTC")),
+            "local": pa.array([instant.replace(tzinfo=None)], pa.timestamp("ms")),
+            "hour": pa.array([instant.time()], pa.time64("us")),
+            "nothing": pa.nulls(1),
+            "fixed": pa.array([b"abc"], pa.binary(3)),
+            "pairs": pa.array([{"x.y": 1, "z": [{"w": b"1"}]}]),
+            "map": pa.array([[("k", 1.5)]], pa.map_(pa.string(), pa.float32())),
+        },
+    )
+    required = pa.field("required", pa.int64(), nullable=False)
+    table = table.append_column(required, [[7]])
+    path = write_parquet(table, tmp_path / "1.parquet")
+    storage = open_storage(spark)
+    (java,) = storage.read_footers(storage.list_files(str(path)))
+    (found,) = executor_footers.read_footers([(java.path, path.stat().st_size)], {})
+    leaves = [Leaf(tuple(path), *types) for path, *types in found.leaves]
+    assert [types_of(leaf) for leaf in leaves] == [types_of(leaf) for leaf in java.schema.leaves]
+    top = [leaf for leaf in leaves if len(leaf.path) == 1]
+    assert top == [leaf for leaf in java.schema.leaves if len(leaf.path) == 1]
+    assert found.num_rows == java.num_rows == 1
+
+
+def types_of(leaf):
+    return leaf.dotted_path, leaf.physical, leaf.logical
 
 
 def test_a_broken_file_is_named_and_costs_its_task_only(spark, storage, folder):
@@ -69,7 +110,7 @@ def test_without_python_on_executors_the_driver_reads_all(spark, storage, folder
     def fail(*_):
         os._exit(3)
 
-    monkeypatch.setattr(footers.arrow_footers, "read_footers", fail)
+    monkeypatch.setattr(footers.footers, "read_digests", fail)
     assert len(read(spark, storage, folder)) == len(storage.read) == 6
 
 

@@ -13,7 +13,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import NoMatchesError, OutputExistsError, OverlapError, StorageError
 from dedup_lib.metrics_row import COLUMNS, SCHEMA
-from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.open_storage import open_storage
 from tests.support.processes.runs import FLAGS, console, small_inputs
 from tests.support.tables.made import image_rows, names_in, tree_digest, write_list, write_parquet
 
@@ -250,7 +250,7 @@ def test_the_file_appears_by_one_rename_and_nothing_is_left_where_that_fails(
         assert names_in(place) == []
         raise StorageError("the disk is gone")
 
-    monkeypatch.setattr(type(storage_of(spark)), "rename", refuse)
+    monkeypatch.setattr(type(open_storage(spark)), "rename", refuse)
     remove(images, listed, None, dry_run=True, metrics_output=str(place))
     assert names_in(tmp_path) == ["images", "list", "metrics"]
     assert names_in(place) == []

@@ -10,7 +10,7 @@ from dedup_lib.methods.run_context import RunContext
 from dedup_lib.publish import claims
 from dedup_lib.publish.owners import owner_text
 from dedup_lib.session import storage
-from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.open_storage import open_storage
 from dedup_lib.tables.directory import MANIFEST_NAME
 from dedup_lib.tables.manifest import read_manifest, write_manifest
 from tests.support.faults.in_process import StoppedError
@@ -157,7 +157,7 @@ def test_records_are_marked_too_and_an_unfinished_one_is_replaced(
         patch.setattr(RunContext, "finish_records", promote)
         with pytest.raises(StoppedError):
             remove(images, listed, folder / "out", removed_output=f"{folder}/removed")
-    assert read_manifest(storage_of(spark), f"{folder}/removed")["unfinished"]
+    assert read_manifest(open_storage(spark), f"{folder}/removed")["unfinished"]
     remove(images, listed, folder / "out2", removed_output=f"{folder}/removed")
     assert ids(spark, folder / "removed") == ["b"]
     assert "unfinished" not in manifest_of(folder / "removed")

@@ -9,7 +9,7 @@ from pyspark.errors import PySparkException
 from dedup_lib import DuplicateIds, Settings
 from dedup_lib.errors import DedupError, OverlapError
 from dedup_lib.publish.overlap import Place, check_no_overlap, check_places
-from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from tests.support.tables.made import image_rows, names_in, tree_digest, write_list, write_parquet
 
@@ -43,7 +43,7 @@ def check(spark, places):
             dry_run=True,
             **settings,
         )
-        check_places(Session(spark, storage_of(spark)), chosen)
+        check_places(Session(spark, open_storage(spark)), chosen)
 
     return check
 

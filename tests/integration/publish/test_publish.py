@@ -23,7 +23,7 @@ from dedup_lib.methods.rewrite import Rewrite
 from dedup_lib.parquet.format import ParquetFormat
 from dedup_lib.plan import id_scan
 from dedup_lib.publish import locks, owners
-from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.open_storage import open_storage
 from tests.support.faults.in_process import StoppedError
 from tests.support.tables.made import (
     image_rows,
@@ -64,7 +64,7 @@ def test_the_second_rename_failing_puts_the_old_output_back(
 ):
     write_parquet(image_rows(["old"]), folder / "out/1.parquet")
     before = tree_digest(folder)
-    storage = type(storage_of(spark))
+    storage = type(open_storage(spark))
     rename = storage.rename
 
     def fail_second(self, source, target):
@@ -271,7 +271,7 @@ def test_g7_a_deletion_that_was_cut_off_is_done_by_the_next_run(
     spark, remove, inputs, folder, monkeypatch
 ):
     """Killed while it tidied up: what says whose the directory is goes last."""
-    storage = type(storage_of(spark))
+    storage = type(open_storage(spark))
     delete, deleted = storage.delete, []
 
     def delete_once(self, location):

@@ -188,7 +188,7 @@ def test_a_broken_image_fails_nothing(review, tmp_path):
     assert page.pairs == dict.fromkeys("abcd", (None, 0))
     assert report["status"] == "dry_run"
     assert "broken" in page.article("a")
-    assert "no picture that is known here" in page.article("b")
+    assert "unknown image format" in page.article("b")
     assert "NULL" in page.article("c")
 
 

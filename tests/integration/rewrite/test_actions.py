@@ -9,6 +9,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.errors import SettingsError, UnsupportedError, VerificationError
 from dedup_lib.executor import rewrite_file
+from dedup_lib.executor.file_task import Wanted
 from dedup_lib.executor.kept_rows import Keeper
 from dedup_lib.publish import stage
 from tests.support.tables.made import (
@@ -195,7 +196,7 @@ def test_a_file_is_annotated_row_group_by_row_group(tmp_path):
         )
         for part in bitmap(*rows)
     ]
-    wanted = rewrite_file.Wanted("annotate", "image_id")
+    wanted = Wanted("annotate", "image_id")
     done = rewrite_file.rewrite(task(tmp_path, source), of_buckets, {}, wanted)
     assert done.num_rows == num_rows
     after = pq.read_table(tmp_path / "out/1.parquet")
@@ -208,7 +209,7 @@ def test_a_file_is_annotated_row_group_by_row_group(tmp_path):
 def test_an_annotated_file_keeps_its_order_and_one_without_rows_its_place(tmp_path):
     from tests.support.tables.arrow_tasks import bitmap, task
 
-    wanted, order = rewrite_file.Wanted("annotate", "image_id"), [pq.SortingColumn(0)]
+    wanted, order = Wanted("annotate", "image_id"), [pq.SortingColumn(0)]
     table = pa.table({"image_id": ["a", "b"]})
     source = write_parquet(table, tmp_path / "1.parquet", sorting_columns=order)
     rewrite_file.rewrite(task(tmp_path, source), bitmap(1), {}, wanted)

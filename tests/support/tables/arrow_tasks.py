@@ -7,8 +7,8 @@ from typing import Any
 
 import pyarrow.parquet as pq
 
+from dedup_lib.executor.file_task import FileTask
 from dedup_lib.executor.kept_rows import Bitmap
-from dedup_lib.executor.rewrite_file import FileTask
 
 
 def bitmap(*rows: int) -> list[Bitmap]:

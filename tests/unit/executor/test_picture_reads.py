@@ -9,10 +9,10 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pytest
 
-from dedup_lib.executor import picture_reads
+from dedup_lib.executor.bounds import Bounds, Room
 from dedup_lib.executor.parquet_values.file_slices import FileSlice
-from dedup_lib.executor.picture_reads import Bounds, ReadColumns, RowPlace, read_pictures
-from dedup_lib.session.local_files import opened
+from dedup_lib.executor.picture_reads import ReadColumns, RowPosition, read_pictures
+from dedup_lib.session.local_files import open_file
 from tests.support.tables.made import write_parquet
 
 pytest.importorskip("PIL", reason="Pillow isn't installed")
@@ -22,7 +22,7 @@ from tests.support.review.made_review import encoded  # needs Pillow
 COLUMNS = ReadColumns(("image",), {"caption": ("caption",)})
 FILES, ROWS = 5, 40
 PLACES = [
-    RowPlace(f"{number}.parquet", row) for row in range(0, ROWS, 3) for number in range(FILES)
+    RowPosition(f"{number}.parquet", row) for row in range(0, ROWS, 3) for number in range(FILES)
 ]
 
 
@@ -45,7 +45,7 @@ def store(folder):
 
     @contextmanager
     def store(path):
-        with opened(str(folder / path)) as file:
+        with open_file(str(folder / path)) as file:
 
             def read_at(place, num_bytes):
                 with at_once:
@@ -109,17 +109,17 @@ def test_who_breaks_it_off_waits_for_nothing_that_was_not_begun(store):
 
 def test_of_a_file_that_was_replaced_nothing_is_shown(store, folder):
     size = (folder / "0.parquet").stat().st_size
-    rows = [RowPlace("0.parquet", 3, size), RowPlace("1.parquet", 3, size + 1)]
+    rows = [RowPosition("0.parquet", 3, size), RowPosition("1.parquet", 3, size + 1)]
     found, _ = read_pictures(rows, COLUMNS, store, Bounds())
     assert found[rows[0]].thumbnail.webp
     assert found[rows[1]].thumbnail.reason == "not read: its file was replaced meanwhile"
 
 
 def test_memory_is_shared_and_what_needs_more_than_there_is_has_all_of_it():
-    room, held, most_held, lock = picture_reads._Room(1000), [], [], threading.Lock()
+    room, held, most_held, lock = Room(1000), [], [], threading.Lock()
 
     def use(num_bytes):
-        with room.holding(num_bytes):
+        with room.hold(num_bytes):
             with lock:
                 held.append(num_bytes)
                 most_held.append(list(held))
@@ -137,11 +137,11 @@ def test_memory_is_shared_and_what_needs_more_than_there_is_has_all_of_it():
 
 def test_a_file_that_is_not_there_or_damaged_harms_no_other(store, folder, tmp_path):
     (tmp_path / "torn.parquet").write_bytes((folder / "0.parquet").read_bytes()[:-20])
-    torn = [RowPlace(str(tmp_path / "torn.parquet"), 3)]
-    lost = [RowPlace("lost.parquet", 0), RowPlace("0.parquet", ROWS)]
+    torn = [RowPosition(str(tmp_path / "torn.parquet"), 3)]
+    lost = [RowPosition("lost.parquet", 0), RowPosition("0.parquet", ROWS)]
     found, _ = read_pictures([*torn, *lost, *PLACES], COLUMNS, store, Bounds())
     reasons = [found[place].thumbnail.reason for place in (*torn, *lost)]
-    assert reasons[0] == "not read: it is no Parquet file"
+    assert reasons[0] == "not read: it is not a Parquet file"
     assert "lost.parquet" in reasons[1]
     assert reasons[2] == "not read: there is no such row in its file"
     assert all(found[place].thumbnail.webp for place in PLACES)

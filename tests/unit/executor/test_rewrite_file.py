@@ -268,7 +268,7 @@ def test_a_file_that_is_not_the_planned_one_is_refused(tmp_path, changed):
 def test_a_row_past_the_end_is_an_error(tmp_path):
     source = write_parquet(image_rows(["a", "b"]), tmp_path / "in/1.parquet")
     for row in (2, 3, 40):
-        with pytest.raises(RuntimeError, match="past the 2 of the file"):
+        with pytest.raises(RuntimeError, match="last of the 2 rows"):
             rewrite_file.rewrite(task(tmp_path, source), bitmap(0, row), {})
 
 

@@ -168,9 +168,9 @@ def test_what_is_transparent_stays_so():
     [
         (None, "no bytes: NULL"),
         (b"", "no bytes: empty"),
-        (b"<svg onload=alert(1)>", "no picture that is known here (it begins with '<svg onload=')"),
-        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "no picture that is known here"),
-        (b"%PDF-1.7\n", "no picture that is known here"),
+        (b"<svg onload=alert(1)>", "unknown image format (it begins with '<svg onload=')"),
+        (b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 9 9\n", "unknown image format"),
+        (b"%PDF-1.7\n", "unknown image format"),
         (b"\xff\xd8\xff\xe0 no JPEG", "broken: "),
         (encoded("red", (640, 480))[:-900], "broken: image file is truncated"),
         (encoded("red", (640, 480), format="PNG")[:-80], "broken: "),
@@ -189,10 +189,10 @@ def test_a_decompression_bomb_is_not_decoded(monkeypatch):
     bomb = make_thumbnail(png_of(60_000, 60_000))
     large = make_thumbnail(png_of(10_000, 6_000, bytes(6_000 * 10_001)))
     assert bomb == Thumbnail(
-        reason="too large: not decoded, for it may be a decompression bomb",
+        reason="too large: not decoded, since it may be a decompression bomb",
     )
     assert large == Thumbnail(
-        reason="too large: 10,000 x 6,000 pixels take 660 MB, and at most 512 are spent",
+        reason="too large: 10,000 x 6,000 pixels take 660 MB of memory; at most 512 MB are used",
         format="PNG",
         width=10_000,
         height=6_000,
@@ -207,7 +207,8 @@ def test_what_pillow_warns_of_is_drawn_or_has_its_own_reason():
     drawn(make_thumbnail(odd))
     large = make_thumbnail(png_of(10_000, 9_500))
     assert (
-        large.reason == "too large: 10,000 x 9,500 pixels take 1,045 MB, and at most 512 are spent"
+        large.reason
+        == "too large: 10,000 x 9,500 pixels take 1,045 MB of memory; at most 512 MB are used"
     )
 
 

@@ -140,7 +140,7 @@ def test_only_texts_of_both_are_compared():
 def test_a_row_without_a_keeper_says_so():
     page = words(review_page.render(made_review()))
     assert "No list names a keeper of this image: only the image that goes is shown." in page
-    assert "no picture that is known here (it begins with 'no image at ')" in page
+    assert "unknown image format (it begins with 'no image at ')" in page
 
 
 def test_nothing_that_a_user_has_becomes_an_element_or_an_attribute():

@@ -4,7 +4,7 @@ import pytest
 from py4j.protocol import Py4JError
 
 from dedup_lib.errors import UnreadableFileError
-from dedup_lib.session.failures import errors_named
+from dedup_lib.session.failures import translate_spark_errors
 
 # As Spark says it where executors don't have the driver's disk; shortened.
 TRACE = """An error occurred while calling o150.parquet.
@@ -16,6 +16,9 @@ Caused by: java.io.FileNotFoundException: File file:/data/my images/1.parquet do
 
 
 def test_a_file_that_executors_don_t_have_is_named():
-    with pytest.raises(UnreadableFileError, match="was not found") as caught, errors_named():
+    with (
+        pytest.raises(UnreadableFileError, match="was not found") as caught,
+        translate_spark_errors(),
+    ):
         raise Py4JError(TRACE)
     assert str(caught.value).startswith("'file:/data/my images/1.parquet' was not found")

@@ -2,7 +2,7 @@
 
 import pytest
 
-from dedup_lib.session.store_hints import store_hint
+from dedup_lib.session.hadoop_errors import store_hint
 
 REASONS = {
     "java.lang.ClassNotFoundException: Class org.apache.hadoop.fs.s3a.S3AFileSystem not found": (

@@ -1,4 +1,6 @@
-"""Where a Parquet file has the columns of its rows, by its footer, without any library.
+"""Where a Parquet file holds the columns of some rows, read from its footer without any library.
+
+pyarrow is not used for this: a damaged or encrypted column in a footer ends its whole process.
 
 Source: Apache Parquet, file format: parquet.thrift
 """
@@ -13,36 +15,36 @@ from dedup_lib.executor.parquet_values.file_slices import (
     FileSlice,
     Hold,
     UnreadValueError,
-    damage_is_a_reason,
+    explain_damage,
 )
 from dedup_lib.executor.parquet_values.thrift import read_struct
 
-# As much as most footers take, and as one request of a store gives without taking longer.
+# Most footers are shorter, and a store answers one request for so much without delay.
 _TAIL_BYTES = 64 * 1024
-# Each megabyte takes 0.2 s, and 25 MB of memory.
+# Each megabyte of a footer takes 0.2 s and 25 MB of memory.
 _MOST_FOOTER_BYTES = 8 * 1024**2
-_HELD_FOR_EACH = 25
+_HELD_PER_FOOTER_BYTE = 25
 _MOST_DEPTH = 64
 _BYTE_ARRAY = 6
 _OPTIONAL, _REPEATED = 1, 2
 _CODECS = ("uncompressed", "snappy", "gzip", "lzo", "brotli", "lz4", "zstd", "lz4_raw")
-# A leaf column's names from outside to inside.
+# The names of a leaf column, from the outside to the inside.
 LeafColumn = tuple[str, ...]
 
 
 @dataclass(frozen=True)
 class ColumnChunk:
-    """Where a leaf column of a row group is, and what is needed to read it.
+    """The values of a leaf column in one row group, and how they are stored.
 
     Attributes:
-        place: Of its first page in the file.
-        num_bytes: Its pages, headers included.
-        num_values: NULLs included.
+        offset: Where its first page is in the file.
+        num_bytes: The size of its pages, headers included.
+        num_values: How many values it has, NULLs included.
         codec: Its compression, in lower case.
-        definition_level: The highest: that of a value which is there.
+        definition_level: The level of a value that is not NULL.
     """
 
-    place: int
+    offset: int
     num_bytes: int
     num_values: int
     codec: str
@@ -51,9 +53,12 @@ class ColumnChunk:
 
 @dataclass(frozen=True)
 class RowGroup:
-    """A row group of a file, its rows counted from the file's first, and its leaf columns.
+    """A row group of a file.
 
-    A column of which no single value can be read has the reason in its place.
+    Attributes:
+        first_row: Its first row, counted from the first row of the file.
+        num_rows: How many rows it has.
+        chunks: Its leaf columns. If no single value of a column can be read, the reason.
     """
 
     first_row: int
@@ -61,10 +66,10 @@ class RowGroup:
     chunks: Mapping[LeafColumn, ColumnChunk | UnreadValueError]
 
     def chunk(self, column: LeafColumn) -> ColumnChunk:
-        """Return where a column is.
+        """Return a column's chunk.
 
         Raises:
-            UnreadValueError: It isn't there, or not to be read here.
+            UnreadValueError: There is no such column, or its values can't be read.
         """
         missing = UnreadValueError(f"the file has no column {'.'.join(column)!r}")
         if isinstance(found := self.chunks.get(column, missing), UnreadValueError):
@@ -73,7 +78,9 @@ class RowGroup:
 
 
 @dataclass(frozen=True)
-class _Leaf:
+class _Node:
+    """A column or a group of a schema."""
+
     definition_level: int
     is_repeated: bool
 
@@ -81,99 +88,100 @@ class _Leaf:
 def row_groups(
     file: FileSlice, rows: Collection[int], columns: Collection[LeafColumn], hold: Hold
 ) -> list[RowGroup]:
-    """Tell where a file has some leaf columns of some rows, counted from its first.
+    """Find the row groups that hold some rows, and some leaf columns in them.
 
     Args:
-        file: The whole of it.
-        rows: The rows.
-        columns: The columns.
+        file: The whole file.
+        rows: The rows, counted from the first row of the file.
+        columns: The leaf columns.
         hold: Entered while a footer is held in memory.
 
     Raises:
-        UnreadValueError: It can't be told.
+        UnreadValueError: The footer can't be read.
 
-    *Cost:* the footer: mostly one read of 64 KB.
+    *Cost:* the footer: usually one read of 64 KB.
     """
-    with damage_is_a_reason():
-        footer = _footer(file)
-    with damage_is_a_reason(), hold(_HELD_FOR_EACH * len(footer)):
+    with explain_damage():
+        footer = _read_footer(file)
+    with explain_damage(), hold(_HELD_PER_FOOTER_BYTE * len(footer)):
         metadata, _ = read_struct(footer, 0)
-        leaves = dict(_leaves(metadata[2]))
+        leaves = dict(_find_leaves(metadata[2]))
         found, first = [], 0
         for group in metadata[4]:
             num_rows = int(group[3])
             if any(first <= row < first + num_rows for row in rows):
-                found.append(RowGroup(first, num_rows, dict(_chunks(group[1], leaves, columns))))
+                chunks = dict(_find_chunks(group[1], leaves, columns))
+                found.append(RowGroup(first, num_rows, chunks))
             first += num_rows
     return found
 
 
-def _footer(file: FileSlice) -> bytes:
+def _read_footer(file: FileSlice) -> bytes:
     start = max(file.num_bytes - _TAIL_BYTES, 0)
     tail = file.read(start, _TAIL_BYTES)
     if tail[-4:] == b"PARE":
         raise UnreadValueError("its footer is encrypted")
     if tail[-4:] != b"PAR1":
-        raise UnreadValueError("it is no Parquet file")
+        raise UnreadValueError("it is not a Parquet file")
     num_bytes = int.from_bytes(tail[-8:-4], "little")
     if num_bytes > _MOST_FOOTER_BYTES:
-        raise UnreadValueError(f"its footer is of {num_bytes / 1e6:,.0f} MB")
+        raise UnreadValueError(f"its footer has {num_bytes / 1e6:,.0f} MB")
     if num_bytes + 8 <= len(tail):
         return tail[-8 - num_bytes : -8]
     footer = file.part(file.num_bytes - 8 - num_bytes, num_bytes)
     return footer.read(0, num_bytes)
 
 
-def _leaves(elements: Sequence[Mapping[int, Any]]) -> Iterator[tuple[LeafColumn, _Leaf]]:
-    """Walk through a schema, in which what is nested follows what it is in."""
+def _find_leaves(elements: Sequence[Mapping[int, Any]]) -> Iterator[tuple[LeafColumn, _Node]]:
+    """Yield the leaf columns of a schema, in which the members of a group follow the group."""
     path: LeafColumn = ()
-    nested = [(int(elements[0].get(5, 0)), path, _Leaf(0, is_repeated=False))]
+    open_groups = [(int(elements[0].get(5, 0)), path, _Node(0, is_repeated=False))]
     for element in elements[1:]:
-        while not nested[-1][0]:
-            nested.pop()
-        left, path, outer = nested.pop()
-        nested.append((left - 1, path, outer))
+        while not open_groups[-1][0]:
+            open_groups.pop()
+        left, path, group = open_groups.pop()
+        open_groups.append((left - 1, path, group))
         if len(path) > _MOST_DEPTH:
             raise UnreadValueError("its columns are nested too deep")
         path = (*path, element[4].decode("utf-8", errors="replace"))
         repetition = element.get(3, 0)
-        leaf = _Leaf(
-            outer.definition_level + (repetition in (_OPTIONAL, _REPEATED)),
-            outer.is_repeated or repetition == _REPEATED,
+        node = _Node(
+            group.definition_level + (repetition in (_OPTIONAL, _REPEATED)),
+            group.is_repeated or repetition == _REPEATED,
         )
-        if children := int(element.get(5, 0)):
-            nested.append((children, path, leaf))
+        if num_members := int(element.get(5, 0)):
+            open_groups.append((num_members, path, node))
         else:
-            yield path, leaf
+            yield path, node
 
 
-def _chunks(
+def _find_chunks(
     chunks: Sequence[Mapping[int, Any]],
-    leaves: Mapping[LeafColumn, _Leaf],
+    leaves: Mapping[LeafColumn, _Node],
     columns: Collection[LeafColumn],
 ) -> Iterator[tuple[LeafColumn, ColumnChunk | UnreadValueError]]:
     for path, chunk in zip(leaves, chunks, strict=True):
         if path in columns:
             try:
-                yield path, _chunk(chunk, leaves[path])
-            except UnreadValueError as why:
-                yield path, why
+                yield path, _parse_chunk(chunk, leaves[path])
+            except UnreadValueError as reason:
+                yield path, reason
 
 
-def _chunk(chunk: Mapping[int, Any], leaf: _Leaf) -> ColumnChunk:
+def _parse_chunk(chunk: Mapping[int, Any], leaf: _Node) -> ColumnChunk:
     if chunk.get(1):
         raise UnreadValueError("its pages are in another file")
     if 8 in chunk:
         raise UnreadValueError("its column is encrypted")
     metadata = chunk[3]
     if metadata[1] != _BYTE_ARRAY:
-        raise UnreadValueError("its column is of a type that has no images")
+        raise UnreadValueError("its column has a type that can't hold images")
     if leaf.is_repeated:
         raise UnreadValueError("a row may have several values")
     first, dictionary = int(metadata[9]), int(metadata.get(11, 0))
     return ColumnChunk(
-        # Some writers name a dictionary where there is none.
-        place=dictionary if 0 < dictionary < first else first,
+        # Some writers give the offset of a dictionary that is not there.
+        offset=dictionary if 0 < dictionary < first else first,
         num_bytes=int(metadata[7]),
         num_values=int(metadata[5]),
         codec=_CODECS[metadata[4]],

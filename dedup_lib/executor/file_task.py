@@ -1,0 +1,70 @@
+"""The input and the answer of a task that rewrites a file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from dedup_lib.executor.stores import FileRefusedError
+
+
+@dataclass(frozen=True)
+class FileTask:
+    """A file to rewrite.
+
+    Attributes:
+        source: The URI of the file. Its characters stand for themselves.
+        target: The URI of the file to write.
+        partial_directory: The URI of a directory for unfinished files. None: they are written to
+            the executor's own disk, and uploaded when they are finished.
+        size_bytes: The size of the source when the run was planned.
+        num_rows: The rows of the source when the run was planned.
+        keeps_empty: Whether to write a file even if it gets no row.
+    """
+
+    source: str
+    target: str
+    partial_directory: str | None
+    size_bytes: int
+    num_rows: int
+    keeps_empty: bool
+
+
+class Wanted(NamedTuple):
+    """Which rows are written.
+
+    Attributes:
+        action: `remove` writes the rows that stay, `extract` the duplicates, and `annotate` all
+            rows with two columns more.
+        id_column: The column of the image ID, for `annotate`.
+    """
+
+    action: str = "remove"
+    id_column: str = ""
+
+
+class Rewritten(NamedTuple):
+    """What was written of a file.
+
+    Attributes:
+        num_rows: The rows of the new file.
+        written_bytes: The size of the new file; 0 if none was written.
+        is_copy: Whether the file was copied as it is.
+    """
+
+    num_rows: int
+    written_bytes: int
+    is_copy: bool
+
+
+def describe_outcome(function: Callable[..., Rewritten], *arguments: Any) -> tuple[Any, ...]:
+    """Call a function; return rows, bytes, copied files, and the kind and text of a refusal.
+
+    If a second try may help, the error is raised, so that Spark tries again.
+    """
+    try:
+        done = function(*arguments)
+    except FileRefusedError as error:
+        return 0, 0, 0, error.kind, str(error)
+    return done.num_rows, done.written_bytes, int(done.is_copy), None, None
