@@ -93,11 +93,14 @@ bench-gpu: setup ## Time CPU and GPU on the same tables; without a GPU the CPU a
 	$(BIN)/python -m tests.benchmarks.gpu $(if $(GIGABYTES),--gigabytes $(GIGABYTES)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS))
 
-check: setup ## Format, lint, types, and the direction of imports
+check: setup ## Format, lint, types, the direction of imports, and the forge's workflows
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(BIN)/zizmor --offline --pedantic --strict-collection --quiet .github .pre-commit-config.yaml
 
 format: setup ## Format the code
 	$(BIN)/ruff format .
