@@ -63,6 +63,7 @@ class PeerProcess:
         self.root = psutil.Process(self._process.pid)
         answer = self._answer(START_LIMIT_SECONDS)
         if "error" in answer:
+            self.stop()
             raise StartError(f"{answer['error']}; see {own.name}/stderr.log")
         self.start_seconds = time.monotonic() - started
 
