@@ -4,7 +4,7 @@
 thought as lazy DataFrames, for pipelines of your own.
 """
 
-from dedup_lib import errors
+from dedup_lib import errors, formats  # noqa: F401  # which makes the formats known
 from dedup_lib.dataframes import plan_removal, remove_duplicates
 from dedup_lib.pipeline import run
 from dedup_lib.report import Report

@@ -3,38 +3,33 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 
 from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import metrics
-from dedup_lib.delta import clone, in_place_commit
-from dedup_lib.delta.detail import log_settings
 from dedup_lib.errors import DedupError, InputError, SafetyLimitError, TableNotFoundError
 from dedup_lib.lineage import told
-from dedup_lib.methods import gpu_check, in_place, repeats, rewrite, run_key
-from dedup_lib.methods.new_output import OutputMaker
+from dedup_lib.methods import repeats, run_key
+from dedup_lib.methods.choice import choose_method
 from dedup_lib.methods.run_context import RunContext
-from dedup_lib.methods.since_last_run import SinceLastRun
-from dedup_lib.methods.spark_engine import Tuning
 from dedup_lib.plan import from_kept_plan
 from dedup_lib.plan.inputs import Inputs, read_inputs
 from dedup_lib.plan.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
-from dedup_lib.publish.attempts import Attempt
 from dedup_lib.publish.overlap import check_places, check_report
-from dedup_lib.publish.targets import Target
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.review import making, page, page_file
 from dedup_lib.session.conf import RUN_SETTINGS, one_run, tuning_settings
 from dedup_lib.session.failures import errors_named, storage_errors_as
 from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import described_jobs
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
-from dedup_lib.tables import pinned
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.registry import format_of
+from dedup_lib.tables.target import Target
 
 # Evaluates a frame once, and returns one that reads what came out.
 Materialise = Callable[[DataFrame], DataFrame]
@@ -65,7 +60,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     report = Report() if report is None else report
     report.describe(settings)
     _warn_of_secrets(settings)
-    storage = storage_of(spark, settings.storage_options)
+    session = Session(spark, storage_of(spark, settings.storage_options))
     is_saved = False  # not before it is sure that the report replaces no input
     try:
         with (
@@ -75,21 +70,21 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
             report.followed(describe),
         ):
             with storage_errors_as(InputError):
-                check_report(spark, storage, settings)
+                check_report(session, settings)
             is_saved = settings.report is not None
-            with errors_named(), told(settings, report, storage.canonical):
-                _Run(spark, storage, settings, report).execute()
+            with errors_named(), told(settings, report, session.storage.canonical):
+                _Run(session, settings, report).execute()
     except BaseException as error:
         report.fail(error)
         if is_saved and settings.report is not None:
-            _save_failed(report, settings.report, storage)
-        metrics.append(spark, storage, settings, report)
+            _save_failed(report, settings.report, session.storage)
+        metrics.append(session, settings, report)
         raise
     try:
         if settings.report is not None:
-            report.save(settings.report, storage)
+            report.save(settings.report, session.storage)
     finally:
-        metrics.append(spark, storage, settings, report)
+        metrics.append(session, settings, report)
     return report
 
 
@@ -106,60 +101,51 @@ class _Run(RunContext):
     def execute(self) -> None:
         with ExitStack() as cleanup:
             with self.phase("plan"):
-                check_places(self.spark, self.storage, self.settings)
+                check_places(self.session, self.settings)
                 self.check_review()
                 self.workspace.tidy_up()
-                cleanup.enter_context(tuning_settings(self.spark, self.log_settings()))
+                cleanup.enter_context(tuning_settings(self.session.spark, self.log_settings()))
                 if (earlier := repeats.find_earlier_run(self)) is not None:
                     repeats.repeat(self, earlier, self.read_inputs().images)
                     return
                 output = self.find_targets()
                 inputs = self.read_inputs()
-                self.check_method(inputs.images)
-                since = self.look_at_last_run(inputs.images, output)
-                if since is not None:
-                    if since.is_done():
-                        return
-                    since.find_changes()
+                method = choose_method(self, inputs.images, output)
+                method.check()
+                if method.is_done():
+                    return
                 attempt = self.workspace.open_attempt(output, inputs.images, cleanup)
-                self.choose_engine(inputs.images, output, attempt)
+                method.prepare(attempt)
                 materialise = self.workspace.materialiser(attempt)
                 plan = self.make_plan(inputs, materialise)
-                difference = None if since is None else since.compare(plan, materialise)
+                method.compare(plan, materialise)
                 self.make_review(plan, inputs)
             if self.settings.dry_run:
                 self.keep_records(plan)
             with self.phase("check"):
                 self.check_limits(plan, inputs)
-                tuning = self.check_gpu(plan) if difference is None else None
-            if attempt is None:
-                self.report.counts["kept_rows"] = plan.kept_rows
-                self.report.finish("dry_run")
-            elif output is None:
-                if not in_place.apply(self, plan):
-                    repeats.repeat(self, repeats.find_earlier_run(self), plan.images)
-            elif since is not None and difference is not None:
-                since.apply(plan, difference)
-            else:
-                OutputMaker(self, output, attempt, tuning).apply(plan)
+                method.check_plan(plan)
+            method.apply(plan)
 
     def check_review(self) -> None:
         """Check that a review can be made and written, before any work."""
         if self.settings.review is not None:
             page.check_installed()
-            page_file.check_review(self.storage, self.settings.review)
+            page_file.check_review(self.session.storage, self.settings.review)
 
-    def log_settings(self) -> dict[str, str]:
-        """Settings for reading Delta's log, where the run commits to it or to a clone of it."""
+    def log_settings(self) -> Mapping[str, str]:
+        """Settings for reading the log of the table that the run commits to, or to a clone of."""
         settings = self.settings
-        if settings.method == "rewrite" and not settings.since_last_run:
+        if not settings.moves_images:
+            location: str | None = settings.images
+        else:
+            location = settings.output if settings.since_last_run else None
+        if location is None:
             return {}
-        location = settings.output if settings.since_last_run else settings.images
         try:
-            root = pinned.root_of(self.spark, self.storage, str(location))
+            return format_of(self.session, location).log_settings(self.session, location)
         except TableNotFoundError:  # yet to be made
             return {}
-        return log_settings(self.spark, self.storage.total_bytes(f"{root}/_delta_log"))
 
     def find_targets(self) -> Target | None:
         """Look at all places that are to be written; return the output's, if there is one."""
@@ -172,11 +158,11 @@ class _Run(RunContext):
     def read_inputs(self) -> Inputs:
         settings = self.settings
         with self.report.step("read inputs"):
-            inputs = read_inputs(self.spark, self.storage, settings, self.report)
+            inputs = read_inputs(self.session, settings, self.report)
         if settings.run_key is not None or settings.since_last_run:
             with self.report.step("fingerprint lists"):
                 self.fingerprint = run_key.fingerprint(
-                    self.storage,
+                    self.session.storage,
                     settings,
                     inputs.images.location,
                     lists=inputs.lists,
@@ -185,42 +171,14 @@ class _Run(RunContext):
                 )
         return inputs
 
-    def check_method(self, images: PinnedTable) -> None:
-        """Check that the method can work on this image table, before any work."""
-        if self.settings.method == "in-place":
-            enable = self.settings.enable_deletion_vectors
-            in_place_commit.check_in_place(self.spark, images, may_enable=enable)
-        elif self.settings.method == "clone":
-            clone.check_clone(self.spark, images)
-
-    def look_at_last_run(self, images: PinnedTable, output: Target | None) -> SinceLastRun | None:
-        """Look how far the output has come (--since-last-run)."""
-        if not self.settings.since_last_run or output is None:
-            return None
-        return SinceLastRun(self, images, output)
-
-    def choose_engine(
-        self, images: PinnedTable, output: Target | None, attempt: Attempt | None
-    ) -> None:
-        if self.settings.method == "rewrite":
-            with self.report.step("choose engine"):
-                rewrite.choose_engine(
-                    self.spark,
-                    images,
-                    self.settings,
-                    output=output,
-                    attempt=attempt,
-                    report=self.report,
-                )
-
     def make_plan(self, inputs: Inputs, materialise: Materialise) -> Plan:
         settings, report = self.settings, self.report
-        with tuning_settings(self.spark, PLAN_SETTINGS):
+        with tuning_settings(self.session.spark, PLAN_SETTINGS):
             if inputs.kept_plan is None:
                 plan = make_plan(settings, inputs, report, materialise)
             else:
                 plan = from_kept_plan.make_plan(
-                    self.spark,
+                    self.session,
                     inputs.images,
                     inputs.kept_plan,
                     settings=settings,
@@ -228,15 +186,14 @@ class _Run(RunContext):
                     materialise=materialise,
                 )
             if settings.removed_output is not None:
-                self.made_for = from_kept_plan.note_of(self.spark, plan, inputs, settings, report)
+                self.made_for = from_kept_plan.note_of(self.session, plan, inputs, settings, report)
         return plan
 
     def make_review(self, plan: Plan, inputs: Inputs) -> None:
         """Show the plan, also that of a run which a limit is about to stop."""
         if self.settings.review is not None:
             making.make_review(
-                self.spark,
-                self.storage,
+                self.session,
                 plan,
                 inputs,
                 settings=self.settings,
@@ -254,18 +211,6 @@ class _Run(RunContext):
             if not self.settings.dry_run:
                 self.keep_records(plan, "unmatched_output")
             raise
-
-    def check_gpu(self, plan: Plan) -> Tuning | None:
-        """Find out what a GPU can't run of the rewrite, where one is to; return how it is tuned."""
-        settings, report = self.settings, self.report
-        if report.engine != "spark" or not plan.output_rows(settings.action):
-            return None
-        if not settings.require_gpu and not rewrite.uses_gpu(self.spark):
-            return None
-        tuning = rewrite.tune(self.spark, self.storage, plan, settings=settings, report=report)
-        with report.step("ask the accelerator"):
-            gpu_check.check_gpu(self.spark, plan.images, tuning, settings=settings, report=report)
-        return tuning
 
 
 def _warn_of_secrets(settings: Settings) -> None:

@@ -8,14 +8,13 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal, cast
 
-from dedup_lib.delta.history import Commit
 from dedup_lib.errors import DiskFullError, StorageError, UsageError
 from dedup_lib.locations import has_scheme
 from dedup_lib.redaction import redact, redact_all, secret_values
@@ -188,7 +187,7 @@ class Report:
         if self._listener is not None:
             self._listener(self.place)
 
-    def repeat(self, note: dict[str, Any], version: int | None) -> None:
+    def repeat(self, note: Mapping[str, Any], version: int | None) -> None:
         """Take over what a run with the same key noted when it did the work."""
         self.repeated = True
         self.counts |= {**note.get("counts", {}), "kept_rows": note.get("kept_rows")}
@@ -196,21 +195,19 @@ class Report:
             self.output["version"] = version
 
     def note_deleted(
-        self, location: str, commit: Commit | None, rows_before: int, rows_after: int
+        self,
+        described: dict[str, Any],
+        rows_before: int,
+        rows_after: int,
     ) -> None:
-        """Note what a deletion in place came to; no commit is where nothing was left to delete."""
+        """Note what a deletion in place came to; `described` says what the output is."""
         self.counts |= {
             "input_rows": rows_before,
             "removed_rows": rows_before - rows_after,
             "kept_rows": rows_after,
         }
         self.bytes["output"] = 0
-        self.output = {
-            "location": location,
-            "format": "delta",
-            "version": None if commit is None else commit.version,
-            "deletion_vectors": 0 if commit is None else commit.deletion_vectors,
-        }
+        self.output = described
 
     def note_purge(self, purge: dict[str, Any], added_bytes: int) -> None:
         """Note what a purge rewrote: the only image bytes that a clone or in place writes."""
@@ -235,8 +232,11 @@ class Report:
                 "location": settings.output,
                 "format": settings.resolved_output_format,
             }
-        elif settings.method == "in-place":
-            self.output = {"location": settings.images, "format": "delta"}
+        elif settings.changes_images:
+            self.output = {
+                "location": settings.images,
+                "format": settings.resolved_output_format,
+            }
 
     def finish(self, status: Status) -> None:
         """Note how the run ended."""

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.delta import delete
 from dedup_lib.delta.detail import delta_version
+from dedup_lib.delta.errors import is_conflict
 from dedup_lib.delta.history import (
     USER_METADATA,
     Commit,
@@ -19,7 +20,7 @@ from dedup_lib.delta.history import (
     count_rows_at,
     note_text,
 )
-from dedup_lib.delta.image_changes import ImageChanges, lost_files_named
+from dedup_lib.delta.image_changes import lost_files_named
 from dedup_lib.delta.output_state import Reached, deletion_name, transaction_of
 from dedup_lib.errors import ConflictError, ImagesChangedError, VerificationError
 from dedup_lib.locations import is_path
@@ -29,6 +30,7 @@ from dedup_lib.plan.planning import PLAN_SETTINGS, Plan
 from dedup_lib.session.conf import tuning_settings
 from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.session.sql_names import quoted, sql_name
+from dedup_lib.tables.history import ImageChanges
 
 _NEWEST = 1000
 
@@ -239,7 +241,7 @@ def append_rows(
         else:
             writer.saveAsTable(sql_name(output))
     except SPARK_ERRORS as error:
-        if delete.is_conflict(error):
+        if is_conflict(error):
             raise _overtaken(output) from error
         raise
     commit = commit_with(spark, output, "run", str(note["run"]), newest=_NEWEST)

@@ -2,20 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import dataclasses
+import re
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import quote
 
 from pyspark.sql import SparkSession
 
 from dedup_lib.delta import delete
-from dedup_lib.delta.delete import Purge
+from dedup_lib.delta.delete import DELETION_VECTORS, Purge
 from dedup_lib.delta.history import Commit, commit_with
-from dedup_lib.errors import VerificationError
+from dedup_lib.errors import InputChangedError, UnsupportedError, VerificationError
+from dedup_lib.methods.new_output import NewOutput
 from dedup_lib.plan.planning import Plan
+from dedup_lib.publish import targets
+from dedup_lib.publish.attempts import companion_directory
 from dedup_lib.report import Report
 from dedup_lib.session.conf import session_settings
+from dedup_lib.session.spark_errors import SPARK_ERRORS, first_line
+from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.tables.pinned import PinnedTable, check_is_readable
+from dedup_lib.tables.target import Attempt, Staged, Target
+
+_PARTITIONED_SOURCE_SETTINGS = {
+    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",  # 007 stays 007
+    "spark.databricks.delta.convert.useCatalogPartitions": "false",
+}
+# Features of a place rather than of the data: a clone never has them from its source.
+_NOT_CLONED = {"catalogManaged", "catalogOwned-preview", "coordinatedCommits-preview"}
+_GLOB = re.compile(r"[\[\]{}*?\\]")
 
 
 @dataclass(frozen=True)
@@ -33,16 +51,47 @@ class Cloned:
     purge: Purge | None
 
 
-def check_clone(spark: SparkSession, images: PinnedTable) -> None:
-    """Check that an image table can be cloned, and rows deleted from the clone.
+class Clone(NewOutput):
+    """Clone the image table, and delete the planned rows from the clone."""
 
-    Raises:
-        UnsupportedError: Its layout or its protocol stands in the way.
-    """
-    check_is_readable(images)
-    delete.check_clonable(images)
-    if images.format == "delta":
-        delete.check_deletes(spark, images.location, must_be_allowed=False)
+    name = "clone"
+
+    def check(self) -> None:
+        """Check that the table can be cloned, and rows deleted from the clone.
+
+        Raises:
+            UnsupportedError: Its layout or its protocol stands in the way.
+        """
+        images = self.images
+        check_is_readable(images)
+        check_clonable(images)
+        if images.format == "delta":
+            spark = self.run.session.spark
+            delete.check_deletes(spark, images.location, must_be_allowed=False)
+
+    def write(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
+        """Make the clone where no reader sees it yet."""
+        run = self.run
+        if not output.is_renamed:  # its location must last: the output will refer to files there
+            base = targets.default_base(run.session, output)
+            targets.check_told(base, "use --method rewrite, or give --output as a path.")
+            run.workspace.tidy_up_beside(base)
+            companion = companion_directory(run.session.storage, base, run.attempt_id)
+            attempt = cleanup.enter_context(companion)
+        cloned = make_clone(
+            run.session.spark,
+            plan,
+            run.settings.image_id_column,
+            attempt.staged,
+            note=run.note(plan),
+            image_settings=lambda: run.image_settings(plan.images, plan.files),
+            is_purged=run.settings.purge,
+            report=run.report,
+        )
+        run.report.bytes["output"] = 0
+        if cloned.purge is not None:
+            run.report.note_purge(dataclasses.asdict(cloned.purge), cloned.purge.added_bytes)
+        return Staged(output, attempt.staged, cloned.version, cloned.deletion_vectors)
 
 
 def make_clone(
@@ -73,7 +122,7 @@ def make_clone(
     """
     run, marked = str(note["run"]), delete.transaction(note, None)
     with report.step("clone"), session_settings(spark, marked):
-        delete.clone(spark, plan.images, location, name=f"dedup_source_{run}")
+        clone(spark, plan.images, location, name=f"dedup_source_{run}")
     if plan.counts.removed_rows > 0:
         with report.step("delete"):
             delete.delete_ids(
@@ -94,8 +143,117 @@ def make_clone(
     return Cloned(_newest(spark, location, run).version, 0, purge)
 
 
+def check_clonable(images: PinnedTable) -> None:
+    """Check that Delta can clone a table of this layout, as far as its path tells.
+
+    Raises:
+        UnsupportedError: It can't.
+    """
+    if images.format == "delta":
+        return
+    if images.format != "parquet":
+        raise UnsupportedError(
+            f"image table {images.location!r}: Delta clones Delta tables and Parquet directories "
+            "only. Use --method rewrite."
+        )
+    advice = "Use --method rewrite, or rename it."
+    path = images.root.partition(":")[2]
+    if len(images.files) == 1 and images.files[0].path == images.root:
+        raise UnsupportedError(
+            f"image table {images.location!r} is one file: Delta clones directories. "
+            "Use --method rewrite, or give its directory."
+        )
+    if _GLOB.search(path):
+        raise UnsupportedError(
+            f"image table {images.location!r}: Delta would take the path for a pattern. {advice}"
+        )
+    if images.partition_columns and quote(path, safe="/:@!$&'()+,;=~-._") != path:
+        raise UnsupportedError(
+            f"image table {images.location!r}: Delta can't clone a partitioned Parquet directory "
+            f"whose path has spaces or other characters that URIs escape. {advice}"
+        )
+
+
+def clone(spark: SparkSession, images: PinnedTable, location: str, *, name: str) -> None:
+    """Make a Delta table that refers to the data files of another one, or of Parquet files.
+
+    Args:
+        spark: The session.
+        images: The source, at its pinned version.
+        location: The path of the new table, which has deletion vectors on.
+        name: Of a catalog table that a partitioned Parquet source needs for the time of this.
+
+    Raises:
+        UnsupportedError: Delta refused, or would drop a feature of the source.
+        InputChangedError: The source's files are no longer those that were pinned.
+
+    *Cost:* Delta: its log. Parquet: the footers, too. No data is copied.
+    """
+    try:
+        with _clone_source(spark, images, name) as source:
+            row = spark.sql(
+                f"CREATE TABLE {sql_name(location)} SHALLOW CLONE {source} "
+                f"TBLPROPERTIES ('{DELETION_VECTORS}' = 'true')"
+            ).collect()[0]
+    except SPARK_ERRORS as error:
+        raise UnsupportedError(
+            f"image table {images.location!r} can't be cloned: {first_line(error)} "
+            "Use --method rewrite."
+        ) from error
+    if images.format == "delta":
+        _check_features_kept(spark, images.location, location)
+        return
+    pinned = (len(images.files), sum(file.size_bytes for file in images.files))
+    if (row["source_num_of_files"], row["source_table_size"]) != pinned:
+        raise InputChangedError(
+            f"image table {images.location!r} has other files than when the run began. "
+            "Run again when no one writes there."
+        )
+
+
 def _newest(spark: SparkSession, location: str, run: str) -> Commit:
     commit = commit_with(spark, location, "run", run, newest=10)
     if commit is None:
         raise VerificationError(f"the clone that was staged in {location!r} lacks its commit.")
     return commit
+
+
+@contextmanager
+def _clone_source(spark: SparkSession, images: PinnedTable, name: str) -> Iterator[str]:
+    """Spell the source for a SHALLOW CLONE.
+
+    Delta clones a partitioned Parquet directory only as a catalog table: it is one for a moment.
+    """
+    if images.format == "delta":
+        yield f"{sql_name(images.location)} VERSION AS OF {images.version}"
+    elif not images.partition_columns:
+        yield f"parquet.{quoted(images.root)}"
+    else:
+        with session_settings(spark, _PARTITIONED_SOURCE_SETTINGS):
+            try:
+                spark.catalog.createTable(quoted(name), path=images.root, source="parquet")
+                yield quoted(name)
+            finally:
+                drop_clone_source(spark, name)
+
+
+def drop_clone_source(spark: SparkSession, name: str) -> None:
+    """Drop the catalog's entry of a clone's source, where there is one; no file is touched."""
+    spark.sql(f"DROP TABLE IF EXISTS {quoted(name)}")
+
+
+def _check_features_kept(spark: SparkSession, source: str, cloned: str) -> None:
+    """Delta leaves out, in silence, what it does not know of the source's protocol."""
+    lost = _features(spark, source) - _features(spark, cloned) - _NOT_CLONED
+    if lost:
+        raise UnsupportedError(
+            f"image table {source!r} has protocol features that this Delta can't write: "
+            f"{', '.join(sorted(lost))}. Use a newer Delta, or --method rewrite."
+        )
+
+
+def _features(spark: SparkSession, location: str) -> set[str]:
+    # Cheaper than DESCRIBE DETAIL, which works out the state of a new table.
+    rows = spark.sql(f"SHOW TBLPROPERTIES {sql_name(location)}").collect()
+    prefix = "delta.feature."
+    return {row["key"].removeprefix(prefix) for row in rows if row["key"].startswith(prefix)}

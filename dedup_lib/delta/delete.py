@@ -1,32 +1,23 @@
-"""Delta without touching an image: shallow clones, and rows deleted by deletion vectors."""
+"""Rows of Delta tables deleted by deletion vectors, without touching an image."""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import quote
 
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.delta.detail import delta_detail
+from dedup_lib.delta.errors import deletions_named, refusal
 from dedup_lib.delta.history import USER_METADATA, note_text
-from dedup_lib.errors import (
-    ConflictError,
-    DedupError,
-    InputChangedError,
-    UnsupportedError,
-)
-from dedup_lib.plan.id_scan import SCAN_SETTINGS
-from dedup_lib.session.conf import session_settings
+from dedup_lib.errors import UnsupportedError
+from dedup_lib.session.conf import SCAN_SETTINGS, session_settings
 from dedup_lib.session.one_row import one_row
-from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.spark_errors import SPARK_ERRORS, first_line
 from dedup_lib.session.sql_names import quoted, sql_name
-from dedup_lib.tables.pinned import PinnedTable
 
 DELETION_VECTORS = "delta.enableDeletionVectors"
 _DELETE_SETTINGS = {
@@ -37,16 +28,6 @@ _DELETE_SETTINGS = {
     # A table may ask for a compaction after each commit: that would rewrite images.
     "spark.databricks.delta.autoCompact.enabled": "false",
 }
-_PARTITIONED_SOURCE_SETTINGS = {
-    "spark.sql.sources.partitionColumnTypeInference.enabled": "false",  # 007 stays 007
-    "spark.databricks.delta.convert.useCatalogPartitions": "false",
-}
-# Features of a place rather than of the data: a clone never has them from its source.
-_NOT_CLONED = {"catalogManaged", "catalogOwned-preview", "coordinatedCommits-preview"}
-_CONFLICT = re.compile(
-    r"DELTA_CONCURRENT_|DELTA_(METADATA|PROTOCOL)_CHANGED|Concurrent\w*Exception"
-)
-_GLOB = re.compile(r"[\[\]{}*?\\]")
 
 
 @dataclass(frozen=True)
@@ -86,8 +67,8 @@ def check_deletes(spark: SparkSession, location: str, *, must_be_allowed: bool) 
     try:
         spark.sql(f"DELETE FROM {sql_name(location)} WHERE false").collect()
     except SPARK_ERRORS as error:
-        if (refusal := _refusal(location, error)) is not None:
-            raise refusal from error
+        if (refused := refusal(location, error)) is not None:
+            raise refused from error
         if must_be_allowed:
             raise UnsupportedError(
                 f"rows of {location!r} can't be deleted: {first_line(error)}"
@@ -105,69 +86,6 @@ def enable_deletion_vectors(spark: SparkSession, location: str) -> None:
     with deletions_named(location):
         spark.sql(
             f"ALTER TABLE {sql_name(location)} SET TBLPROPERTIES ('{DELETION_VECTORS}' = 'true')"
-        )
-
-
-def check_clonable(images: PinnedTable) -> None:
-    """Check that Delta can clone a table of this layout, as far as its path tells.
-
-    Raises:
-        UnsupportedError: It can't.
-    """
-    if images.format == "delta":
-        return
-    advice = "Use --method rewrite, or rename it."
-    path = images.root.partition(":")[2]
-    if len(images.files) == 1 and images.files[0].path == images.root:
-        raise UnsupportedError(
-            f"image table {images.location!r} is one file: Delta clones directories. "
-            "Use --method rewrite, or give its directory."
-        )
-    if _GLOB.search(path):
-        raise UnsupportedError(
-            f"image table {images.location!r}: Delta would take the path for a pattern. {advice}"
-        )
-    if images.partition_columns and quote(path, safe="/:@!$&'()+,;=~-._") != path:
-        raise UnsupportedError(
-            f"image table {images.location!r}: Delta can't clone a partitioned Parquet directory "
-            f"whose path has spaces or other characters that URIs escape. {advice}"
-        )
-
-
-def clone(spark: SparkSession, images: PinnedTable, location: str, *, name: str) -> None:
-    """Make a Delta table that refers to the data files of another one, or of Parquet files.
-
-    Args:
-        spark: The session.
-        images: The source, at its pinned version.
-        location: The path of the new table, which has deletion vectors on.
-        name: Of a catalog table that a partitioned Parquet source needs for the time of this.
-
-    Raises:
-        UnsupportedError: Delta refused, or would drop a feature of the source.
-        InputChangedError: The source's files are no longer those that were pinned.
-
-    *Cost:* Delta: its log. Parquet: the footers, too. No data is copied.
-    """
-    try:
-        with _clone_source(spark, images, name) as source:
-            row = spark.sql(
-                f"CREATE TABLE {sql_name(location)} SHALLOW CLONE {source} "
-                f"TBLPROPERTIES ('{DELETION_VECTORS}' = 'true')"
-            ).collect()[0]
-    except SPARK_ERRORS as error:
-        raise UnsupportedError(
-            f"image table {images.location!r} can't be cloned: {first_line(error)} "
-            "Use --method rewrite."
-        ) from error
-    if images.format == "delta":
-        _check_features_kept(spark, images.location, location)
-        return
-    pinned = (len(images.files), sum(file.size_bytes for file in images.files))
-    if (row["source_num_of_files"], row["source_table_size"]) != pinned:
-        raise InputChangedError(
-            f"image table {images.location!r} has other files than when the run began. "
-            "Run again when no one writes there."
         )
 
 
@@ -296,91 +214,3 @@ def vacuum_time(spark: SparkSession, location: str) -> str | None:
         return None if text is None else str(text)
     except PySparkException:
         return None
-
-
-@contextmanager
-def deletions_named(location: str) -> Iterator[None]:
-    """Turn Delta's refusals into this library's errors."""
-    try:
-        yield
-    except SPARK_ERRORS as error:
-        if (refusal := _refusal(location, error)) is not None:
-            raise refusal from error
-        raise
-
-
-def is_conflict(error: Exception) -> bool:
-    """Tell whether Delta refused a commit since another writer's came between."""
-    return _CONFLICT.search(str(error)) is not None
-
-
-def first_line(error: Exception) -> str:
-    """Return the line of an error that says what is wrong, without Java's stack."""
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    return next((line for line in lines if "[DELTA_" in line or "Exception:" in line), lines[0])
-
-
-def _refusal(location: str, error: Exception) -> DedupError | None:
-    text = str(error)
-    if is_conflict(error):
-        return ConflictError(
-            f"another writer changed {location!r} while rows were deleted, so Delta refused the "
-            f"commit and nothing was deleted. Run again: {first_line(error)}"
-        )
-    if "AMBIGUOUS_REFERENCE" in text and "`_metadata`" in text:
-        return UnsupportedError(
-            f"table {location!r} has a column '_metadata', which Delta mixes up with its own when "
-            "it writes deletion vectors; nothing was deleted. Rename it, or use --method rewrite."
-        )
-    if "DELTA_CANNOT_MODIFY_APPEND_ONLY" in text:
-        return UnsupportedError(
-            f"table {location!r} is append-only (delta.appendOnly): no row can be deleted from it, "
-            "nor from a clone. Use --method rewrite."
-        )
-    if "DELTA_UNSUPPORTED_FEATURES_FOR_WRITE" in text or "InvalidProtocolVersion" in text:
-        return UnsupportedError(
-            f"table {location!r} has a protocol feature that this Delta can't write: "
-            f"{first_line(error)} Use a newer Delta, or --method rewrite."
-        )
-    return None
-
-
-@contextmanager
-def _clone_source(spark: SparkSession, images: PinnedTable, name: str) -> Iterator[str]:
-    """Spell the source for a SHALLOW CLONE.
-
-    Delta clones a partitioned Parquet directory only as a catalog table: it is one for a moment.
-    """
-    if images.format == "delta":
-        yield f"{sql_name(images.location)} VERSION AS OF {images.version}"
-    elif not images.partition_columns:
-        yield f"parquet.{quoted(images.root)}"
-    else:
-        with session_settings(spark, _PARTITIONED_SOURCE_SETTINGS):
-            try:
-                spark.catalog.createTable(quoted(name), path=images.root, source="parquet")
-                yield quoted(name)
-            finally:
-                drop_clone_source(spark, name)
-
-
-def drop_clone_source(spark: SparkSession, name: str) -> None:
-    """Drop the catalog's entry of a clone's source, where there is one; no file is touched."""
-    spark.sql(f"DROP TABLE IF EXISTS {quoted(name)}")
-
-
-def _check_features_kept(spark: SparkSession, source: str, cloned: str) -> None:
-    """Delta leaves out, in silence, what it does not know of the source's protocol."""
-    lost = _features(spark, source) - _features(spark, cloned) - _NOT_CLONED
-    if lost:
-        raise UnsupportedError(
-            f"image table {source!r} has protocol features that this Delta can't write: "
-            f"{', '.join(sorted(lost))}. Use a newer Delta, or --method rewrite."
-        )
-
-
-def _features(spark: SparkSession, location: str) -> set[str]:
-    # Cheaper than DESCRIBE DETAIL, which works out the state of a new table.
-    rows = spark.sql(f"SHOW TBLPROPERTIES {sql_name(location)}").collect()
-    prefix = "delta.feature."
-    return {row["key"].removeprefix(prefix) for row in rows if row["key"].startswith(prefix)}

@@ -9,24 +9,24 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import Row, SparkSession
 
 from dedup_lib.errors import InputError, TableFormatError, TableNotFoundError
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import setting_of
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
 from dedup_lib.session.storage import Storage
+from dedup_lib.tables.target import UNTOLD
 
 _SNAPSHOT_PARTITIONS = "spark.databricks.delta.snapshotPartitions"
 _LOG_BYTES_PER_PARTITION = 4 * 1024**2
-# The scheme of a table's place that its catalog does not tell.
-UNTOLD = "table"
 
 
-def delta_root(spark: SparkSession, storage: Storage, location: str) -> str:
+def delta_root(session: Session, location: str) -> str:
     """Return where a Delta table keeps its files, as a canonical URI.
 
     Raises:
         TableNotFoundError: There is no table of that name.
         TableFormatError: It is a view, or no Delta table.
     """
-    return root_in(storage, delta_detail(spark, location))
+    return root_in(session.storage, delta_detail(session.spark, location))
 
 
 def root_in(storage: Storage, detail: Row) -> str:
@@ -72,18 +72,18 @@ def table_exists(spark: SparkSession, name: str) -> bool:
     return spark.catalog.tableExists(sql_name(name))
 
 
-def new_table_root(spark: SparkSession, storage: Storage, name: str) -> str:
+def new_table_root(session: Session, name: str) -> str:
     """Return where the catalog would put a table that is yet to be made, as a canonical URI.
 
     Where the catalog does not tell (Unity), it is the name, as a URI that no file can have.
     """
     *schema, table = name_parts(name)
-    quoted_schema = ".".join(map(quoted, schema or [spark.catalog.currentDatabase()]))
-    described = spark.sql(f"DESCRIBE SCHEMA {quoted_schema}")
+    quoted_schema = ".".join(map(quoted, schema or [session.spark.catalog.currentDatabase()]))
+    described = session.spark.sql(f"DESCRIBE SCHEMA {quoted_schema}")
     rows = {row[0]: row[1] for row in described.collect()}
     if not rows.get("Location"):
         return "/".join([f"{UNTOLD}:", *map(str.lower, [*schema, table])])
-    return f"{storage.canonical(rows['Location'])}/{table.lower()}"
+    return f"{session.storage.canonical(rows['Location'])}/{table.lower()}"
 
 
 def log_settings(spark: SparkSession, log_bytes: int) -> dict[str, str]:

@@ -72,15 +72,15 @@ class Commit:
 
 
 def commit_with(
-    spark: SparkSession, location: str, key: str, value: str, *, newest: int | None = None
+    spark: SparkSession, location: str, key: str, value: str | None, *, newest: int | None = None
 ) -> Commit | None:
-    """Find the newest commit of a Delta table whose note has a value under a key.
+    """Find the newest commit of a Delta table whose note has a value (None: any) under a key.
 
     *Cost:* the files of as many of the newest commits; default as far back as Delta keeps them.
     """
     for row in _history(spark, location, newest):
         note = as_note(row["userMetadata"] or "")
-        if note.get(key) == value:
+        if key in note if value is None else note.get(key) == value:
             return Commit(
                 version=row["version"],
                 read_version=row["readVersion"],

@@ -16,14 +16,13 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType, TimestampNTZType, TimestampType
 
-from dedup_lib.delta.delete import first_line
 from dedup_lib.delta.detail import delta_detail
-from dedup_lib.delta.output_state import ImagesState
 from dedup_lib.errors import ImagesChangedError
 from dedup_lib.locations import is_path
-from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS
-from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
+from dedup_lib.session.spark_errors import SPARK_ERRORS, first_line
 from dedup_lib.session.sql_names import quoted, sql_name
+from dedup_lib.tables.history import NOTHING_NEW, ImageChanges, ImagesState
 from dedup_lib.tables.pinned import PinnedTable
 
 _FULL_RUN = "add --output-mode overwrite once, for a full run"
@@ -41,67 +40,32 @@ _LOG_SCHEMA = (
 )
 
 
-@dataclass(frozen=True)
-class ImageChanges:
-    """What is new.
-
-    Attributes:
-        added: The rows that came, with the image table's columns; None where none did.
-        touched: One row per ID of rows that were changed or deleted, `image_id`; None where none
-            were.
-    """
-
-    added: DataFrame | None
-    touched: DataFrame | None
-
-
-NOTHING = ImageChanges(None, None)
-
-
 def find_changes(
-    spark: SparkSession,
-    images: PinnedTable,
-    image_id_column: str,
-    *,
-    before: ImagesState,
-    now: ImagesState,
+    spark: SparkSession, images: PinnedTable, before: ImagesState, now: ImagesState
 ) -> ImageChanges:
-    """Find what is new in a pinned image table.
+    """Find what is new in a pinned Delta image table.
 
     Args:
         spark: The session.
         images: The image table.
-        image_id_column: Its ID column.
         before: The image table as it was.
         now: As it is pinned.
 
     Raises:
-        ImagesChangedError: It can't be told: it is another table; files of Parquet were changed or
-            deleted; rows of Delta were, without a change data feed.
+        ImagesChangedError: It can't be told: rows were changed or deleted, without a change data
+            feed.
 
-    *Cost:* Parquet: none; Delta: the commits since. The rows themselves are read by who uses them.
+    *Cost:* the commits since. Who uses the rows reads them.
     """
-    for what, then, today in (
-        ("is not the one of the last run", before.location, now.location),
-        ("was made anew since the last run (Delta's own ID)", before.table_id, now.table_id),
-        ("had its IDs elsewhere", before.image_id_column, now.image_id_column),
-    ):
-        if then != today:
-            raise ImagesChangedError(
-                f"image table {images.location!r} {what}: {then!r}, now {today!r}. To go on, "
-                f"{_FULL_RUN}."
-            )
-    if images.format == "parquet":
-        return _new_files(spark, images, before, now)
     since, until = before.version or 0, now.version or 0
     if since == until:
-        return NOTHING
+        return NOTHING_NEW
     if since > until:
         raise ImagesChangedError(
             f"image table {images.location!r} is at version {until}, and the last run read version "
             f"{since}. To go on, {_FULL_RUN}."
         )
-    return _Commits(spark, images, image_id_column, since + 1, until).changes()
+    return _Commits(spark, images, now.image_id_column, since + 1, until).changes()
 
 
 @contextmanager
@@ -117,23 +81,6 @@ def lost_files_named(images: PinnedTable) -> Iterator[None]:
             f"gone, as VACUUM deletes what was compacted. To go on, {_FULL_RUN}: "
             f"{first_line(error)}"
         ) from error
-
-
-def _new_files(
-    spark: SparkSession, images: PinnedTable, before: ImagesState, now: ImagesState
-) -> ImageChanges:
-    for path, file in before.files.items():
-        if now.files.get(path) != file:
-            what = "was changed" if path in now.files else "is gone"
-            raise ImagesChangedError(
-                f"file {images.root + path!r} of the image table {what} since the last run, so "
-                f"what is new can't be told. To go on, {_FULL_RUN}."
-            )
-    new = [images.root + path for path in now.files if path not in before.files]
-    if not new:
-        return NOTHING
-    reader = spark.read.schema(images.frame.schema).options(**PARQUET_READER_OPTIONS)
-    return ImageChanges(reader.option("basePath", images.root).parquet(*new), None)
 
 
 @dataclass(frozen=True)
@@ -182,7 +129,7 @@ class _Commits:
         if removed:
             raise self.refusal(f"rows were changed or deleted, and {why_no_feed}")
         if not added:
-            return NOTHING
+            return NOTHING_NEW
         if properties.get("delta.columnMapping.mode", "none") != "none":
             raise self.refusal(f"its files name columns in a way of their own, and {why_no_feed}")
         return ImageChanges(self.read_files(added, why_no_feed), None)

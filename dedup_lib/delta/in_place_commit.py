@@ -54,13 +54,8 @@ def check_in_place(spark: SparkSession, images: PinnedTable, *, may_enable: bool
         may_enable: Whether deletion vectors may be switched on.
 
     Raises:
-        UnsupportedError: It is not Delta, has no deletion vectors, or Delta would refuse.
+        UnsupportedError: It has no deletion vectors, or Delta would refuse.
     """
-    if images.format != "delta":
-        raise UnsupportedError(
-            f"image table {images.location!r} is Parquet: --method in-place needs a Delta table. "
-            "Use --method clone, or rewrite."
-        )
     delete.check_deletes(spark, images.location, must_be_allowed=True)
     if not may_enable and not delete.has_deletion_vectors(spark, images.location):
         raise UnsupportedError(

@@ -13,11 +13,10 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
-from dedup_lib.delta.detail import delta_detail
 from dedup_lib.delta.history import Operation, operations
 from dedup_lib.errors import OutputExistsError
-from dedup_lib.publish.targets import Target
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.history import ImagesState
+from dedup_lib.tables.target import Target
 
 _KEY = "since_last_run"
 # Each commit of such runs has a transaction of this application: Delta takes none twice.
@@ -29,26 +28,6 @@ _CHANGING_NO_ROW = (
     *("OPTIMIZE", "VACUUM", "ANALYZE", "COMPUTE STATS", "REORG"),
     *("SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL", "CLUSTER BY"),
 )
-
-
-@dataclass(frozen=True)
-class ImagesState:
-    """The image table as a run had it.
-
-    Attributes:
-        location: The canonical URI, or the catalog name.
-        image_id_column: Its ID column.
-        table_id: Delta's own ID of the table; None for Parquet.
-        version: The Delta version; None for Parquet.
-        files: Of Parquet: size in bytes and time in ms of each data file, by its path below the
-            table's directory; empty for Delta.
-    """
-
-    location: str
-    image_id_column: str
-    table_id: str | None
-    version: int | None
-    files: Mapping[str, tuple[int, int]]
 
 
 @dataclass(frozen=True)
@@ -144,11 +123,7 @@ def transaction_of(note: Mapping[str, Any]) -> dict[str, str]:
 
 
 def how_far(
-    spark: SparkSession,
-    images: PinnedTable,
-    image_id_column: str,
-    output: Target,
-    asked: Mapping[str, Any],
+    spark: SparkSession, now: ImagesState, output: Target, asked: Mapping[str, Any]
 ) -> Reached:
     """Compare the state of an output with the pinned image table, and with what a run asks for.
 
@@ -157,7 +132,6 @@ def how_far(
 
     *Cost:* the files of the output's commits.
     """
-    now = state_of(spark, images, image_id_column)
     if not output.exists:
         return Reached(now, None, None, asked)
     state = read_state(spark, output.location)
@@ -228,18 +202,6 @@ def _is_end(note: Mapping[str, Any]) -> bool:
 
 def _transaction(note: Mapping[str, Any]) -> int:
     return int(note[_KEY]["transaction"])
-
-
-def state_of(spark: SparkSession, images: PinnedTable, image_id_column: str) -> ImagesState:
-    """Return the state of a pinned image table."""
-    if images.format == "delta":
-        table_id = str(delta_detail(spark, images.location)["id"])
-        return ImagesState(images.location, image_id_column, table_id, images.version, {})
-    files = {
-        file.path.removeprefix(images.root): (file.size_bytes, file.modified_ms)
-        for file in images.files
-    }
-    return ImagesState(images.location, image_id_column, None, None, files)
 
 
 def _packed(images: ImagesState) -> dict[str, Any]:

@@ -13,9 +13,9 @@ from dedup_lib.errors import (
     UnreadableFileError,
 )
 from dedup_lib.lists.npy_header import NPY_MAGIC
-from dedup_lib.parquet.directory import MARKERS, relative_parts
 from dedup_lib.session.files import FileInfo
 from dedup_lib.session.storage import Storage
+from dedup_lib.tables.directory import MARKERS, relative_parts
 
 ListFormat = Literal["parquet", "npy"]
 _SUFFIXES: dict[ListFormat, tuple[str, ...]] = {

@@ -13,6 +13,7 @@ from dedup_lib.executor.npy_ids import IdFile
 from dedup_lib.lists.npy_header import HEAD_BYTES, parse_header
 from dedup_lib.session.files import FileInfo
 from dedup_lib.session.on_executors import on_executors, reason_of
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.session.storage import Storage
 
@@ -20,14 +21,11 @@ from dedup_lib.session.storage import Storage
 _PARTS_PER_TASK = 8
 
 
-def read_ids(
-    spark: SparkSession, storage: Storage, files: Sequence[FileInfo], *, what: str
-) -> tuple[DataFrame, int]:
+def read_ids(session: Session, files: Sequence[FileInfo], *, what: str) -> tuple[DataFrame, int]:
     """Read .npy files of IDs, lazily.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         files: The files.
         what: Whose files they are, for messages.
 
@@ -42,13 +40,13 @@ def read_ids(
     *Cost:* the head of each file; one small Spark job. Then some 100 MB for each core of an
     executor, whatever the files weigh.
     """
-    located = _locate(storage, files, what)
+    located = _locate(session.storage, files, what)
     num_ids = sum(file.num_ids for file in located)
-    options = dict(storage.pyarrow_options)
-    _check_executors(spark, located[0].uri, options, what)
+    options = dict(session.storage.pyarrow_options)
+    _check_executors(session.spark, located[0].uri, options, what)
     read = on_executors(lambda number: npy_ids.read_part(number, located, options), "string")
     num_parts = located[-1].first_part + _num_parts(located[-1].num_ids)
-    parts = spark.range(0, num_parts, 1, max(1, -(-num_parts // _PARTS_PER_TASK)))
+    parts = session.spark.range(0, num_parts, 1, max(1, -(-num_parts // _PARTS_PER_TASK)))
     texts = parts.select(read("id").alias("text"))
     return texts.select(F.explode(F.split("text", " ")).alias("image_id")), num_ids
 

@@ -13,16 +13,12 @@ from pyspark.sql.types import DataType, StructField, StructType
 from dedup_lib.errors import MissingColumnError, UnreadableFileError
 from dedup_lib.lists.kinds import ID_FLAG, KIND_FLAG, ListShape, check_one_kind
 from dedup_lib.lists.wanted import ReadList, WantedList
-from dedup_lib.parquet.directory import (
-    PARQUET_READER_OPTIONS,
-    by_schema,
-    footers_of,
-    spark_schema,
-)
-from dedup_lib.parquet.schema import paths
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.files import FileInfo
+from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted
-from dedup_lib.session.storage import Storage
+from dedup_lib.tables.directory import by_schema, footers_of, spark_schema
+from dedup_lib.tables.schema import paths
 
 
 @dataclass(frozen=True)
@@ -49,9 +45,7 @@ class _SchemaFiles:
         return {field.name: field.dataType.simpleString() for field in self.schema}
 
 
-def read_parquet(
-    spark: SparkSession, storage: Storage, files: Sequence[FileInfo], wanted: WantedList
-) -> ReadList:
+def read_parquet(session: Session, files: Sequence[FileInfo], wanted: WantedList) -> ReadList:
     """Read a list's files lazily; those with rows decide what it is, where there are any.
 
     Raises:
@@ -62,22 +56,24 @@ def read_parquet(
     *Cost:* the footers; of a file whose IDs or keepers pandas gave no type, those.
     """
     advice = "Its entries can't be known: restore or remove that file."
-    footers = footers_of(spark, storage, files, what=wanted.what, advice=advice)
+    footers = footers_of(session, files, what=wanted.what, advice=advice)
     schemas = [
         _SchemaFiles(
             alike[0],
             [file for file in alike if footers[file].num_rows > 0],
             text,
-            _schema_or_none(spark, alike[0]),
+            _schema_or_none(session.spark, alike[0]),
         )
         for text, alike in by_schema(footers).items()
     ]
     shape = _shape_of(schemas, wanted)
-    frames = [_read_filled(spark, wanted, alike, shape) for alike in schemas if alike.filled]
+    frames = [
+        _read_filled(session.spark, wanted, alike, shape) for alike in schemas if alike.filled
+    ]
     listed_rows = sum(footer.num_rows for footer in footers.values())
     return ReadList(
         shape,
-        reduce(DataFrame.unionByName, frames) if frames else _empty(spark, wanted, shape),
+        reduce(DataFrame.unionByName, frames) if frames else _empty(session.spark, wanted, shape),
         None if shape.kind == "pairwise" else listed_rows,
         listed_rows,
     )

@@ -13,10 +13,10 @@ from dedup_lib.lists.kinds import ListShape
 from dedup_lib.lists.removal_list import ENTRY_COLUMN, RemovalList, read_removal_list
 from dedup_lib.lists.saved_ids import SAVED_COLUMN, SAVED_FORMATS, parse_ids
 from dedup_lib.locations import is_path
-from dedup_lib.parquet.directory import fingerprint
 from dedup_lib.session.one_row import one_row
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.session import Session
 from dedup_lib.settings import DuplicateIds
+from dedup_lib.tables.directory import fingerprint
 
 ROLE = "list to protect"
 # What a person marked: read by the driver, and sent along with each query that needs it.
@@ -24,8 +24,7 @@ _LARGEST_BYTES = 16 * 1024**2
 
 
 def read_protect_list(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     location: str,
     *,
     image_id_type: DataType,
@@ -34,8 +33,7 @@ def read_protect_list(
     """Pin a list of IDs that stay, and read its entries lazily.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         location: What `read_removal_list` takes; or a file that ends in .jsonl or .csv.
         image_id_type: The type of the image table's IDs, which the list's must equal.
         id_column: Its ID column, but of such a file; None takes the recognised producer's.
@@ -47,27 +45,27 @@ def read_protect_list(
     """
     saved_format = location.lower().rpartition(".")[2]
     if is_path(location) and saved_format in SAVED_FORMATS:
-        location = storage.canonical(location)
-        if not storage.is_directory(location):
-            return _read_saved(spark, storage, location, saved_format, image_id_type)
+        location = session.storage.canonical(location)
+        if not session.storage.is_directory(location):
+            return _read_saved(session, location, saved_format, image_id_type)
     item = DuplicateIds(location, id_column, "remove")
-    return read_removal_list(spark, storage, item, image_id_type=image_id_type, role=ROLE)
+    return read_removal_list(session, item, image_id_type=image_id_type, role=ROLE)
 
 
 def _read_saved(
-    spark: SparkSession, storage: Storage, location: str, saved_format: str, id_type: DataType
+    session: Session, location: str, saved_format: str, id_type: DataType
 ) -> RemovalList:
     what = f"{ROLE} {location!r}"
-    if not storage.exists(location):
+    if not session.storage.exists(location):
         raise TableNotFoundError(f"{what} does not exist.")
-    files = storage.list_files(location)
+    files = session.storage.list_files(location)
     if sum(file.size_bytes for file in files) > _LARGEST_BYTES:
         raise UnreadableFileError(
             f"{what} is larger than {_LARGEST_BYTES // 1024**2} MB, which is much for marks that "
             "a person made: write it as Parquet, with a column id."
         )
     try:
-        data = storage.read_head(location, _LARGEST_BYTES)
+        data = session.storage.read_head(location, _LARGEST_BYTES)
     except StorageError as error:
         raise UnreadableFileError(f"{what}: {error} Restore or remove it.") from error
     ids = parse_ids(data, saved_format, id_type=id_type.simpleString(), what=what)
@@ -77,7 +75,7 @@ def _read_saved(
         version=None,
         fingerprint=fingerprint(files),
         shape=ListShape("remove", "marks of the review page", SAVED_COLUMN),
-        frame=_frame(spark, ids, id_type),
+        frame=_frame(session.spark, ids, id_type),
         num_rows=len(ids),
         listed_rows=len(ids),
     )

@@ -7,11 +7,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
-from dedup_lib.delta.detail import check_not_in_delta, is_delta_path
 from dedup_lib.errors import ColumnTypeError, TableNotFoundError
 from dedup_lib.lists.files import list_files
 from dedup_lib.lists.kinds import ID_FLAG, ListShape, recognise_npy
@@ -19,11 +18,12 @@ from dedup_lib.lists.npy import read_ids
 from dedup_lib.lists.parquet import read_parquet
 from dedup_lib.lists.wanted import ReadList, WantedList
 from dedup_lib.locations import is_path
-from dedup_lib.parquet.directory import fingerprint
 from dedup_lib.session.files import FileInfo
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.session import Session
 from dedup_lib.settings import AskedListKind, DuplicateIds, ListKind
-from dedup_lib.tables.pinned import Pinned, PinnedTable, id_type, read_delta
+from dedup_lib.tables.directory import fingerprint
+from dedup_lib.tables.pinned import Pinned, PinnedTable, id_type
+from dedup_lib.tables.registry import check_not_inside, format_of
 
 ENTRY_COLUMN = "image_id"
 _log = logging.getLogger(__name__)
@@ -64,8 +64,7 @@ class RemovalList(Pinned):
 
 
 def read_removal_list(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     item: DuplicateIds,
     *,
     image_id_type: DataType,
@@ -77,8 +76,7 @@ def read_removal_list(
     """Pin a removal list, tell what it means, and read its entries lazily.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         item: The location, and perhaps the ID column and the kind.
         image_id_type: The type of the image table's IDs, which the list's must equal.
         default_column: The ID column where the item names none; None takes the recognised
@@ -104,17 +102,18 @@ def read_removal_list(
     kind = item.kind or default_kind
     column = item.id_column or default_column
     is_named = not is_path(item.location)
-    location = item.location if is_named else storage.canonical(item.location)
+    location = item.location if is_named else session.storage.canonical(item.location)
     known_kind = None if kind == "auto" else kind
     wanted = WantedList(location, known_kind, column, image_id_type, eps, role)
-    if not is_named and not storage.exists(location):
+    if not is_named and not session.storage.exists(location):
         raise TableNotFoundError(
             f"{wanted.what} does not exist (patterns such as * are not expanded)."
         )
-    if is_named or is_delta_path(storage, location):
-        read = _from_delta(read_delta(spark, storage, location), wanted)
+    table_format = format_of(session, location)
+    if table_format.serves_as_list:
+        read = _from_table(table_format.pin(session, location), wanted)
     else:
-        read = _from_files(spark, storage, wanted)
+        read = _from_files(session, wanted)
     if others := read.shape.other_columns:
         _log.info("%r: columns that are not read: %s", location, ", ".join(others))
     return read
@@ -140,7 +139,7 @@ def sum_of_hashes(*columns: str) -> Column:
     return F.coalesce(F.sum(hashed), F.lit(0))
 
 
-def _from_delta(table: PinnedTable, wanted: WantedList) -> RemovalList:
+def _from_table(table: PinnedTable, wanted: WantedList) -> RemovalList:
     schema = table.frame.schema
     columns = {field.name: field.dataType.simpleString() for field in schema}
     shape = wanted.recognise(f"{table.location}/", columns, one_file=False)
@@ -148,7 +147,7 @@ def _from_delta(table: PinnedTable, wanted: WantedList) -> RemovalList:
     wanted.check_types(schema, shape)
     return RemovalList(
         location=table.location,
-        format="delta",
+        format=table.format,
         version=table.version,
         fingerprint=None,
         shape=shape,
@@ -158,13 +157,13 @@ def _from_delta(table: PinnedTable, wanted: WantedList) -> RemovalList:
     )
 
 
-def _from_files(spark: SparkSession, storage: Storage, wanted: WantedList) -> RemovalList:
-    check_not_in_delta(storage, wanted.location, wanted.role)
-    list_format, files = list_files(storage, wanted.location, what=wanted.what)
+def _from_files(session: Session, wanted: WantedList) -> RemovalList:
+    check_not_inside(session, wanted.location, wanted.role)
+    list_format, files = list_files(session.storage, wanted.location, what=wanted.what)
     if list_format == "npy":
-        read = _read_npy(spark, storage, files, wanted)
+        read = _read_npy(session, files, wanted)
     else:
-        read = read_parquet(spark, storage, files, wanted)
+        read = read_parquet(session, files, wanted)
     return RemovalList(
         location=wanted.location,
         format=list_format,
@@ -177,16 +176,14 @@ def _from_files(spark: SparkSession, storage: Storage, wanted: WantedList) -> Re
     )
 
 
-def _read_npy(
-    spark: SparkSession, storage: Storage, files: Sequence[FileInfo], wanted: WantedList
-) -> ReadList:
+def _read_npy(session: Session, files: Sequence[FileInfo], wanted: WantedList) -> ReadList:
     shape = recognise_npy(wanted.what, wanted.kind)
     if (found := wanted.data_type.simpleString()) != "string":
         raise ColumnTypeError(
             f"{wanted.what} holds .npy files, whose IDs are strings of 32 hex digits, but the "
             f"image IDs are {found}. Name the column that has such IDs with --image-id-column."
         )
-    frame, num_ids = read_ids(spark, storage, files, what=wanted.what)
+    frame, num_ids = read_ids(session, files, what=wanted.what)
     return ReadList(shape, frame, num_ids, listed_rows=num_ids)
 
 

@@ -87,3 +87,9 @@ def image_batch_settings(row_bytes: int, row_group_bytes: int) -> dict[str, str]
 def writable_codec(codec: str) -> str:
     """Return a Parquet codec that the accelerator writes: the given one, or zstd."""
     return codec if codec in _CODECS else "zstd"
+
+
+def uses_gpu(spark: SparkSession) -> bool:
+    """Tell whether what the `spark` engine does is the GPU's, as far as it can."""
+    accelerator = find_accelerator(spark)
+    return accelerator is not None and accelerator.is_executing

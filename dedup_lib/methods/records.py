@@ -7,59 +7,55 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
-from pyspark.sql import SparkSession
-
-from dedup_lib.delta import history
 from dedup_lib.locations import is_path
 from dedup_lib.methods import spark_engine
 from dedup_lib.plan.planning import Record
 from dedup_lib.publish import marker, stage, targets
-from dedup_lib.publish.attempts import Attempt, attempt_directory, unmade_attempt
-from dedup_lib.publish.manifest import read_manifest, write_manifest
+from dedup_lib.publish.attempts import attempt_directory, unmade_attempt
 from dedup_lib.publish.sweep import sweep
-from dedup_lib.publish.targets import Target
+from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import OutputMode, Settings
+from dedup_lib.tables.manifest import read_manifest, write_manifest
+from dedup_lib.tables.registry import format_named, format_of, format_of_record
+from dedup_lib.tables.target import Attempt, Target
 
 
-def find_target(spark: SparkSession, storage: Storage, settings: Settings, location: str) -> Target:
+def find_target(session: Session, settings: Settings, location: str) -> Target:
     """Look at a place that is to be written: the output's, or a record's."""
     mode = settings.output_mode
-    is_left = not settings.dry_run and is_unfinished(storage, location)
+    is_left = not settings.dry_run and is_unfinished(session.storage, location)
     if is_left:
-        mode = _mode_for_unfinished(spark, storage, settings, location)
+        mode = _mode_for_unfinished(session, settings, location)
     is_output = location == settings.output
     if is_output:
-        table_format = settings.resolved_output_format
+        table_format = format_named(settings.resolved_output_format)
     else:
-        table_format = "parquet" if is_path(location) else "delta"
-    return targets.find_target(
-        spark,
-        storage,
+        table_format = format_of_record(session, location)
+    return table_format.find_target(
+        session,
         location,
-        table_format,
         mode,
-        may_replace=not is_output or settings.method != "clone",
+        may_replace=not is_output or settings.may_replace,
         may_append=is_output and settings.since_last_run,
         is_unfinished=is_left,
     )
 
 
-def _mode_for_unfinished(
-    spark: SparkSession, storage: Storage, settings: Settings, location: str
-) -> OutputMode:
+def _mode_for_unfinished(session: Session, settings: Settings, location: str) -> OutputMode:
     """A record may be replaced whose run never published; not one of what is deleted."""
-    if settings.method == "in-place":
-        run = run_of(storage, location)
-        if history.commit_with(spark, settings.images, "run", run) is not None:
-            finish(storage, location)
+    if settings.changes_images:
+        images, run = settings.images, run_of(session.storage, location)
+        if is_path(images):
+            images = session.storage.canonical(images)
+        if format_of(session, images).find_run(session, images, "run", run) is not None:
+            finish(session.storage, location)
             return settings.output_mode
     return "overwrite"
 
 
 def keep(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     record: Record,
     target: Target,
     *,
@@ -69,40 +65,40 @@ def keep(
     """Publish a record as a table of its own.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         record: The rows.
         target: Where they go.
         note: What its manifest or commit says of itself; its `run` names the attempt.
         is_unfinished: Whether the run is yet to publish its output; a retry may replace the
             record until `finish` says that it has.
     """
-    base = targets.default_base(spark, storage, target)
+    base = targets.default_base(session, target)
     note = {**note, "holds": record.holds}
     with ExitStack() as cleanup:
-        attempt = _open_attempt(storage, target, base, note["run"], cleanup)
-        staged = stage.stage(
+        attempt = _open_attempt(session.storage, target, base, note["run"], cleanup)
+        written = format_named(target.format)
+        staged = written.stage(
+            session,
             target,
             spark_engine.writer(record.rows, ()),
             attempt,
-            spark=spark,
-            storage=storage,
-            column_names=record.rows.columns,
+            schema=record.rows.schema,
+            num_rows=max(record.num_rows, 1),  # of no rows, too, Spark writes a file
             note=note,
         )
-        found = stage.count_rows(spark, storage, staged)
+        found = written.count_rows(session, staged)
         stage.check_rows(staged, expected_rows=record.num_rows, found_rows=found)
         state = {"unfinished": True} if is_unfinished else {}
-        stage.promote(spark, storage, staged, attempt, note | state)
+        written.promote(session, staged, attempt, note | state)
 
 
 def _open_attempt(
     storage: Storage, target: Target, base: str, run: str, cleanup: ExitStack
 ) -> Attempt:
-    if target.publishing == "rename":
+    if target.is_renamed:
         sweep(storage, base, run)
         return cleanup.enter_context(attempt_directory(storage, base, run))
-    if target.publishing == "marker":
+    if target.is_marked:
         cleanup.enter_context(marker.open_output(storage, target.location, run))
         return dataclasses.replace(unmade_attempt(base, run), output=target.location)
     return unmade_attempt(base, run)

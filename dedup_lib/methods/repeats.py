@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
-from dedup_lib.delta import in_place_commit
-from dedup_lib.methods import in_place, run_key
+from dedup_lib.methods import run_key
 from dedup_lib.methods.run_context import RunContext
-from dedup_lib.methods.run_key import EarlierRun
 from dedup_lib.plan import id_scan
-from dedup_lib.tables import pinned
+from dedup_lib.tables.history import EarlierRun
 from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.read import root_of
+from dedup_lib.tables.registry import format_of
 
 _log = logging.getLogger(__name__)
 
@@ -18,10 +19,14 @@ _log = logging.getLogger(__name__)
 def find_earlier_run(run: RunContext) -> EarlierRun | None:
     """Look for a run with the same key; a sweep of eps asks, and is none."""
     settings = run.settings
-    location = settings.output or (settings.images if settings.method == "in-place" else None)
+    location = settings.output or (settings.images if settings.changes_images else None)
     if settings.run_key is None or location is None or settings.eps_values:
         return None
-    return run_key.find_earlier_run(run.spark, run.storage, location, settings.run_key)
+    return run_key.find_earlier_run(run.session, location, settings.run_key)
+
+
+def _in_place(images: PinnedTable) -> Any:
+    return images.table_format.methods["in-place"]
 
 
 def repeat(run: RunContext, earlier: EarlierRun | None, images: PinnedTable) -> None:
@@ -31,14 +36,15 @@ def repeat(run: RunContext, earlier: EarlierRun | None, images: PinnedTable) -> 
     _log.info("run %r is done already: nothing is applied", settings.run_key)
     run.report.repeat(earlier.note, earlier.version)
     if settings.output is not None:
-        run_key.check_repeated(run.spark, earlier)
-    elif earlier.commit is not None:
-        in_place_commit.check_repeated(images.location, earlier.commit)
+        format_of(run.session, earlier.location).check_repeated(run.session, earlier)
+    else:
+        _in_place(images).check_repeated(images, earlier)
     if settings.dry_run:
         run.report.finish("dry_run")
         return
-    run.workspace.tidy_up_beside(pinned.root_of(run.spark, run.storage, earlier.location))
+    run.workspace.tidy_up_beside(root_of(run.session, earlier.location))
     if settings.output is None and settings.purge:
-        in_place.purge(run, images, id_scan.count_files(images, settings.image_id_column))
+        files = id_scan.count_files(images, settings.image_id_column)
+        _in_place(images).make_up(run, images, files)
     run.finish_records()
     run.report.finish("succeeded")

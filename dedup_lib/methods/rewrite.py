@@ -1,57 +1,129 @@
-"""A rewrite: choose the engine, and let it write the rows that stay where no reader sees them."""
+"""Method `rewrite`: new files hold the rows that stay, written file by file or by Spark."""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any, Literal
+from contextlib import ExitStack, contextmanager
 
 from pyspark.sql import SparkSession
 
-from dedup_lib.delta.delete import DELETION_VECTORS
 from dedup_lib.errors import DedupError, InputError, UnsupportedError
 from dedup_lib.methods import gpu_check, gpu_plans, spark_engine
-from dedup_lib.methods.gpu import check_is_usable, find_accelerator
+from dedup_lib.methods.gpu import check_is_usable, find_accelerator, uses_gpu
+from dedup_lib.methods.new_output import NewOutput
 from dedup_lib.methods.spark_engine import Tuning
-from dedup_lib.methods.tuning import (
-    TARGET_FILE_BYTES,
-    settings_for,
-    split_settings,
-    writer_options,
-)
-from dedup_lib.parquet import arrow_engine
-from dedup_lib.parquet.kept_types import check_names_are_kept, check_types_are_kept
+from dedup_lib.methods.tuning import TARGET_FILE_BYTES, settings_for, split_settings
 from dedup_lib.plan.planning import Plan
-from dedup_lib.publish import stage
-from dedup_lib.publish.attempts import Attempt
-from dedup_lib.publish.stage import Staged
-from dedup_lib.publish.targets import Target
 from dedup_lib.report import Report
 from dedup_lib.session.conf import tuning_settings
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import is_connect
-from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
+from dedup_lib.tables.format import TableFormat
+from dedup_lib.tables.kept_types import check_types_are_kept
 from dedup_lib.tables.pinned import PinnedTable, check_is_readable
+from dedup_lib.tables.registry import format_named
+from dedup_lib.tables.target import Attempt, Staged, Target
 
-ChosenEngine = Literal["arrow", "spark"]
+_SPARK = "spark"
 _log = logging.getLogger(__name__)
 _GPU_KEYS = ("falls_back", "ran_on_gpu", "ran_on_cpu")
 
 
+class Rewrite(NewOutput):
+    """Write the rows that stay (or go, or all of them with marks) as a new table."""
+
+    name = "rewrite"
+    _tuning: Tuning | None = None
+
+    def prepare(self, attempt: Attempt | None) -> None:
+        """Choose the engine."""
+        super().prepare(attempt)
+        run = self.run
+        with run.report.step("choose engine"):
+            choose_engine(
+                run.session,
+                self.images,
+                run.settings,
+                output=self.output,
+                attempt=attempt,
+                report=run.report,
+            )
+
+    def check_plan(self, plan: Plan) -> None:
+        """Find out what a GPU can't run of the rewrite, where a GPU is to run it."""
+        run, settings, report = self.run, self.run.settings, self.run.report
+        if report.engine != _SPARK or not plan.output_rows(settings.action):
+            return
+        if not settings.require_gpu and not uses_gpu(run.session.spark):
+            return
+        tuning = self._tuning = tune(run.session, plan, settings=settings, report=report)
+        with report.step("ask the accelerator"):
+            gpu_check.check_gpu(
+                run.session.spark, plan.images, tuning, settings=settings, report=report
+            )
+
+    def write(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
+        """Let the chosen engine write the output's rows."""
+        run = self.run
+        if run.report.engine != _SPARK:
+            engine = plan.images.table_format.file_engine
+            staged: Staged = engine.write(run, plan, output, attempt)
+            return staged
+        tuning = self._tuning
+        if tuning is None:
+            tuning = tune(run.session, plan, settings=run.settings, report=run.report)
+        return self._write_by_spark(plan, output, attempt, tuning)
+
+    def _write_by_spark(
+        self, plan: Plan, output: Target, attempt: Attempt, tuning: Tuning
+    ) -> Staged:
+        run, images, action = self.run, plan.images, self.run.settings.action
+        column, spark = run.settings.image_id_column, run.session.spark
+        rows = spark_engine.apply(images, column, plan.rows, tuning.strategy, action)
+        written = format_named(output.format)
+        writer = spark_engine.writer(rows, images.partition_columns).options(**tuning.options)
+        # With --since-last-run, what is listed later is deleted from there.
+        writer = written.prepare_writer(writer, is_changed_later=run.settings.since_last_run)
+        with (
+            tuning_settings(spark, tuning.settings) as refused,
+            run.report.step("rewrite"),
+            _operators_noted(spark, run.report),
+        ):
+            run.report.choices["settings"] = {
+                "chosen": dict(tuning.settings),
+                "refused": refused,
+            }
+            return written.stage(
+                run.session,
+                output,
+                writer,
+                attempt,
+                schema=rows.schema,
+                num_rows=plan.output_rows(action),
+                note=run.note(plan),
+            )
+
+    def note_written(self, staged: Staged) -> None:
+        """Note the size of the files that were written."""
+        written = format_named(staged.target.format)
+        self.run.report.bytes["output"] = written.written_bytes(self.run.session, staged)
+
+
 def choose_engine(
-    spark: SparkSession,
+    session: Session,
     images: PinnedTable,
     settings: Settings,
     *,
     output: Target | None,
     attempt: Attempt | None,
     report: Report,
-) -> ChosenEngine:
-    """Choose what moves the bytes: `arrow` for Parquet to Parquet where it can run, or `spark`.
+) -> str:
+    """Choose what moves the bytes: the file engine of the format, where it can run, or `spark`.
 
     Args:
-        spark: The session.
+        session: The session, with its file systems.
         images: The image table.
         settings: What was asked for.
         output: What is to be written; None in a dry run that names none.
@@ -64,33 +136,34 @@ def choose_engine(
 
     *Cost:* one small Spark job.
     """
-    accelerator = find_accelerator(spark)
+    accelerator = find_accelerator(session.spark)
     if accelerator is not None:
         report.gpu = {"mode": accelerator.mode, **dict.fromkeys(_GPU_KEYS)}
     if settings.require_gpu:
         check_is_usable(accelerator, is_dry_run=settings.dry_run)
-        gpu_plans.check_can_be_asked(spark)
-    reason = _why_not_arrow(spark, images, settings, output, attempt)
+        gpu_plans.check_can_be_asked(session.spark)
+    written = format_named(settings.resolved_output_format)
+    reason = _why_not_by_files(session, images, settings, written, output=output, attempt=attempt)
     if settings.action == "annotate":
         _check_added_columns(images)
     if reason is None:
-        report.choose("engine", "arrow", reason="Parquet to Parquet")
-        report.engine = "arrow"
-        return "arrow"
-    if settings.engine == "arrow":
+        engine: str = images.table_format.file_engine.name
+        report.choose("engine", engine, reason=f"{images.table_format.title} to {written.title}")
+        report.engine = engine
+        return engine
+    if settings.engine not in ("auto", _SPARK):
         refusal = reason if isinstance(reason, DedupError) else UnsupportedError(reason)
         raise refusal
-    report.choose("engine", "spark", reason=str(reason))
-    report.engine = "spark"
-    _check_spark_keeps(images, settings)
-    return "spark"
+    report.choose("engine", _SPARK, reason=str(reason))
+    report.engine = _SPARK
+    _check_spark_keeps(images, written)
+    return _SPARK
 
 
-def _check_spark_keeps(images: PinnedTable, settings: Settings) -> None:
+def _check_spark_keeps(images: PinnedTable, written: TableFormat) -> None:
     check_is_readable(images)
     check_types_are_kept(images)
-    if settings.resolved_output_format == "parquet":
-        check_names_are_kept(images)
+    written.check_keeps(images)
 
 
 def _check_added_columns(images: PinnedTable) -> None:
@@ -103,90 +176,55 @@ def _check_added_columns(images: PinnedTable) -> None:
             )
 
 
-def _why_not_arrow(
-    spark: SparkSession,
+def _why_not_by_files(
+    session: Session,
     images: PinnedTable,
     settings: Settings,
+    written: TableFormat,
+    *,
     output: Target | None,
     attempt: Attempt | None,
 ) -> str | DedupError | None:
-    if settings.engine == "spark":
+    engine = images.table_format.file_engine
+    if settings.engine == _SPARK:
         return "asked for"
-    if images.format != "parquet" or settings.resolved_output_format != "parquet":
+    if engine is None or written is not images.table_format:
         return "arrow goes from Parquet to Parquet only"
     if settings.strategy != "auto" or settings.target_file_size is not None:
         return "what only the spark engine does was asked for: a strategy, or a target file size"
-    if settings.engine == "auto" and _is_for_gpu(spark, images, settings):
-        return "the RAPIDS Accelerator is there, and arrow would leave it idle"
-    if settings.engine == "auto" and output is not None and output.publishing == "marker":
+    if settings.engine == "auto" and _is_for_gpu(session.spark, images, settings, written):
+        return f"the RAPIDS Accelerator is there, and {engine.name} would leave it idle"
+    if settings.engine == "auto" and output is not None and output.is_marked:
         return "in an object store its files would be seen before the output is complete"
     partial = None if attempt is None else attempt.partial
-    return arrow_engine.why_not(spark, images, partial, settings.storage_options)
+    refused: DedupError | None = engine.why_not(session, images, partial, settings)
+    return refused
 
 
-def _is_for_gpu(spark: SparkSession, images: PinnedTable, settings: Settings) -> bool:
-    """Tell whether a GPU is to do it, where arrow could: asked for, or there and able to.
+def _is_for_gpu(
+    spark: SparkSession, images: PinnedTable, settings: Settings, written: TableFormat
+) -> bool:
+    """Tell whether a GPU is to do it, where a file engine could: asked for, or there and able to.
 
-    Able is one that can read the images: it is pointless where these come and go by the CPU.
+    A GPU that can't read the images is not able to: they would come and go by the CPU.
     """
     if settings.require_gpu or not uses_gpu(spark):
         return settings.require_gpu
     try:
-        _check_spark_keeps(images, settings)
+        _check_spark_keeps(images, written)
     except InputError:
         return False
     return gpu_check.can_read(images, settings)
 
 
-def rewrite_by_arrow(
-    spark: SparkSession,
-    plan: Plan,
-    output: Target,
-    attempt: Attempt,
-    *,
-    settings: Settings,
-    report: Report,
-) -> Staged:
-    """Let the `arrow` engine write the output's rows, under their files' names."""
-    with report.step("rewrite files"):
-        done = arrow_engine.rewrite(
-            spark,
-            plan.images,
-            plan.files,
-            plan.rows,
-            staged=attempt.staged,
-            partial=None if output.publishing == "marker" else attempt.partial,
-            options=settings.storage_options,
-            action=settings.action,
-            image_id_column=settings.image_id_column,
-            keeps_empty=plan.output_rows(settings.action) == 0,
-        )
-    report.choose(
-        "tasks",
-        str(done.tasks),
-        files=len(plan.images.files),
-        written_files=done.written_files,
-        copied_files=done.copied_files,
-    )
-    return Staged(output, attempt.staged, None)
-
-
-def uses_gpu(spark: SparkSession) -> bool:
-    """Tell whether what the `spark` engine does is the GPU's, as far as it can."""
-    accelerator = find_accelerator(spark)
-    return accelerator is not None and accelerator.is_executing
-
-
-def tune(
-    spark: SparkSession, storage: Storage, plan: Plan, *, settings: Settings, report: Report
-) -> Tuning:
+def tune(session: Session, plan: Plan, *, settings: Settings, report: Report) -> Tuning:
     """Choose strategy and settings of the `spark` engine by what the plan and the images weigh.
 
     Raises:
         UnsupportedError: No strategy can do it.
     """
     images, action = plan.images, settings.action
-    is_on_gpu = settings.require_gpu or uses_gpu(spark)
+    is_on_gpu = settings.require_gpu or uses_gpu(session.spark)
     strategy = spark_engine.choose_strategy(
         settings.strategy,
         plan.counts,
@@ -203,50 +241,12 @@ def tune(
         limit_bytes=spark_engine.broadcast_limit_bytes(is_on_gpu=is_on_gpu),
     )
     with report.step("weigh images"):
-        values = settings_for(storage, images, plan.files, is_on_gpu=is_on_gpu)
-    options = writer_options(values) if settings.resolved_output_format == "parquet" else {}
+        values = settings_for(session.storage, images, plan.files, is_on_gpu=is_on_gpu)
+    options = format_named(settings.resolved_output_format).writer_options(values)
     kept_fraction = plan.output_rows(action) / plan.image_ids.num_rows
     file_bytes = settings.target_file_bytes or TARGET_FILE_BYTES
     split = split_settings(file_bytes, kept_fraction, is_on_gpu=is_on_gpu)
     return Tuning(strategy, options, values | split)
-
-
-def rewrite_by_spark(
-    spark: SparkSession,
-    storage: Storage,
-    plan: Plan,
-    output: Target,
-    attempt: Attempt,
-    *,
-    settings: Settings,
-    tuning: Tuning,
-    report: Report,
-    note: dict[str, Any],
-) -> Staged:
-    """Let the `spark` engine write the output's rows, by the strategy that suits the plan."""
-    images, action = plan.images, settings.action
-    output_rows = plan.output_rows(action)
-    rows = spark_engine.apply(images, settings.image_id_column, plan.rows, tuning.strategy, action)
-    writer = spark_engine.writer(rows, images.partition_columns).options(**tuning.options)
-    if settings.since_last_run:  # what is listed later is deleted from there
-        writer = writer.option(DELETION_VECTORS, "true")
-    with (
-        tuning_settings(spark, tuning.settings) as refused,
-        report.step("rewrite"),
-        _operators_noted(spark, report),
-    ):
-        report.choices["settings"] = {"chosen": dict(tuning.settings), "refused": refused}
-        if output_rows == 0 and output.format == "parquet":
-            return stage.stage_empty_parquet(spark, storage, output, rows.schema, attempt)
-        return stage.stage(
-            output,
-            writer,
-            attempt,
-            spark=spark,
-            storage=storage,
-            column_names=rows.columns,
-            note=note,
-        )
 
 
 @contextmanager

@@ -7,22 +7,20 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from pyspark.sql import SparkSession
-
 from dedup_lib.errors import DedupError, InputError, PublishError
-from dedup_lib.methods import records, rewrite
+from dedup_lib.methods import records
+from dedup_lib.methods.gpu import uses_gpu
 from dedup_lib.methods.phase_numbers import numbers_of
 from dedup_lib.methods.tuning import settings_for
-from dedup_lib.plan.id_scan import FileRows
 from dedup_lib.plan.planning import Plan
 from dedup_lib.publish.attempts import new_attempt_id
-from dedup_lib.publish.targets import Target
 from dedup_lib.publish.workspace import Workspace
 from dedup_lib.report import Report
 from dedup_lib.session.failures import storage_errors_as
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.pinned import FileRows, PinnedTable
+from dedup_lib.tables.target import Target
 from dedup_lib.version import __version__
 
 # What a refusal of a file system means, by phase: an unreadable input, or a failed output.
@@ -42,15 +40,12 @@ class RunContext:
         state: What its commit says of how far the output has come (--since-last-run).
     """
 
-    def __init__(
-        self, spark: SparkSession, storage: Storage, settings: Settings, report: Report
-    ) -> None:
-        self.spark = spark
-        self.storage = storage
+    def __init__(self, session: Session, settings: Settings, report: Report) -> None:
+        self.session = session
         self.settings = settings
         self.report = report
         self.attempt_id = report.run = new_attempt_id()
-        self.workspace = Workspace(spark, storage, settings, self.attempt_id)
+        self.workspace = Workspace(session, settings, self.attempt_id)
         self.fingerprint: str | None = None
         self.record_targets: Mapping[str, Target] = {}
         self.made_for: Mapping[str, Any] = {}
@@ -66,7 +61,7 @@ class RunContext:
 
     def find_target(self, location: str) -> Target:
         """Look at a place that is to be written."""
-        return records.find_target(self.spark, self.storage, self.settings, location)
+        return records.find_target(self.session, self.settings, location)
 
     def keep_records(self, plan: Plan, *names: str) -> None:
         """Publish what is kept beside the output: all of it, or what is named."""
@@ -76,8 +71,7 @@ class RunContext:
             made_for = self.made_for if name == "removed_output" else {}
             with storage_errors_as(PublishError), self.report.step(f"keep {name}"):
                 records.keep(
-                    self.spark,
-                    self.storage,
+                    self.session,
                     plan.records[name],
                     target,
                     note={**self.note(plan), **made_for},
@@ -87,13 +81,13 @@ class RunContext:
     def finish_records(self) -> None:
         """Note that what was kept beside the output is that of a run that has published it."""
         for location in self.settings.record_locations.values():
-            records.finish(self.storage, location)
+            records.finish(self.session.storage, location)
 
     def image_settings(self, images: PinnedTable, files: Sequence[FileRows]) -> dict[str, str]:
         """Work out the session's settings for reading and writing images."""
         with self.report.step("weigh images"):
-            is_on_gpu = rewrite.uses_gpu(self.spark)
-            return settings_for(self.storage, images, files, is_on_gpu=is_on_gpu)
+            is_on_gpu = uses_gpu(self.session.spark)
+            return settings_for(self.session.storage, images, files, is_on_gpu=is_on_gpu)
 
     def note(self, plan: Plan) -> dict[str, Any]:
         """Return what the manifest, or the Delta commit, says of the run."""

@@ -5,21 +5,19 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import reduce
-from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from dedup_lib.delta.detail import delta_version, is_delta_path, table_exists
-from dedup_lib.delta.history import Commit, commit_with, count_rows_at, was_undone
-from dedup_lib.errors import RunKeyError, VerificationError
+from dedup_lib.errors import RunKeyError
 from dedup_lib.lists.removal_list import ENTRY_COLUMN, RemovalList, sum_of_hashes
 from dedup_lib.locations import is_path
-from dedup_lib.publish.manifest import read_manifest
+from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import ListKind, Settings
+from dedup_lib.tables.history import EarlierRun
+from dedup_lib.tables.registry import format_of
 
 # What a run makes depends on these; how it gets there (strategy, work location, …) may differ.
 _COMPARED = (
@@ -33,54 +31,19 @@ _COMPARED = (
 )
 
 
-@dataclass(frozen=True)
-class EarlierRun:
-    """A run with the same key, whose outcome is there already.
-
-    Attributes:
-        location: The table: a canonical path, or the name in the catalog.
-        note: What it wrote into the output's manifest, or into Delta's `userMetadata`.
-        commit: The Delta commit that it made; None for Parquet.
-        was_undone: Whether the Delta table was restored to a version before that.
-    """
-
-    location: str
-    note: dict[str, Any]
-    commit: Commit | None
-    was_undone: bool
-
-    @property
-    def version(self) -> int | None:
-        """The Delta version that it made; None for Parquet."""
-        return None if self.commit is None else self.commit.version
-
-
-def find_earlier_run(
-    spark: SparkSession, storage: Storage, location: str, run_key: str
-) -> EarlierRun | None:
+def find_earlier_run(session: Session, location: str, run_key: str) -> EarlierRun | None:
     """Look for a run with a key in the table that it would have written.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         location: The output's; the image table's where rows go in place.
         run_key: The key.
 
     *Cost:* a small file, or a Delta table's history as far back as Delta keeps it.
     """
     if is_path(location):
-        location = storage.canonical(location)
-        if not is_delta_path(storage, location):
-            note = read_manifest(storage, location)
-            is_same = note.get("run_key") == run_key
-            return EarlierRun(location, note, None, False) if is_same else None
-    elif not table_exists(spark, location):
-        return None
-    commit = commit_with(spark, location, "run_key", run_key)
-    if commit is None:
-        return None
-    is_undone = was_undone(spark, location, commit.version)
-    return EarlierRun(location, commit.note, commit, is_undone)
+        location = session.storage.canonical(location)
+    return format_of(session, location).find_run(session, location, "run_key", run_key)
 
 
 def fingerprint(
@@ -110,7 +73,7 @@ def fingerprint(
         is_spelled = location is not None and is_path(location)
         compared[name] = storage.canonical(location) if is_spelled else location
     # In place, a purge that was cut off is made up for; a clone that is published is not touched.
-    compared["purge"] = settings.purge and settings.method == "clone"
+    compared["purge"] = settings.purge and not settings.changes_images
     contents = [_content_of(lists) if plan is None else [["plan", plan]]]
     if protected:
         contents.append(_content_of(protected))
@@ -148,25 +111,6 @@ def check_same_run(
             "key."
         )
     return earlier
-
-
-def check_repeated(spark: SparkSession, earlier: EarlierRun) -> None:
-    """Count the rows of a Delta output that an earlier run made, while it is the newest version.
-
-    A run that ended in exit code 5 for them must not end well when it is repeated.
-
-    Raises:
-        VerificationError: They are not those that the run's plan keeps.
-    """
-    version, output = earlier.version, earlier.location
-    if version is None or delta_version(spark, output) != version:
-        return
-    found, planned = count_rows_at(spark, output, version), earlier.note.get("output_rows")
-    if planned is not None and found != planned:
-        raise VerificationError(
-            f"version {version} of {output!r} has {found} rows, but the plan of "
-            f"the run that made it keeps {planned}."
-        )
 
 
 def _content_of(lists: Sequence[RemovalList]) -> list[list[str]]:

@@ -11,13 +11,13 @@ from pyspark.sql import functions as F
 
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.executor.annotated_rows import IS_DUPLICATE, KEPT_IMAGE_ID
-from dedup_lib.methods.position_bitmaps import ROWS_PER_BITMAP, position_bitmaps
-from dedup_lib.parquet.schema import required_columns
 from dedup_lib.plan.id_join import BROADCAST_LIMIT_BYTES
+from dedup_lib.plan.position_bitmaps import ROWS_PER_BITMAP, position_bitmaps
 from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.settings import Action, Strategy
 from dedup_lib.tables.pinned import PinnedTable, metadata
+from dedup_lib.tables.schema import required_columns
 
 ADDED_COLUMNS = (IS_DUPLICATE, KEPT_IMAGE_ID)
 ChosenStrategy = Literal["broadcast-ids", "row-positions"]

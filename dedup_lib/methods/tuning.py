@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructType
@@ -10,11 +10,10 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructTy
 from dedup_lib.errors import InputChangedError, StorageError
 from dedup_lib.locations import decode_path
 from dedup_lib.methods.gpu import SPLIT_BYTES, image_batch_settings, writable_codec
-from dedup_lib.parquet.kept_types import timestamp_type
-from dedup_lib.plan.id_scan import FileRows
 from dedup_lib.session.files import ColumnChunkSizes, FileInfo
 from dedup_lib.session.storage import Storage
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.kept_types import timestamp_type
+from dedup_lib.tables.pinned import FileRows, PinnedTable
 
 _READ_BATCH_BYTES = 8 * 1024**2
 # Java's G1 can't move a buffer that weighs half a region of its heap, 512 KB at least: it would run
@@ -88,13 +87,6 @@ def split_settings(
     if is_on_gpu:
         split_bytes = min(split_bytes, SPLIT_BYTES)
     return {"spark.sql.files.maxPartitionBytes": str(split_bytes)}
-
-
-def writer_options(settings: Mapping[str, str]) -> dict[str, str]:
-    """Return what of the settings Spark's Parquet writer takes as options, on any platform."""
-    options = {key: value for key, value in settings.items() if key.startswith("parquet.")}
-    codec = settings.get(_CODEC)
-    return options if codec is None else options | {"compression": codec}
 
 
 def binary_columns(schema: StructType) -> list[str]:

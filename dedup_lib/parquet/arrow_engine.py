@@ -23,15 +23,18 @@ from dedup_lib.errors import (
 from dedup_lib.executor import rewrite_file
 from dedup_lib.executor.rewrite_file import FileTask, Wanted
 from dedup_lib.locations import decode_path
-from dedup_lib.methods.position_bitmaps import position_bitmaps
-from dedup_lib.parquet.directory import relative_parts
-from dedup_lib.plan.id_scan import FileRows
+from dedup_lib.methods.run_context import RunContext
+from dedup_lib.plan.planning import Plan
+from dedup_lib.plan.position_bitmaps import position_bitmaps
 from dedup_lib.session.on_executors import on_executors, reason_of
 from dedup_lib.session.one_row import one_row
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.session.spark_session import cores
-from dedup_lib.settings import Action
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.settings import Action, Settings
+from dedup_lib.tables.directory import relative_parts
+from dedup_lib.tables.pinned import FileRows, PinnedTable
+from dedup_lib.tables.target import Attempt, Staged, Target
 
 # Each group of files is a task. A Python task costs 0.1 s of its own: so few and large ones; but
 # four for each core, so that none waits long for the last.
@@ -64,6 +67,50 @@ class ArrowRewritten:
     written_files: int
     copied_files: int
     tasks: int
+
+
+class ArrowEngine:
+    """The engine `arrow`: pyarrow rewrites each Parquet file, its rows chosen by position."""
+
+    name = "arrow"
+
+    def why_not(
+        self, session: Session, images: PinnedTable, partial: str | None, settings: Settings
+    ) -> DedupError | None:
+        """Return why executors can't rewrite the table's files and keep all of them, or None.
+
+        Args:
+            session: The session, with its file systems.
+            images: The image table.
+            partial: The URI of a directory to try to write in; None where nothing may be written.
+            settings: What was asked for.
+        """
+        return why_not(session.spark, images, partial, settings.storage_options)
+
+    def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
+        """Write the output's rows, under their files' names."""
+        settings = run.settings
+        with run.report.step("rewrite files"):
+            done = rewrite(
+                run.session.spark,
+                plan.images,
+                plan.files,
+                plan.rows,
+                staged=attempt.staged,
+                partial=None if output.is_marked else attempt.partial,
+                options=settings.storage_options,
+                action=settings.action,
+                image_id_column=settings.image_id_column,
+                keeps_empty=plan.output_rows(settings.action) == 0,
+            )
+        run.report.choose(
+            "tasks",
+            str(done.tasks),
+            files=len(plan.images.files),
+            written_files=done.written_files,
+            copied_files=done.copied_files,
+        )
+        return Staged(output, attempt.staged, None)
 
 
 def why_not(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from dedup_lib.errors import PlanRefusedError, SafetyLimitError
 from dedup_lib.plan import id_scan, kept_plan, limits, removal_plan
@@ -14,6 +14,7 @@ from dedup_lib.plan.inputs import Inputs
 from dedup_lib.plan.kept_plan import PLAN_NOTE, KeptPlan
 from dedup_lib.plan.planning import Plan, check_lists
 from dedup_lib.report import Report
+from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables.pinned import PinnedTable
 
@@ -22,14 +23,14 @@ _TOLD = ("keepers", "protected")
 
 
 def note_of(
-    spark: SparkSession, plan: Plan, inputs: Inputs, settings: Settings, report: Report
+    session: Session, plan: Plan, inputs: Inputs, settings: Settings, report: Report
 ) -> dict[str, Any]:
     """Return what a plan's manifest, or its Delta commit, says of it, so that it can be applied.
 
     *Cost:* one pass over the plan.
     """
     made_for = {
-        "images": kept_plan.images_note(spark, plan.images, settings.image_id_column),
+        "images": kept_plan.images_note(session, plan.images, settings.image_id_column),
         "digest": kept_plan.digest_of(plan.records["removed_output"].rows),
         "counts": plan.reported_counts(),
         "report": {name: getattr(report, name) for name in _TOLD},
@@ -39,7 +40,7 @@ def note_of(
 
 
 def make_plan(
-    spark: SparkSession,
+    session: Session,
     images: PinnedTable,
     kept: KeptPlan,
     *,
@@ -50,7 +51,7 @@ def make_plan(
     """Take a plan as it was kept, once table and rows were compared with what its note says.
 
     Args:
-        spark: The session.
+        session: The session, with its file systems.
         images: The pinned image table.
         kept: The plan.
         settings: What to do.
@@ -64,7 +65,7 @@ def make_plan(
     """
     column = settings.image_id_column
     with report.step("compare plan"):
-        kept_plan.check_same_table(kept, kept_plan.images_note(spark, images, column))
+        kept_plan.check_same_table(kept, kept_plan.images_note(session, images, column))
         rows = materialise(kept.rows)
         kept_plan.check_whole(kept, rows)
     with report.step("scan image IDs"):

@@ -8,19 +8,12 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from dedup_lib.errors import InputChangedError
 from dedup_lib.lists.removal_list import ENTRY_COLUMN
-from dedup_lib.locations import decode_path
 from dedup_lib.session.sql_names import quoted
-from dedup_lib.tables.pinned import PinnedTable, metadata
+from dedup_lib.tables.pinned import FileRows, PinnedTable, metadata
 
 # A row of a broadcast hash table costs its key and about this much more.
 BROADCAST_ROW_OVERHEAD_BYTES = 48
-
-
-# A scan of IDs reads some thousandth of what its files weigh: tasks of Spark's usual 128 MB would
-# be many and empty. Spark still makes one a core, where the table is smaller than this times cores.
-SCAN_SETTINGS = {"spark.sql.files.maxPartitionBytes": str(16 * 1024**3)}
 
 
 @dataclass(frozen=True)
@@ -35,18 +28,6 @@ class IdSizes:
     def broadcast_bytes(self) -> int:
         """About what the non-null IDs cost as a broadcast hash table, in bytes."""
         return broadcast_bytes(self.num_rows - self.num_nulls, self.id_bytes)
-
-
-@dataclass(frozen=True)
-class FileRows:
-    """What the ID scan found in one file: path as `_metadata` spells it, sizes and counts."""
-
-    file_path: str
-    size_bytes: int
-    modified_ms: int
-    num_rows: int
-    num_nulls: int
-    id_bytes: int
 
 
 def candidates_of(images: PinnedTable, image_id_column: str) -> DataFrame:
@@ -92,24 +73,10 @@ def count_files(images: PinnedTable, image_id_column: str) -> list[FileRows]:
 def check_every_file_was_read(images: PinnedTable, counted: Sequence[FileRows]) -> None:
     """Check that the ID scan read the pinned files, as they were pinned.
 
-    Args:
-        images: The pinned table; nothing is checked for Delta, whose log pins it.
-        counted: What the scan found.
-
     Raises:
         InputChangedError: A file was replaced, deleted or added meanwhile.
     """
-    if images.format == "delta":
-        return
-    empty = {file.path for file in images.empty_files}
-    pinned = {file.path: (file.size_bytes, file.modified_ms) for file in images.files}
-    read = {decode_path(file.file_path): (file.size_bytes, file.modified_ms) for file in counted}
-    for path in sorted(pinned.keys() | read.keys()):
-        if path not in empty and pinned.get(path) != read.get(path):
-            raise InputChangedError(
-                f"file {path!r} of the image table was changed, deleted or added while the run "
-                "was planning. Run again when no one writes there."
-            )
+    images.table_format.check_all_read(images, counted)
 
 
 def total(files: Sequence[FileRows]) -> IdSizes:

@@ -6,7 +6,6 @@ import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from pyspark.sql import SparkSession
 from pyspark.sql.types import (
     BooleanType,
     DateType,
@@ -19,13 +18,14 @@ from pyspark.sql.types import (
 from dedup_lib.errors import ColumnTypeError, MissingColumnError, SettingsError
 from dedup_lib.lists.protected import read_protect_list
 from dedup_lib.lists.removal_list import RemovalList, read_removal_list
-from dedup_lib.parquet.schema import column_names
 from dedup_lib.plan.kept_plan import KeptPlan, read_kept_plan
 from dedup_lib.report import Report
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables import pinned
 from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.read import read_images
+from dedup_lib.tables.schema import column_names
 
 # What images may be ranked by: no bytes, which a run never looks at, and nothing nested.
 _RANKED_TYPES = (
@@ -52,18 +52,15 @@ class Inputs:
     kept_plan: KeptPlan | None = None
 
 
-def read_inputs(
-    spark: SparkSession, storage: Storage, settings: Settings, report: Report
-) -> Inputs:
+def read_inputs(session: Session, settings: Settings, report: Report) -> Inputs:
     """Pin the image table and the lists, and note them in the report as they are found."""
-    images = pinned.read_images(spark, storage, settings.images, settings.images_format)
+    images = read_images(session, settings.images, settings.images_format)
     report.inputs["images"] = images.described()
     _check_id_column(images, settings.image_id_column)
     lists = []
     for index, item in enumerate(settings.duplicate_ids):
         removal_list = read_removal_list(
-            spark,
-            storage,
+            session,
             item,
             image_id_type=images.frame.schema[settings.image_id_column].dataType,
             default_column=settings.duplicate_id_column,
@@ -75,18 +72,17 @@ def read_inputs(
         shape = removal_list.shape
         _log.info("%r is taken for: %s (%s)", removal_list.location, shape.kind, shape.producer)
     _check_kinds(images, lists, settings)
-    protected = _read_protected(spark, storage, images, settings, report)
-    return Inputs(images, lists, protected, _read_plan(spark, storage, images, settings, report))
+    protected = _read_protected(session, images, settings, report)
+    return Inputs(images, lists, protected, _read_plan(session, images, settings, report))
 
 
 def _read_plan(
-    spark: SparkSession, storage: Storage, images: PinnedTable, settings: Settings, report: Report
+    session: Session, images: PinnedTable, settings: Settings, report: Report
 ) -> KeptPlan | None:
     if settings.apply_plan is None:
         return None
     kept = read_kept_plan(
-        spark,
-        storage,
+        session,
         settings.apply_plan,
         images=images,
         image_id_column=settings.image_id_column,
@@ -96,13 +92,12 @@ def _read_plan(
 
 
 def _read_protected(
-    spark: SparkSession, storage: Storage, images: PinnedTable, settings: Settings, report: Report
+    session: Session, images: PinnedTable, settings: Settings, report: Report
 ) -> list[RemovalList]:
     lists = []
     for index, location in enumerate(settings.protect_ids):
         protected = read_protect_list(
-            spark,
-            storage,
+            session,
             location,
             image_id_type=images.frame.schema[settings.image_id_column].dataType,
             id_column=settings.duplicate_id_column,
@@ -146,8 +141,4 @@ def _check_id_column(images: PinnedTable, column: str) -> None:
             f"{', '.join(pinned.ID_TYPES[:-1])} or {pinned.ID_TYPES[-1]}. {images.unreadable}"
         )
     pinned.id_type(images.frame, column, what=what, flag="--image-id-column")
-    if images.format == "parquet" and column in images.partition_columns:
-        raise ColumnTypeError(
-            f"{what}: column {column!r} is kept in directory names, which have no type: "
-            "image IDs must be a column of the files."
-        )
+    images.table_format.check_id_column(images, column)

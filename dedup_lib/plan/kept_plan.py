@@ -6,24 +6,20 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from dedup_lib.delta.detail import delta_detail, is_delta_path
-from dedup_lib.delta.history import operations
 from dedup_lib.errors import (
     PlanMismatchError,
-    TableNotFoundError,
     UnsupportedError,
 )
 from dedup_lib.lists.removal_list import sum_of_hashes
 from dedup_lib.locations import is_path
-from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS, data_files, fingerprint
 from dedup_lib.plan.removal_plan import plan_schema
-from dedup_lib.publish.manifest import read_manifest
 from dedup_lib.redaction import redact
-from dedup_lib.session.storage import Storage
-from dedup_lib.tables.pinned import Pinned, PinnedTable, read_delta
+from dedup_lib.session.session import Session
+from dedup_lib.tables.pinned import Pinned, PinnedTable
+from dedup_lib.tables.registry import format_of
 
 _NOTED = ("images", "digest", "counts", "report", "refused")
 # Under which a plan's manifest, or its Delta commit, says what it was made for.
@@ -57,13 +53,12 @@ class KeptPlan(Pinned):
         return {**super().described(), "run": self.run, **self.lists}
 
 
-def images_note(spark: SparkSession, images: PinnedTable, image_id_column: str) -> dict[str, Any]:
+def images_note(session: Session, images: PinnedTable, image_id_column: str) -> dict[str, Any]:
     """Return what tells an image table, as it is pinned, from all others: for a plan's note."""
-    is_delta = images.format == "delta"
     return {
         "image table": redact(images.location),
         "format": images.format,
-        "ID of the Delta table": delta_detail(spark, images.location)["id"] if is_delta else None,
+        "ID of the Delta table": images.table_format.table_id(session, images),
         "version": images.version,
         "fingerprint of the files": images.fingerprint,
         "image ID column": image_id_column,
@@ -81,8 +76,7 @@ def digest_of(rows: DataFrame) -> str:
 
 
 def read_kept_plan(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     location: str,
     *,
     images: PinnedTable,
@@ -91,8 +85,7 @@ def read_kept_plan(
     """Find a plan and its note; its rows are read lazily, and are yet to be compared with that.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         location: Where --removed-output kept it.
         images: The pinned image table.
         image_id_column: Its ID column.
@@ -108,23 +101,12 @@ def read_kept_plan(
             "secret: give credentials by Spark's settings."
         )
     schema = plan_schema(images.frame.schema[image_id_column].dataType)
-    location = storage.canonical(location) if is_path(location) else location
-    if is_path(location) and not is_delta_path(storage, location):
-        if not storage.exists(location):
-            raise TableNotFoundError(f"plan {location!r} does not exist.")
-        note = read_manifest(storage, location)
-        _check_note(note, location)
-        # A plan of no rows has its files, too.
-        files = fingerprint(data_files(storage, location, what="plan"))
-        rows = spark.read.schema(schema).options(**PARQUET_READER_OPTIONS).parquet(location)
-        found = Pinned(location, "parquet", None, files)
-    else:
-        table = read_delta(spark, storage, location)
-        notes = (commit.note for commit in operations(spark, location))
-        note = dict(next((it for it in notes if PLAN_NOTE in it), {}))
-        _check_note(note, location)
-        rows = table.frame
-        found = Pinned(table.location, "delta", table.version, None)
+    location = session.storage.canonical(location) if is_path(location) else location
+    table_format = format_of(session, location)
+    found, rows = table_format.read_kept(session, location, schema)
+    kept_by = table_format.find_run(session, location, PLAN_NOTE, None)
+    note = {} if kept_by is None else kept_by.note
+    _check_note(note, location)
     made_for = note[PLAN_NOTE]
     _check_type(made_for, images, image_id_column, location)
     if [(it.name, it.dataType) for it in rows.schema] != [(it.name, it.dataType) for it in schema]:

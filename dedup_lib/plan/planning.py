@@ -25,19 +25,20 @@ from dedup_lib.plan import (
     removal_plan,
 )
 from dedup_lib.plan.groups import Ranking
-from dedup_lib.plan.id_scan import FileRows, IdSizes
+from dedup_lib.plan.id_scan import IdSizes
 from dedup_lib.plan.inputs import Inputs
 from dedup_lib.plan.keepers import KeeperCounts
 from dedup_lib.plan.match_hints import why_few_match
 from dedup_lib.plan.protection import Protection
 from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.report import Report
+from dedup_lib.session.conf import SCAN_SETTINGS
 from dedup_lib.settings import Action, Settings
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.pinned import FileRows, PinnedTable
 
 _NAMING_KEEPERS = {"pairwise", "groups"}
 # Joins of IDs with IDs: hashed where each part of them is small, which takes half of sorting them.
-PLAN_SETTINGS = id_scan.SCAN_SETTINGS | {
+PLAN_SETTINGS = SCAN_SETTINGS | {
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "32MB",
     "spark.sql.adaptive.maxShuffledHashJoinLocalMapThreshold": "32MB",
 }

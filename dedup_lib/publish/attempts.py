@@ -6,46 +6,14 @@ import logging
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from dedup_lib.errors import StorageError
 from dedup_lib.publish.owners import owner_text, sibling
 from dedup_lib.publish.sweep import OWNER_FILE, delete_owned
 from dedup_lib.session.storage import Storage
+from dedup_lib.tables.target import Attempt
 
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Attempt:
-    """One run's try at one output.
-
-    Attributes:
-        attempt_id: A random name.
-        directory: Its own directory: plan, staged files. No reader looks there.
-        output: The output's own place, where it is written there at once.
-        is_made: Whether the directory is made: a Delta commit over Spark Connect needs none.
-    """
-
-    attempt_id: str
-    directory: str
-    output: str | None = None
-    is_made: bool = True
-
-    @property
-    def plan(self) -> str:
-        """Where the plan is kept."""
-        return f"{self.directory}/plan"
-
-    @property
-    def staged(self) -> str:
-        """Where the output is written before it is published."""
-        return self.output or f"{self.directory}/output"
-
-    @property
-    def partial(self) -> str:
-        """Where files are that are not finished, and those of attempts that failed."""
-        return f"{self.directory}/partial"
 
 
 def new_attempt_id() -> str:

@@ -9,8 +9,8 @@ from typing import Any
 
 from dedup_lib.errors import ConflictError, StorageError
 from dedup_lib.publish.claims import claimed
-from dedup_lib.publish.manifest import read_manifest, write_manifest
 from dedup_lib.session.storage import Storage
+from dedup_lib.tables.manifest import read_manifest, write_manifest
 
 _SUCCESS = "_SUCCESS"
 _log = logging.getLogger(__name__)

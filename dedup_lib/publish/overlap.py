@@ -7,9 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
 
-from dedup_lib.delta.detail import new_table_root, table_exists
 from dedup_lib.errors import (
     InputError,
     OutputExistsError,
@@ -20,9 +18,11 @@ from dedup_lib.errors import (
 )
 from dedup_lib.locations import contains, has_scheme, is_path
 from dedup_lib.report import report_uri
+from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
-from dedup_lib.tables.pinned import root_of
+from dedup_lib.tables.read import root_of
+from dedup_lib.tables.registry import format_of_name
 
 
 @dataclass(frozen=True)
@@ -64,7 +64,7 @@ def _check_apart(written: Place, other: Place) -> None:
     )
 
 
-def check_places(spark: SparkSession, storage: Storage, settings: Settings) -> None:
+def check_places(session: Session, settings: Settings) -> None:
     """Check that no place that a run's settings would write to overlaps an input.
 
     Raises:
@@ -73,23 +73,23 @@ def check_places(spark: SparkSession, storage: Storage, settings: Settings) -> N
     """
 
     def place(role: str, location: str) -> Place:
-        return Place(role, root_of(spark, storage, location))
+        return Place(role, root_of(session, location))
 
     read = [place(role, location) for role, location in _inputs(settings)]
     written = [
-        Place(role, _output_root(spark, storage, location)) for role, location in _outputs(settings)
+        Place(role, _output_root(session, location)) for role, location in _outputs(settings)
     ]
     if settings.metrics_output is not None:
-        written += _metrics(spark, storage, settings.metrics_output)
+        written += _metrics(session, settings.metrics_output)
     for role, file in (("report", settings.report), ("review", settings.review)):
-        written += [] if file is None else _file(storage, role, file)
+        written += [] if file is None else _file(session.storage, role, file)
     if settings.work_location is not None:
-        root = storage.canonical(settings.work_location)
+        root = session.storage.canonical(settings.work_location)
         written.append(Place("work location", root, is_shared=True))
     check_no_overlap(read, written)
 
 
-def check_report(spark: SparkSession, storage: Storage, settings: Settings) -> None:
+def check_report(session: Session, settings: Settings) -> None:
     """Check that the report overlaps no input: a failed run writes it as well.
 
     Inputs that can't be found are no matter here.
@@ -100,17 +100,17 @@ def check_report(spark: SparkSession, storage: Storage, settings: Settings) -> N
     """
     if settings.report is None:
         return
-    read = _inputs_found(spark, storage, settings)
-    report = _file(storage, "report", settings.report)
+    read = _inputs_found(session, settings)
+    report = _file(session.storage, "report", settings.report)
     check_no_overlap(read, report)
     if has_scheme(settings.report):
         try:
-            storage.exists(report[0].root)
+            session.storage.exists(report[0].root)
         except StorageError as error:
             raise UsageError(f"--report: {error}") from error
 
 
-def check_metrics(spark: SparkSession, storage: Storage, settings: Settings) -> None:
+def check_metrics(session: Session, settings: Settings) -> None:
     """Check that the metrics overlap nothing of the run: one that fails appends to them as well.
 
     Places that can't be found are no matter here.
@@ -120,31 +120,31 @@ def check_metrics(spark: SparkSession, storage: Storage, settings: Settings) -> 
     """
     if settings.metrics_output is None:
         return
-    others = _inputs_found(spark, storage, settings)
+    others = _inputs_found(session, settings)
     for role, location in _outputs(settings):
         with contextlib.suppress(InputError, OutputExistsError, StorageError):
-            others.append(Place(role, _output_root(spark, storage, location)))
+            others.append(Place(role, _output_root(session, location)))
     if settings.report is not None:
-        others += _file(storage, "report", settings.report)
+        others += _file(session.storage, "report", settings.report)
     if settings.work_location is not None:
-        root = storage.canonical(settings.work_location)
+        root = session.storage.canonical(settings.work_location)
         others.append(Place("work location", root, is_shared=True))
-    check_no_overlap(others, _metrics(spark, storage, settings.metrics_output))
+    check_no_overlap(others, _metrics(session, settings.metrics_output))
 
 
-def _inputs_found(spark: SparkSession, storage: Storage, settings: Settings) -> list[Place]:
+def _inputs_found(session: Session, settings: Settings) -> list[Place]:
     """The places of the inputs, but for those that can't be found."""
     found = []
     for role, location in _inputs(settings):
         with contextlib.suppress(InputError, StorageError):
-            found.append(Place(role, root_of(spark, storage, location)))
+            found.append(Place(role, root_of(session, location)))
     return found
 
 
-def _metrics(spark: SparkSession, storage: Storage, location: str) -> list[Place]:
+def _metrics(session: Session, location: str) -> list[Place]:
     """The place of the metrics; none where nothing can be appended: that fails no run."""
     with contextlib.suppress(OutputExistsError, PySparkException, StorageError):
-        return [Place("metrics output", _output_root(spark, storage, location))]
+        return [Place("metrics output", _output_root(session, location))]
     return []
 
 
@@ -175,10 +175,12 @@ def _inputs(settings: Settings) -> list[tuple[str, str]]:
     return [("image table", settings.images), *lists]
 
 
-def _output_root(spark: SparkSession, storage: Storage, location: str) -> str:
-    if not is_path(location) and not table_exists(spark, location):
-        return new_table_root(spark, storage, location)
+def _output_root(session: Session, location: str) -> str:
+    if not is_path(location):
+        table_format = format_of_name(session, location)
+        if not table_format.has_named(session, location):
+            return table_format.root_of_new(session, location)
     try:
-        return root_of(spark, storage, location)
+        return root_of(session, location)
     except TableFormatError as error:
         raise OutputExistsError(f"output {location!r} is not replaced: {error}") from error

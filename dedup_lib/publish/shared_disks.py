@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from pyspark.sql import SparkSession
-
 from dedup_lib.errors import SettingsError
 from dedup_lib.locations import get_scheme
 from dedup_lib.session.conf import session_settings
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import cores, setting_of
-from dedup_lib.session.storage import Storage
 
 _LINE = "shared\n"
 # Several for each core: so that every executor has some.
@@ -19,15 +17,14 @@ _A_TASK_FOR_EACH_LINE = {
 }
 
 
-def check_shared(spark: SparkSession, storage: Storage, directory: str) -> None:
+def check_shared(session: Session, directory: str) -> None:
     """Check that executors see what the driver writes into a directory.
 
     What an executor writes on a disk of its own is lost without a word: Spark's commit moves the
     files that the driver sees.
 
     Args:
-        spark: The session.
-        storage: Its file systems.
+        session: The session, with its file systems.
         directory: A canonical location; checked where it is on the driver's own disk.
 
     Raises:
@@ -36,15 +33,15 @@ def check_shared(spark: SparkSession, storage: Storage, directory: str) -> None:
     *Cost:* a small job, on the executors that there are by now; none on a single machine, or where
     the directory is in a store.
     """
-    master = setting_of(spark, "spark.master") or "local"
+    master = setting_of(session.spark, "spark.master") or "local"
     if get_scheme(directory) != "file" or master.startswith("local"):
         return
-    wanted = _LINES_PER_CORE * cores(spark)
+    wanted = _LINES_PER_CORE * cores(session.spark)
     place = f"{directory}/shared"
-    storage.write_text(place, _LINE * wanted)
-    with session_settings(spark, _A_TASK_FOR_EACH_LINE):
+    session.storage.write_text(place, _LINE * wanted)
+    with session_settings(session.spark, _A_TASK_FOR_EACH_LINE):
         # A file that is missing has no lines: as an error, it would be tried on other executors.
-        found = spark.read.option("ignoreMissingFiles", "true").text(place).count()
+        found = session.spark.read.option("ignoreMissingFiles", "true").text(place).count()
     if found != wanted:
         raise SettingsError(
             f"{directory!r} is on a disk that executors don't share with the driver: what they "

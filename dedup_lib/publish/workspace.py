@@ -9,27 +9,27 @@ from contextlib import ExitStack
 from dataclasses import dataclass, field
 
 from pyspark import StorageLevel
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 
 from dedup_lib.errors import PublishError, SettingsError
 from dedup_lib.locations import is_path
-from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS
 from dedup_lib.publish import marker, swap, sweep, targets
-from dedup_lib.publish.attempts import Attempt, attempt_directory, unmade_attempt
+from dedup_lib.publish.attempts import attempt_directory, unmade_attempt
 from dedup_lib.publish.shared_disks import check_shared
-from dedup_lib.publish.targets import Target
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.failures import storage_errors_as
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.registry import format_named
+from dedup_lib.tables.target import Attempt, Target
 
 
 @dataclass(frozen=True)
 class Workspace:
     """The places of one run for its plan and for staged files."""
 
-    spark: SparkSession
-    storage: Storage
+    session: Session
     settings: Settings
     attempt_id: str
     _swept: set[str] = field(default_factory=set)
@@ -42,13 +42,13 @@ class Workspace:
         with storage_errors_as(PublishError):
             for location in (output, *self.settings.record_locations.values()):
                 if location is not None and is_path(location):
-                    self._tidy_up_at(self.storage.canonical(location))
+                    self._tidy_up_at(self.session.storage.canonical(location))
 
     def _tidy_up_at(self, location: str) -> None:
-        if self.storage.renames_in_one_step(location):
-            swap.repair(self.storage, location, self.attempt_id)
+        if self.session.storage.renames_in_one_step(location):
+            swap.repair(self.session.storage, location, self.attempt_id)
         else:
-            marker.finish_marking(self.storage, location)
+            marker.finish_marking(self.session.storage, location)
         self._sweep(location)
 
     def tidy_up_beside(self, root: str) -> None:
@@ -64,13 +64,13 @@ class Workspace:
             return None
         base = images.root
         if output is not None:
-            base = targets.default_base(self.spark, self.storage, output)
+            base = targets.default_base(self.session, output)
         work_base = self._work_base(base)
-        if self.storage.is_remote and (output is None or output.publishing == "commit"):
+        if self.session.storage.is_remote and (output is None or output.is_committed):
             return unmade_attempt(work_base, self.attempt_id)
         targets.check_told(work_base, "give --work-location, such as a directory of a volume.")
         is_renamed = output is not None and output.is_renamed
-        if is_renamed and not self.storage.same_file_system(work_base, base):
+        if is_renamed and not self.session.storage.same_file_system(work_base, base):
             raise SettingsError(
                 f"--work-location {self.settings.work_location!r} is on another file system than "
                 "the output: staged files could not be renamed into place."
@@ -78,10 +78,10 @@ class Workspace:
         with storage_errors_as(PublishError):
             self._sweep_at({work_base})
             attempt = cleanup.enter_context(
-                attempt_directory(self.storage, work_base, self.attempt_id)
+                attempt_directory(self.session.storage, work_base, self.attempt_id)
             )
-            check_shared(self.spark, self.storage, attempt.directory)
-        if output is not None and output.publishing == "marker":
+            check_shared(self.session, attempt.directory)
+        if output is not None and output.is_marked:
             return dataclasses.replace(attempt, output=output.location)
         return attempt
 
@@ -94,8 +94,8 @@ class Workspace:
                 # Not `persist`: frames are made of frames here, and their plans would nest.
                 return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
             place = f"{attempt.plan}/{next(numbers)}"
-            rows.write.options(**self.storage.committer_options(place)).parquet(place)
-            reader = self.spark.read.options(**PARQUET_READER_OPTIONS)
+            rows.write.options(**self.session.storage.committer_options(place)).parquet(place)
+            reader = self.session.spark.read.options(**PARQUET_READER_OPTIONS)
             return reader.schema(rows.schema).parquet(place)
 
         return materialise
@@ -103,19 +103,20 @@ class Workspace:
     @property
     def _keeps_files(self) -> bool:
         """Whether the run keeps files beside its output: a commit over Spark Connect needs none."""
-        return not self.storage.is_remote or self.settings.resolved_output_format == "parquet"
+        output = format_named(self.settings.resolved_output_format)
+        return not self.session.storage.is_remote or not output.takes_commits
 
     def _sweep(self, base: str) -> None:
         self._sweep_at({base, self._work_base(base)})
 
     def _sweep_at(self, places: set[str]) -> None:
         for place in places - self._swept:
-            sweep.sweep(self.storage, place, self.attempt_id)
+            sweep.sweep(self.session.storage, place, self.attempt_id)
             self._swept.add(place)
 
     def _work_base(self, base: str) -> str:
         """Return beside which place an attempt works that would by itself work beside `base`."""
         if self.settings.work_location is None:
             return base
-        work = self.storage.canonical(self.settings.work_location)
+        work = self.session.storage.canonical(self.settings.work_location)
         return f"{work}/{base.rpartition('/')[2]}"

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from functools import cached_property, reduce
 from typing import Any
 
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.lists.removal_list import RemovalList, read_removal_list
@@ -35,7 +35,7 @@ from dedup_lib.review.sample import (
     keepers_of,
     removed_by_file,
 )
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.version import __version__
 
@@ -51,8 +51,7 @@ _log = logging.getLogger(__name__)
 
 
 def make_review(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     plan: Plan,
     inputs: Inputs,
     *,
@@ -62,8 +61,7 @@ def make_review(
     """Write the review that was asked for; what goes wrong is a warning, and fails no run.
 
     Args:
-        spark: The session.
-        storage: Where images are read and the review is written.
+        session: The session, with its file systems.
         plan: What goes.
         inputs: What it was made from.
         settings: Where the review goes, and how many pairs it shows.
@@ -78,7 +76,7 @@ def make_review(
     location = str(settings.review)
     try:
         with report.step("make review"):
-            making = _Making(spark, storage, plan, inputs, settings, str(report.run))
+            making = _Making(session, plan, inputs, settings, str(report.run))
             review = making.review()
             page = render(review)
     except Exception as error:  # a picture of the plan is no reason to lose the plan
@@ -87,7 +85,7 @@ def make_review(
         report.review = {"location": location, "pairs": None, "reason": reason[:1000]}
         return
     with report.step("write review"):
-        write_review(storage, location, page)
+        write_review(session.storage, location, page)
     report.review = {"location": location, "reason": making.why_no_pictures, **making.numbers}
     _log.info("review: %s", redact(location))
 
@@ -96,8 +94,7 @@ def make_review(
 class _Making:
     """The making of a review, a step a method."""
 
-    spark: SparkSession
-    storage: Storage
+    session: Session
     plan: Plan
     inputs: Inputs
     settings: Settings
@@ -183,8 +180,7 @@ class _Making:
             return None
         frames = [
             read_removal_list(
-                self.spark,
-                self.storage,
+                self.session,
                 asked,
                 image_id_type=self.plan.images.frame.schema[self.settings.image_id_column].dataType,
                 default_column=self.settings.duplicate_id_column,
@@ -220,7 +216,7 @@ class _Making:
         images, column = self.plan.images, self.settings.image_id_column
         keepers = find_places(images, column, keepers_of(sample))
         sizes_of_files = {decode_path(file.file_path): file.size_bytes for file in self.plan.files}
-        showing = Showing(self.spark, self.storage, images, column, self.columns, sizes_of_files)
+        showing = Showing(self.session, images, column, self.columns, sizes_of_files)
         pictures = showing.pictures(sample, keepers, self.why_no_pictures)
         self.numbers["read_bytes"] = showing.read_bytes
         return [pair_of(row, keepers, pictures, sizes) for row in sample]

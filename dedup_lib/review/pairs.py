@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from pyspark.sql import SparkSession
 from pyspark.sql.types import StructField
 
 from dedup_lib.executor.picture_reads import Bounds, ReadColumns, RowPicture, RowPlace
@@ -14,12 +13,11 @@ from dedup_lib.executor.thumbnails import Thumbnail
 from dedup_lib.locations import decode_path
 from dedup_lib.review.columns import ShownColumns
 from dedup_lib.review.data import ImageId, Pair, Picture
-from dedup_lib.review.drawing import draw_rows
-from dedup_lib.review.in_files import row_indexes
-from dedup_lib.review.physical_names import PhysicalNames
 from dedup_lib.review.sample import Place, Removed
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.session import Session
+from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.row_positions import row_indexes
 
 # What is shown of a row of a table, by its ID and its place.
 Pictures = Mapping[tuple[ImageId, Place], Picture]
@@ -41,8 +39,7 @@ class Showing:
         read_bytes: How much was read of its files.
     """
 
-    spark: SparkSession
-    storage: Storage
+    session: Session
     images: PinnedTable
     image_id_column: str
     columns: ShownColumns
@@ -67,7 +64,7 @@ class Showing:
             wanted[row.image_id, row.place] = None
             if row.keeper_id is not None and row.keeper_id in keepers:
                 wanted[row.keeper_id, keepers[row.keeper_id]] = None
-        if why_none is None and not self.names.are_known:
+        if why_none is None and self.known_names is None:
             why_none = _NO_NAMES
         if why_none is not None:
             none = RowPicture(Thumbnail(reason=why_none))
@@ -80,9 +77,14 @@ class Showing:
         }
 
     @cached_property
-    def names(self) -> PhysicalNames:
-        """What the files call the table's columns."""
-        return PhysicalNames(self.spark, self.images)
+    def known_names(self) -> FileColumns | None:
+        """What the files call the table's columns; None where that can't be told."""
+        return self.images.table_format.file_columns(self.session, self.images)
+
+    @property
+    def names(self) -> FileColumns:
+        """The same, or the table's own names."""
+        return self.known_names or FileColumns()
 
     @property
     def id_field(self) -> StructField:
@@ -96,7 +98,7 @@ class Showing:
         """Tell where rows are, but for those of which it can't be told."""
         unknown = [key for key in wanted if key[1].row_index is None]
         indexes = row_indexes(
-            self.spark,
+            self.session.spark,
             sorted({decode_path(place.file_path) for _, place in unknown}),
             self.id_field,
             {image_id for image_id, _ in unknown},
@@ -115,7 +117,8 @@ class Showing:
             return {}
         texts = {name: self.names.path([name]) for name in self.columns.texts}
         columns = ReadColumns(self.names.path(self.columns.image), texts)
-        pictures, self.read_bytes = draw_rows(self.spark, self.storage, places, columns, Bounds())
+        table_format = self.images.table_format
+        pictures, self.read_bytes = table_format.draw_rows(self.session, places, columns, Bounds())
         return pictures
 
 

@@ -43,6 +43,15 @@ RUN_SETTINGS: Mapping[str, str | None] = {
     "spark.databricks.delta.write.txnAppId": None,
     "spark.databricks.delta.write.txnVersion": None,
 }
+# A scan of IDs reads some thousandth of what its files weigh: tasks of Spark's usual 128 MB would
+# be many and empty. Spark still makes one a core, where the table is smaller than this times cores.
+SCAN_SETTINGS = {"spark.sql.files.maxPartitionBytes": str(16 * 1024**3)}
+# Every file is read or the read fails, and no character of a path makes it a pattern.
+PARQUET_READER_OPTIONS = {
+    "ignoreCorruptFiles": "false",
+    "ignoreMissingFiles": "false",
+    "__globPaths__": "false",
+}
 _guard = threading.Lock()
 _busy: weakref.WeakSet[SparkSession] = weakref.WeakSet()
 _log = logging.getLogger(__name__)

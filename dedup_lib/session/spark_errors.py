@@ -13,3 +13,9 @@ except ImportError:  # of Spark Connect's own client, which has no JVM
 
 
 SPARK_ERRORS = (PySparkException, Py4JError)
+
+
+def first_line(error: Exception) -> str:
+    """Return the line of an error that says what is wrong, without Java's stack."""
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    return next((line for line in lines if "[DELTA_" in line or "Exception:" in line), lines[0])

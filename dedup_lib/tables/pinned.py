@@ -1,44 +1,16 @@
-"""Pin and read a table: Parquet or Delta, by path or by catalog name."""
+"""A table as it was pinned, with its rows."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame, SparkSession
-from pyspark.sql.types import StringType, StructField, StructType
+from pyspark.sql import Column, DataFrame
 
-from dedup_lib.delta.detail import (
-    check_not_in_delta,
-    delta_detail,
-    delta_root,
-    delta_version,
-    is_delta_path,
-    root_in,
-)
-from dedup_lib.errors import (
-    ColumnTypeError,
-    InputChangedError,
-    MissingColumnError,
-    SettingsError,
-    TableFormatError,
-    TableNotFoundError,
-    UnreadableFileError,
-    UnsupportedError,
-)
-from dedup_lib.locations import is_path
-from dedup_lib.parquet.directory import (
-    PARQUET_READER_OPTIONS,
-    common_schema,
-    data_files,
-    fingerprint,
-    partition_columns_of,
-)
+from dedup_lib.errors import ColumnTypeError, MissingColumnError, UnreadableFileError
 from dedup_lib.session.files import FileInfo
-from dedup_lib.session.sql_names import sql_name
-from dedup_lib.session.storage import Storage
-from dedup_lib.settings import ImagesFormat, TableFormat
+from dedup_lib.tables.format import TableFormat
+from dedup_lib.tables.registry import format_named
 
 ID_TYPES = ("string", "bigint", "int")
 
@@ -55,7 +27,7 @@ class Pinned:
     """
 
     location: str
-    format: TableFormat | Literal["npy", "jsonl", "csv"]
+    format: str
     version: int | None
     fingerprint: str | None
 
@@ -67,6 +39,18 @@ class Pinned:
             "version": self.version,
             "fingerprint": self.fingerprint,
         }
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """What a scan of the IDs found in one file: path as `_metadata` spells it, sizes and counts."""
+
+    file_path: str
+    size_bytes: int
+    modified_ms: int
+    num_rows: int
+    num_nulls: int
+    id_bytes: int
 
 
 @dataclass(frozen=True)
@@ -86,7 +70,7 @@ class PinnedTable(Pinned):
         has_row_index: Whether `_metadata.row_index` can be read.
     """
 
-    format: TableFormat
+    format: str
     root: str
     frame: DataFrame
     partition_columns: tuple[str, ...]
@@ -97,76 +81,10 @@ class PinnedTable(Pinned):
     empty_files: tuple[FileInfo, ...]
     has_row_index: bool
 
-
-def read_images(
-    spark: SparkSession, storage: Storage, location: str, images_format: ImagesFormat
-) -> PinnedTable:
-    """Pin an image table and read it lazily.
-
-    Args:
-        spark: The session.
-        storage: The session's file systems.
-        location: A path, a URI, or a catalog table name.
-        images_format: `auto` takes Delta where there is a `_delta_log`, or what the catalog says.
-
-    Returns:
-        The table, one row per image, with its columns as they are; partition columns of a
-        Parquet directory are strings, spelled as in the directory names.
-
-    Raises:
-        TableNotFoundError: There is nothing at the location.
-        TableFormatError: The layout is not that of the format.
-        UnreadableFileError: A data file is empty or no Parquet.
-        UnsupportedError: Its files can't be told, for a column is called as what tells them.
-
-    Cost: Parquet: one listing, and one footer a file. Delta: the log.
-    """
-    table = _read_images(spark, storage, location, images_format)
-    if any(name.lower() == "_metadata" for name in table.frame.columns):
-        _check_files_are_told(table)
-    return table
-
-
-def _read_images(
-    spark: SparkSession, storage: Storage, location: str, images_format: ImagesFormat
-) -> PinnedTable:
-    if is_path(location):
-        return _read_path(spark, storage, storage.canonical(location), images_format)
-    if images_format == "parquet":
-        raise SettingsError(
-            f"--images {location!r} is a table name, which can't be --images-format parquet: "
-            "give a path with a slash, or leave the format out."
-        )
-    return read_delta(spark, storage, location)
-
-
-def read_delta(spark: SparkSession, storage: Storage, location: str) -> PinnedTable:
-    """Pin a Delta table, by canonical path or by name, at its newest version."""
-    detail = delta_detail(spark, location)
-    version = delta_version(spark, location)
-    frame = spark.sql(f"SELECT * FROM {sql_name(location)} VERSION AS OF {version}")
-    return PinnedTable(
-        location=location,
-        root=root_in(storage, detail),
-        format="delta",
-        version=version,
-        fingerprint=None,
-        frame=frame,
-        partition_columns=tuple(detail["partitionColumns"]),
-        files=(),
-        file_schemas=(),
-        schema_examples=(),
-        unreadable=None,
-        empty_files=(),
-        has_row_index=_has_row_index(frame),
-    )
-
-
-def root_of(spark: SparkSession, storage: Storage, location: str) -> str:
-    """Return where a table's files are, as a canonical URI; nothing needs to be there yet."""
-    if is_path(location):
-        return storage.canonical(location)
-    return delta_root(spark, storage, location)
+    @property
+    def table_format(self) -> TableFormat:
+        """The format of the table: what else is to be asked of it."""
+        return format_named(self.format)
 
 
 def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
@@ -194,17 +112,6 @@ def metadata(frame: DataFrame, name: str) -> Column:
     return frame.metadataColumn("_metadata").getField(name)
 
 
-def _check_files_are_told(table: PinnedTable) -> None:
-    try:
-        _ = table.frame.select(metadata(table.frame, "file_path")).schema
-    except AnalysisException as error:
-        raise UnsupportedError(
-            f"image table {table.location!r} has a column '_metadata', which Spark Connect mixes "
-            "up with what it tells of a Delta table's files. Rename it, or run in a classic "
-            "session."
-        ) from error
-
-
 def check_is_readable(table: PinnedTable) -> None:
     """Check that Spark can read all columns of a table, for what reads its images by Spark.
 
@@ -215,79 +122,8 @@ def check_is_readable(table: PinnedTable) -> None:
         raise UnreadableFileError(table.unreadable)
 
 
-def check_unchanged(storage: Storage, table: PinnedTable) -> None:
-    """Check that the files of a pinned Parquet table are still those that were pinned.
-
-    Raises:
-        InputChangedError: A file was replaced or deleted. New files are no matter.
-    """
-    if table.format == "delta":
-        return
-    now = {file.path: file for file in storage.list_files(table.root)}
-    for file in table.files:
-        if now.get(file.path) != file:
-            raise InputChangedError(
-                f"file {file.path!r} of the image table was changed or deleted during the run; "
-                "nothing was published. Run again when no one writes there."
-            )
-
-
-def _read_path(
-    spark: SparkSession, storage: Storage, location: str, images_format: ImagesFormat
-) -> PinnedTable:
-    if not storage.exists(location):
-        raise TableNotFoundError(
-            f"image table {location!r} does not exist (patterns such as * are not expanded)."
-        )
-    delta = is_delta_path(storage, location)
-    if images_format == "parquet" and delta:
-        raise TableFormatError(
-            f"image table {location!r} is a Delta table: read as Parquet it would bring back "
-            "deleted rows. Use --images-format delta (or auto)."
-        )
-    if images_format == "delta" and not delta:
-        raise TableFormatError(f"image table {location!r} is no Delta table: it has no _delta_log.")
-    return (
-        read_delta(spark, storage, location) if delta else _read_parquet(spark, storage, location)
-    )
-
-
-def _read_parquet(spark: SparkSession, storage: Storage, location: str) -> PinnedTable:
-    check_not_in_delta(storage, location, "image table")
-    files = data_files(storage, location, what="image table")
-    partition_columns = partition_columns_of(location, files, what="image table")
-    schema = common_schema(spark, storage, files)
-    for name in partition_columns:
-        if name.lower() in (field.name.lower() for field in schema.columns):
-            raise TableFormatError(
-                f"image table {location!r} has {name!r} both as a directory name and as a "
-                "column of its files: they could differ."
-            )
-    partitions = [StructField(name, StringType()) for name in partition_columns]
-    frame = (
-        spark.read.schema(StructType([*schema.columns.fields, *partitions]))
-        .options(**PARQUET_READER_OPTIONS)
-        .parquet(location)
-    )
-    return PinnedTable(
-        location=location,
-        root=location,
-        format="parquet",
-        version=None,
-        fingerprint=fingerprint(files),
-        frame=frame,
-        partition_columns=partition_columns,
-        files=tuple(files),
-        file_schemas=tuple(schema.examples),
-        schema_examples=tuple(schema.examples.values()),
-        unreadable=schema.why_not_all,
-        empty_files=schema.empty_files,
-        has_row_index=True,
-    )
-
-
-def _has_row_index(frame: DataFrame) -> bool:
-    # Delta offers it only where deletion vectors or row tracking are on.
+def has_row_index(frame: DataFrame) -> bool:
+    """Tell whether `_metadata.row_index` can be read: not of every Delta table."""
     try:
         return "row_index" in frame.select(metadata(frame, "row_index").alias("row_index")).columns
     except AnalysisException:

@@ -14,6 +14,7 @@ from dedup_lib.methods import gpu_check, spark_engine
 from dedup_lib.methods.gpu_plans import Fallback, Output, explanations, parsed
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.session import Session
 from dedup_lib.tables import pinned
 from tests.made_tables import (
     delta_table,
@@ -62,7 +63,7 @@ def ask(spark, listed, seen):
 
 def texts(spark, images, strategy="broadcast-ids", **output):
     """The accelerator's own words on reading what stays, and on writing it."""
-    table = pinned.read_images(spark, storage_of(spark), str(images), "auto")
+    table = pinned.read_images(Session(spark, storage_of(spark)), str(images), "auto")
     planned = table.frame.selectExpr(
         "image_id", "'f' file_path", "0L row_index", "image_id surviving_keeper_id"
     )
@@ -125,7 +126,7 @@ def test_arrow_is_taken_for_what_a_gpu_can_not_read(spark, images, tmp_path):
     without_zone = write_parquet(rows, tmp_path / "others/1.parquet").parent
     settings = Settings(images="./i", duplicate_ids=(DuplicateIds("./d"),), output="./o")
     for path, can_read in {images: True, without_zone: False}.items():
-        table = pinned.read_images(spark, storage_of(spark), str(path), "auto")
+        table = pinned.read_images(Session(spark, storage_of(spark)), str(path), "auto")
         assert gpu_check.can_read(table, settings) is can_read
 
 

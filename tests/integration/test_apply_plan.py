@@ -19,7 +19,7 @@ from dedup_lib.errors import (
     TableNotFoundError,
     UnreadableFileError,
 )
-from dedup_lib.parquet.directory import MANIFEST_NAME
+from dedup_lib.tables.directory import MANIFEST_NAME
 from tests.made_tables import image_rows, row_digests, write_list, write_parquet
 
 KEYS = ("input_rows", "removed_rows", "null_id_rows", "list_rows", "list_null_ids",

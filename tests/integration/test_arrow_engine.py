@@ -17,7 +17,8 @@ from dedup_lib.executor import rewrite_file, stores
 from dedup_lib.methods.new_output import OutputMaker
 from dedup_lib.parquet import arrow_engine
 from dedup_lib.session.open_storage import storage_of
-from dedup_lib.tables.pinned import read_images
+from dedup_lib.session.session import Session
+from dedup_lib.tables.read import read_images
 from tests.made_tables import (
     image_rows,
     names_in,
@@ -164,7 +165,7 @@ def test_the_engine_is_tried_on_a_file_that_has_rows(spark, images):
     for path in (images / "p=007").iterdir():
         path.rename(path.with_name(f"z-{path.name}"))
     (images / "p=007/z-none.parquet").rename(images / "p=007/a.parquet")
-    table = read_images(spark, storage_of(spark), str(images), "auto")
+    table = read_images(Session(spark, storage_of(spark)), str(images), "auto")
     assert [file.path.rpartition("/")[2] for file in table.schema_examples] == ["z-a.parquet"]
 
 

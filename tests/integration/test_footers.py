@@ -9,6 +9,7 @@ from dedup_lib.executor import stores
 from dedup_lib.parquet import footers
 from dedup_lib.session.hadoop_storage import HadoopStorage
 from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.session import Session
 from tests.made_tables import image_rows, write_list, write_parquet
 
 pytestmark = pytest.mark.classic("it has no file systems of a JVM")
@@ -40,7 +41,7 @@ def folder(tmp_path):
 
 
 def read(spark, storage, folder):
-    return list(footers.read_footers(spark, storage, storage.list_files(str(folder))))
+    return list(footers.read_footers(Session(spark, storage), storage.list_files(str(folder))))
 
 
 def test_executors_read_what_the_driver_would_have(spark, storage, folder):

@@ -15,8 +15,9 @@ from dedup_lib.delta.detail import new_table_root
 from dedup_lib.errors import DedupError, SettingsError, TableNotFoundError, UnsupportedError
 from dedup_lib.publish.targets import find_target
 from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
-from dedup_lib.tables.pinned import read_images
+from dedup_lib.tables.read import read_images
 from tests.made_tables import image_rows, write_list, write_parquet
 from tests.processes import ROOT
 
@@ -79,10 +80,10 @@ def listed(tmp_path):
 @pytest.mark.parametrize("name", NAMES)
 def test_g16_a_table_name_is_just_no_table_whatever_it_says(spark, victim, name):
     with pytest.raises((SettingsError, TableNotFoundError)):
-        read_images(spark, storage_of(spark), name, "auto")
+        read_images(Session(spark, storage_of(spark)), name, "auto")
     with contextlib.suppress(SettingsError, AnalysisException):  # such as a schema that isn't
-        assert not find_target(spark, storage_of(spark), name, "delta", "overwrite").exists
-        assert new_table_root(spark, storage_of(spark), name).startswith("file:")
+        assert not find_target(Session(spark, storage_of(spark)), name, "delta", "overwrite").exists
+        assert new_table_root(Session(spark, storage_of(spark)), name).startswith("file:")
 
 
 def test_g16_a_table_that_cant_be_made_is_not_made(remove, victim, images, listed):

@@ -10,11 +10,11 @@ import pytest
 
 from dedup_lib import Report
 from dedup_lib.errors import TableFormatError, UnreadableFileError
-from dedup_lib.parquet.directory import relative_parts
 from dedup_lib.publish.owners import owner_text
 from dedup_lib.publish.swap import repair
 from dedup_lib.session.files import FileInfo
 from dedup_lib.session.open_storage import storage_of
+from dedup_lib.tables.directory import relative_parts
 from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
 
 

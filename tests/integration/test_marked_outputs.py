@@ -7,12 +7,12 @@ import pytest
 from dedup_lib.errors import ConflictError, OutputExistsError, UnsupportedError, VerificationError
 from dedup_lib.methods.new_output import OutputMaker
 from dedup_lib.methods.run_context import RunContext
-from dedup_lib.parquet.directory import MANIFEST_NAME
 from dedup_lib.publish import claims
-from dedup_lib.publish.manifest import read_manifest, write_manifest
 from dedup_lib.publish.owners import owner_text
 from dedup_lib.session import storage
 from dedup_lib.session.open_storage import storage_of
+from dedup_lib.tables.directory import MANIFEST_NAME
+from dedup_lib.tables.manifest import read_manifest, write_manifest
 from tests.faults import StoppedError
 from tests.made_tables import image_rows, names_in, row_digests, write_list, write_parquet
 from tests.processes import ids

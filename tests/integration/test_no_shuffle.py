@@ -9,6 +9,7 @@ from dedup_lib import plan_removal, remove_duplicates
 from dedup_lib.methods import spark_engine
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.session import Session
 from dedup_lib.tables import pinned
 from tests.made_tables import write_list, write_parquet
 from tests.spark_stages import newest_stage, stages_since
@@ -83,7 +84,7 @@ def test_a_cluster_that_optimizes_writes_shuffles_no_image_either(spark, remove,
 )
 def test_no_image_column_is_in_an_exchange(spark, inputs, strategy, action):
     images, listed = inputs
-    table = pinned.read_images(spark, storage_of(spark), str(images), "auto")
+    table = pinned.read_images(Session(spark, storage_of(spark)), str(images), "auto")
     planned = plan_removal(table.frame, spark.read.parquet(str(listed)))
     kept = spark_engine.apply(table, "image_id", planned, strategy, action)
     assert "image" not in shuffled_columns(kept)

@@ -22,6 +22,7 @@ from dedup_lib.executor.npy_ids import IdFile, read_part
 from dedup_lib.lists import npy
 from dedup_lib.lists.removal_list import read_removal_list
 from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.session import Session
 from tests.made_tables import image_rows, write_list, write_parquet
 
 # Halves that begin with zeros, need all bits, or are not the same read from the other end.
@@ -69,7 +70,9 @@ def read(spark):
 
     def read(location, **asked):
         item = DuplicateIds(str(location), **asked)
-        listed = read_removal_list(spark, storage_of(spark), item, image_id_type=StringType())
+        listed = read_removal_list(
+            Session(spark, storage_of(spark)), item, image_id_type=StringType()
+        )
         found = sorted(row["image_id"] for row in listed.frame.collect())
         assert listed.num_rows == len(found)
         return found
@@ -128,7 +131,9 @@ def test_a_file_of_any_length_is_read_part_by_part(read, tmp_path, monkeypatch):
 def test_nulls_are_not_looked_for_in_files_that_have_none(spark, tmp_path):
     path = write_npy(tmp_path / "a.npy", HALVES)
     item = DuplicateIds(str(path))
-    frame = read_removal_list(spark, storage_of(spark), item, image_id_type=StringType()).frame
+    frame = read_removal_list(
+        Session(spark, storage_of(spark)), item, image_id_type=StringType()
+    ).frame
     path.unlink()
     assert frame.where("image_id IS NULL").count() == 0
 

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow as pa
 import pytest
 
-from dedup_lib.parquet.directory import MANIFEST_NAME
+from dedup_lib.tables.directory import MANIFEST_NAME
 from tests.made_tables import image_rows, row_digests, write_list, write_parquet
 from tests.processes import (
     INTERPRETED,

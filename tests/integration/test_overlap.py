@@ -10,6 +10,7 @@ from dedup_lib import DuplicateIds, Settings
 from dedup_lib.errors import DedupError, OverlapError
 from dedup_lib.publish.overlap import Place, check_no_overlap, check_places
 from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.session import Session
 from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
 
 ROLES = ["output", "removed_output", "metrics_output", "report", "work_location"]
@@ -42,7 +43,7 @@ def check(spark, places):
             dry_run=True,
             **settings,
         )
-        check_places(spark, storage_of(spark), chosen)
+        check_places(Session(spark, storage_of(spark)), chosen)
 
     return check
 

@@ -21,7 +21,8 @@ from dedup_lib.errors import (
 )
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.open_storage import storage_of
-from dedup_lib.tables.pinned import read_images
+from dedup_lib.session.session import Session
+from dedup_lib.tables.read import read_images
 from tests.conftest import REMOTE
 from tests.made_tables import image_rows, row_digests, write_list, write_parquet
 
@@ -38,7 +39,7 @@ def catch_up(remove, spark, tmp_path):
         output = str(tmp_path / "out") if output is None else output
         report = remove(images, lists, output, since_last_run=True, **GIVEN | settings)
         found, ids = table(spark, output), pq.read_table(lists)["id"].to_pylist()
-        rows = read_images(spark, storage_of(spark), str(images), "auto").frame
+        rows = read_images(Session(spark, storage_of(spark)), str(images), "auto").frame
         due = rows.where(F.isnull("image_id") | ~F.col("image_id").isin(ids))
         assert row_digests(found) == row_digests(due)
         assert report.counts["kept_rows"] == found.count()

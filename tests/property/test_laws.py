@@ -14,8 +14,9 @@ from dedup_lib.methods.spark_engine import apply
 from dedup_lib.parquet import arrow_engine
 from dedup_lib.plan import id_scan, removal_plan
 from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.session import Session
 from dedup_lib.settings import DuplicateIds
-from dedup_lib.tables.pinned import read_images
+from dedup_lib.tables.read import read_images
 from tests.made_tables import delta_table, write_list, write_parquet
 
 SLOW = settings(
@@ -68,11 +69,10 @@ def multiset(frame):
 @given(case=cases())
 def test_g1_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark, tmp_path, case):
     rows, kept = write_case(case, tmp_path / "case")
-    images = read_images(spark, storage_of(spark), f"{tmp_path}/case/images", "auto")
+    images = read_images(Session(spark, storage_of(spark)), f"{tmp_path}/case/images", "auto")
     lists = [
         read_removal_list(
-            spark,
-            storage_of(spark),
+            Session(spark, storage_of(spark)),
             DuplicateIds(f"{tmp_path}/case/lists/{number}.parquet"),
             image_id_type=images.frame.schema["image_id"].dataType,
         )

@@ -12,8 +12,9 @@ from dedup_lib.plan import id_join, id_scan, list_sizes, removal_plan
 from dedup_lib.plan.id_scan import IdSizes
 from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.session.open_storage import storage_of
+from dedup_lib.session.session import Session
 from dedup_lib.settings import DuplicateIds
-from dedup_lib.tables.pinned import read_images
+from dedup_lib.tables.read import read_images
 from tests.made_tables import image_rows, write_list, write_parquet
 from tests.spark_plans import physical_plan
 
@@ -30,7 +31,7 @@ def inputs(spark, tmp_path):
     write_list(tmp_path / "one.parquet", ["b", None, "b", "x"])
     write_list(tmp_path / "two.parquet", ["b", "d"])
     storage = storage_of(spark)
-    table = read_images(spark, storage, f"{tmp_path}/images", "auto")
+    table = read_images(Session(spark, storage), f"{tmp_path}/images", "auto")
     id_type = table.frame.schema["image_id"].dataType
     lists = [read_list(spark, tmp_path / f"{name}.parquet", id_type) for name in ("one", "two")]
     return table, lists
@@ -38,8 +39,7 @@ def inputs(spark, tmp_path):
 
 def read_list(spark, path, id_type):
     return read_removal_list(
-        spark,
-        storage_of(spark),
+        Session(spark, storage_of(spark)),
         DuplicateIds(str(path)),
         image_id_type=id_type,
     )
@@ -138,6 +138,6 @@ def test_without_row_indexes_ids_are_broadcast_or_it_is_said_why_not():
 
 def test_id_bytes_are_counted_as_stored(spark, tmp_path):
     write_parquet(pa.table({"image_id": ["é", "ab", None]}), tmp_path / "images/1.parquet")
-    table = read_images(spark, storage_of(spark), f"{tmp_path}/images", "auto")
+    table = read_images(Session(spark, storage_of(spark)), f"{tmp_path}/images", "auto")
     (file,) = id_scan.count_files(table, "image_id")
     assert (file.num_rows, file.num_nulls, file.id_bytes) == (3, 1, 4)

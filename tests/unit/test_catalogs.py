@@ -10,6 +10,7 @@ from dedup_lib.executor.stores import open_store
 from dedup_lib.locations import check_location, is_path
 from dedup_lib.publish.overlap import Place, check_no_overlap, check_report
 from dedup_lib.publish.targets import check_told
+from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import name_parts, sql_name
 from dedup_lib.settings import DuplicateIds, Settings
 
@@ -76,7 +77,7 @@ def test_over_connect_a_governed_place_is_taken_as_the_catalog_spells_it():
 @pytest.mark.parametrize("described", [{"Location": ""}, {"Owner": "someone"}])
 def test_a_new_table_in_a_schema_without_a_place_is_known_by_its_name(described):
     catalog = Catalog(**described)
-    root = new_table_root(catalog, Remote(), "main.my-images.Unique")
+    root = new_table_root(Session(catalog, Remote()), "main.my-images.Unique")
     assert catalog.asked == "DESCRIBE SCHEMA `main`.`my-images`"
     assert root == "table:/main/my-images/unique"
     check_no_overlap([Place("image table", "s3://bucket/t")], [Place("output", root)])
@@ -97,7 +98,7 @@ def test_a_report_on_the_clients_disk_need_not_be_known_to_the_server():
         dry_run=True,
         report="/Volumes/main/images/reports/1.json",
     )
-    check_report(Catalog(), Remote(), settings)
+    check_report(Session(Catalog(), Remote()), settings)
 
 
 def test_a_volume_is_a_directory_of_every_node():

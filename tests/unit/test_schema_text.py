@@ -4,8 +4,8 @@ import json
 
 import pytest
 
-from dedup_lib.parquet.schema import leaves, required_columns
 from dedup_lib.session.schema_text import with_quoted_names
+from dedup_lib.tables.schema import leaves, required_columns
 
 NAMES = ["x (STRING)", "a\n  optional int32 b;", "}", "Size (KB)", 'say "so" = 3', "\\"]
 

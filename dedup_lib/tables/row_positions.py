@@ -9,10 +9,11 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
 from dedup_lib.locations import decode_path
-from dedup_lib.parquet.directory import PARQUET_READER_OPTIONS
-from dedup_lib.review.data import ImageId
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.tables.pinned import metadata
+
+ImageId = str | int
 
 
 def row_indexes(

@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dedup_lib.parquet.directory import MANIFEST_NAME
 from dedup_lib.session.storage import Storage
+from dedup_lib.tables.directory import MANIFEST_NAME
 
 
 def read_manifest(storage: Storage, location: str) -> dict[str, Any]:

@@ -6,13 +6,11 @@ import logging
 import os.path
 from collections.abc import Iterator, Sequence
 
-from pyspark.sql import SparkSession
-
 from dedup_lib.executor import footers
 from dedup_lib.session.files import FileInfo, ParquetFooter
 from dedup_lib.session.on_executors import on_executors, reason_of
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_errors import SPARK_ERRORS
-from dedup_lib.session.storage import Storage
 
 # The driver takes 4 ms for each, and a Python task on an executor some 100 ms before its first.
 MANY_FILES = 256
@@ -21,9 +19,7 @@ _MOST_TASKS = 500
 _log = logging.getLogger(__name__)
 
 
-def read_footers(
-    spark: SparkSession, storage: Storage, files: Sequence[FileInfo]
-) -> Iterator[ParquetFooter]:
+def read_footers(session: Session, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
     """Yield what the footer of each file says, in the order of the files.
 
     Files whose schemas are the same by pyarrow get the schema of the first of them as text.
@@ -34,14 +30,14 @@ def read_footers(
     *Cost:* one footer a file. Of many files, executors read them by pyarrow, 1 ms each on a local
     disk and eight at a time; the driver reads one for each schema, and what they could not read.
     """
-    found = _read_on_executors(spark, storage, files) if len(files) >= MANY_FILES else {}
+    found = _read_on_executors(session, files) if len(files) >= MANY_FILES else {}
     examples = {digest: path for path, (digest, _) in reversed(found.items())}
     by_driver = [
         file
         for file in files
         if file.path not in found or examples[found[file.path][0]] == file.path
     ]
-    read = {footer.path: footer for footer in storage.parquet_footers(by_driver)}
+    read = {footer.path: footer for footer in session.storage.parquet_footers(by_driver)}
     for file in files:
         if file.path in read:
             yield read[file.path]
@@ -50,9 +46,7 @@ def read_footers(
             yield ParquetFooter(file.path, read[examples[digest]].schema, num_rows)
 
 
-def _read_on_executors(
-    spark: SparkSession, storage: Storage, files: Sequence[FileInfo]
-) -> dict[str, tuple[str, int]]:
+def _read_on_executors(session: Session, files: Sequence[FileInfo]) -> dict[str, tuple[str, int]]:
     """Return schema digest and number of rows by path, of the files that they can read."""
     # Not commonpath, which would make one slash of a URI's two.
     common = os.path.commonprefix([file.path for file in files])  # noqa: RUF071  # cut at a slash
@@ -60,13 +54,13 @@ def _read_on_executors(
     named = [(file.path[len(directory) + 1 :], file.size_bytes) for file in files]
     size = max(_FILES_PER_TASK, -(-len(named) // _MOST_TASKS))  # each task is sent all names
     parts = [named[start : start + size] for start in range(0, len(named), size)]
-    options = dict(storage.pyarrow_options)
+    options = dict(session.storage.pyarrow_options)
 
     def read_part(number: int) -> list[tuple[str, int]]:
         return footers.read_footers(directory, parts[number], options)
 
     read = on_executors(read_part, "array<struct<digest: string, num_rows: bigint>>")
-    numbers = spark.range(0, len(parts), 1, len(parts))
+    numbers = session.spark.range(0, len(parts), 1, len(parts))
     try:
         rows = numbers.select("id", read("id").alias("footers")).collect()
     except SPARK_ERRORS as failure:

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 
-from pyspark.sql import SparkSession
-
 from dedup_lib.executor.picture_reads import (
     Bounds,
     ReadColumns,
@@ -22,9 +20,9 @@ from dedup_lib.executor.pictures import draw_rows as draw_on_executor
 from dedup_lib.executor.pictures import unpacked
 from dedup_lib.redaction import redact
 from dedup_lib.session.on_executors import on_executors, reason_of
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_errors import SPARK_ERRORS
 from dedup_lib.session.spark_session import cores
-from dedup_lib.session.storage import Storage
 
 # A Python task takes a while before its first row.
 _LEAST_ROWS_PER_TASK = 4
@@ -35,8 +33,7 @@ _RETURNS = "read_bytes bigint, pictures array<struct<webp: binary, facts: string
 
 
 def draw_rows(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     rows: Sequence[RowPlace],
     columns: ReadColumns,
     bounds: Bounds,
@@ -44,8 +41,7 @@ def draw_rows(
     """Read rows and draw them, where files can be opened.
 
     Args:
-        spark: The session.
-        storage: Where the files are.
+        session: The session, with its file systems.
         rows: Each once.
         columns: What is read of them.
         bounds: When to stop.
@@ -60,20 +56,19 @@ def draw_rows(
     """
     if not rows:
         return {}, 0
-    if storage.is_remote:
-        return _on_executors(spark, storage, rows, columns, bounds)
-    return read_pictures(rows, columns, storage.opened, bounds)
+    if session.storage.is_remote:
+        return _on_executors(session, rows, columns, bounds)
+    return read_pictures(rows, columns, session.storage.opened, bounds)
 
 
 def _on_executors(
-    spark: SparkSession,
-    storage: Storage,
+    session: Session,
     rows: Sequence[RowPlace],
     columns: ReadColumns,
     bounds: Bounds,
 ) -> tuple[Mapping[RowPlace, RowPicture], int]:
     ends = time.time() + bounds.most_seconds
-    parts = _parts(rows, cores(spark))
+    parts = _parts(rows, cores(session.spark))
     of_part = replace(
         bounds,
         most_bytes=bounds.most_bytes // len(parts),
@@ -81,12 +76,12 @@ def _on_executors(
         readers=_READERS_PER_TASK,
         held_bytes=max(bounds.held_bytes // len(parts), _LEAST_HELD_BYTES),
     )
-    options = dict(storage.pyarrow_options)
+    options = dict(session.storage.pyarrow_options)
     drawn = on_executors(
         lambda number: draw_on_executor(parts[number], columns, of_part, ends, options),
         f"struct<{_RETURNS}>",
     )
-    numbers = spark.range(0, len(parts), 1, len(parts))
+    numbers = session.spark.range(0, len(parts), 1, len(parts))
     try:
         answers = numbers.select("id", drawn("id").alias("drawn")).collect()
     except SPARK_ERRORS as failure:

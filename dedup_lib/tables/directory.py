@@ -18,10 +18,12 @@ from dedup_lib.errors import (
     TableFormatError,
     UnreadableFileError,
 )
-from dedup_lib.parquet.footers import read_footers
-from dedup_lib.parquet.schema import hadoop_variable, id_columns, leaf_types
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.files import FileInfo, ParquetFooter
+from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
+from dedup_lib.tables.footers import read_footers
+from dedup_lib.tables.schema import hadoop_variable, id_columns, leaf_types
 
 MANIFEST_NAME = "_remove_duplicates.json"
 # Files that writers leave beside the data, and that hold none.
@@ -29,12 +31,6 @@ MARKERS = re.compile(
     r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
     rf"|{re.escape(MANIFEST_NAME)}"
 )
-# Every file is read or the read fails, and no character of a path makes it a pattern.
-PARQUET_READER_OPTIONS = {
-    "ignoreCorruptFiles": "false",
-    "ignoreMissingFiles": "false",
-    "__globPaths__": "false",
-}
 
 
 def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
@@ -137,13 +133,12 @@ def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
 
 
 def footers_of(
-    spark: SparkSession, storage: Storage, files: Sequence[FileInfo], *, what: str, advice: str
+    session: Session, files: Sequence[FileInfo], *, what: str, advice: str
 ) -> dict[FileInfo, ParquetFooter]:
     """Read the footer of each file.
 
     Args:
-        spark: The session.
-        storage: The session's file systems.
+        session: The session, with its file systems.
         files: The files.
         what: Whose files they are, for the message.
         advice: What to do about a broken one, for the message.
@@ -152,7 +147,7 @@ def footers_of(
         UnreadableFileError: A file has no readable footer.
     """
     try:
-        return dict(zip(files, read_footers(spark, storage, files), strict=True))
+        return dict(zip(files, read_footers(session, files), strict=True))
     except StorageError as error:
         raise UnreadableFileError(f"{what}: {error} {advice}") from error
 
@@ -182,16 +177,14 @@ class CommonSchema:
     empty_files: tuple[FileInfo, ...]
 
 
-def common_schema(spark: SparkSession, storage: Storage, files: Sequence[FileInfo]) -> CommonSchema:
+def common_schema(session: Session, files: Sequence[FileInfo]) -> CommonSchema:
     """Find the schema that an image table's files share.
 
     Raises:
         TableFormatError: The files have different columns or types.
         UnreadableFileError: A file can't be read.
     """
-    footers = footers_of(
-        spark, storage, files, what="image table", advice="Restore or remove that file."
-    )
+    footers = footers_of(session, files, what="image table", advice="Restore or remove that file.")
     empty = tuple(file for file, footer in footers.items() if footer.num_rows == 0)
     examples = {
         text: next((file for file in group if footers[file].num_rows), group[0])
@@ -199,7 +192,7 @@ def common_schema(spark: SparkSession, storage: Storage, files: Sequence[FileInf
     }
     why_not_all: str | None = None
     try:
-        schemas = [spark_schema(spark, file) for file in examples.values()]
+        schemas = [spark_schema(session.spark, file) for file in examples.values()]
     except UnreadableFileError as error:
         columns, why_not_all = id_columns(next(iter(examples))), str(error)
         types = [leaf_types(text) for text in examples]

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from dedup_lib.delta.detail import delta_detail
 from dedup_lib.errors import DedupError
 from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.pinned import PinnedTable, metadata
 
 _MODE = "delta.columnMapping.mode"
@@ -21,21 +22,22 @@ _LOG_FILES = {"json": "*.json", "parquet": "*.checkpoint*.parquet"}
 _LOG_SCHEMA = "metaData struct<schemaString: string>"
 
 
-class PhysicalNames:
-    """The names by which files have the columns of a table.
+def physical_names(spark: SparkSession, images: PinnedTable) -> FileColumns | None:
+    """Return the names by which files have the columns of a table; None where that can't be told.
 
-    Attributes:
-        are_known: Whether they could be told.
-
-    *Cost:* of a Delta table with column mapping, the commits that its log still has.
+    *Cost:* with column mapping, the commits that the log still has.
     """
+    if not _has_other_names(spark, images):
+        return FileColumns()
+    schema = _schema_of(spark, images)
+    return None if schema is None else PhysicalNames(schema)
 
-    def __init__(self, spark: SparkSession, images: PinnedTable) -> None:
-        self._schema: Any = None
-        self.are_known = True
-        if images.format == "delta" and _has_other_names(spark, images):
-            self._schema = _schema_of(spark, images)
-            self.are_known = self._schema is not None
+
+class PhysicalNames(FileColumns):
+    """The names of mapped columns, by a schema of the log."""
+
+    def __init__(self, schema: Any) -> None:
+        self._schema = schema
 
     def path(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return a column's names from outside to inside."""

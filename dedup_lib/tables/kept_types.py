@@ -6,8 +6,8 @@ import re
 from collections.abc import Sequence
 
 from dedup_lib.errors import ColumnTypeError
-from dedup_lib.parquet.schema import hadoop_variable, leaves
 from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.schema import hadoop_variable, leaves
 
 _KEPT_LOGICAL = re.compile(
     r"STRING|UTF8|DATE|DECIMAL(\(.*\))?|INTEGER\((8|16|32|64),true\)|INT_(8|16|32|64)"

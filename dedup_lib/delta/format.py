@@ -1,0 +1,285 @@
+"""Delta tables as a table format."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pyspark.sql import DataFrame, DataFrameWriter
+from pyspark.sql import functions as F
+from pyspark.sql.types import StructType
+
+from dedup_lib.delta import image_changes, output
+from dedup_lib.delta.clone import Clone
+from dedup_lib.delta.delete import DELETION_VECTORS
+from dedup_lib.delta.detail import (
+    check_not_in_delta,
+    delta_detail,
+    delta_root,
+    delta_version,
+    is_delta_path,
+    log_settings,
+    new_table_root,
+    root_in,
+    table_exists,
+)
+from dedup_lib.delta.errors import is_conflict
+from dedup_lib.delta.history import commit_with, count_rows_at, was_undone
+from dedup_lib.delta.in_place import InPlace
+from dedup_lib.delta.physical_names import physical_names
+from dedup_lib.delta.since_last_run import SinceLastRun
+from dedup_lib.errors import OutputExistsError, VerificationError
+from dedup_lib.locations import is_path
+from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
+from dedup_lib.session.session import Session
+from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.session.sql_names import sql_name
+from dedup_lib.settings import OutputMode
+from dedup_lib.tables.columns import FileColumns
+from dedup_lib.tables.format import TableFormat
+from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
+from dedup_lib.tables.pinned import Pinned, PinnedTable, has_row_index
+from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
+
+_TRIES = 4
+# Two runs that make the same new table at once: one of them is told so, in one of these ways.
+_MADE_MEANWHILE = ("ALREADY_EXISTS", "NON_EMPTY_LOCATION")
+
+
+class DeltaFormat(TableFormat):
+    """A Delta table, by its directory or by its name in the catalog."""
+
+    name = "delta"
+    title = "Delta"
+    sign = "_delta_log"
+    takes_names = True
+    takes_commits = True
+    serves_as_list = True
+    methods = MappingProxyType(
+        {"in-place": InPlace, "clone": Clone, "since-last-run": SinceLastRun}
+    )
+
+    def is_at(self, session: Session, location: str) -> bool:
+        """Look for a log."""
+        return is_delta_path(session.storage, location)
+
+    def has_named(self, session: Session, name: str) -> bool:
+        """Ask the catalog."""
+        return table_exists(session.spark, name)
+
+    def check_not_inside(self, session: Session, location: str, what: str) -> None:
+        """Look for a log in the parents."""
+        check_not_in_delta(session.storage, location, what)
+
+    def root_of(self, session: Session, location: str) -> str:
+        """Ask Delta where a named table's files are."""
+        if is_path(location):
+            return session.storage.canonical(location)
+        return delta_root(session, location)
+
+    def root_of_new(self, session: Session, name: str) -> str:
+        """Ask the catalog where it would put a table."""
+        return new_table_root(session, name)
+
+    # Reading it
+
+    def pin(self, session: Session, location: str) -> PinnedTable:
+        """Pin a table at its newest version."""
+        detail = delta_detail(session.spark, location)
+        version = delta_version(session.spark, location)
+        frame = session.spark.sql(f"SELECT * FROM {sql_name(location)} VERSION AS OF {version}")
+        return PinnedTable(
+            location=location,
+            root=root_in(session.storage, detail),
+            format=self.name,
+            version=version,
+            fingerprint=None,
+            frame=frame,
+            partition_columns=tuple(detail["partitionColumns"]),
+            files=(),
+            file_schemas=(),
+            schema_examples=(),
+            unreadable=None,
+            empty_files=(),
+            has_row_index=has_row_index(frame),
+        )
+
+    def table_id(self, session: Session, table: PinnedTable) -> str | None:
+        """Return the ID that Delta gave the table when it was made."""
+        return str(delta_detail(session.spark, table.location)["id"])
+
+    def log_settings(self, session: Session, location: str) -> Mapping[str, str]:
+        """Let Delta read a small log in few tasks."""
+        root = self.root_of(session, location)
+        return log_settings(session.spark, session.storage.total_bytes(f"{root}/_delta_log"))
+
+    def file_columns(self, session: Session, table: PinnedTable) -> FileColumns | None:
+        """Look up the physical names, where columns are mapped."""
+        return physical_names(session.spark, table)
+
+    def state(self, session: Session, table: PinnedTable, image_id_column: str) -> ImagesState:
+        """Return the table's ID and version."""
+        table_id = self.table_id(session, table)
+        return ImagesState(table.location, image_id_column, table_id, table.version)
+
+    def find_changes(
+        self, session: Session, table: PinnedTable, before: ImagesState, now: ImagesState
+    ) -> ImageChanges:
+        """Read the change data feed, or the commits."""
+        return image_changes.find_changes(session.spark, table, before, now)
+
+    # Writing it
+
+    def find_target(
+        self,
+        session: Session,
+        location: str,
+        mode: OutputMode,
+        *,
+        may_replace: bool = True,
+        may_append: bool = False,
+        is_unfinished: bool = False,
+    ) -> Target:
+        """Look in the catalog, or at the path."""
+        if is_path(location):
+            return super().find_target(
+                session,
+                location,
+                mode,
+                may_replace=may_replace,
+                may_append=may_append,
+                is_unfinished=is_unfinished,
+            )
+        exists = table_exists(session.spark, location)
+        root = delta_root(session, location) if exists else None
+        target = Target(location, self.name, mode, "commit", root, exists, may_replace=may_replace)
+        if exists and mode == "error" and not may_append:
+            raise target.exists_error()
+        return target
+
+    def publishing(self, session: Session, location: str, *, exists: bool) -> Publishing:
+        """By a commit; a new directory by a rename, where that is one step."""
+        storage = session.storage
+        is_renamed = storage.renames_in_one_step(location) and not exists and not storage.is_remote
+        return "rename" if is_renamed else "commit"
+
+    def prepare_writer(self, writer: DataFrameWriter, *, is_changed_later: bool) -> DataFrameWriter:
+        """Switch deletion vectors on, where rows will be deleted later."""
+        return writer.option(DELETION_VECTORS, "true") if is_changed_later else writer
+
+    def stage(
+        self,
+        session: Session,
+        target: Target,
+        writer: DataFrameWriter,
+        attempt: Attempt,
+        *,
+        schema: StructType,
+        num_rows: int,
+        note: Mapping[str, Any],
+    ) -> Staged:
+        """Write a table beside the location, or commit to the one that is there."""
+        return output.stage(session, target, writer, attempt, column_names=schema.names, note=note)
+
+    def count_rows(self, session: Session, staged: Staged) -> int:
+        """Count the rows of the version that was written."""
+        return count_rows_at(session.spark, staged.location, staged.version or 0)
+
+    def count_marked(self, session: Session, staged: Staged, column: str) -> int:
+        """Scan the column."""
+        name = sql_name(staged.location)
+        frame = session.spark.sql(f"SELECT * FROM {name} VERSION AS OF {staged.version or 0}")
+        with tuning_settings(session.spark, SCAN_SETTINGS):
+            return frame.where(F.col(column)).count()
+
+    def written_bytes(self, session: Session, staged: Staged) -> int:
+        """Ask Delta."""
+        frame = session.spark.sql(f"DESCRIBE DETAIL {sql_name(staged.location)}")
+        return int(frame.select("sizeInBytes").collect()[0][0])
+
+    def undo(self, staged: Staged) -> str | None:
+        """Say how to undo a commit at the location itself."""
+        if staged.version is None or not staged.is_in_place:
+            return None
+        name = sql_name(staged.location)
+        if staged.version == 0:
+            return f"DROP TABLE {name}"
+        return f"RESTORE TABLE {name} TO VERSION AS OF {staged.version - 1}"
+
+    def promote(
+        self, session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]
+    ) -> None:
+        """Rename it into its location, or make the output a clone of a staged clone."""
+        output.promote(session, staged, attempt, note)
+
+    def append_row(
+        self,
+        session: Session,
+        location: str,
+        row: DataFrame,
+        *,
+        name: str,
+        check: Callable[[StructType, bool], None],
+    ) -> None:
+        """Append it in one commit, to a table that the first such run makes."""
+        if is_path(location):
+            check(session.spark.read.format("delta").load(location).schema, True)
+            row.write.format("delta").mode("append").save(location)
+            return
+        for attempt in range(1, _TRIES + 1):
+            if table_exists(session.spark, location):
+                delta_root(session, location)  # which refuses what is not a Delta table
+                check(session.spark.table(sql_name(location)).schema, True)
+            try:
+                row.write.format("delta").mode("append").saveAsTable(sql_name(location))
+            except SPARK_ERRORS as error:
+                is_made = any(word in str(error) for word in _MADE_MEANWHILE)
+                if attempt == _TRIES or not (is_made or is_conflict(error)):
+                    raise
+                time.sleep(attempt)
+            else:
+                return
+
+    # What it says of the runs that wrote it
+
+    def find_run(
+        self, session: Session, location: str, key: str, value: str | None
+    ) -> EarlierRun | None:
+        """Search the history, as far back as Delta keeps it."""
+        if not is_path(location) and not table_exists(session.spark, location):
+            return None
+        commit = commit_with(session.spark, location, key, value)
+        if commit is None:
+            return None
+        is_undone = was_undone(session.spark, location, commit.version)
+        return EarlierRun(location, commit.note, commit.version, is_undone, commit)
+
+    def check_repeated(self, session: Session, earlier: EarlierRun) -> None:
+        """Count the rows of the version that the run made, while it is the newest."""
+        version, location = earlier.version, earlier.location
+        if version is None or delta_version(session.spark, location) != version:
+            return
+        found = count_rows_at(session.spark, location, version)
+        planned = earlier.note.get("output_rows")
+        if planned is not None and found != planned:
+            raise VerificationError(
+                f"version {version} of {location!r} has {found} rows, but the plan of "
+                f"the run that made it keeps {planned}."
+            )
+
+    def read_kept(
+        self, session: Session, location: str, schema: StructType
+    ) -> tuple[Pinned, DataFrame]:
+        """Pin the table."""
+        table = self.pin(session, location)
+        return Pinned(table.location, self.name, table.version, None), table.frame
+
+    def check_replaceable(self, session: Session, location: str) -> None:
+        """Check that there is a log."""
+        if not self.is_at(session, location):
+            raise OutputExistsError(
+                f"output {location!r} exists and is no Delta table: it is not replaced. "
+                "Choose another place, or move it away."
+            )

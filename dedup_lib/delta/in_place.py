@@ -1,0 +1,96 @@
+"""Method `in-place`: the planned rows are deleted from the Delta image table itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+from collections.abc import Sequence
+
+from dedup_lib.delta import in_place_commit
+from dedup_lib.delta.in_place_commit import Deleted, TableRows
+from dedup_lib.methods import repeats
+from dedup_lib.methods.method import Method
+from dedup_lib.methods.run_context import RunContext
+from dedup_lib.plan.planning import Plan
+from dedup_lib.session.conf import session_settings
+from dedup_lib.tables.history import EarlierRun
+from dedup_lib.tables.pinned import FileRows, PinnedTable
+
+_log = logging.getLogger(__name__)
+
+
+class InPlace(Method):
+    """Delete the planned rows in one commit, and verify it."""
+
+    name = "in-place"
+
+    def check(self) -> None:
+        """Check that rows of the image table can be deleted; nothing is written."""
+        may_enable = self.run.settings.enable_deletion_vectors
+        in_place_commit.check_in_place(self.run.session.spark, self.images, may_enable=may_enable)
+
+    def apply(self, plan: Plan) -> None:
+        """Delete, verify, and purge where that was asked for.
+
+        Where Delta knows the run key, another run was quicker: that one's work is reported.
+        """
+        run, column = self.run, self.run.settings.image_id_column
+        with run.phase("apply"):
+            run.keep_records(plan)
+            with run.report.step("delete"):
+                deleted = in_place_commit.delete_in_place(
+                    run.session.spark,
+                    plan,
+                    column,
+                    note=run.note(plan),
+                    run_key=run.settings.run_key,
+                    image_settings=lambda: run.image_settings(plan.images, plan.files),
+                )
+        if deleted is None:
+            repeats.repeat(run, repeats.find_earlier_run(run), plan.images)
+            return
+        run.finish_records()
+        with run.phase("verify"):
+            rows = in_place_commit.verify_in_place(run.session.spark, plan, deleted, column)
+            _note_deleted(run, plan.images.location, deleted, rows)
+        with run.phase("publish"):
+            purge(run, plan.images, plan.files)
+        run.report.finish("succeeded")
+
+    @staticmethod
+    def check_repeated(images: PinnedTable, earlier: EarlierRun) -> None:
+        """Check that an earlier run's commit deleted what that run had planned."""
+        in_place_commit.check_repeated(images.location, earlier.commit)
+
+    @staticmethod
+    def make_up(run: RunContext, images: PinnedTable, files: Sequence[FileRows]) -> None:
+        """Purge, where an earlier run with the same key was stopped before it could."""
+        purge(run, images, files)
+
+
+def purge(run: RunContext, images: PinnedTable, files: Sequence[FileRows]) -> None:
+    """Rewrite what holds hidden rows (--purge), once the deletion has been verified."""
+    if run.settings.purge:
+        settings = run.image_settings(images, files)
+        with run.report.step("purge"), session_settings(run.session.spark, settings):
+            purged = in_place_commit.purge_in_place(
+                run.session.spark, images.location, run.attempt_id
+            )
+        run.report.note_purge(dataclasses.asdict(purged), purged.added_bytes)
+
+
+def _note_deleted(run: RunContext, location: str, deleted: Deleted, rows: TableRows) -> None:
+    if rows.before != run.report.counts["input_rows"]:
+        _log.warning(
+            "%r was written to after the plan: IDs of the plan went there, too; other "
+            "listed IDs that came with it stay until the next run",
+            location,
+        )
+    commit = deleted.commit
+    described = {
+        "location": location,
+        "format": "delta",
+        "version": None if commit is None else commit.version,
+        "deletion_vectors": 0 if commit is None else commit.deletion_vectors,
+    }
+    run.report.note_deleted(described, rows.before, rows.after)

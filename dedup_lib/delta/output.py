@@ -1,0 +1,146 @@
+"""Write an output as a Delta table, and publish it."""
+
+from __future__ import annotations
+
+import logging
+import re
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from pyspark.errors import PySparkException
+from pyspark.sql import DataFrameWriter, SparkSession
+
+from dedup_lib.delta.detail import is_delta_path, table_exists
+from dedup_lib.delta.errors import is_conflict
+from dedup_lib.delta.history import LOST_COMMIT, USER_METADATA, commit_with, note_text
+from dedup_lib.delta.output_state import transaction_of
+from dedup_lib.errors import ConflictError, OutputExistsError, StorageError, VerificationError
+from dedup_lib.locations import is_path
+from dedup_lib.publish.attempts import hand_over
+from dedup_lib.publish.promote import rename_into_place
+from dedup_lib.session.conf import session_settings
+from dedup_lib.session.session import Session
+from dedup_lib.session.spark_errors import SPARK_ERRORS, first_line
+from dedup_lib.session.sql_names import sql_name
+from dedup_lib.session.storage import Storage
+from dedup_lib.tables.target import Attempt, Staged, Target
+
+# Delta takes column names with these characters only with column mapping.
+_NEEDS_MAPPING = re.compile(r"[ ,;{}()\n\t=]")
+_log = logging.getLogger(__name__)
+
+
+def stage(
+    session: Session,
+    target: Target,
+    writer: DataFrameWriter,
+    attempt: Attempt,
+    *,
+    column_names: Sequence[str],
+    note: Mapping[str, Any],
+) -> Staged:
+    """Write a table beside its location, or in one commit there.
+
+    Args:
+        session: The session, with its file systems.
+        target: What is to be written.
+        writer: The rows, with their partitioning and options.
+        attempt: Where to stage.
+        column_names: The names of the columns; some need Delta's column mapping.
+        note: What the commit shall say of itself.
+
+    Raises:
+        ConflictError: Another writer's commit came between.
+        OutputExistsError: Another writer made the table meanwhile.
+    """
+    text = note_text(note)
+    numbered = transaction_of(note)
+    delta = writer.format("delta").options(userMetadata=text, **numbered)
+    if not target.exists and any(_NEEDS_MAPPING.search(name) for name in column_names):
+        delta = delta.option("delta.columnMapping.mode", "name")
+    if target.is_renamed:
+        delta.mode("error").save(attempt.staged)
+        return Staged(target, attempt.staged, 0)
+    if target.mode == "overwrite":
+        delta = delta.option("overwriteSchema", "true")
+    delta = delta.mode(target.mode)
+    try:
+        if is_path(target.location):
+            delta.save(target.location)
+        else:
+            # A table that is created by a write ignores the writer's option of this name.
+            settings = {f"spark.databricks.delta.write.{key}": numbered[key] for key in numbered}
+            with session_settings(session.spark, {USER_METADATA: text, **settings}):
+                delta.saveAsTable(sql_name(target.location))
+    except SPARK_ERRORS as error:
+        raise _as_conflict(target, error) from error
+    version = _version_of(session.spark, target.location, note["run"], is_numbered=bool(numbered))
+    return Staged(target, target.location, version)
+
+
+def promote(session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]) -> None:
+    """Publish what was staged: by a rename, or by a commit that makes the output its clone."""
+    if staged.is_in_place:
+        return  # Delta's commit was the step
+    if staged.target.is_renamed:
+        rename_into_place(session, staged, attempt)
+    else:
+        _publish_clone(session, staged, note)
+
+
+def _publish_clone(session: Session, staged: Staged, note: Mapping[str, Any]) -> None:
+    """Make the output a clone of the staged clone: one commit, which never had duplicates."""
+    directory = staged.location.rpartition("/")[0]
+    hand_over(session.storage, directory)
+    name = sql_name(staged.target.location)
+    try:
+        with session_settings(session.spark, {USER_METADATA: note_text(note)}):
+            session.spark.sql(f"CREATE TABLE {name} SHALLOW CLONE {sql_name(staged.location)}")
+    except SPARK_ERRORS as error:
+        if not _is_there(session, staged.target.location):
+            _delete_companion(session.storage, directory)
+        raise _as_conflict(staged.target, error) from error
+
+
+def _delete_companion(storage: Storage, directory: str) -> None:
+    try:
+        storage.delete(directory)
+    except StorageError as error:
+        _log.warning("the clone that was not published stays behind: %s", error)
+
+
+def _is_there(session: Session, location: str) -> bool:
+    return (
+        is_delta_path(session.storage, location)
+        if is_path(location)
+        else table_exists(session.spark, location)
+    )
+
+
+def _as_conflict(target: Target, error: Exception) -> Exception:
+    condition = (error.getCondition() or "") if isinstance(error, PySparkException) else ""
+    if "ALREADY_EXISTS" in condition or "PATH_EXISTS" in condition:
+        return target.exists_error()
+    if "NON_EMPTY_LOCATION" in condition:
+        return OutputExistsError(
+            f"table {target.location!r} is not in the catalog, but its directory holds files: "
+            "another run is making it, or one that was killed left them. Delete the directory "
+            f"once no run is at work: {error}"
+        )
+    if is_conflict(error):  # which pyspark does not always turn into an exception of its own
+        return ConflictError(
+            f"another writer changed {target.location!r} meanwhile, so Delta refused the commit. "
+            f"Run again: {first_line(error)}"
+        )
+    return error
+
+
+def _version_of(spark: SparkSession, location: str, run: str, *, is_numbered: bool) -> int:
+    commit = commit_with(spark, location, "run", run, newest=1000)
+    if commit is None and is_numbered:  # so Delta has skipped it
+        raise ConflictError(f"another run changed {location!r} meanwhile: run again.")
+    if commit is None:
+        raise VerificationError(
+            f"the commit that was made on {location!r} is not in its history: {LOST_COMMIT}"
+        )
+    return commit.version

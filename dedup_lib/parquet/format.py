@@ -1,0 +1,321 @@
+"""Parquet directories as a table format."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from pyspark.sql import DataFrame, DataFrameWriter
+from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, StringType, StructField, StructType
+
+from dedup_lib.errors import (
+    ColumnTypeError,
+    ImagesChangedError,
+    InputChangedError,
+    InputError,
+    OutputExistsError,
+    StorageError,
+    TableFormatError,
+    TableNotFoundError,
+    UnsupportedError,
+    VerificationError,
+)
+from dedup_lib.locations import decode_path, get_scheme
+from dedup_lib.parquet.arrow_engine import ArrowEngine
+from dedup_lib.publish.attempts import attempt_directory
+from dedup_lib.publish.marker import is_incomplete, mark
+from dedup_lib.publish.promote import rename_into_place
+from dedup_lib.publish.sweep import sweep
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS, SCAN_SETTINGS, tuning_settings
+from dedup_lib.session.session import Session
+from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.tables import registry
+from dedup_lib.tables.directory import (
+    common_schema,
+    data_files,
+    fingerprint,
+    partition_columns_of,
+)
+from dedup_lib.tables.format import TableFormat
+from dedup_lib.tables.history import NOTHING_NEW, EarlierRun, ImageChanges, ImagesState
+from dedup_lib.tables.kept_types import check_names_are_kept
+from dedup_lib.tables.manifest import read_manifest, write_manifest
+from dedup_lib.tables.pinned import FileRows, Pinned, PinnedTable
+from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
+
+_CODEC = "spark.sql.parquet.compression.codec"
+_FULL_RUN = "add --output-mode overwrite once, for a full run"
+
+
+class ParquetFormat(TableFormat):
+    """A directory of Parquet files, or one file. It is what there is where nothing else is."""
+
+    name = "parquet"
+    title = "Parquet"
+    file_engine = ArrowEngine()
+
+    def is_at(self, session: Session, location: str) -> bool:
+        """Tell whether there may be a table: always, since the files alone say more."""
+        return True
+
+    def pin(self, session: Session, location: str) -> PinnedTable:
+        """Pin a directory; one listing, and one footer a file."""
+        registry.check_not_inside(session, location, "image table")
+        files = data_files(session.storage, location, what="image table")
+        partition_columns = partition_columns_of(location, files, what="image table")
+        schema = common_schema(session, files)
+        for name in partition_columns:
+            if name.lower() in (field.name.lower() for field in schema.columns):
+                raise TableFormatError(
+                    f"image table {location!r} has {name!r} both as a directory name and as a "
+                    "column of its files: they could differ."
+                )
+        partitions = [StructField(name, StringType()) for name in partition_columns]
+        columns = StructType([*schema.columns.fields, *partitions])
+        reader = session.spark.read.schema(columns).options(**PARQUET_READER_OPTIONS)
+        return PinnedTable(
+            location=location,
+            root=location,
+            format=self.name,
+            version=None,
+            fingerprint=fingerprint(files),
+            frame=reader.parquet(location),
+            partition_columns=partition_columns,
+            files=tuple(files),
+            file_schemas=tuple(schema.examples),
+            schema_examples=tuple(schema.examples.values()),
+            unreadable=schema.why_not_all,
+            empty_files=schema.empty_files,
+            has_row_index=True,
+        )
+
+    def check_unchanged(self, session: Session, table: PinnedTable) -> None:
+        """List the files once more, and compare."""
+        now = {file.path: file for file in session.storage.list_files(table.root)}
+        for file in table.files:
+            if now.get(file.path) != file:
+                raise InputChangedError(
+                    f"file {file.path!r} of the image table was changed or deleted during the run; "
+                    "nothing was published. Run again when no one writes there."
+                )
+
+    def check_all_read(self, table: PinnedTable, counted: Sequence[FileRows]) -> None:
+        """Compare paths, sizes and times."""
+        empty = {file.path for file in table.empty_files}
+        pinned = {file.path: (file.size_bytes, file.modified_ms) for file in table.files}
+        read = {
+            decode_path(file.file_path): (file.size_bytes, file.modified_ms) for file in counted
+        }
+        for path in sorted(pinned.keys() | read.keys()):
+            if path not in empty and pinned.get(path) != read.get(path):
+                raise InputChangedError(
+                    f"file {path!r} of the image table was changed, deleted or added while the run "
+                    "was planning. Run again when no one writes there."
+                )
+
+    def check_id_column(self, table: PinnedTable, column: str) -> None:
+        """Refuse a column that is kept in directory names."""
+        if column in table.partition_columns:
+            raise ColumnTypeError(
+                f"image table {table.location!r}: column {column!r} is kept in directory names, "
+                "which have no type: image IDs must be a column of the files."
+            )
+
+    def find_changes(
+        self, session: Session, table: PinnedTable, before: ImagesState, now: ImagesState
+    ) -> ImageChanges:
+        """Take the files that came; no file may have changed or gone."""
+        for path, file in before.files.items():
+            if now.files.get(path) != file:
+                what = "was changed" if path in now.files else "is gone"
+                raise ImagesChangedError(
+                    f"file {table.root + path!r} of the image table {what} since the last run, so "
+                    f"what is new can't be told. To go on, {_FULL_RUN}."
+                )
+        new = [table.root + path for path in now.files if path not in before.files]
+        if not new:
+            return NOTHING_NEW
+        reader = session.spark.read.schema(table.frame.schema).options(**PARQUET_READER_OPTIONS)
+        return ImageChanges(reader.option("basePath", table.root).parquet(*new), None)
+
+    # Writing it
+
+    def publishing(self, session: Session, location: str, *, exists: bool) -> Publishing:
+        """By a rename, or by a marker where no rename is one step."""
+        return "rename" if session.storage.renames_in_one_step(location) else "marker"
+
+    def is_finished_at(self, session: Session, location: str) -> bool:
+        """Look at the manifest; S3A finds even an empty directory."""
+        is_started = is_incomplete(session.storage, location)
+        return not is_started and bool(session.storage.list_files(location))
+
+    def check_replaceable(self, session: Session, location: str) -> None:
+        """Check that there is a Parquet directory, by its names and some of its footers."""
+        found = registry.format_at(session, location)
+        if found is not self:
+            raise OutputExistsError(
+                f"output {location!r} is a {found.title} table: replacing it by Parquet would "
+                f"destroy its log. Use --output-format {found.name}, or choose another place."
+            )
+        storage = session.storage
+        if not storage.is_directory(location):
+            raise OutputExistsError(
+                f"output {location!r} is a file, not a table: it is not replaced."
+            )
+        if not storage.list_files(location):
+            return
+        try:
+            files = data_files(storage, location, what="output")
+            partition_columns_of(location, files, what="output")
+            doubtful = [file for file in files if not file.path.endswith(".parquet")]
+            for _ in storage.parquet_footers([files[0], *doubtful]):
+                pass
+        except (InputError, StorageError) as error:
+            raise OutputExistsError(
+                f"output {location!r} holds what is no Parquet table, so it is not replaced: "
+                f"{error}"
+            ) from error
+
+    def check_replacing(self, session: Session, target: Target) -> None:
+        """Refuse where replacing takes more than two renames."""
+        advice = (
+            "Use --output-format delta, whose overwrite is one commit, or choose another place."
+        )
+        if target.is_marked:
+            raise UnsupportedError(
+                f"output {target.location!r}: a Parquet directory can't be replaced on "
+                f"{get_scheme(target.location)}, where no rename is one step. {advice}"
+            )
+        if session.storage.is_remote:
+            raise UnsupportedError(
+                f"output {target.location!r}: a Parquet directory can't be replaced over Spark "
+                f"Connect, which has no renames of its own. {advice}"
+            )
+
+    def check_keeps(self, table: PinnedTable) -> None:
+        """Refuse column names that Spark would write to Parquet as other ones."""
+        check_names_are_kept(table)
+
+    def writer_options(self, settings: Mapping[str, str]) -> dict[str, str]:
+        """Return what Spark's Parquet writer takes as options, on any platform."""
+        options = {key: value for key, value in settings.items() if key.startswith("parquet.")}
+        codec = settings.get(_CODEC)
+        return options if codec is None else options | {"compression": codec}
+
+    def stage(
+        self,
+        session: Session,
+        target: Target,
+        writer: DataFrameWriter,
+        attempt: Attempt,
+        *,
+        schema: StructType,
+        num_rows: int,
+        note: Mapping[str, Any],
+    ) -> Staged:
+        """Write the files; of no rows one file that carries the schema.
+
+        A partitioned write of no rows would leave a directory that can't be read.
+        """
+        if not num_rows:
+            writer = (
+                session.spark.createDataFrame([], schema)
+                .coalesce(1)
+                .write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
+            )
+        # At its own location a manifest is there already, and nothing else.
+        mode = "append" if target.is_marked else "error"
+        options = session.storage.committer_options(attempt.staged)
+        writer.options(**options).mode(mode).parquet(attempt.staged)
+        return Staged(target, attempt.staged, None)
+
+    def count_rows(self, session: Session, staged: Staged) -> int:
+        """Count by the files' footers, read by executors."""
+        try:
+            data_files(session.storage, staged.location, what="staged output")
+            with tuning_settings(session.spark, SCAN_SETTINGS):
+                reader = session.spark.read.schema(StructType()).options(**PARQUET_READER_OPTIONS)
+                return reader.parquet(staged.location).count()
+        except (InputError, *SPARK_ERRORS) as error:
+            raise VerificationError(f"the staged output is broken: {error}") from error
+
+    def count_marked(self, session: Session, staged: Staged, column: str) -> int:
+        """Scan the column."""
+        fields = StructType([StructField(column, BooleanType())])
+        reader = session.spark.read.schema(fields).options(**PARQUET_READER_OPTIONS)
+        frame = reader.parquet(staged.location)
+        with tuning_settings(session.spark, SCAN_SETTINGS):
+            return frame.where(F.col(column)).count()
+
+    def promote(
+        self, session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]
+    ) -> None:
+        """Mark it as complete where it is, or rename it into its location."""
+        storage, target = session.storage, staged.target
+        if target.is_marked:
+            mark(storage, target.location, dict(note), attempt.attempt_id)
+            return
+        write_manifest(storage, staged.location, dict(note))
+        storage.write_text(f"{staged.location}/_SUCCESS", "")
+        rename_into_place(session, staged, attempt)
+
+    def append_row(
+        self,
+        session: Session,
+        location: str,
+        row: DataFrame,
+        *,
+        name: str,
+        check: Callable[[StructType, bool], None],
+    ) -> None:
+        """Write a file of one row where no reader looks, and move it in under its own name."""
+        storage = session.storage
+        self._check_rows_fit(session, location, check)
+        run = name.rpartition("-")[2].partition(".")[0]
+        sweep(storage, location, run)
+        with attempt_directory(storage, location, run) as attempt:
+            options = storage.committer_options(attempt.staged)
+            row.coalesce(1).write.options(**options).parquet(attempt.staged)
+            (written,) = [
+                file.path
+                for file in storage.list_files(attempt.staged)
+                if file.path.endswith(".parquet")
+            ]
+            storage.make_directory(location)
+            storage.rename(written, f"{location}/{name}.parquet")
+
+    def _check_rows_fit(
+        self, session: Session, location: str, check: Callable[[StructType, bool], None]
+    ) -> None:
+        storage = session.storage
+        if storage.exists(location) and not storage.is_directory(location):
+            raise OutputExistsError(f"{location!r} is a file, not a directory.")
+        names = [name for name in storage.list_names(location) if name[0] not in "._"]
+        strange = [name for name in names if not name.endswith(".parquet")]
+        if strange:
+            raise OutputExistsError(f"{location!r} holds {strange[0]!r}, which is no Parquet file.")
+        if names:
+            reader = session.spark.read.options(**PARQUET_READER_OPTIONS)
+            check(reader.parquet(f"{location}/{names[-1]}").schema, False)
+
+    # What it says of the runs that wrote it
+
+    def find_run(
+        self, session: Session, location: str, key: str, value: str | None
+    ) -> EarlierRun | None:
+        """Read the manifest."""
+        note = read_manifest(session.storage, location)
+        is_same = key in note if value is None else note.get(key) == value
+        return EarlierRun(location, note) if is_same else None
+
+    def read_kept(
+        self, session: Session, location: str, schema: StructType
+    ) -> tuple[Pinned, DataFrame]:
+        """Read the files with a schema."""
+        if not session.storage.exists(location):
+            raise TableNotFoundError(f"plan {location!r} does not exist.")
+        # A plan of no rows has its files, too.
+        files = fingerprint(data_files(session.storage, location, what="plan"))
+        rows = session.spark.read.schema(schema).options(**PARQUET_READER_OPTIONS).parquet(location)
+        return Pinned(location, self.name, None, files), rows

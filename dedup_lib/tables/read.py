@@ -1,0 +1,58 @@
+"""Find the format of an image table, and pin the table."""
+
+from __future__ import annotations
+
+from pyspark.errors import AnalysisException
+
+from dedup_lib.errors import UnsupportedError
+from dedup_lib.locations import is_path
+from dedup_lib.session.session import Session
+from dedup_lib.settings import ImagesFormat
+from dedup_lib.tables.pinned import PinnedTable, metadata
+from dedup_lib.tables.registry import format_asked_for, format_of
+
+
+def read_images(session: Session, location: str, images_format: ImagesFormat) -> PinnedTable:
+    """Pin an image table and read it lazily.
+
+    Args:
+        session: The session, with its file systems.
+        location: A path, a URI, or a catalog table name.
+        images_format: The name of a format; `auto` takes that of what is there.
+
+    Returns:
+        The table, one row per image, with its columns as they are; partition columns of a
+        Parquet directory are strings, spelled as in the directory names.
+
+    Raises:
+        TableNotFoundError: There is nothing at the location.
+        TableFormatError: The layout is not that of the format.
+        UnreadableFileError: A data file is empty or is not of the format.
+        UnsupportedError: A column is called like the metadata that tells the files.
+
+    Cost: Parquet: one listing, and one footer a file. Delta: the log.
+    """
+    if is_path(location):
+        location = session.storage.canonical(location)
+    table = format_asked_for(session, location, images_format).pin(session, location)
+    if any(name.lower() == "_metadata" for name in table.frame.columns):
+        _check_files_are_told(table)
+    return table
+
+
+def root_of(session: Session, location: str) -> str:
+    """Return where a table's files are, as a canonical URI; nothing needs to be there yet."""
+    if is_path(location):
+        return session.storage.canonical(location)
+    return format_of(session, location).root_of(session, location)
+
+
+def _check_files_are_told(table: PinnedTable) -> None:
+    try:
+        _ = table.frame.select(metadata(table.frame, "file_path")).schema
+    except AnalysisException as error:
+        raise UnsupportedError(
+            f"image table {table.location!r} has a column '_metadata', which Spark Connect mixes "
+            "up with what it tells of a Delta table's files. Rename it, or run in a classic "
+            "session."
+        ) from error

@@ -1,0 +1,101 @@
+"""The table formats that are known: which one a table is of."""
+
+from __future__ import annotations
+
+from dedup_lib.errors import SettingsError, TableFormatError, TableNotFoundError
+from dedup_lib.locations import is_path
+from dedup_lib.session.session import Session
+from dedup_lib.tables.format import TableFormat
+
+_FORMATS: dict[str, TableFormat] = {}
+
+
+def register(table_format: TableFormat) -> None:
+    """Make a format known.
+
+    One that is registered later is asked first whether a table is its. The first one, of plain
+    files, is what there is where no other is.
+    """
+    _FORMATS[table_format.name] = table_format
+
+
+def format_named(name: str) -> TableFormat:
+    """Return a format by its name."""
+    return _FORMATS[name]
+
+
+def format_at(session: Session, location: str) -> TableFormat:
+    """Return the format of the table at a canonical path; Parquet where no other is there."""
+    return next(one for one in reversed(_FORMATS.values()) if one.is_at(session, location))
+
+
+def format_of_name(session: Session, name: str) -> TableFormat:
+    """Return the format of the table that the catalog has under a name.
+
+    Where the catalog has none, it is the one in which a table of that name would be made.
+    """
+    taking = [one for one in _FORMATS.values() if one.takes_names]
+    if len(taking) == 1:
+        return taking[0]
+    return next((one for one in reversed(taking) if one.has_named(session, name)), taking[0])
+
+
+def format_of(session: Session, location: str) -> TableFormat:
+    """Return the format of the table at a path, or of that name."""
+    if is_path(location):
+        return format_at(session, session.storage.canonical(location))
+    return format_of_name(session, location)
+
+
+def format_of_record(session: Session, location: str) -> TableFormat:
+    """Return the format in which a run keeps its records: plain files, or that of a name."""
+    return _plain() if is_path(location) else format_of_name(session, location)
+
+
+def formats() -> list[TableFormat]:
+    """Return all formats, in the order in which they were registered."""
+    return list(_FORMATS.values())
+
+
+def _plain() -> TableFormat:
+    return next(iter(_FORMATS.values()))
+
+
+def format_asked_for(session: Session, location: str, asked: str) -> TableFormat:
+    """Return the format of an image table, and check that it is what was asked for.
+
+    Raises:
+        TableNotFoundError: There is nothing at the path.
+        TableFormatError: It is of another format.
+        SettingsError: No catalog table can be of the format.
+    """
+    if not is_path(location):
+        if asked != "auto" and not format_named(asked).takes_names:
+            raise SettingsError(
+                f"--images {location!r} is a table name, which can't be --images-format {asked}: "
+                "give a path with a slash, or leave the format out."
+            )
+        return format_of_name(session, location)
+    if not session.storage.exists(location):
+        raise TableNotFoundError(
+            f"image table {location!r} does not exist (patterns such as * are not expanded)."
+        )
+    found = format_at(session, location)
+    if asked in ("auto", found.name):
+        return found
+    wanted = format_named(asked)
+    if wanted.sign:
+        raise TableFormatError(
+            f"image table {location!r} is not a {wanted.title} table: it has no {wanted.sign}."
+        )
+    raise found.wrong_format(wanted, location)
+
+
+def check_not_inside(session: Session, location: str, what: str) -> None:
+    """Refuse a canonical path inside a table that is to be read as a whole.
+
+    Raises:
+        TableFormatError: A parent is such a table.
+    """
+    for one in _FORMATS.values():
+        one.check_not_inside(session, location, what)
