@@ -30,6 +30,7 @@ from dedup_lib.publish.sweep import sweep
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS, SCAN_SETTINGS, tuning_settings
 from dedup_lib.session.session import Session
 from dedup_lib.session.spark_errors import SPARK_ERRORS
+from dedup_lib.settings.traits import find_format
 from dedup_lib.tables import registry
 from dedup_lib.tables.directory import (
     common_schema,
@@ -51,8 +52,7 @@ _FULL_RUN = "add --output-mode overwrite once, for a full run"
 class ParquetFormat(TableFormat):
     """A directory of Parquet files, or one file. It is what there is where nothing else is."""
 
-    name = "parquet"
-    title = "Parquet"
+    traits = find_format("parquet")
     file_engine = ArrowEngine()
 
     def is_at(self, session: Session, location: str) -> bool:

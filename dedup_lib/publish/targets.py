@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dedup_lib.errors import SettingsError
+from dedup_lib.errors import (
+    SettingsError,
+)
 from dedup_lib.locations import get_scheme
 from dedup_lib.session.session import Session
 from dedup_lib.tables.registry import format_named

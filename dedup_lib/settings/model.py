@@ -245,19 +245,14 @@ class Settings:
         return self.output_format or of_method or traits.choose_format(self.output)
 
     @property
+    def method_traits(self) -> traits.MethodTraits:
+        """The traits of the method."""
+        return traits.find_method(self.method)
+
+    @property
     def changes_images(self) -> bool:
         """Whether rows are deleted from the image table itself."""
-        return not traits.find_method(self.method).takes_output
-
-    @property
-    def moves_images(self) -> bool:
-        """Whether images are read and written."""
-        return traits.find_method(self.method).moves_images
-
-    @property
-    def may_replace(self) -> bool:
-        """Whether the method can replace a table."""
-        return traits.find_method(self.method).can_replace
+        return not self.method_traits.takes_output
 
     @property
     def eps_values(self) -> tuple[float, ...]:

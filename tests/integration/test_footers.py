@@ -6,10 +6,10 @@ import pytest
 
 from dedup_lib.errors import StorageError, TableFormatError
 from dedup_lib.executor import stores
-from dedup_lib.parquet import footers
 from dedup_lib.session.hadoop_storage import HadoopStorage
 from dedup_lib.session.open_storage import storage_of
 from dedup_lib.session.session import Session
+from dedup_lib.tables import footers
 from tests.made_tables import image_rows, write_list, write_parquet
 
 pytestmark = pytest.mark.classic("it has no file systems of a JVM")
