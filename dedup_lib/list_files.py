@@ -13,6 +13,7 @@ from dedup_lib.errors import (
     UnreadableFileError,
 )
 from dedup_lib.files import FileInfo
+from dedup_lib.foreign_tables import check_files
 from dedup_lib.npy_header import NPY_MAGIC
 from dedup_lib.parquet_files import MARKERS, relative_parts
 from dedup_lib.storage import Storage
@@ -76,6 +77,7 @@ def _not_nested(storage: Storage, location: str, *, what: str) -> list[FileInfo]
             nested.add(directories[0])
         else:
             files.append(file)
+    check_files(files, what)
     if nested and not files:
         raise TableFormatError(
             f"{what} holds only directories ({', '.join(sorted(nested)[:5])}): name the "

@@ -13,6 +13,7 @@ from dedup_lib.delta_delete import first_line, is_conflict
 from dedup_lib.delta_tables import delta_root, is_delta_path, table_exists
 from dedup_lib.errors import OutputExistsError
 from dedup_lib.failures import errors_named
+from dedup_lib.foreign_tables import check_written
 from dedup_lib.locations import is_path
 from dedup_lib.metrics_row import COLUMNS, SCHEMA, row_of
 from dedup_lib.overlap import check_metrics
@@ -73,6 +74,7 @@ def _append(
         _check_columns(spark.read.format("delta").load(canonical).schema, location, is_delta=True)
         row.write.format("delta").mode("append").save(canonical)
         return
+    check_written(storage, canonical, "metrics output")
     name = f"run-{values['started_at']:%Y%m%dT%H%M%SZ}-{report.run}.parquet"
     _check_directory(spark, storage, canonical)
     _add_file(storage, canonical, row, name, str(report.run))

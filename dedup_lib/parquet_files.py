@@ -20,6 +20,7 @@ from dedup_lib.errors import (
 )
 from dedup_lib.files import FileInfo, ParquetFooter
 from dedup_lib.footers import read_footers
+from dedup_lib.foreign_tables import check_files
 from dedup_lib.parquet_schema import hadoop_variable, id_columns, leaf_types
 from dedup_lib.storage import Storage
 
@@ -50,6 +51,7 @@ def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
     except StorageError as error:
         raise UnreadableFileError(f"{what}: {error} Restore or remove it.") from error
     files = [file for file in listed if not MARKERS.fullmatch(file.path.rpartition("/")[2])]
+    check_files(files, f"{what} {location!r}")
     for file in files:
         for part in relative_parts(location, file):
             if part.startswith(("_", ".")):

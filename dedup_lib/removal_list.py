@@ -11,9 +11,10 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
-from dedup_lib.delta_tables import check_not_in_delta, is_delta_path
+from dedup_lib.delta_tables import is_delta_path
 from dedup_lib.errors import ColumnTypeError, TableNotFoundError
 from dedup_lib.files import FileInfo
+from dedup_lib.foreign_tables import check_read
 from dedup_lib.list_entries import ReadList, WantedList
 from dedup_lib.list_files import list_files
 from dedup_lib.list_kinds import ID_FLAG, ListShape, recognise_npy
@@ -159,7 +160,7 @@ def _from_delta(table: PinnedTable, wanted: WantedList) -> RemovalList:
 
 
 def _from_files(spark: SparkSession, storage: Storage, wanted: WantedList) -> RemovalList:
-    check_not_in_delta(storage, wanted.location, wanted.role)
+    check_read(storage, wanted.location, wanted.role)
     list_format, files = list_files(storage, wanted.location, what=wanted.what)
     if list_format == "npy":
         read = _read_npy(spark, storage, files, wanted)

@@ -79,6 +79,21 @@ class Storage(ABC):
         """List the names of what a directory holds, files and directories; [] where none is."""
 
     @abstractmethod
+    def find_names(
+        self, directories: Sequence[str], patterns: Sequence[str]
+    ) -> Sequence[Sequence[str]]:
+        """Return those names in each directory that match one of some patterns.
+
+        A directory that is not there, or may not be listed, has none. Of a file it is its name.
+
+        Args:
+            directories: Canonical locations.
+            patterns: Names, in which `*` and `[…]` are a pattern.
+
+        Cost: one listing a directory, without its names that do not match.
+        """
+
+    @abstractmethod
     def read_head(self, location: str, num_bytes: int) -> bytes:
         """Read the first bytes of a file; fewer where it is shorter."""
 

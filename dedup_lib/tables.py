@@ -10,7 +10,6 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql.types import StringType, StructField, StructType
 
 from dedup_lib.delta_tables import (
-    check_not_in_delta,
     delta_detail,
     delta_root,
     delta_version,
@@ -28,6 +27,7 @@ from dedup_lib.errors import (
     UnsupportedError,
 )
 from dedup_lib.files import FileInfo
+from dedup_lib.foreign_tables import check_read
 from dedup_lib.locations import is_path
 from dedup_lib.parquet_files import (
     PARQUET_READER_OPTIONS,
@@ -253,7 +253,7 @@ def _read_path(
 
 
 def _read_parquet(spark: SparkSession, storage: Storage, location: str) -> PinnedTable:
-    check_not_in_delta(storage, location, "image table")
+    check_read(storage, location, "image table")
     files = data_files(storage, location, what="image table")
     partition_columns = partition_columns_of(location, files, what="image table")
     schema = common_schema(spark, storage, files)

@@ -21,6 +21,7 @@ from dedup_lib.errors import (
     StorageError,
     UnsupportedError,
 )
+from dedup_lib.foreign_tables import check_written
 from dedup_lib.locations import is_path
 from dedup_lib.marked_outputs import is_incomplete
 from dedup_lib.parquet_files import data_files, partition_columns_of
@@ -97,6 +98,8 @@ def find_target(
     canonical = storage.canonical(location)
     if not canonical.rpartition("/")[2] or canonical.count("/") < 1:
         raise SettingsError(f"output {location!r} is the root of a file system.")
+    if output_format == "parquet" or not storage.is_remote:  # Delta over Connect lists nothing
+        check_written(storage, canonical, "output")
     exists = storage.exists(canonical)
     publishing = _publishing(storage, canonical, output_format, exists=exists)
     if publishing == "marker" and exists:  # S3A finds even an empty directory
@@ -170,7 +173,7 @@ def check_replaceable(storage: Storage, location: str, output_format: TableForma
         if not delta:
             raise OutputExistsError(
                 f"output {location!r} exists and is no Delta table: it is not replaced. "
-                "Choose another place, or move it away."
+                "Choose another place."
             )
         return
     if delta:

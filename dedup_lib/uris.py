@@ -20,6 +20,25 @@ def contains(outer: str, inner: str) -> bool:
     return (_comparable(inner) + "/").startswith(_comparable(outer) + "/")
 
 
+def with_parents(canonical: str) -> list[str]:
+    """Return a canonical location and all directories above it, the nearest first."""
+    scheme, colon, rest = canonical.partition(":")
+    host = "//" + rest[2:].partition("/")[0] if rest.startswith("//") else ""
+    parts = [part for part in rest.removeprefix(host).split("/") if part]
+    root = f"{scheme}{colon}{host}/"
+    return [root + "/".join(parts[:count]) for count in range(len(parts), -1, -1)]
+
+
+def name_of(location: str) -> str:
+    """Return the last part of a location."""
+    return location.rpartition("/")[2]
+
+
+def child(directory: str, name: str) -> str:
+    """Return the location of what is in a canonical directory under a name."""
+    return f"{directory.rstrip('/')}/{name}"
+
+
 def decoded(metadata_path: str) -> str:
     """Turn a path as `_metadata.file_path` spells it into one as `FileInfo` does."""
     text = unquote(metadata_path)

@@ -15,6 +15,7 @@ from dedup_lib import marked_outputs, replacement, sweep, targets
 from dedup_lib.attempts import Attempt, attempt_directory, unmade_attempt
 from dedup_lib.errors import PublishError, SettingsError
 from dedup_lib.failures import storage_errors_as
+from dedup_lib.foreign_tables import check_written
 from dedup_lib.locations import is_path
 from dedup_lib.parquet_files import PARQUET_READER_OPTIONS
 from dedup_lib.settings import Settings
@@ -76,6 +77,8 @@ class Workspace:
                 "the output: staged files could not be renamed into place."
             )
         with storage_errors_as(PublishError):
+            if self.settings.work_location is not None:
+                check_written(self.storage, work_base, "work location")
             self._sweep_at({work_base})
             attempt = cleanup.enter_context(
                 attempt_directory(self.storage, work_base, self.attempt_id)

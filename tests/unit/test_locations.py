@@ -1,30 +1,24 @@
 import pytest
 
-from dedup_lib.delta_tables import check_not_in_delta
-
-
-class NoTables:
-    """A storage that holds nothing, and notes where it was asked for a Delta log."""
-
-    def __init__(self):
-        self.asked = []
-
-    def is_directory(self, location):
-        self.asked.append(location)
-        return False
+from dedup_lib.uris import child, with_parents
 
 
 @pytest.mark.parametrize(
-    ("location", "parents"),
+    ("location", "above"),
     [
-        ("file:/a/b/c", ["file:/a/b", "file:/a"]),
-        ("hdfs://node:8020/a/b", ["hdfs://node:8020/a", "hdfs://node:8020"]),
-        ("s3a://bucket/images", ["s3a://bucket"]),
-        ("s3a://bucket", []),
-        ("file:/a", []),
+        ("file:/a/b/c", ["file:/a/b", "file:/a", "file:/"]),
+        ("hdfs://node:8020/a/b", ["hdfs://node:8020/a", "hdfs://node:8020/"]),
+        ("s3a://bucket/images", ["s3a://bucket/"]),
+        ("s3a://bucket/", []),
+        ("file:/a", ["file:/"]),
+        ("file:/a:b/c", ["file:/a:b", "file:/"]),
     ],
 )
-def test_a_delta_log_is_looked_for_in_the_parents_and_not_in_place_of_a_host(location, parents):
-    storage = NoTables()
-    check_not_in_delta(storage, location, "image table")
-    assert storage.asked == [f"{parent}/_delta_log" for parent in parents]
+def test_the_parents_of_a_location_end_at_its_root_and_not_at_its_host(location, above):
+    assert with_parents(location) == [location, *above]
+
+
+@pytest.mark.parametrize("root", ["file:/", "s3a://bucket/", "hdfs://node:8020/"])
+def test_what_is_in_a_root_has_one_slash_before_its_name(root):
+    assert child(root, "x") == f"{root}x"
+    assert with_parents(child(root, "x")) == [f"{root}x", root]
