@@ -17,6 +17,7 @@ from dedup_lib.session.failures import first_line, translate_spark_errors
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.settings import Settings
+from dedup_lib.tables.foreign import check_written
 from dedup_lib.tables.registry import format_of
 
 # Any table of ours has these: it is how one is told from others.
@@ -59,6 +60,7 @@ def _append(session: Session, location: str, settings: Settings, report: Report)
     row = session.spark.createDataFrame([tuple(values[name] for name in COLUMNS)], SCHEMA)
     if is_path(location):
         location = session.storage.canonical(location)
+        check_written(session.storage, location, "metrics output")
     format_of(session, location).append_row(
         session,
         location,

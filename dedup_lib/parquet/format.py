@@ -38,6 +38,7 @@ from dedup_lib.tables.directory import (
     fingerprint,
     partition_columns_of,
 )
+from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import NOTHING_NEW, EarlierRun, ImageChanges, ImagesState
 from dedup_lib.tables.kept_types import check_names_are_kept
@@ -61,7 +62,7 @@ class ParquetFormat(TableFormat):
 
     def pin(self, session: Session, location: str) -> PinnedTable:
         """Pin a directory; one listing, and one footer a file."""
-        registry.check_not_inside(session, location, "image table")
+        check_read(session.storage, location, "image table")
         files = data_files(session.storage, location, what="image table")
         partition_columns = partition_columns_of(location, files, what="image table")
         schema = common_schema(session, files)

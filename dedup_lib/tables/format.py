@@ -15,6 +15,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.settings import FormatTraits, OutputMode
 from dedup_lib.tables import row_pictures
 from dedup_lib.tables.columns import FileColumns
+from dedup_lib.tables.foreign import check_written
 from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
 
@@ -65,13 +66,6 @@ class TableFormat:
     def has_named(self, session: Session, name: str) -> bool:
         """Tell whether the catalog has a table of that name."""
         return False
-
-    def check_not_inside(self, session: Session, location: str, what: str) -> None:
-        """Refuse a canonical path inside a table of this format, which is to be read as a whole.
-
-        Raises:
-            TableFormatError: A parent is such a table.
-        """
 
     def root_of(self, session: Session, location: str) -> str:
         """Return where a table's files are, as a canonical URI; it need not exist yet."""
@@ -193,6 +187,8 @@ class TableFormat:
         canonical = session.storage.canonical(location)
         if not canonical.rpartition("/")[2] or canonical.count("/") < 1:
             raise SettingsError(f"output {location!r} is the root of a file system.")
+        if not self.traits.takes_commits or not session.storage.is_remote:
+            check_written(session.storage, canonical, "output")
         exists = session.storage.exists(canonical)
         publishing = self.publishing(session, canonical, exists=exists)
         if publishing == "marker" and exists:
@@ -225,7 +221,7 @@ class TableFormat:
         if not self.is_at(session, location):
             raise OutputExistsError(
                 f"output {location!r} exists and is not a {self.title} table: it is not replaced. "
-                "Choose another place, or move it away."
+                "Choose another place."
             )
 
     def check_replacing(self, session: Session, target: Target) -> None:

@@ -92,13 +92,3 @@ def format_asked_for(session: Session, location: str, asked: str) -> TableFormat
             f"image table {location!r} is not a {wanted.title} table: it has no {wanted.sign}."
         )
     raise found.wrong_format(wanted, location)
-
-
-def check_not_inside(session: Session, location: str, what: str) -> None:
-    """Refuse a canonical path inside a table that is to be read as a whole.
-
-    Raises:
-        TableFormatError: A parent is such a table.
-    """
-    for one in _FORMATS.values():
-        one.check_not_inside(session, location, what)
