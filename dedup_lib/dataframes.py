@@ -9,7 +9,8 @@ from dedup_lib.errors import ColumnTypeError
 from dedup_lib.methods.spark_engine import keep_by_ids
 from dedup_lib.plan.removal_plan import plan_schema, with_reasons
 from dedup_lib.session.sql_names import quoted
-from dedup_lib.tables.pinned import id_type, metadata
+from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.pinned import id_type
 
 
 def remove_duplicates(

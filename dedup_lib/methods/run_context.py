@@ -87,7 +87,7 @@ class RunContext:
         """Work out the session's settings for reading and writing images."""
         with self.report.step("weigh images"):
             is_on_gpu = uses_gpu(self.session.spark)
-            return settings_for(self.session.storage, images, files, is_on_gpu=is_on_gpu)
+            return settings_for(self.session, images, files, is_on_gpu=is_on_gpu)
 
     def note(self, plan: Plan) -> dict[str, Any]:
         """Return what the manifest, or the Delta commit, says of the run."""

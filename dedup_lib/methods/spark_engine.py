@@ -17,7 +17,8 @@ from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.session.storage import ParquetSchema
 from dedup_lib.settings import Action, Strategy
-from dedup_lib.tables.pinned import PinnedTable, metadata
+from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.schema import required_columns
 
 ADDED_COLUMNS = (IS_DUPLICATE, KEPT_IMAGE_ID)

@@ -10,7 +10,8 @@ from pyspark.sql import functions as F
 
 from dedup_lib.lists.removal_list import ENTRY_COLUMN
 from dedup_lib.session.sql_names import quoted
-from dedup_lib.tables.pinned import FileRows, PinnedTable, metadata
+from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.pinned import FileRows, PinnedTable
 
 # A row of a broadcast hash table costs its key and about this much more.
 BROADCAST_ROW_OVERHEAD_BYTES = 48

@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, DataFrameWriter
-from pyspark.sql.types import StructType
+from pyspark.sql.types import StructField, StructType
 
 from dedup_lib.errors import OutputExistsError, SettingsError, TableFormatError, UnsupportedError
 from dedup_lib.executor.bounds import Bounds
 from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
 from dedup_lib.session.session import Session
+from dedup_lib.session.storage import ColumnChunkSizes, FileInfo
 from dedup_lib.settings import FormatTraits, OutputMode
-from dedup_lib.tables import row_pictures
+from dedup_lib.tables import row_pictures, row_positions
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.foreign import check_written
 from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
+from dedup_lib.tables.row_positions import ImageId
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
 
 if TYPE_CHECKING:
@@ -128,6 +130,25 @@ class TableFormat:
     def file_columns(self, session: Session, table: PinnedTable) -> FileColumns | None:
         """Return what the files call the table's columns; None where that can't be told."""
         return FileColumns()
+
+    def column_sizes(
+        self, session: Session, files: Sequence[FileInfo]
+    ) -> Iterable[ColumnChunkSizes]:
+        """Return what each column weighs in some of the data files; nothing if it is unknown."""
+        return session.storage.read_column_sizes(files)
+
+    def find_rows(
+        self,
+        session: Session,
+        paths: Collection[str],
+        id_field: StructField,
+        ids: Collection[ImageId],
+    ) -> dict[tuple[str, ImageId], int]:
+        """Find the first row of each of a few IDs in each of a few files, for the review.
+
+        It is asked where the table itself tells no row index; as `row_positions.row_indexes`.
+        """
+        return row_positions.row_indexes(session.spark, paths, id_field, ids)
 
     def draw_rows(
         self, session: Session, rows: Sequence[RowPosition], columns: ReadColumns, bounds: Bounds
