@@ -14,7 +14,7 @@ from dedup_lib.methods.gpu import check_is_usable, find_accelerator, uses_gpu
 from dedup_lib.methods.new_output import NewOutput
 from dedup_lib.methods.spark_engine import Tuning
 from dedup_lib.methods.tuning import TARGET_FILE_BYTES, settings_for, split_settings
-from dedup_lib.plan.planning import Plan
+from dedup_lib.plan.plan import Plan
 from dedup_lib.report import Report
 from dedup_lib.session.conf import tuning_settings
 from dedup_lib.session.session import Session

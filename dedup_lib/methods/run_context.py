@@ -12,7 +12,7 @@ from dedup_lib.methods import records
 from dedup_lib.methods.gpu import uses_gpu
 from dedup_lib.methods.phase_numbers import numbers_of
 from dedup_lib.methods.tuning import settings_for
-from dedup_lib.plan.planning import Plan
+from dedup_lib.plan.plan import Plan
 from dedup_lib.publish.attempts import new_attempt_id
 from dedup_lib.publish.workspace import Workspace
 from dedup_lib.report import Report
