@@ -25,7 +25,7 @@ from dedup_lib.id_scan import SCAN_SETTINGS
 from dedup_lib.one_row import one_row
 from dedup_lib.session_settings import session_settings
 from dedup_lib.spark_errors import SPARK_ERRORS
-from dedup_lib.sql_names import quoted, sql_name
+from dedup_lib.sql_names import quoted, sql_name, values_of
 from dedup_lib.tables import PinnedTable
 
 DELETION_VECTORS = "delta.enableDeletionVectors"
@@ -203,14 +203,13 @@ def delete_ids(
     *Cost:* one scan of the IDs. Delta below 4.3, which has no EXISTS in DELETE, reads every
     column of the files that lose rows (MERGE), but writes no more.
     """
-    table, column = sql_name(location), quoted(image_id_column)
+    table, column = sql_name(location), f"images.{quoted(image_id_column)}"
+    same = f"removed.image_id = coalesce({column}, {column})"  # as `values_of`
     delete = (
-        f"DELETE FROM {table} AS images WHERE EXISTS "
-        f"(SELECT 1 FROM {view} AS removed WHERE removed.image_id = images.{column})"
+        f"DELETE FROM {table} AS images WHERE EXISTS (SELECT 1 FROM {view} AS removed WHERE {same})"
     )
     merge = (
-        f"MERGE INTO {table} AS images USING {view} AS removed "
-        f"ON removed.image_id = images.{column} WHEN MATCHED THEN DELETE"
+        f"MERGE INTO {table} AS images USING {view} AS removed ON {same} WHEN MATCHED THEN DELETE"
     )
     removed_ids.createOrReplaceTempView(view)
     try:
@@ -252,11 +251,9 @@ def count_ids(
 
     *Cost:* one scan of the IDs.
     """
-    frame = spark.sql(
-        f"SELECT {quoted(image_id_column)} AS image_id "
-        f"FROM {sql_name(location)} VERSION AS OF {version}"
-    )
-    return frame.join(removed_ids, "image_id", "left_semi").count()
+    frame = spark.sql(f"SELECT * FROM {sql_name(location)} VERSION AS OF {version}")
+    ids = frame.select(values_of(image_id_column).alias("image_id"))
+    return ids.join(removed_ids, "image_id", "left_semi").count()
 
 
 def purge(spark: SparkSession, location: str, note: Mapping[str, Any]) -> Purge:

@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.errors import InputChangedError
 from dedup_lib.removal_list import ENTRY_COLUMN
-from dedup_lib.sql_names import quoted
+from dedup_lib.sql_names import quoted, values_of
 from dedup_lib.tables import PinnedTable, metadata
 from dedup_lib.uris import decoded
 
@@ -54,7 +54,7 @@ def candidates_of(images: PinnedTable, image_id_column: str) -> DataFrame:
     frame = images.frame
     row_index = metadata(frame, "row_index") if images.has_row_index else F.lit(None)
     return frame.select(
-        F.col(quoted(image_id_column)).alias(ENTRY_COLUMN),
+        values_of(image_id_column).alias(ENTRY_COLUMN),
         metadata(frame, "file_path").alias("file_path"),
         row_index.cast("bigint").alias("row_index"),
     )

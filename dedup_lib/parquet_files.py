@@ -29,10 +29,15 @@ MARKERS = re.compile(
     r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
     rf"|{re.escape(MANIFEST_NAME)}"
 )
-# Every file is read or the read fails, and no character of a path makes it a pattern.
+# Every file is read or the read fails, no statistic of a file's writer leaves out rows, and no
+# character of a path makes it a pattern.
 PARQUET_READER_OPTIONS = {
     "ignoreCorruptFiles": "false",
     "ignoreMissingFiles": "false",
+    "parquet.filter.stats.enabled": "false",
+    "parquet.filter.columnindex.enabled": "false",
+    "parquet.filter.dictionary.enabled": "false",
+    "parquet.filter.bloom.enabled": "false",
     "__globPaths__": "false",
 }
 

@@ -21,7 +21,7 @@ from dedup_lib.parquet_files import (
     spark_schema,
 )
 from dedup_lib.parquet_schema import paths
-from dedup_lib.sql_names import quoted
+from dedup_lib.sql_names import quoted, values_of
 from dedup_lib.storage import Storage
 
 
@@ -127,7 +127,7 @@ def _typed(frame: DataFrame, column: str, wanted: DataType) -> DataFrame:
     pandas writes such a column as INT32, whatever it might have held.
     """
     may_be_untyped = frame.schema[column].dataType.simpleString() == "int" != wanted.simpleString()
-    if may_be_untyped and frame.where(F.col(quoted(column)).isNotNull()).isEmpty():
+    if may_be_untyped and frame.where(values_of(column).isNotNull()).isEmpty():
         return frame.withColumn(column, F.lit(None).cast(wanted))
     return frame
 

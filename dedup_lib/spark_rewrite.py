@@ -16,7 +16,7 @@ from dedup_lib.parquet_schema import required_columns
 from dedup_lib.position_bitmaps import ROWS_PER_BITMAP, position_bitmaps
 from dedup_lib.removal_plan import PlanCounts
 from dedup_lib.settings import Action, Strategy
-from dedup_lib.sql_names import quoted
+from dedup_lib.sql_names import quoted, values_of
 from dedup_lib.tables import PinnedTable, metadata
 
 ADDED_COLUMNS = (IS_DUPLICATE, KEPT_IMAGE_ID)
@@ -173,7 +173,7 @@ def keep_by_ids(
     """
     (name,) = _free_names(images.columns, ("__dedup_planned_id",))
     planned = F.broadcast(planned_ids.toDF(name))
-    same = F.col(quoted(image_id_column)) == F.col(name)
+    same = values_of(image_id_column) == F.col(name)
     return images.join(planned, same, "left_anti" if drops else "left_semi")
 
 

@@ -30,6 +30,7 @@ FAST = (
         for name in (
             "arrow_engine", "clone", "existing_outputs", "footers", "formats", "hostile_types",
             "id_types", "image_layout", "in_place", "metrics", "no_shuffle", "publish",
+            "statistics",
         )
     ),
 )  # fmt: skip
