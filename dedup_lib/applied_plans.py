@@ -7,7 +7,7 @@ from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
-from dedup_lib import id_scan, kept_plans, removal_plan, safety_limits
+from dedup_lib import id_scan, kept_plans, logged_rows, removal_plan, safety_limits
 from dedup_lib.errors import PlanRefusedError, SafetyLimitError
 from dedup_lib.id_scan import IdSizes
 from dedup_lib.inputs import Inputs
@@ -68,8 +68,9 @@ def make_plan(
         rows = materialise(kept.rows)
         kept_plans.check_whole(kept, rows)
     with report.step("scan image IDs"):
-        files = id_scan.count_files(images, column)
-        id_scan.check_every_file_was_read(images, files)
+        files = logged_rows.scan_image_ids(
+            images, column, method=settings.method, materialise=materialise
+        )
     counts = kept.note["counts"]
     plan = Plan(
         images=images,

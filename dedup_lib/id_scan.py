@@ -61,17 +61,27 @@ def candidates_of(images: PinnedTable, image_id_column: str) -> DataFrame:
 
 
 def count_files(images: PinnedTable, image_id_column: str) -> list[FileRows]:
-    """Count rows and NULL IDs in each file of an image table.
+    """Count rows and NULL IDs in each file of an image table, as `rows_by_file` does."""
+    return collect_files(rows_by_file(images, image_id_column))
+
+
+def collect_files(counted: DataFrame) -> list[FileRows]:
+    """Collect what `rows_by_file` counted."""
+    return [FileRows(**row.asDict()) for row in counted.collect()]
+
+
+def rows_by_file(images: PinnedTable, image_id_column: str) -> DataFrame:
+    """Count rows and NULL IDs in each file of an image table, lazily.
 
     Returns:
-        One entry per file that holds a row.
+        One row per file that holds a row, with the fields of `FileRows`.
 
     Cost: one scan of the ID column; no shuffle but of one row a file and task.
     """
     frame = images.frame
     image_id = F.col(quoted(image_id_column))
     modified = F.unix_millis(metadata(frame, "file_modification_time"))
-    rows = (
+    return (
         frame.select(
             metadata(frame, "file_path").alias("file_path"),
             metadata(frame, "file_size").alias("size_bytes"),
@@ -84,9 +94,7 @@ def count_files(images: PinnedTable, image_id_column: str) -> list[FileRows]:
             F.count_if(F.isnull(ENTRY_COLUMN)).alias("num_nulls"),
             sum_of_id_bytes(F.col(ENTRY_COLUMN)),
         )
-        .collect()
     )
-    return [FileRows(**row.asDict()) for row in rows]
 
 
 def check_every_file_was_read(images: PinnedTable, counted: Sequence[FileRows]) -> None:

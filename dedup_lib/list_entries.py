@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
 from dedup_lib.errors import ColumnTypeError, SettingsError
-from dedup_lib.list_kinds import ID_FLAG, ListShape, recognise
+from dedup_lib.list_kinds import recognise
+from dedup_lib.list_shape import ID_FLAG, ListShape
 from dedup_lib.settings import ListKind
 from dedup_lib.sql_names import quoted
 

@@ -13,7 +13,8 @@ from pyspark.sql.types import DataType, StructField, StructType
 from dedup_lib.errors import MissingColumnError, UnreadableFileError
 from dedup_lib.files import FileInfo
 from dedup_lib.list_entries import ReadList, WantedList
-from dedup_lib.list_kinds import ID_FLAG, KIND_FLAG, ListShape, check_one_kind
+from dedup_lib.list_kinds import check_one_kind
+from dedup_lib.list_shape import ID_FLAG, KIND_FLAG, ListShape
 from dedup_lib.parquet_files import (
     PARQUET_READER_OPTIONS,
     by_schema,

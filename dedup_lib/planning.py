@@ -18,6 +18,7 @@ from dedup_lib import (
     keepers,
     list_matches,
     list_sizes,
+    logged_rows,
     protection,
     removal_plan,
     safety_limits,
@@ -160,6 +161,7 @@ def make_plan(
     *Cost:* two scans of the image IDs, and two or three of the lists; one more scan of the IDs for
     lists to keep, for groups, and for following keepers, for IDs that match nothing where these
     are asked for, and two where few match; one where IDs are protected, and two of their lists.
+    Where Delta is to delete rows, its log.
     """
     return _Planning(settings, inputs, report, materialise).make()
 
@@ -225,8 +227,12 @@ class _Planning:
 
     def scan_image_ids(self) -> Sequence[FileRows]:
         with self.report.step("scan image IDs"):
-            files = id_scan.count_files(self.images, self.column)
-            id_scan.check_every_file_was_read(self.images, files)
+            files = logged_rows.scan_image_ids(
+                self.images,
+                self.column,
+                method=self.settings.method,
+                materialise=self.materialise,
+            )
         if not any(file.num_rows for file in files):
             raise NoImageRowsError(f"image table {self.images.location!r} has no rows.")
         return files

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from dedup_lib.errors import StorageError, TableNotFoundError, UnreadableFileError
-from dedup_lib.list_kinds import ListShape
+from dedup_lib.list_shape import ListShape
 from dedup_lib.locations import is_path
 from dedup_lib.one_row import one_row
 from dedup_lib.parquet_files import fingerprint

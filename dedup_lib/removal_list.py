@@ -16,7 +16,8 @@ from dedup_lib.errors import ColumnTypeError, TableNotFoundError
 from dedup_lib.files import FileInfo
 from dedup_lib.list_entries import ReadList, WantedList
 from dedup_lib.list_files import list_files
-from dedup_lib.list_kinds import ID_FLAG, ListShape, recognise_npy
+from dedup_lib.list_kinds import recognise_npy
+from dedup_lib.list_shape import ID_FLAG, ListShape
 from dedup_lib.locations import is_path
 from dedup_lib.npy_lists import read_ids
 from dedup_lib.parquet_files import fingerprint

@@ -84,7 +84,8 @@ class Settings:
         "input",
         "what the lists' entries mean: IDs to remove; IDs to keep, where all others go; pairs with "
         "scores (NeMo Curator's pairwise results); or groups of which one stays; auto recognises "
-        "each list by its columns and directory (and .npy files, which name IDs to keep)",
+        "each list by its columns and directory (and .npy files, which name IDs to keep), and "
+        "refuses what may mean several things, such as IDs beside a column cluster_id",
         default="auto",
     )
     eps: float | None = option(

@@ -29,7 +29,8 @@ FAST = (
         f"tests/integration/test_{name}.py"
         for name in (
             "arrow_engine", "clone", "existing_outputs", "footers", "formats", "hostile_types",
-            "id_types", "image_layout", "in_place", "metrics", "no_shuffle", "publish",
+            "id_types", "image_layout", "in_place", "logged_rows", "metrics", "no_shuffle",
+            "publish",
         )
     ),
 )  # fmt: skip

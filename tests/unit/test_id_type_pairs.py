@@ -7,7 +7,7 @@ from pyspark.sql import types as T
 
 from dedup_lib.errors import ColumnTypeError
 from dedup_lib.list_entries import WantedList
-from dedup_lib.list_kinds import ListShape
+from dedup_lib.list_shape import ListShape
 
 ID_TYPES = (T.StringType(), T.LongType(), T.IntegerType())
 OTHER_TYPES = (
