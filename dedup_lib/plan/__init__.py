@@ -1,1 +1,1 @@
-"""Which rows go, from IDs alone, and whether they may."""
+"""Decide which rows to remove, from IDs alone, and check the safety limits."""
