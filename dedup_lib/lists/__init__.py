@@ -1,1 +1,1 @@
-"""Removal lists: what a producer wrote, as typed entries."""
+"""Read removal lists of many producers as typed entries."""

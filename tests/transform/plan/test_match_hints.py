@@ -20,8 +20,8 @@ CASES = {
     "directories": (["e1", "s3://e/e2", "/y/"], ["C:\\e\\e1", "/x/e2"], ["/x/", "/x/e3"]),
 }
 TEXTS = {
-    "blanks": r"2 of 25 would match without blanks and invisible characters around them ('a1\r\n' in "
-    "the list, 'a1' in the table)",
+    "blanks": r"2 of 25 would match without blanks and invisible characters around them ('a1\r\n' "
+    "in the list, 'a1' in the table)",
     "case": "3 of 25 would match if upper and lower case were the same ('BY' in the list, 'by' in "
     "the table), but 2 of these could not be distinguished from other IDs",
     "numbers": "4 of 25 would match without leading zeros and '.0' at the end ('000' in the list, "
