@@ -1,6 +1,6 @@
 """Remove duplicate images from Parquet and Delta tables with Spark.
 
-`run` does what the command line does. `remove_duplicates` and `plan_removal` do the same with lazy
+`run` does what the command line does. `remove_duplicates` and `plan_removal` work on lazy
 DataFrames, for your own pipelines.
 """
 

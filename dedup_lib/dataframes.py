@@ -1,4 +1,4 @@
-"""The lazy API: DataFrames in, DataFrames out."""
+"""Remove duplicates from DataFrames, lazily."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ def remove_duplicates(
 ) -> DataFrame:
     """Drop the image rows whose ID is in a removal list, lazily.
 
-    It works in `DataFrame.transform`. It sets no session settings, and so gives neither the
-    memory bound nor the verification of `run`, and no safety limit either.
+    It works in `DataFrame.transform`. Unlike `run`, it sets no session settings, does not bound
+    memory, does not verify the result, and has no safety limits.
 
     Args:
         images: One row per image; the ID column is string, bigint or int.
@@ -36,11 +36,11 @@ def remove_duplicates(
 
     Raises:
         MissingColumnError: An ID column is missing.
-        ColumnTypeError: The ID types differ, or are none that IDs may have.
+        ColumnTypeError: The ID types differ, or a type is not allowed for IDs.
 
     *Nulls:* rows with a NULL ID stay; NULL list entries remove nothing.
-    *Cost:* `images` is evaluated twice: its IDs, to find the entries that match, and its
-    rows. The matching IDs are broadcast; no image is shuffled.
+    *Cost:* `images` is evaluated twice: first its IDs, to find the matching entries, then its rows.
+    The matching IDs are broadcast; no image is shuffled.
     """
     entries = _entries(images, duplicate_ids, image_id_column, duplicate_id_column)
     ids = images.select(values_of(image_id_column).alias("image_id"))
@@ -65,13 +65,13 @@ def plan_removal(
         duplicate_id_column: The ID column of `duplicate_ids`.
 
     Returns:
-        One row per image row that would go: `image_id`; `file_path` (string) and `row_index`
-        (bigint, from 0) where it is; `reasons` (array of structs `list_location`, `list_kind`,
+        One row per image row to remove: `image_id`; `file_path` (string) and `row_index` (bigint,
+        from 0), which locate the row; `reasons` (array of structs `list_location`, `list_kind`,
         `keeper_id`, `score`); `surviving_keeper_id` (of the ID's type; null).
 
     Raises:
         MissingColumnError: An ID column is missing.
-        ColumnTypeError: The ID types differ, or are none that IDs may have.
+        ColumnTypeError: The ID types differ, or a type is not allowed for IDs.
 
     *Nulls:* a NULL ID, in either frame, matches nothing.
     *Cost:* one scan of the image IDs and one of the list; no other column is read.
@@ -98,7 +98,7 @@ def _entries(
     if wanted != found:
         raise ColumnTypeError(
             f"removal list: column {duplicate_id_column!r} is {found}, but the image IDs are "
-            f"{wanted}. Nothing is cast in silence: cast one of them."
+            f"{wanted}. IDs are never cast implicitly: cast one of the columns."
         )
     entry = values_of(duplicate_id_column).alias("image_id")
     return duplicate_ids.select(entry).where(F.col("image_id").isNotNull())

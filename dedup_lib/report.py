@@ -1,4 +1,4 @@
-"""The run's report: what went in, what came out, and how it went."""
+"""The report of a run: its inputs, output, counts, times and errors."""
 
 from __future__ import annotations
 
@@ -61,43 +61,39 @@ def _versions() -> dict[str, str | None]:
 
 @dataclass
 class Report:
-    """What a run did. Counts are rows or IDs, sizes bytes, times seconds; None is unknown.
+    """What a run did. Counts are rows or IDs, sizes are bytes, times are seconds; None is unknown.
 
     Attributes:
-        status: `succeeded`, `dry_run` or `failed` (until it ends, too).
+        status: `succeeded`, `dry_run`, or `failed`, which is also the status of an unfinished run.
         method: `rewrite`, `clone` or `in-place`.
-        engine: `arrow` or `spark`, once chosen; None for a clone and in place, which move no
-            image.
-        strategy: Of engine `spark`: `broadcast-ids` or `row-positions`, once chosen.
-        choices: What the run chose by itself, by name: what it took, and the numbers why.
-        error: Class and message of what failed.
-        counts: Rows in, kept and removed; entries and IDs of the lists.
-        bytes: `input`: the data files that were read; `output`: newly written.
-        seconds: Phase name to seconds.
-        total_seconds: From start to end.
-        run: A random name of the run: the output's manifest or Delta commit has it, too.
-        started_at: UTC, as ISO 8601 spells it; `finished_at`, too.
+        engine: `arrow` or `spark`, once chosen; None for clone and in-place, which move no images.
+        strategy: With engine `spark`: `broadcast-ids` or `row-positions`, once chosen.
+        choices: The run's own choices, by name: the chosen value, and the numbers that decided.
+        error: Class and message of the error.
+        counts: Input, kept and removed rows; entries and IDs of the lists.
+        bytes: `input`: size of the data files that were read; `output`: newly written bytes.
+        seconds: Seconds of each phase; `total_seconds`: from start to end.
+        run: A random name of the run, which is also in the output's manifest or Delta commit.
+        started_at: UTC in ISO 8601, like `finished_at`.
         inputs: `images`, `duplicate_ids` and `protect_ids`: location, format, version or
-            fingerprint; or in place of lists `plan`, which has those of its maker.
-        output: The same of the output; None for a dry run without one.
-        versions: Of Python, pyspark, Delta and this library.
-        run_key: As given.
-        repeated: Whether a run with the same key had done it already; counts are its plan's.
-        steps: Seconds of parts of phases, by name.
-        purge: What --purge rewrote, and when VACUUM will delete what was before.
-        keepers: Where lists name keepers: how many IDs that go have a survivor, and how many lost.
-        protected: Where IDs are protected: entries and NULLs of these lists, and how many IDs and
-            rows would have gone and stay.
+            fingerprint. With --apply-plan also `plan`, with the lists of the run that made it.
+        output: The same for the output; None for a dry run without an output.
+        versions: Versions of Python, pyspark, Delta and this library.
+        run_key: The run key from the settings.
+        repeated: Whether an earlier run with the same key did the work; counts are its plan's.
+        steps: Seconds of each step of a phase.
+        purge: What --purge rewrote, and when VACUUM will delete the old files.
+        keepers: For lists with keepers: how many removed IDs have a survivor, how many are lost.
+        protected: For protected IDs: entries and NULLs of their lists; IDs and rows that stay.
         action: `remove`, `annotate` or `extract`.
-        eps_sweep: Of a sweep: how many rows, and about how many bytes, each eps would remove.
-        match_hints: Where hardly any listed ID is in the table: why that may be, with counts.
-        gpu: Where the RAPIDS Accelerator is there: its `mode`; what of the rewrite it leaves to the
-            CPU, and why (`falls_back`); and which operators ran where (`ran_on_gpu`,
-            `ran_on_cpu`). None is not known, as over Spark Connect.
-        review: Of --review: its `location`, how many `pairs` it shows with how many `pictures`, the
-            `read_bytes` of image files, and the `reason` why there is no page, or no picture.
-        since_last_run: Of --since-last-run, unless all was done: rows that came and stay, and how
-            many IDs' rows were deleted and copied anew.
+        eps_sweep: For --eps-sweep: rows and estimated bytes that each eps would remove.
+        match_hints: If only few listed IDs are in the table: possible reasons, with counts.
+        gpu: With the RAPIDS Accelerator: its `mode`; parts of the rewrite on the CPU, and why
+            (`falls_back`); operators by device (`ran_on_gpu`, `ran_on_cpu`; None is unknown).
+        review: For --review: its `location`, the number of `pairs` and `pictures`, the `read_bytes`
+            of image files, and the `reason` why there is no page, or no picture.
+        since_last_run: For --since-last-run, unless all was done: new rows that stay, and the
+            number of IDs whose rows were deleted and copied again.
     """
 
     status: Status = "failed"
@@ -145,13 +141,13 @@ class Report:
             self.total_seconds = round(time.monotonic() - self._started, 3)
 
     def choose(self, name: str, chosen: str, **because: Any) -> None:
-        """Note a choice that the run made by itself, and the numbers or words that made it."""
+        """Note a choice of the run, and the facts that decided it."""
         self.choices[name] = {"chosen": chosen, **because}
         _log.info("%s: %s %s", name, chosen, because)
 
     @contextmanager
     def step(self, name: str) -> Iterator[None]:
-        """Time a part of a phase."""
+        """Time a step of a phase."""
         started = time.monotonic()
         try:
             with self._within(name):
@@ -161,12 +157,12 @@ class Report:
 
     @property
     def place(self) -> str:
-        """Where the run is now: `plan / scan image IDs`; empty outside the phases."""
+        """The current phase and step: `plan / scan image IDs`; empty outside the phases."""
         return " / ".join(self._places)
 
     @contextmanager
     def followed(self, listener: Callable[[str], None]) -> Iterator[None]:
-        """Tell a function of each place that the run comes to, beginning with this one."""
+        """Call a function with the current phase and step, now and after each change."""
         self._listener = listener
         listener(self.place)
         try:
@@ -183,24 +179,19 @@ class Report:
             self._move(self._places[:-1])
 
     def _move(self, places: list[str]) -> None:
-        self._places = places  # a new list: other threads read the place
+        self._places = places  # a new list, since other threads read it
         if self._listener is not None:
             self._listener(self.place)
 
     def repeat(self, note: Mapping[str, Any], version: int | None) -> None:
-        """Take over what a run with the same key noted when it did the work."""
+        """Copy the counts that an earlier run with the same key noted."""
         self.repeated = True
         self.counts |= {**note.get("counts", {}), "kept_rows": note.get("kept_rows")}
         if self.output is not None:
             self.output["version"] = version
 
-    def note_deleted(
-        self,
-        described: dict[str, Any],
-        rows_before: int,
-        rows_after: int,
-    ) -> None:
-        """Note what a deletion in place came to; `described` says what the output is."""
+    def note_deleted(self, described: dict[str, Any], rows_before: int, rows_after: int) -> None:
+        """Note the result of a deletion in place; `described` describes the output."""
         self.counts |= {
             "input_rows": rows_before,
             "removed_rows": rows_before - rows_after,
@@ -210,12 +201,12 @@ class Report:
         self.output = described
 
     def note_purge(self, purge: dict[str, Any], added_bytes: int) -> None:
-        """Note what a purge rewrote: the only image bytes that a clone or in place writes."""
+        """Note what a purge rewrote: clone and in-place write no other image bytes."""
         self.purge = purge
         self.bytes["output"] = added_bytes
 
     def describe(self, settings: Settings) -> None:
-        """Note what was asked for, so that a failed run's report tells it too."""
+        """Note the settings, so that the report of a failed run has them."""
         self.method = settings.method
         self.action = settings.action
         self.run_key = settings.run_key
@@ -254,12 +245,12 @@ class Report:
         }
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the report with the contract's keys, secrets redacted."""
+        """Return the report as a dictionary, with secrets redacted."""
         keys = [name for name in self.__dataclass_fields__ if not name.startswith("_")]
         return cast("dict[str, Any]", self.hide({name: getattr(self, name) for name in keys}))
 
     def hide(self, value: Any) -> Any:
-        """Return nested values without the secrets in them, for whatever is kept."""
+        """Return nested values with secrets redacted."""
         return redact_all(value, self._secrets)
 
     def to_json(self) -> str:
@@ -270,8 +261,8 @@ class Report:
         """Write the report, replacing an older one.
 
         Args:
-            location: With a scheme: written through the storage. Without: a local file.
-            storage: None where there is no session: only local files then.
+            location: A URI, or a path of a local file.
+            storage: Writes URIs; None if there is no session, when URIs are not written.
         """
         text = self.to_json() + "\n"
         if has_scheme(location):
@@ -285,7 +276,9 @@ class Report:
             return
         target = Path(location)
         if _is_something_else(target):
-            raise UsageError(f"--report {location!r} is there and is no report: not replaced.")
+            raise UsageError(
+                f"--report {location!r} exists and is not a report: it is not replaced."
+            )
         try:
             local_files.replace_text(target, text)
         except OSError as error:
@@ -302,5 +295,5 @@ def _is_something_else(path: Path) -> bool:
 
 
 def report_uri(location: str) -> str:
-    """Return a report's location as a URI: without a scheme it is a file on the driver."""
+    """Return a report's location as a URI. A path without a scheme is a file on the driver."""
     return location if has_scheme(location) else f"file:{Path(location).absolute()}"

@@ -1,4 +1,4 @@
-"""Removal lists: what a producer wrote, as typed entries."""
+"""Read removal lists of many producers as typed entries."""
 
 from dedup_lib.lists.protected import read_protect_list
 from dedup_lib.lists.removal_list import RemovalList, read_removal_list

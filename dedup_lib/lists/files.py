@@ -1,4 +1,4 @@
-"""Which files of a directory are a removal list's."""
+"""Find the files of a removal list in a directory."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _SUFFIXES: dict[ListFormat, tuple[str, ...]] = {
     "npy": (".npy",),
 }
 _MAGIC: dict[ListFormat, bytes] = {"parquet": b"PAR1", "npy": NPY_MAGIC}
-_NEITHER = "no Parquet file, and no .npy file"
+_NEITHER = "neither a Parquet file nor a .npy file"
 _log = logging.getLogger(__name__)
 
 
 def list_files(
     storage: Storage, location: str, *, what: str
 ) -> tuple[ListFormat, Sequence[FileInfo]]:
-    """Return the files of a list, all of one format; what is no list is passed over aloud.
+    """Return the files of a list, all of one format. It warns about skipped files.
 
     Args:
         storage: The session's file systems.
@@ -38,12 +38,12 @@ def list_files(
         what: The list, for messages.
 
     Raises:
-        TableNotFoundError: A directory holds no such file.
-        TableFormatError: It holds only directories.
-        UnreadableFileError: The one file is of another format.
+        TableNotFoundError: The directory holds no file of either format.
+        TableFormatError: The directory holds only directories.
+        UnreadableFileError: The location is a file of another format.
         AmbiguousListError: There are files of both formats.
 
-    *Cost:* one listing; of files whose names say nothing, the first bytes.
+    *Cost:* one listing; also the first bytes of files whose names do not tell their format.
     """
     found: dict[ListFormat, list[FileInfo]] = {}
     for file in _not_nested(storage, location, what=what):
@@ -53,25 +53,25 @@ def list_files(
         elif file.path == location:
             raise UnreadableFileError(f"{what} is {_NEITHER}.")
         else:
-            _log.warning("%s: passed over %r, which is %s", what, file.path, _NEITHER)
+            _log.warning("%s: skipped %r, which is %s", what, file.path, _NEITHER)
     if not found:
         raise TableNotFoundError(f"{what} holds {_NEITHER}.")
     if len(found) > 1:
         shown = "; ".join(f"{files[0].path!r} is {name}" for name, files in sorted(found.items()))
         raise AmbiguousListError(
-            f"{what} mixes kinds: {shown}. Give the files of each format as a list of its own."
+            f"{what} mixes formats: {shown}. Give the files of each format as a separate list."
         )
     return next(iter(found.items()))
 
 
 def _not_nested(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
-    """Return the files that are not hidden, nor in directories other than partitions."""
+    """Return the files that are not hidden, and that are in no directory except partitions."""
     files, nested = [], set()
     for file in storage.list_files(location):
         *directories, name = relative_parts(location, file)
         if name.startswith(("_", ".")) or any(part.startswith(("_", ".")) for part in directories):
             if not MARKERS.fullmatch(name):
-                _log.warning("%s: passed over %r, which is hidden", what, file.path)
+                _log.warning("%s: skipped %r, which is hidden", what, file.path)
         elif any("=" not in part for part in directories):
             nested.add(directories[0])
         else:
@@ -80,10 +80,10 @@ def _not_nested(storage: Storage, location: str, *, what: str) -> list[FileInfo]
     if nested and not files:
         raise TableFormatError(
             f"{what} holds only directories ({', '.join(sorted(nested)[:5])}): name the "
-            "one with the list, for others may hold something else."
+            "directory with the list, since the others may hold something else."
         )
     if nested:
-        _log.warning("%s: passed over directories %s", what, sorted(nested))
+        _log.warning("%s: skipped directories %s", what, sorted(nested))
     return files
 
 

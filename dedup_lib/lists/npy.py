@@ -1,4 +1,4 @@
-"""Read lists of 128-bit IDs from numpy's files: a part of a file at a time, by executors."""
+"""Read lists of 128-bit IDs from .npy files: executors read one part of a file at a time."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, Storage
 
-# Of 2 MB each, and one task's are in memory together; a Python task costs 0.1 s of its own.
+# A part is 2 MB. All parts of a task are in memory together; starting a Python task takes 0.1 s.
 _PARTS_PER_TASK = 8
 
 
@@ -26,18 +26,18 @@ def read_ids(session: Session, files: Sequence[FileInfo], *, what: str) -> tuple
     Args:
         session: The session, with its file systems.
         files: The files.
-        what: Whose files they are, for messages.
+        what: The list, for messages.
 
     Returns:
-        One row per ID, `image_id` (string, never NULL): 32 lower-case hex digits; and how many.
+        One row per ID, `image_id` (string, never NULL): 32 lower-case hex digits; and their number.
 
     Raises:
-        UnreadableFileError: A file is no .npy file, or not all of one.
-        NotAListError: A file holds something else.
-        UnsupportedError: Executors lack pyarrow, or can't reach the files by it.
+        UnreadableFileError: A file is not a .npy file, or is incomplete.
+        NotAListError: A file holds something other than IDs.
+        UnsupportedError: Executors lack pyarrow, or can't reach the files with it.
 
-    *Cost:* the head of each file; one small Spark job. Then some 100 MB for each core of an
-    executor, whatever the files weigh.
+    *Cost:* the head of each file; one small Spark job. Then some 100 MB of memory for each core of
+    an executor, whatever the size of the files.
     """
     located = _locate(session.storage, files, what)
     num_ids = sum(file.num_ids for file in located)
@@ -78,6 +78,6 @@ def _check_executors(spark: SparkSession, uri: str, options: dict[str, str], wha
         reason = f"a Python task failed on an executor: {find_task_failure(failure)}"
     if reason is not None:
         raise UnsupportedError(
-            f"{what} holds .npy files, which executors read by pyarrow, and can't here: {reason}. "
-            "Install pyarrow where executors run, or write the IDs as Parquet."
+            f"{what} holds .npy files. Executors need pyarrow to read them, and can't: {reason}. "
+            "Install pyarrow on the executors, or write the IDs as Parquet."
         )

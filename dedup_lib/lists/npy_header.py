@@ -1,4 +1,4 @@
-"""The header of numpy's .npy files, read without numpy: where the IDs begin, and how many."""
+"""Read the header of .npy files without numpy: the offset and the number of the IDs."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dedup_lib.errors import NotAListError, UnreadableFileError
 from dedup_lib.executor.npy_ids import ID_BYTES
 
 NPY_MAGIC = b"\x93NUMPY"
-# Magic, version, length; and a header many times longer than that of a list of IDs.
+# Magic, version and length; then many times the header length of a list of IDs.
 HEAD_BYTES = 12 + 1024
 _MOST_HEADER_BYTES = 1024
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
@@ -18,7 +18,7 @@ _ID_FIELDS = [("f0", "<u8"), ("f1", "<u8")]
 
 
 class NpyIds(NamedTuple):
-    """Where the IDs of a file begin, and how many there are."""
+    """The offset of the IDs in a file, and their number."""
 
     first_byte: int
     num_ids: int
@@ -28,22 +28,22 @@ def parse_header(head: bytes, size_bytes: int, what: str) -> NpyIds:
     """Find the 128-bit IDs (numpy's dtype `u8,u8`) in a .npy file.
 
     Args:
-        head: Its first HEAD_BYTES, or all of a shorter one.
-        size_bytes: Of the whole file.
+        head: The first HEAD_BYTES of the file, or all of a shorter file.
+        size_bytes: The size of the whole file.
         what: The file, for messages.
 
     Raises:
-        UnreadableFileError: It is no .npy file, or not all of one.
-        NotAListError: It holds something else.
+        UnreadableFileError: It is not a .npy file, or is incomplete.
+        NotAListError: It holds something other than IDs.
 
     *Source:* numpy's `numpy.lib.format`, versions 1.0 to 3.0.
     """
     if not head.startswith(NPY_MAGIC):
-        reason = "is no .npy file" if size_bytes else "has no bytes"
+        reason = "is not a .npy file" if size_bytes else "has no bytes"
         raise UnreadableFileError(f"{what} {reason}: a broken write. Restore or remove it.")
     length_bytes = _LENGTH_BYTES.get(head[len(NPY_MAGIC)] if len(head) > len(NPY_MAGIC) else 1)
     if length_bytes is None:
-        raise UnreadableFileError(f"{what} is of a version of .npy that is not known.")
+        raise UnreadableFileError(f"{what} has an unknown version of the .npy format.")
     first = len(NPY_MAGIC) + 2 + length_bytes
     length = int.from_bytes(head[first - length_bytes : first], "little")
     if len(head) >= first and length > _MOST_HEADER_BYTES:
@@ -57,8 +57,8 @@ def parse_header(head: bytes, size_bytes: int, what: str) -> NpyIds:
     expected = first + length + num_ids * ID_BYTES
     if size_bytes != expected:
         raise UnreadableFileError(
-            f"{what} has {size_bytes} bytes, and {num_ids} IDs would be {expected}: a broken "
-            "write. Restore or remove it."
+            f"{what} has {size_bytes} bytes, but {num_ids} IDs take {expected}: a broken write. "
+            "Restore or remove it."
         )
     return NpyIds(first + length, num_ids)
 
@@ -83,6 +83,6 @@ def _num_ids(header: dict[str, Any], what: str) -> int:
 
 def _must_be(found: str) -> str:
     return (
-        f"is no list of IDs: it holds {found}, and must hold 128-bit IDs, {_ID_FIELDS} (numpy's "
+        f"is not a list of IDs: it holds {found}, and must hold 128-bit IDs, {_ID_FIELDS} (numpy's "
         "dtype 'u8,u8') of one dimension, as DataComp writes them."
     )

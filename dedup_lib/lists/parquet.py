@@ -1,4 +1,4 @@
-"""Read removal lists from Parquet files, which need not all have the same schema."""
+"""Read removal lists from Parquet files, which may differ in their schemas."""
 
 from __future__ import annotations
 
@@ -27,9 +27,9 @@ class _SchemaFiles:
     """Files that share one schema.
 
     Attributes:
-        example: One of them.
-        filled: Those that have rows.
-        parquet_schema: The schema, as the footers have it.
+        example: One of the files.
+        filled: The files with rows.
+        parquet_schema: The schema in the footers.
         schema: The schema as Spark reads it; None if Spark can't read it.
     """
 
@@ -40,23 +40,23 @@ class _SchemaFiles:
 
     @property
     def columns(self) -> Mapping[str, str]:
-        """Name to type, as Spark spells types; `void` where it can't read them."""
+        """Names and Spark types of the columns; `void` if Spark can't read the schema."""
         if self.schema is None:
             return dict.fromkeys(column_names(self.parquet_schema), "void")
         return {field.name: field.dataType.simpleString() for field in self.schema}
 
 
 def read_parquet(session: Session, files: Sequence[FileInfo], wanted: WantedList) -> ReadList:
-    """Read a list's files lazily; those with rows decide what it is, where there are any.
+    """Read a list's files lazily. The files with rows decide its kind, if there are any.
 
     Raises:
         UnreadableFileError: A file is empty, truncated or junk.
         MissingColumnError, ColumnTypeError: A column is missing or of another type.
-        AmbiguousListError, NotAListError: What it means can't be told, or is nothing of use.
+        AmbiguousListError, NotAListError: The kind is ambiguous, or it is not a list.
 
-    *Cost:* the footers; of a file whose IDs or keepers pandas gave no type, those.
+    *Cost:* the footers. If pandas gave a column of IDs or keepers no type, also that column.
     """
-    advice = "Its entries can't be known: restore or remove that file."
+    advice = "Its entries are unknown: restore or remove that file."
     footers = footers_of(session, files, what=wanted.what, advice=advice)
     schemas = [
         _SchemaFiles(
@@ -99,7 +99,7 @@ def _read_filled(
 ) -> DataFrame:
     """Read files that share one schema and are not empty."""
     path = alike.example.path
-    schema = alike.schema or spark_schema(spark, alike.example)  # which says why there was none
+    schema = alike.schema or spark_schema(spark, alike.example)  # raises with the reason
     for column in shape.columns:
         if column not in schema.names:
             where = f"{wanted.what}, file {path!r}"
@@ -119,9 +119,9 @@ def _read_filled(
 
 
 def _typed(frame: DataFrame, column: str, wanted: DataType) -> DataFrame:
-    """Give a column of IDs their type where it holds nothing but NULLs.
+    """Give a column of IDs the right type if it holds only NULLs.
 
-    pandas writes such a column as INT32, whatever it might have held.
+    pandas writes such a column as INT32, whatever the type of the IDs.
     """
     may_be_untyped = frame.schema[column].dataType.simpleString() == "int" != wanted.simpleString()
     if may_be_untyped and frame.where(values_of(column).isNotNull()).isEmpty():

@@ -1,4 +1,4 @@
-"""Read what must stay (--protect-ids): a removal list's forms, or what the review page saves."""
+"""Read lists of protected IDs (--protect-ids): as removal lists, or as the review page saves."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dedup_lib.settings import DuplicateIds
 from dedup_lib.tables.directory import fingerprint
 
 ROLE = "list to protect"
-# What a person marked: read by the driver, and sent along with each query that needs it.
+# A person marked these IDs. The driver reads them, and sends them with each query.
 _LARGEST_BYTES = 16 * 1024**2
 
 
@@ -30,18 +30,18 @@ def read_protect_list(
     image_id_type: DataType,
     id_column: str | None,
 ) -> RemovalList:
-    """Pin a list of IDs that stay, and read its entries lazily.
+    """Pin a list of protected IDs, and read its entries lazily.
 
     Args:
         session: The session, with its file systems.
-        location: What `read_removal_list` takes; or a file that ends in .jsonl or .csv.
-        image_id_type: The type of the image table's IDs, which the list's must equal.
-        id_column: Its ID column, but of such a file; None takes the recognised producer's.
+        location: A location for `read_removal_list`, or a saved file that ends in .jsonl or .csv.
+        image_id_type: The type of the image table's IDs. The list must have the same type.
+        id_column: The ID column; saved files ignore it. None takes the recognised producer's.
 
     Raises:
-        InputError: As `read_removal_list`; or such a file is too large, or can't be read.
+        InputError: As `read_removal_list`; or a saved file is too large, or can't be read.
 
-    *Cost:* as `read_removal_list`; such a file is read as a whole, by the driver.
+    *Cost:* as `read_removal_list`; the driver reads a saved file as a whole.
     """
     saved_format = location.lower().rpartition(".")[2]
     if is_path(location) and saved_format in SAVED_FORMATS:
@@ -61,8 +61,8 @@ def _read_saved(
     files = session.storage.list_files(location)
     if sum(file.size_bytes for file in files) > _LARGEST_BYTES:
         raise UnreadableFileError(
-            f"{what} is larger than {_LARGEST_BYTES // 1024**2} MB, which is much for marks that "
-            "a person made: write it as Parquet, with a column id."
+            f"{what} is larger than {_LARGEST_BYTES // 1024**2} MB, too large for marks of a "
+            "person: write it as Parquet, with a column id."
         )
     try:
         data = session.storage.read_head(location, _LARGEST_BYTES)
@@ -82,7 +82,7 @@ def _read_saved(
 
 
 def _frame(spark: SparkSession, ids: list[object], id_type: DataType) -> DataFrame:
-    """Return IDs, which are of the type already, as a frame: `image_id`, nullable."""
-    # createDataFrame sends rows through a Python worker.
+    """Return IDs that have this type as a frame: `image_id`, nullable."""
+    # createDataFrame would send the rows through a Python worker.
     parsed = F.from_json(F.lit(json.dumps(ids)), f"array<{id_type.simpleString()}>")
     return one_row(spark).select(F.explode(parsed).alias(ENTRY_COLUMN))

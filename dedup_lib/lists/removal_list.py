@@ -1,4 +1,4 @@
-"""Turn a producer's list into typed entries: IDs, and with them keepers, scores or groups."""
+"""Read a removal list as typed entries: IDs, with their keepers, scores or groups."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ class RemovalList(Pinned):
     """One removal list, pinned.
 
     Attributes:
-        shape: What it was taken for.
-        frame: One row per list entry, lazily: `image_id` of the image table's type, nullable; of
-            pairs also `keeper_id` (the same type) and `score` (double), only those whose score is
-            high enough; of groups also `group_id` (string, nullable).
-        num_rows: How many, where footers tell; None for Delta, and for pairs.
-        listed_rows: How many rows its files hold, of pairs those of any score; None for Delta.
+        shape: The recognised kind and columns.
+        frame: One row per list entry, lazily: `image_id` of the image table's type, nullable. Pairs
+            also have `keeper_id` (the same type) and `score` (double), and only pairs with a high
+            enough score are rows. Groups also have `group_id` (string, nullable).
+        num_rows: Number of entries, from the footers; None for Delta, and for pairs.
+        listed_rows: Number of rows in the files, with pairs of any score; None for Delta.
     """
 
     shape: ListShape
@@ -55,7 +55,7 @@ class RemovalList(Pinned):
         return self.shape.kind
 
     def described(self) -> dict[str, object]:
-        """Return what the report says of it."""
+        """Return what the report says about the list."""
         return {
             **super().described(),
             "kind": self.shape.kind,
@@ -75,17 +75,17 @@ def read_removal_list(
     eps: float | None = None,
     role: str = "removal list",
 ) -> RemovalList:
-    """Pin a removal list, tell what it means, and read its entries lazily.
+    """Pin a removal list, recognise its kind, and read its entries lazily.
 
     Args:
         session: The session, with its file systems.
-        item: The location, and perhaps the ID column and the kind.
-        image_id_type: The type of the image table's IDs, which the list's must equal.
-        default_column: The ID column where the item names none; None takes the recognised
+        item: The location, and optionally the ID column and the kind.
+        image_id_type: The type of the image table's IDs. The list must have the same type.
+        default_column: The ID column if the item names none; None takes the recognised
             producer's.
-        default_kind: The kind where the item names none; `auto` recognises it.
-        eps: Of pairs those count whose score is at least 1 - eps.
-        role: What it is to the run, for messages.
+        default_kind: The kind if the item names none; `auto` recognises it.
+        eps: Keep only pairs whose score is at least 1 - eps.
+        role: The role of the list in the run, for messages.
 
     Returns:
         The list, one row per entry, repeats and NULLs included.
@@ -95,11 +95,11 @@ def read_removal_list(
         TableFormatError: A directory holds only directories.
         UnreadableFileError: A file is empty, truncated or junk.
         MissingColumnError, ColumnTypeError: A column is missing or of another type.
-        AmbiguousListError, NotAListError: What it means can't be told, or is nothing of use.
-        SettingsError: There are pairs, and no eps.
-        UnsupportedError: There are .npy files, and executors without pyarrow.
+        AmbiguousListError, NotAListError: The kind is ambiguous, or it is not a list.
+        SettingsError: There are pairs, but no eps.
+        UnsupportedError: There are .npy files, but executors lack pyarrow.
 
-    Cost: Parquet, .npy: one listing, and the footers or heads. Delta: the log.
+    *Cost:* Parquet, .npy: one listing, and the footers or heads. Delta: the log.
     """
     kind = item.kind or default_kind
     column = item.id_column or default_column
@@ -122,12 +122,12 @@ def read_removal_list(
 
 
 def is_plain(lists: Sequence[RemovalList]) -> bool:
-    """Tell whether there is one list of IDs that go: then no list says more of an ID than that."""
+    """Tell whether there is only one list, of plain IDs to remove, without keepers or scores."""
     return [item.kind for item in lists] == ["remove"]
 
 
 def union(lists: Sequence[RemovalList]) -> DataFrame:
-    """Put lists together: one row per entry, `image_id` (nullable) and `list_index`."""
+    """Unite lists: one row per entry, `image_id` (nullable) and `list_index`."""
     frames = [
         removal_list.frame.select(ENTRY_COLUMN, F.lit(index).alias("list_index"))
         for index, removal_list in enumerate(lists)
@@ -136,7 +136,7 @@ def union(lists: Sequence[RemovalList]) -> DataFrame:
 
 
 def sum_of_hashes(*columns: str) -> Column:
-    """Add up hashes of rows: the same for the same rows, in whatever order; 0 for none."""
+    """Add up hashes of rows: the same for the same rows in any order; 0 without rows."""
     hashed = F.xxhash64(*columns).cast("decimal(20, 0)")
     return F.coalesce(F.sum(hashed), F.lit(0))
 
@@ -190,5 +190,5 @@ def _read_npy(session: Session, files: Sequence[FileInfo], wanted: WantedList) -
 
 
 def text_array(texts: Iterable[str | None]) -> Column:
-    """Return an array of texts: what of each list is to be found by its index."""
+    """Return an array column of texts, one for each list, in order."""
     return F.array(*(F.lit(text) for text in texts))

@@ -1,4 +1,4 @@
-"""IDs as the review page saves them: JSON lines or CSV, numbers bare and text in quotes."""
+"""Parse IDs that the review page saved, as JSON lines or CSV."""
 
 from __future__ import annotations
 
@@ -11,36 +11,36 @@ from dedup_lib.errors import ColumnTypeError, UnreadableFileError
 
 SAVED_FORMATS = ("jsonl", "csv")
 SAVED_COLUMN = "id"
-# A line, whose text may hold line breaks.
+# A line. Text in quotes may hold line breaks.
 _CSV_LINE = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(?:\r?\n|\Z)')
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
 _BITS = {"int": 31, "bigint": 63}
 _EXPECTED = {
-    "jsonl": 'must be {"id": …} and no more, with text in quotes and numbers without',
-    "csv": 'must be an ID: "text in quotes", or a whole number without; the first line is id',
+    "jsonl": 'must be {"id": …} without other keys, with text in quotes and numbers without quotes',
+    "csv": 'must be an ID: "text in quotes", or a number without quotes; the first line is id',
 }
 
 
 def parse_ids(data: bytes, saved_format: str, *, id_type: str, what: str) -> list[Any]:
-    """Read the IDs of a file, with the types that they have there: nothing is cast.
+    """Read the IDs of a file without casting them.
 
     Args:
-        data: What the file holds.
+        data: The content of the file.
         saved_format: One of `SAVED_FORMATS`.
         id_type: The type of the image table's IDs, as Spark spells it.
         what: The list, for messages.
 
     Returns:
-        The IDs in the file's order; None for JSON's null. Empty lines are passed over.
+        The IDs in the file's order; None for JSON's null. Empty lines are skipped.
 
     Raises:
-        UnreadableFileError: A line is not as the review page writes it.
-        ColumnTypeError: An ID is not of the image IDs' type.
+        UnreadableFileError: A line has another form than the review page writes.
+        ColumnTypeError: The type of an ID differs from the image IDs' type.
     """
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
-        raise UnreadableFileError(f"{what} is no text in UTF-8: {error.reason}.") from error
+        raise UnreadableFileError(f"{what} is not text in UTF-8: {error.reason}.") from error
     read = _json_lines if saved_format == "jsonl" else _csv_lines
     found = []
     try:
@@ -54,7 +54,7 @@ def parse_ids(data: bytes, saved_format: str, *, id_type: str, what: str) -> lis
 
 
 class _BadLineError(Exception):
-    """A line that can't be read; the text is its number."""
+    """A line that can't be read. The error text is its number."""
 
 
 def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
@@ -71,9 +71,9 @@ def _json_lines(text: str) -> Iterator[tuple[int, Any]]:
 
 
 def _csv_lines(text: str) -> Iterator[tuple[int, Any]]:
-    place, number, is_header = 0, 1, True
-    while place < len(text):
-        line = _CSV_LINE.match(text, place)
+    offset, number, is_header = 0, 1, True
+    while offset < len(text):
+        line = _CSV_LINE.match(text, offset)
         if line is None:
             raise _BadLineError(number)
         quoted, bare = line[1], line[2]
@@ -84,7 +84,7 @@ def _csv_lines(text: str) -> Iterator[tuple[int, Any]]:
         elif not is_header and bare:
             yield number, _number(bare, number)
         is_header = False
-        place, number = line.end(), number + line[0].count("\n")
+        offset, number = line.end(), number + line[0].count("\n")
 
 
 def _number(text: str, line: int) -> int:
@@ -103,8 +103,8 @@ def _check_type(value: Any, id_type: str, where: str) -> None:
         fits = type(value) is int and -limit <= value < limit
     if not fits:
         raise ColumnTypeError(
-            f"{where}: {json.dumps(value)[:100]} is no {id_type}, but the image IDs are. Nothing "
-            "is cast in silence: take the list from a page of this table, or write it as Parquet."
+            f"{where}: {json.dumps(value)[:100]} is not {id_type}, but the image IDs are. IDs "
+            "are never cast: save the list from a review of this table, or write it as Parquet."
         )
 
 

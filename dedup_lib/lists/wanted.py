@@ -1,4 +1,4 @@
-"""What a removal list must be, and an entry's columns: ID, and keeper, score or group."""
+"""Check a removal list against the settings, and select the columns of its entries."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ class ReadList(NamedTuple):
     """A list that was read.
 
     Attributes:
-        shape: What it was taken for.
-        frame: One row per entry, lazily, as `RemovalList` has it.
-        num_rows: How many; None where that is not known.
-        listed_rows: How many there were before `eps` chose; None where that is not known.
+        shape: The recognised kind and columns.
+        frame: One row per entry, lazily, like the frame of `RemovalList`.
+        num_rows: Number of entries; None if unknown.
+        listed_rows: Number of entries before `eps` selects pairs; None if unknown.
     """
 
     shape: ListShape
@@ -35,15 +35,15 @@ class ReadList(NamedTuple):
 
 @dataclass(frozen=True)
 class WantedList:
-    """What a list must be.
+    """What the settings say about a list.
 
     Attributes:
         location: The canonical URI, or the catalog name as given.
-        kind: What the user says it is; None where it is to be recognised.
+        kind: The kind that the user gives; None to recognise it.
         id_column: The ID column that the user names; None takes the recognised producer's.
         data_type: The type of the image table's IDs.
-        eps: Of pairs those count whose score is at least 1 - eps.
-        role: What the list is to the run, for messages.
+        eps: Keep only pairs whose score is at least 1 - eps.
+        role: The role of the list in the run, for messages.
     """
 
     location: str
@@ -59,22 +59,22 @@ class WantedList:
         return f"{self.role} {self.location!r}"
 
     def recognise(self, path: str, columns: Mapping[str, str], *, one_file: bool) -> ListShape:
-        """Tell what the list, or one file of it, is.
+        """Recognise the kind and columns of the list, or of one file of it.
 
         Args:
-            path: Of a file, or of what holds them and a slash.
-            columns: Name to type, as Spark spells types.
-            one_file: Whether that file alone is meant.
+            path: The path of a file, or the path of a table with a slash at the end.
+            columns: Names and Spark types of the columns.
+            one_file: Whether messages should name this file.
         """
         what = f"{self.what}, file {path!r}" if one_file else self.what
         return recognise(what, path, columns, kind=self.kind, id_column=self.id_column)
 
     def entries(self, frame: DataFrame, shape: ListShape) -> DataFrame:
-        """Select an entry's columns, and of pairs those that are similar enough."""
+        """Select the columns of the entries, and only pairs that are similar enough."""
         image_id = values_of(shape.id_column)
         named = {"image_id": image_id}
         if shape.keeper_column is not None and shape.score_column is not None:
-            # Without a keeper an image would go unproved: as its own it counts as lost.
+            # An image without a keeper becomes its own keeper, and so counts as lost.
             named["keeper_id"] = F.coalesce(values_of(shape.keeper_column), image_id)
             named["score"] = values_of(shape.score_column).cast("double")
         if shape.group_column is not None:
@@ -84,11 +84,11 @@ class WantedList:
             return entries
         if self.eps is None:
             raise SettingsError(
-                f"{self.what} holds pairs with scores: say with --eps from which similarity on an "
-                "image is a duplicate (it goes when its score is at least 1 - EPS)."
+                f"{self.what} holds pairs with scores: set with --eps how similar an image and its "
+                "duplicate must be (a score of at least 1 - EPS removes the image)."
             )
-        # As pandas' filter for Parquet (pyarrow) compares: in 64 bits; and NaN, which Spark takes
-        # for the largest, is not alike.
+        # Compare in 64 bits, like pandas' filter for Parquet (pyarrow). Spark sorts NaN as the
+        # largest value, but a pair with NaN is not similar.
         score = F.col("score")
         return entries.where(~F.isnan(score) & (score >= F.lit(1.0 - self.eps)))
 
@@ -96,22 +96,23 @@ class WantedList:
         """Check the types of IDs, keepers and scores.
 
         Raises:
-            ColumnTypeError: One can't be used.
+            ColumnTypeError: A column has the wrong type.
         """
         wanted = self.data_type.simpleString()
         advice = {
             shape.id_column: f"the list with {wanted} IDs, or name another column with {ID_FLAG}",
-            shape.keeper_column: f"each pair's keeper as {wanted}, too",
+            shape.keeper_column: f"each pair's keeper as {wanted}",
         }
         for column, how in advice.items():
             if column is not None and (found := schema[column].dataType.simpleString()) != wanted:
                 raise ColumnTypeError(
                     f"{self.what}: column {column!r} is {found}{where}, but the image IDs are "
-                    f"{wanted}. Nothing is cast in silence: write {how}."
+                    f"{wanted}. IDs are never cast implicitly: write {how}."
                 )
         if shape.score_column is not None:
             found = schema[shape.score_column].dataType.simpleString()
             if found not in ("float", "double"):
                 raise ColumnTypeError(
-                    f"{self.what}: column {shape.score_column!r} is {found}{where}, and no score."
+                    f"{self.what}: column {shape.score_column!r} is {found}{where}, "
+                    "and must be a score (float or double)."
                 )

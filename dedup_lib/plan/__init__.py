@@ -1,4 +1,4 @@
-"""Which rows go, from IDs alone, and whether they may."""
+"""Decide which rows to remove, from IDs alone, and check the safety limits."""
 
 from dedup_lib.plan.inputs import Inputs, read_inputs
 from dedup_lib.plan.limits import check_limits

@@ -1,4 +1,4 @@
-"""Clusters of images that duplicate one another, directly or through others."""
+"""Find clusters of images that duplicate one another, directly or through other images."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ def clusters(pairs: DataFrame, materialise: Callable[[DataFrame], DataFrame]) ->
     """Find the connected components of a graph.
 
     Args:
-        pairs: `image_id`, `keeper_id`: one row per edge, whichever way round.
+        pairs: `image_id`, `keeper_id`: one row per edge, in either direction.
         materialise: Evaluates a frame once.
 
     Returns:
         One row per ID of either column: `image_id`, and `cluster`, the smallest ID of its cluster.
 
-    *Cost:* two joins of the edges a round; the rounds grow about with the logarithm of the longest
-    path.
+    *Cost:* two joins of the edges per round. The number of rounds grows about with the logarithm of
+    the longest path.
     """
     there = pairs.select("image_id", F.col("keeper_id").alias("other"))
     back = pairs.select(F.col("keeper_id").alias("image_id"), F.col("image_id").alias("other"))
@@ -35,7 +35,7 @@ def clusters(pairs: DataFrame, materialise: Callable[[DataFrame], DataFrame]) ->
 
 
 def _lowered(edges: DataFrame, labels: DataFrame) -> DataFrame:
-    """Take the least label of an ID's neighbours, and then that label's own."""
+    """Take the smallest label among an ID's neighbours, then the label of that label."""
     of_other = labels.toDF("other", "of_other")
     near = edges.join(of_other, "other").groupBy("image_id").agg(F.min("of_other").alias("near"))
     least = labels.join(near, "image_id").select(

@@ -1,4 +1,4 @@
-"""How much each of several eps would remove: for choosing one, before anything is removed."""
+"""Count what each of several eps values would remove, so that a user can choose one."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ def sweep(
     """Count the rows that each eps would remove, and estimate their bytes.
 
     Args:
-        rows: Rows that go by the largest of the values: `file_path`, `marks`.
+        rows: The rows that the largest value removes: `file_path`, `marks`.
         files: Rows and sizes of the image table's files.
-        eps_values: For pairwise lists; what other lists mark goes with each of them.
+        eps_values: For pairwise lists. Every value also removes what other lists mark.
 
     Returns:
-        For each value, in their order: `eps`, `removed_rows`, and `removed_bytes_estimate`: a
-        row is taken to weigh what its file's rows do on average. No keeper is looked for: what
-        `--on-lost-keeper keep-one` would spare is among the rows.
+        For each value, in the given order: `eps`, `removed_rows`, `removed_bytes_estimate`. The
+        estimate counts each row with the average size of a row in its file. Keepers are not
+        followed, so the counts include rows that `--on-lost-keeper keep-one` would spare.
 
-    *Cost:* one pass over the rows; one row a file comes back.
+    *Cost:* one pass over the rows. The driver collects one row per file.
     """
     counts = [F.count_if(_goes(eps)).alias(f"eps_{index}") for index, eps in enumerate(eps_values)]
     found = {row["file_path"]: row for row in rows.groupBy("file_path").agg(*counts).collect()}
@@ -46,7 +46,7 @@ def sweep(
 
 
 def _goes(eps: float) -> Column:
-    """Tell a row that a pair's score, or a mark without one, removes."""
+    """Tell whether a pair's score, or a mark without a score, removes a row."""
     return F.exists(
         "marks", lambda mark: mark["score"].isNull() | (mark["score"] >= F.lit(1.0 - eps))
     )

@@ -1,4 +1,4 @@
-"""Apply a plan that was kept, rather than make one: the steps that other runs have not."""
+"""Apply a removal plan that an earlier run kept (--apply-plan)."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables.pinned import PinnedTable
 
-# What the report says of a plan beside its counts.
-_TOLD = ("keepers", "protected")
+# What the report says about a plan, beside its counts.
+_REPORT_KEYS = ("keepers", "protected")
 
 
 def note_of(
     session: Session, plan: Plan, inputs: Inputs, settings: Settings, report: Report
 ) -> dict[str, Any]:
-    """Return what a plan's manifest, or its Delta commit, says of it, so that it can be applied.
+    """Return the note that a plan's manifest or Delta commit needs, so that it can be applied.
 
     *Cost:* one pass over the plan.
     """
@@ -34,7 +34,7 @@ def note_of(
         "images": kept_plan.images_note(session, plan.images, settings.image_id_column),
         "digest": kept_plan.digest_of(plan.records["removed_output"].rows),
         "counts": plan.reported_counts(),
-        "report": {name: getattr(report, name) for name in _TOLD},
+        "report": {name: getattr(report, name) for name in _REPORT_KEYS},
         "refused": _why_refused(plan, inputs, settings),
     }
     return {PLAN_NOTE: report.hide(made_for)}
@@ -49,18 +49,18 @@ def make_plan(
     report: Report,
     materialise: Callable[[DataFrame], DataFrame],
 ) -> Plan:
-    """Take a plan as it was kept, once table and rows were compared with what its note says.
+    """Load a kept plan, and compare the table and the plan's rows with the plan's note.
 
     Args:
         session: The session, with its file systems.
         images: The pinned image table.
         kept: The plan.
-        settings: What to do.
-        report: Gets the counts, which are those of the run that made the plan.
-        materialise: Evaluates a frame once, and returns one that reads what came out.
+        settings: The run's settings.
+        report: Receives the counts of the run that made the plan.
+        materialise: Evaluates a frame once, and returns a frame that reads the result.
 
     Raises:
-        PlanMismatchError: They differ.
+        PlanMismatchError: The table or the rows differ from the note.
 
     *Cost:* a scan of the image IDs, and some passes over the plan.
     """
@@ -92,7 +92,7 @@ def make_plan(
         match_hints=(),
         unmatched=None,
     )
-    for name in _TOLD:
+    for name in _REPORT_KEYS:
         setattr(report, name, kept.note["report"][name])
     report.counts |= plan.reported_counts()
     report.bytes["input"] = plan.input_bytes
@@ -100,16 +100,16 @@ def make_plan(
 
 
 def check_limits(plan: Plan, kept: KeptPlan, settings: Settings) -> None:
-    """Check a plan that was kept against the safety limits.
+    """Check a kept plan against the safety limits.
 
     Raises:
-        SafetyLimitError: It passes that of the rows that go; or the run that made it had passed
-            one of the others.
+        SafetyLimitError: The plan removes too large a share of the rows, or it exceeded another
+            limit when it was made.
     """
     if (refused := kept.note["refused"]) is not None:
         raise PlanRefusedError(
-            f"plan {kept.location!r} is not applied, for it passed a safety limit when it was "
-            f"made: {refused} Then make the plan again."
+            f"plan {kept.location!r} is not applied: it exceeded a safety limit when it was made: "
+            f"{refused} Then make the plan again."
         )
     limits.check_removed_fraction(
         input_rows=plan.image_ids.num_rows,
@@ -119,12 +119,12 @@ def check_limits(plan: Plan, kept: KeptPlan, settings: Settings) -> None:
 
 
 def _why_refused(plan: Plan, inputs: Inputs, settings: Settings) -> str | None:
-    """Tell which limit a plan passes, but for that of the rows that go, which is looked at anew."""
+    """Tell which limit a plan exceeds, except the share of removed rows: --apply-plan checks it."""
     if inputs.kept_plan is not None:
         refused: str | None = inputs.kept_plan.note["refused"]
         return refused
     if settings.eps_values:
-        return "it is for a choice among several eps. Choose one with --eps."
+        return "it compares several eps values. Choose one with --eps."
     try:
         check_lists(plan, inputs, settings)
     except SafetyLimitError as error:

@@ -1,4 +1,4 @@
-"""Groups of duplicates, every member named: choose which one stays."""
+"""Choose which image of each duplicate group stays, where a list names all members."""
 
 from __future__ import annotations
 
@@ -13,11 +13,12 @@ from dedup_lib.settings.values import KeeperRule
 
 @dataclass(frozen=True)
 class Ranking:
-    """Which image is better than which.
+    """An order of the images, from best to worst.
 
     Attributes:
         frame: One row per ID of the image table: `image_id`, and `rank`, the value that the rule
-            goes by (of rows that share an ID the best; NULL for the rule that goes by the ID).
+            compares. Rows that share an ID have the best value among them. The rank is NULL if the
+            rule compares IDs.
         rule: Which rank is the best.
     """
 
@@ -43,23 +44,23 @@ def ranking_of(images: DataFrame, image_id_column: str, rule: KeeperRule) -> Ran
 def _value_of(images: DataFrame, column: str) -> Column:
     value = F.col(quoted(column))
     if images.schema[column].dataType.simpleString() in ("float", "double"):
-        return F.when(~F.isnan(value), value)  # NaN, which Spark takes for the largest, is no value
+        return F.when(~F.isnan(value), value)  # Spark sorts NaN last, as if it were the largest
     return value
 
 
 def pairs(members: DataFrame, ranking: Ranking) -> DataFrame:
-    """Pair each member of a group but the best with the best: its keeper.
+    """Pair each member of a group, except the best, with the best member: its keeper.
 
-    Only images of the table are looked at: a group never loses all that the table has of it.
+    Only members that are in the table are paired, so at least one of them stays.
 
     Args:
         members: `image_id` and `group_id`, one row per member of a group.
-        ranking: Of the images of the table.
+        ranking: The order of the table's images.
 
     Returns:
-        One row per member that goes: `image_id`, `keeper_id`.
+        One row per member to remove: `image_id`, `keeper_id`.
 
-    *Nulls:* a NULL group is no group.
+    *Nulls:* a row with a NULL group is in no group.
     *Cost:* a join of IDs with IDs, and a shuffle of the members that are in the table.
     """
     known = members.where(F.col("group_id").isNotNull()).join(ranking.frame, "image_id")

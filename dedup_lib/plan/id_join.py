@@ -1,4 +1,4 @@
-"""How IDs are joined with IDs: the smaller side is broadcast, where one is small."""
+"""Choose how to join IDs with IDs: broadcast the smaller side if it is small enough."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ from typing import Literal
 
 from dedup_lib.plan.id_scan import IdSizes
 
-# Broadcasts are built on the driver: well below the heap of a small one.
+# The driver builds broadcasts: the limit is well below the heap of a small driver.
 BROADCAST_LIMIT_BYTES = 128 * 1024**2
 PlanJoin = Literal["broadcast list", "broadcast image IDs", "shuffle both"]
 
 
 def choose_join(image_ids: IdSizes, list_ids: IdSizes) -> PlanJoin:
-    """Choose how the IDs of the image table are joined with those of the lists."""
+    """Choose how to join the IDs of the image table with those of the lists."""
     if can_be_broadcast(list_ids):
         return "broadcast list"
     if can_be_broadcast(image_ids):
@@ -26,5 +26,5 @@ def can_be_broadcast(ids: IdSizes) -> bool:
 
 
 def hint_of(join: PlanJoin) -> str:
-    """Return the hint for the side that is hashed: sorting both would take twice as long."""
+    """Return the hint for the side to hash: sorting both sides would take twice as long."""
     return "shuffle_hash" if join == "shuffle both" else "broadcast"

@@ -1,4 +1,4 @@
-"""What scanning the image IDs finds: rows, NULLs and bytes, file by file."""
+"""Scan the image IDs: count rows, NULLs and bytes, file by file."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.tables.columns import metadata
 from dedup_lib.tables.pinned import FileRows, PinnedTable
 
-# A row of a broadcast hash table costs its key and about this much more.
+# A row of a broadcast hash table takes the bytes of its key and about these.
 BROADCAST_ROW_OVERHEAD_BYTES = 48
 
 
 @dataclass(frozen=True)
 class IdSizes:
-    """How many rows an ID column has, how many of them NULL, and the bytes of the rest."""
+    """The size of an ID column: its rows, its NULLs, and the bytes of its IDs."""
 
     num_rows: int
     num_nulls: int
@@ -27,12 +27,12 @@ class IdSizes:
 
     @property
     def broadcast_bytes(self) -> int:
-        """About what the non-null IDs cost as a broadcast hash table, in bytes."""
+        """The estimated size of the non-null IDs as a broadcast hash table, in bytes."""
         return broadcast_bytes(self.num_rows - self.num_nulls, self.id_bytes)
 
 
 def candidates_of(images: PinnedTable, image_id_column: str) -> DataFrame:
-    """Read where IDs are: `image_id`, `file_path`, `row_index` (NULL where a table has none)."""
+    """Read IDs and their locations: `image_id`, `file_path`, `row_index` (NULL if unavailable)."""
     frame = images.frame
     row_index = metadata(frame, "row_index") if images.has_row_index else F.lit(None)
     return frame.select(
@@ -58,7 +58,7 @@ def rows_by_file(images: PinnedTable, image_id_column: str) -> DataFrame:
     Returns:
         One row per file that holds a row, with the fields of `FileRows`.
 
-    Cost: one scan of the ID column; no shuffle but of one row a file and task.
+    *Cost:* one scan of the ID column; the shuffle has one row per file and task.
     """
     frame = images.frame
     image_id = F.col(quoted(image_id_column))
@@ -113,7 +113,7 @@ def scan_image_ids(
 
 
 def total(files: Sequence[FileRows]) -> IdSizes:
-    """Add up what the ID scan found."""
+    """Add up the sizes of all files."""
     return IdSizes(
         num_rows=sum(file.num_rows for file in files),
         num_nulls=sum(file.num_nulls for file in files),
@@ -122,10 +122,10 @@ def total(files: Sequence[FileRows]) -> IdSizes:
 
 
 def broadcast_bytes(num_ids: int, id_bytes: int) -> int:
-    """Return about what IDs cost as a broadcast hash table, in bytes."""
+    """Estimate the size of IDs as a broadcast hash table, in bytes."""
     return id_bytes + num_ids * BROADCAST_ROW_OVERHEAD_BYTES
 
 
 def sum_of_id_bytes(image_id: Column) -> Column:
-    """Add up the bytes of IDs: the aggregate `id_bytes`, 0 where there are none."""
+    """Add up the bytes of IDs: the aggregate `id_bytes`, 0 if there are no IDs."""
     return F.coalesce(F.sum(F.octet_length(image_id.cast("string"))), F.lit(0)).alias("id_bytes")

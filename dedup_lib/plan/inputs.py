@@ -1,4 +1,4 @@
-"""The image table and the removal lists, pinned: what a run works on."""
+"""Pin the inputs of a run: the image table and the removal lists."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.read import read_images
 from dedup_lib.tables.schema import column_names
 
-# What images may be ranked by: no bytes, which a run never looks at, and nothing nested.
+# Types of columns that can rank images: not binary, since planning never reads image bytes, and
+# not nested.
 _RANKED_TYPES = (
     BooleanType,
     DateType,
@@ -41,9 +42,9 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Inputs:
-    """The image table and the removal lists, pinned; and lists of what stays all the same.
+    """The pinned inputs: the image table, removal lists, and lists of protected IDs.
 
-    Or, in place of lists, a plan that was kept.
+    With --apply-plan there is a kept plan instead of lists.
     """
 
     images: PinnedTable
@@ -53,7 +54,7 @@ class Inputs:
 
 
 def read_inputs(session: Session, settings: Settings, report: Report) -> Inputs:
-    """Pin the image table and the lists, and note them in the report as they are found."""
+    """Pin the image table and the lists, and note each in the report at once."""
     images = read_images(session, settings.images, settings.images_format)
     report.inputs["images"] = images.described()
     _check_id_column(images, settings.image_id_column)
@@ -70,7 +71,7 @@ def read_inputs(session: Session, settings: Settings, report: Report) -> Inputs:
         lists.append(removal_list)
         report.inputs["duplicate_ids"][index] = removal_list.described()
         shape = removal_list.shape
-        _log.info("%r is taken for: %s (%s)", removal_list.location, shape.kind, shape.producer)
+        _log.info("%r is read as: %s (%s)", removal_list.location, shape.kind, shape.producer)
     _check_kinds(images, lists, settings)
     protected = _read_protected(session, images, settings, report)
     return Inputs(images, lists, protected, _read_plan(session, images, settings, report))
@@ -108,12 +109,12 @@ def _read_protected(
 
 
 def _check_kinds(images: PinnedTable, lists: Sequence[RemovalList], settings: Settings) -> None:
-    """Check that what was set for kinds of lists is for a list that is there."""
+    """Check that the settings for one kind of list have such a list."""
     kinds = {item.kind for item in lists}
     if settings.planned_eps is not None and "pairwise" not in kinds:
         raise SettingsError(
-            "--eps is for pairwise lists, and there is none: the lists were taken for "
-            f"{', '.join(sorted(kinds))}. Leave it out, or give the pairwise results."
+            "--eps is for pairwise lists, but the lists are of the kind "
+            f"{', '.join(sorted(kinds))}. Leave --eps out, or give the pairwise results."
         )
     column = settings.keeper_rule.column
     if column is not None and column not in images.frame.columns:
@@ -127,8 +128,8 @@ def _check_keeper_column(images: PinnedTable, column: str) -> None:
     found = images.frame.schema[column].dataType
     if not isinstance(found, _RANKED_TYPES):
         raise ColumnTypeError(
-            f"image table {images.location!r}: --keeper can't go by column {column!r}, which is "
-            f"{found.simpleString()}: it must be a number, a text, a date or a time, or a boolean."
+            f"image table {images.location!r}: --keeper can't compare column {column!r}, which is "
+            f"{found.simpleString()}: it must be a number, string, date, time or boolean."
         )
 
 

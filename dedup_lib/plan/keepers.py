@@ -1,4 +1,4 @@
-"""No image without a survivor: what stays of each image that goes, or who is spared."""
+"""Find the surviving keeper of each removed image, and spare one image of each lost cluster."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True)
 class KeeperCounts:
-    """What became of the keepers, in IDs that go.
+    """What became of the keepers. All counts but `rounds` are counts of IDs to remove.
 
     Attributes:
-        with_keeper_ids: IDs of which a list names a keeper.
-        surviving_here_ids: Those of them that have a survivor in this table.
-        surviving_elsewhere_ids: Those whose keepers lead to an image that is not in this table.
-        lost_ids: Those that had no survivor, before any was spared.
+        with_keeper_ids: IDs with a keeper in a list.
+        surviving_here_ids: IDs with a survivor in this table.
+        surviving_elsewhere_ids: IDs whose keepers lead to an image that is not in this table.
+        lost_ids: IDs without a survivor, before any ID was spared.
         spared_ids: IDs that stay after all, one of each cluster that would have been lost.
         rounds: How often the keepers were joined with one another.
-        examples: Some of the lost.
+        examples: Some of the lost IDs.
     """
 
     with_keeper_ids: int
@@ -50,17 +50,18 @@ def settle(
     on_lost: OnLostKeeper,
     materialise: Materialise,
 ) -> tuple[DataFrame, KeeperCounts]:
-    """Find the surviving keeper of each row that goes, and spare what would be lost.
+    """Find the surviving keeper of each row to remove, and spare rows of lost clusters.
 
     Args:
-        rows: Rows that go, with `marks`.
+        rows: The rows to remove, with `marks`.
         image_ids: `image_id`, one row per row of the image table.
-        ranking: Of the images of the table, for choosing what is spared.
-        on_lost: `keep-one` spares one of each cluster that would lose all; else none is spared.
+        ranking: The order of the table's images; it decides which one is spared.
+        on_lost: `keep-one` spares one ID of each cluster that would lose all its images. Other
+            values spare nothing.
         materialise: Evaluates a frame once.
 
     Returns:
-        The rows that go, with `surviving_keeper_id`; and counts.
+        The rows to remove, with `surviving_keeper_id`; and the counts.
     """
     removed_ids = rows.select("image_id").repartition("image_id").distinct()
     followed = follow(pairs_of(rows), removed_ids, image_ids, materialise)
@@ -94,9 +95,10 @@ def _saved(
     ranking: Ranking,
     materialise: Materialise,
 ) -> DataFrame:
-    """Choose the best of each lost cluster: `image_id`, `surviving_keeper_id`; its own is itself.
+    """Choose the best image of each lost cluster: `image_id`, `surviving_keeper_id`.
 
-    One that a list names without a keeper is chosen only where there is no other.
+    The chosen image is its own survivor. An image that a list names without a keeper is chosen
+    only if the cluster has no other image.
     """
     of_cluster = clusters(dead_ends, materialise)
     is_named = F.exists("marks", lambda mark: mark["keeper_id"].isNull())

@@ -1,4 +1,4 @@
-"""Read a removal plan that a run kept (--apply-plan), if it still is for the same table."""
+"""Read a removal plan that an earlier run kept, and check that it is for the same table."""
 
 from __future__ import annotations
 
@@ -22,20 +22,20 @@ from dedup_lib.tables.pinned import Pinned, PinnedTable
 from dedup_lib.tables.registry import format_of
 
 _NOTED = ("images", "digest", "counts", "report", "refused")
-# Under which a plan's manifest, or its Delta commit, says what it was made for.
+# The key, in a plan's manifest or Delta commit, of the note on what the plan was made for.
 PLAN_NOTE = "made_for"
 _AGAIN = "Make the plan again: --dry-run --removed-output …"
 
 
 @dataclass(frozen=True)
 class KeptPlan(Pinned):
-    """A plan that a run kept.
+    """A plan that an earlier run kept.
 
     Attributes:
-        rows: As `removal_plan.plan_schema` says, lazily.
-        note: What it was made for, as its maker wrote it.
-        lists: What its maker's report said of the lists, under the settings' names.
-        run: Which run made it.
+        rows: The rows of `removal_plan.plan_schema`, lazily.
+        note: What the plan was made for, as the earlier run wrote it.
+        lists: The lists as the earlier run reported them, by the settings' names.
+        run: The name of the run that made it.
     """
 
     rows: DataFrame
@@ -45,16 +45,16 @@ class KeptPlan(Pinned):
 
     @property
     def digest(self) -> str:
-        """Of its rows, as its maker wrote it."""
+        """The digest of the rows, as the earlier run wrote it."""
         return str(self.note["digest"])
 
     def described(self) -> dict[str, object]:
-        """Return what the report says of it."""
+        """Return what the report says about the plan."""
         return {**super().described(), "run": self.run, **self.lists}
 
 
 def images_note(session: Session, images: PinnedTable, image_id_column: str) -> dict[str, Any]:
-    """Return what tells an image table, as it is pinned, from all others: for a plan's note."""
+    """Return what identifies a pinned image table, for a plan's note."""
     return {
         "image table": redact(images.location),
         "format": images.format,
@@ -67,7 +67,7 @@ def images_note(session: Session, images: PinnedTable, image_id_column: str) -> 
 
 
 def digest_of(rows: DataFrame) -> str:
-    """Return what is the same for the same plan rows, in whatever order: their number and hashes.
+    """Return the digest of plan rows: their number and the sum of their hashes, in any order.
 
     *Cost:* one pass over the plan.
     """
@@ -82,23 +82,23 @@ def read_kept_plan(
     images: PinnedTable,
     image_id_column: str,
 ) -> KeptPlan:
-    """Find a plan and its note; its rows are read lazily, and are yet to be compared with that.
+    """Find a plan and its note. The rows are lazy; `check_whole` compares them with the note.
 
     Args:
         session: The session, with its file systems.
-        location: Where --removed-output kept it.
+        location: The location where --removed-output kept the plan.
         images: The pinned image table.
         image_id_column: Its ID column.
 
     Raises:
         TableNotFoundError: There is nothing at the location.
-        PlanMismatchError: It is no plan, or not of such a table.
-        UnsupportedError: The image table's location holds a secret, which no plan spells.
+        PlanMismatchError: It is not a plan, or its columns or ID type do not fit this table.
+        UnsupportedError: The image table's location holds a secret, which plans never contain.
     """
     if redact(images.root) != images.root:
         raise UnsupportedError(
-            "--apply-plan can't tell the files of a plan where the image table's location holds a "
-            "secret: give credentials by Spark's settings."
+            "--apply-plan can't find a plan's files if the image table's location holds a secret: "
+            "give credentials by Spark's settings."
         )
     schema = plan_schema(images.frame.schema[image_id_column].dataType)
     location = session.storage.canonical(location) if is_path(location) else location
@@ -125,38 +125,40 @@ def read_kept_plan(
 
 
 def check_same_table(kept: KeptPlan, now: Mapping[str, Any]) -> None:
-    """Check that a plan was made for an image table as it is now.
+    """Check that a plan was made for the image table as it is now.
 
     Args:
         kept: The plan.
-        now: As `images_note` makes it.
+        now: The table's note, from `images_note`.
 
     Raises:
-        PlanMismatchError: Something differs; it is named, as it was and as it is.
+        PlanMismatchError: Something differs; the message gives both values.
     """
     changed = list(_changes(kept.note["images"], now))
     if changed:
         raise PlanMismatchError(
-            f"plan {kept.location!r} is not for what is there now: {'; '.join(changed)}. {_AGAIN}"
+            f"plan {kept.location!r} does not fit the table as it is now: {'; '.join(changed)}. "
+            f"{_AGAIN}"
         )
 
 
 def check_whole(kept: KeptPlan, rows: DataFrame) -> None:
-    """Check that a plan's rows are those that its maker kept.
+    """Check that a plan's rows are those that the earlier run kept.
 
     Args:
         kept: The plan.
         rows: Its rows, evaluated.
 
     Raises:
-        PlanMismatchError: They differ.
+        PlanMismatchError: The rows differ.
     """
     found = digest_of(rows)
     if found != kept.digest:
         raise PlanMismatchError(
-            f"plan {kept.location!r} is not as it was kept: it has {found.partition('-')[0]} rows "
-            f"(digest {found}), and had {kept.digest.partition('-')[0]} (digest {kept.digest}). A "
-            f"plan that was edited is not applied: mark what is to stay by --protect-ids. {_AGAIN}"
+            f"plan {kept.location!r} has changed since it was kept: it has "
+            f"{found.partition('-')[0]} rows (digest {found}), and had "
+            f"{kept.digest.partition('-')[0]} (digest {kept.digest}). "
+            f"Edited plans are not applied: use --protect-ids to keep images. {_AGAIN}"
         )
 
 
@@ -164,21 +166,21 @@ def _check_note(note: Mapping[str, Any], location: str) -> None:
     made_for = note.get(PLAN_NOTE)
     if not isinstance(made_for, dict) or not set(_NOTED) <= made_for.keys():
         raise PlanMismatchError(
-            f"{location!r} does not say which image table it is for: it is no removal plan, or one "
-            f"that an older version kept. {_AGAIN}"
+            f"{location!r} does not say which image table it is for: it is not a removal plan, or "
+            f"an older version kept it. {_AGAIN}"
         )
 
 
 def _check_type(
     made_for: Mapping[str, Any], images: PinnedTable, image_id_column: str, location: str
 ) -> None:
-    """Check what the rows are read with; whatever else differs is compared later."""
+    """Check the ID type before the rows are read; `check_same_table` compares the rest later."""
     key = "type of the image IDs"
     found = images.frame.schema[image_id_column].dataType.simpleString()
     if (before := made_for["images"].get(key)) != found:
         raise PlanMismatchError(
-            f"plan {location!r} is not for what is there now: {key}: was {before}, is {found}. "
-            f"{_AGAIN}"
+            f"plan {location!r} does not fit the table as it is now: {key}: was {before}, is "
+            f"{found}. {_AGAIN}"
         )
 
 

@@ -1,4 +1,4 @@
-"""What a plan must satisfy before anything is written."""
+"""Check a plan against the safety limits, before anything is written."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ from dedup_lib.settings import Settings
 
 
 def check_limits(plan: Plan, inputs: Inputs, settings: Settings) -> None:
-    """Check a plan against all safety limits; for a sweep of eps only that the lists match.
+    """Check a plan against all safety limits; for an eps sweep only those of the lists.
 
     Raises:
-        SafetyLimitError: It passes one.
+        SafetyLimitError: The plan exceeds a limit.
     """
     check_lists(plan, inputs, settings)
-    if settings.eps_values:  # a sweep is a question: the answer is in the report
+    if settings.eps_values:  # a sweep removes nothing
         return
     check_removed_fraction(
         input_rows=plan.image_ids.num_rows,
@@ -34,10 +34,10 @@ def check_limits(plan: Plan, inputs: Inputs, settings: Settings) -> None:
 
 
 def check_lists(plan: Plan, inputs: Inputs, settings: Settings) -> None:
-    """Check what the lists came to against the safety limits, whatever share of the rows goes.
+    """Check the lists against the safety limits, but not the share of removed rows.
 
     Raises:
-        SafetyLimitError: They pass one.
+        SafetyLimitError: The lists exceed a limit.
     """
     num_ids = plan.list_ids.num_rows - plan.list_ids.num_nulls
     check_list_not_empty(
@@ -75,68 +75,68 @@ def check_lists(plan: Plan, inputs: Inputs, settings: Settings) -> None:
 def check_list_not_empty(
     *, num_ids: int, allow_empty_list: bool, dissimilar_pairs: int = 0
 ) -> None:
-    """Refuse lists that hold no ID at all.
+    """Refuse lists without an ID.
 
     Args:
-        num_ids: Non-null entries; of pairs those that are similar enough.
-        allow_empty_list: Whether none is right.
-        dissimilar_pairs: Pairs in the lists, where none is similar enough.
+        num_ids: Number of non-null entries. Only pairs that are similar enough count.
+        allow_empty_list: Whether to accept lists without an ID.
+        dissimilar_pairs: Number of pairs in the lists, if no pair is similar enough.
 
     Raises:
-        EmptyListError: There is no non-null entry, and that is not allowed.
+        EmptyListError: There is no non-null entry, and `allow_empty_list` is false.
     """
     if num_ids == 0 and dissimilar_pairs > 0 and not allow_empty_list:
         raise EmptyListError(
-            f"none of the {dissimilar_pairs} listed pairs has a score of 1 - EPS or more, and "
-            "nothing else is listed. Choose a larger --eps (--eps-sweep shows what each would "
-            "remove), or use --allow-empty-list where that is expected."
+            f"none of the {dissimilar_pairs} listed pairs has a score of 1 - EPS or more, and the "
+            "lists hold nothing else. Choose a larger --eps (--eps-sweep shows what each value "
+            "would remove), or use --allow-empty-list if that is expected."
         )
     if num_ids == 0 and not allow_empty_list:
         raise EmptyListError(
-            "the removal lists hold no ID at all: the upstream step may have failed. "
-            "Use --allow-empty-list where that is expected."
+            "the removal lists hold no ID: the upstream step may have failed. "
+            "Use --allow-empty-list if that is expected."
         )
 
 
 def check_matches(
     *, num_ids: int, matched_ids: int, allow_no_matches: bool, hints: Sequence[str] = ()
 ) -> None:
-    """Refuse lists of which no ID is in the image table.
+    """Refuse lists without an ID that is in the image table.
 
     Args:
-        num_ids: Non-null entries.
-        matched_ids: Distinct IDs of them that are in the table.
-        allow_no_matches: Whether none is right.
-        hints: What was found out of why, in sentences.
+        num_ids: Number of non-null entries.
+        matched_ids: Number of distinct IDs that are in the table.
+        allow_no_matches: Whether to accept lists that match nothing.
+        hints: Possible reasons, as sentences.
 
     Raises:
-        NoMatchesError: The lists hold IDs, none matched, and that is not allowed.
+        NoMatchesError: The lists hold IDs, no ID matches, and `allow_no_matches` is false.
     """
     if num_ids > 0 and matched_ids == 0 and not allow_no_matches:
-        why = hints or ["the list may belong to another table, or name another kind of ID"]
+        why = hints or ["the list may belong to another table, or hold another kind of ID"]
         raise NoMatchesError(
             f"none of the {num_ids} list entries is an ID of the image table: {'; '.join(why)}. "
-            "Compare a few of both (--unmatched-output keeps these IDs); use --allow-no-matches "
-            "where that is expected."
+            "Compare a few IDs of both (--unmatched-output keeps the listed ones); use "
+            "--allow-no-matches if that is expected."
         )
 
 
 def check_lists_to_keep(matched_ids: Mapping[str, int], *, allow_no_matches: bool) -> None:
-    """Refuse a list of IDs to keep of which none is in the image table: all would go.
+    """Refuse a list of IDs to keep if no ID is in the image table: it would remove all rows.
 
     Args:
-        matched_ids: How many IDs of each list to keep are in the table, by location.
-        allow_no_matches: Whether none is right.
+        matched_ids: Number of IDs in the table, for each list to keep, by location.
+        allow_no_matches: Whether to accept a list that matches nothing.
 
     Raises:
-        NoMatchesError: One matches nothing.
+        NoMatchesError: A list matches nothing.
     """
     for location, num_ids in matched_ids.items():
         if num_ids == 0 and not allow_no_matches:
             raise NoMatchesError(
                 f"no ID of the list to keep {location!r} is in the image table: it is empty, or "
-                "belongs to another table, and what it was to keep would go. Use "
-                "--allow-no-matches where that is expected."
+                "belongs to another table. The images that it should keep would be removed. Use "
+                "--allow-no-matches if that is expected."
             )
 
 
@@ -146,43 +146,43 @@ def check_protected(
     """Refuse a list of IDs to protect that protects nothing.
 
     Args:
-        lists: What was counted of each.
-        allow_empty_list: Whether one without an ID is right.
-        allow_no_matches: Whether one of which no ID is in the image table is right.
+        lists: The counts of each list.
+        allow_empty_list: Whether to accept a list without an ID.
+        allow_no_matches: Whether to accept a list without an ID of the image table.
 
     Raises:
-        EmptyListError: One holds no ID.
-        NoMatchesError: One holds IDs, and none is in the image table.
+        EmptyListError: A list holds no ID.
+        NoMatchesError: A list holds IDs, but no ID is in the image table.
     """
     for item in lists:
         num_ids = item.num_rows - item.num_nulls
         if num_ids == 0 and not allow_empty_list:
             raise EmptyListError(
-                f"the list to protect {item.location!r} holds no ID at all, and protects nothing. "
-                "Leave it out, or use --allow-empty-list where that is expected."
+                f"the list to protect {item.location!r} holds no ID, and protects nothing. "
+                "Leave it out, or use --allow-empty-list if that is expected."
             )
         if num_ids > 0 and item.matched_ids == 0 and not allow_no_matches:
             raise NoMatchesError(
                 f"no ID of the list to protect {item.location!r} is in the image table: it belongs "
-                "to another table, and what it was to protect may go. Use --allow-no-matches where "
-                "that is expected."
+                "to another table. The images that it should protect may be removed. Use "
+                "--allow-no-matches if that is expected."
             )
 
 
 def check_keepers(counts: KeeperCounts) -> None:
-    """Refuse to remove an image of which nothing would be left.
+    """Refuse to remove an image together with all its duplicates.
 
     Raises:
-        LostKeeperError: Some image's keepers all go, too.
+        LostKeeperError: The plan also removes all keepers of an image.
     """
     if counts.lost_ids > 0:
         shown = ", ".join(repr(image_id) for image_id in counts.examples)
         raise LostKeeperError(
-            f"{counts.lost_ids} of {counts.with_keeper_ids} images would go together with every "
-            f"image that they duplicate (such as {shown}): the lists contradict one another (one "
-            "to keep may lack the keepers), or name images in a circle. Use --on-lost-keeper "
-            "keep-one to spare the best of each "
-            "such cluster, or ignore to remove them all the same."
+            f"{counts.lost_ids} of {counts.with_keeper_ids} images would be removed together with "
+            f"every image that they duplicate (such as {shown}): the lists contradict one another "
+            "(a list to keep may lack the keepers), or name images in a circle. Use "
+            "--on-lost-keeper keep-one to spare the best image of each such cluster, or ignore "
+            "to remove them anyway."
         )
 
 
@@ -199,5 +199,5 @@ def check_removed_fraction(
             f"the plan removes {removed_rows} of {input_rows} rows "
             f"({removed_rows / input_rows:.4f}), more than --max-removed-fraction "
             f"{max_removed_fraction}. Look at the plan (--dry-run --removed-output …), and "
-            "raise the limit where that is right."
+            "raise the limit if the plan is right."
         )

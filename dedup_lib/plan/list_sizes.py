@@ -1,4 +1,4 @@
-"""How long the lists are: entries, NULLs, distinct IDs, and what the IDs weigh."""
+"""Measure the lists: entries, NULLs, distinct IDs, and the bytes of the IDs."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ EXACT_LIST_COUNTS_LIMIT_ROWS = 5_000_000
 
 
 def count_entries(lists: Sequence[RemovalList], mode: ListCounts) -> tuple[IdSizes, int | None]:
-    """Count the entries of all lists and their NULLs, and weigh the IDs.
+    """Count the entries of all lists and their NULLs, and add up the bytes of the IDs.
 
     Args:
         lists: The removal lists.
-        mode: Whether to count distinct IDs, too.
+        mode: Whether to also count distinct IDs.
 
     Returns:
-        The sizes, and the number of distinct IDs; None where that is not wanted. IDs are taken to
-        weigh nothing where there are too many to be broadcast, whatever they weigh.
+        The sizes, and the number of distinct IDs, or None if they are not counted. The bytes are 0
+        if there are too many IDs for a broadcast, whatever their bytes.
 
-    *Cost:* one pass over the ID columns; where distinct IDs are counted, one more, with a shuffle.
+    *Cost:* one pass over the ID columns. Counting distinct IDs takes one more, with a shuffle.
     """
     known = [item.num_rows for item in lists if item.num_rows is not None]
     if len(known) < len(lists):
@@ -76,5 +76,5 @@ def _count_nulls(lists: Sequence[RemovalList]) -> int:
 
 def _count_distinct(lists: Sequence[RemovalList]) -> int:
     ids = union(lists).select(ENTRY_COLUMN).where(F.col(ENTRY_COLUMN).isNotNull())
-    # Aggregated before they are shuffled, long lists would be sorted and spilled, for nothing.
+    # Without the repartition Spark aggregates first, and sorts and spills long lists for nothing.
     return ids.repartition(ENTRY_COLUMN).distinct().count()

@@ -1,4 +1,4 @@
-"""Say why few IDs of a removal list are in the image table, with counts."""
+"""Explain, with counts, why only few IDs of a removal list are in the image table."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from pyspark.sql.types import StringType
 
 _SHOWN_CHARACTERS = 60
 _BLANKS = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
-_INVISIBLE = "\0\u200b\u200e\u200f\u2060\ufeff"  # of no width, marks of byte order and direction
+_INVISIBLE = "\0\u200b\u200e\u200f\u2060\ufeff"  # characters without width
 _SUFFIX = r"\.[A-Za-z][A-Za-z0-9]{0,4}\z"
-# Source: nemo_curator/stages/image/io/image_reader.py, of tar files that are numbered.
+# Source: nemo_curator/stages/image/io/image_reader.py, which reads numbered tar files.
 _POSITION = r"^(group_.+_x[0-9]+|(.*-)?[0-9]+)_[0-9]{6,}\z"
 
 
 @dataclass(frozen=True)
 class MatchHint:
-    """One way in which the IDs of list and table differ.
+    """One way in which the IDs of the list and the table differ.
 
     Attributes:
-        reason: What differs: a rule of `why_few_match`.
-        ids: How many IDs it would explain.
-        of_ids: How many were looked at.
-        text: The same as a sentence, without a full stop, on one line.
+        reason: What differs: the name of a rule of `why_few_match`.
+        ids: How many IDs the rule explains.
+        of_ids: How many IDs were compared.
+        text: The hint as a sentence on one line, without a full stop.
     """
 
     reason: str
@@ -47,7 +47,7 @@ def _without_directories(image_id: Column) -> Column:
 
 
 def _as_number(image_id: Column) -> Column:
-    """Undo what readers of CSV and pandas do: 007 becomes 7, or 7 becomes 7.0."""
+    """Undo what CSV readers and pandas do: 007 becomes 7, or 7 becomes 7.0."""
     whole = F.regexp_replace(image_id, r"^([0-9]+)\.0+\z", "$1")
     return F.regexp_replace(whole, r"^0+([0-9A-Za-z])", "$1")
 
@@ -66,12 +66,12 @@ _FORMS: Mapping[str, Callable[[Column], Column]] = {
     "together": _without_all,
 }
 _CONDITIONS = {
-    "blanks": "without blanks and invisible characters around",
+    "blanks": "without blanks and invisible characters around them",
     "case": "if upper and lower case were the same",
     "numbers": "without leading zeros and '.0' at the end",
     "directories": "without directories",
-    "together": "without directories, suffixes, blanks around, case and leading zeros together, "
-    "more than without any one of them",
+    "together": "without directories, suffixes, blanks around them, case and leading zeros "
+    "together, more than without any one of these",
 }
 _RULES = (*_FORMS, "positions")
 _POSITIONS = len(_FORMS)
@@ -80,24 +80,25 @@ _POSITIONS = len(_FORMS)
 def why_few_match(
     image_ids: DataFrame, unmatched_ids: DataFrame, *, sample_ids: int = 20_000
 ) -> list[MatchHint]:
-    """Look for what differs between IDs of lists and those of the image table.
+    """Look for differences between the IDs of the lists and those of the image table.
 
-    Strings are compared without blanks around them, case, leading zeros, file suffix, directories,
-    and all of these together; whether both look like positions in files is told, too. Of integers
-    the ranges are compared.
+    Strings are compared without blanks around them, without case, leading zeros, file suffix or
+    directories, and without all of these together. A further rule tells whether both sides look
+    like positions in files. For integers, the ranges are compared.
 
     Args:
         image_ids: `image_id` (string, bigint or int), one row per image row.
-        unmatched_ids: `image_id` of the same type, one row per list entry that is no image ID.
-        sample_ids: How many distinct ones of these to look at, at most: always the same.
+        unmatched_ids: `image_id` of the same type, one row per list entry that is not an image ID.
+        sample_ids: How many distinct unmatched IDs to compare, at most. The sample is always the
+            same.
 
     Returns:
-        One hint per rule that would explain some; first the one that tells most images apart.
+        One hint per rule that explains some IDs. The first hint has the most unambiguous matches.
 
-    *Nulls:* are left out, on both sides.
-    *Cost:* one scan of the image IDs; one evaluation of the unmatched ones, with a shuffle of them.
-    Some 100 bytes per rule and looked-at ID are broadcast; what matches in any form is sorted where
-    it was read, and shuffled once per form.
+    *Nulls:* NULL IDs are left out, on both sides.
+    *Cost:* one scan of the image IDs; one evaluation of the unmatched IDs, with a shuffle of them.
+    Some 100 bytes per rule and compared ID are broadcast. Image IDs that match in any form are
+    sorted in the tasks that read them, and shuffled once per form.
     """
     sample = _sample(unmatched_ids, sample_ids)
     if isinstance(image_ids.schema["image_id"].dataType, StringType):
@@ -133,11 +134,12 @@ def _is_mostly_positions(rows: Sequence[Row]) -> bool:
 
 
 def _keys(sample: DataFrame) -> DataFrame:
-    """Hash every form of every ID, with its rule: small, and of one width, whatever the IDs are.
+    """Hash every form of every ID, with its rule: keys are small, however long the IDs are.
 
     Returns:
-        One row per `rule` and `key` (the hash): `ids`, how many have it (or look like positions),
-        `of_ids`, how many there are, `list_id`, an example, and its `list_suffix`.
+        One row per `rule` and `key` (the hash): `ids`, the number of IDs with this key (for the
+        rule on positions, of those that look like positions); `of_ids`, the number of all IDs with
+        this key; `list_id`, an example; and its `list_suffix`.
     """
     image_id = F.col("image_id")
     entries = sample.select("image_id", F.posexplode(_hashes(image_id)).alias("rule", "key"))
@@ -157,7 +159,7 @@ def _keys(sample: DataFrame) -> DataFrame:
 
 
 def _matches(image_ids: DataFrame, keys: DataFrame) -> DataFrame:
-    """Count, per rule, the IDs that match an image ID: one row per rule that any matches by."""
+    """Count the IDs that match an image ID, by rule: one row per rule with a match."""
     image_id = F.col("image_id")
     hashed = image_ids.where(image_id.isNotNull()).select(
         "image_id", F.explode(_hashes(image_id)).alias("key")
@@ -189,7 +191,7 @@ def _matches(image_ids: DataFrame, keys: DataFrame) -> DataFrame:
 
 
 def _hashes(image_id: Column) -> Column:
-    """Hash an ID's form by each rule, in their order; the last is the same for every ID."""
+    """Hash an ID's form by each rule, in order; the last hash is the same for every ID."""
     hashes = [F.xxhash64(F.lit(rule), form(image_id)) for rule, form in _FORMS.items()]
     return F.array(*hashes, F.xxhash64(F.lit("any ID")))
 
@@ -203,7 +205,7 @@ def _suffix(image_id: Column) -> Column:
 
 
 def _shortened(image_id: Column) -> Column:
-    """Keep both ends of an ID that is too long to be shown."""
+    """Keep only both ends of an ID that is too long to show."""
     end = (_SHOWN_CHARACTERS - 1) // 2
     ends = F.concat(F.left(image_id, F.lit(end)), F.lit("…"), F.right(image_id, F.lit(end)))
     return F.when(F.length(image_id) > _SHOWN_CHARACTERS, ends).otherwise(image_id)
@@ -215,12 +217,12 @@ def _text(rule: str, row: Row, of_ids: int) -> str:
     if rule == "positions":
         return (
             f"{count} look like positions (such as {list_id!r}, in the table {table_id!r}), which "
-            "change when input files are grouped anew: make the list anew from this table"
+            "change when input files are grouped differently: make a new list from this table"
         )
     condition = _suffix_condition(row) if rule == "suffix" else _CONDITIONS[rule]
     text = f"{count} would match {condition} ({list_id!r} in the list, {table_id!r} in the table)"
     if row["unclear_ids"]:
-        text += f", but {row['unclear_ids']:,} of these would not be told apart from other IDs"
+        text += f", but {row['unclear_ids']:,} of these could not be distinguished from other IDs"
     return text
 
 
@@ -238,7 +240,7 @@ def _suffix_condition(row: Row) -> str:
 
 
 def _distance(image_ids: DataFrame, sample: DataFrame) -> list[MatchHint]:
-    """Tell that most IDs are below or above all of the table's."""
+    """Give a hint if most listed IDs are outside the range of the table's IDs."""
     image_id = F.col("image_id")
     table = image_ids.agg(F.min("image_id").alias("lowest"), F.max("image_id").alias("highest"))
     is_outside = ~image_id.between(F.col("lowest"), F.col("highest"))
@@ -259,7 +261,7 @@ def _distance(image_ids: DataFrame, sample: DataFrame) -> list[MatchHint]:
     text = (
         f"{row['ids']:,} of {row['of_ids']:,} (from {row['lowest_outside']:,} to "
         f"{row['highest_outside']:,}) are outside the range of the table's IDs (from "
-        f"{row['lowest']:,} to {row['highest']:,}): integer IDs are often given by position, anew "
-        "with each run, so make sure that the list was made from this table"
+        f"{row['lowest']:,} to {row['highest']:,}): integer IDs are often row positions, "
+        "which change with each run, so make sure that the list was made from this table"
     )
     return [MatchHint("range", row["ids"], row["of_ids"], text)]

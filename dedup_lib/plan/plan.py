@@ -1,4 +1,4 @@
-"""A removal plan, the table that it is for, and what was counted on the way."""
+"""A removal plan, with its image table and the counts of planning."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.settings import Action
 from dedup_lib.tables.pinned import FileRows, PinnedTable
 
-# So small a share of what could match is no accident of two tables that overlap.
+# A smaller share of possible matches suggests that list and table spell IDs differently.
 _FEW_FRACTION = 0.1
 
 
 @dataclass(frozen=True)
 class Record:
-    """Rows that a run keeps beside its output: what they are, the rows, and how many."""
+    """Rows that a run keeps beside its output: what they are, the rows, and their number."""
 
     holds: str
     rows: DataFrame
@@ -30,24 +30,24 @@ class Record:
 
 @dataclass(frozen=True)
 class Plan:
-    """A materialised removal plan, the table that it is for, and what was counted on the way.
+    """A materialised removal plan, with its image table and the counts of planning.
 
     Attributes:
         images: The image table.
-        rows: One row per image row that goes, as `removal_plan.plan_schema` says.
-        counts: What the plan holds.
+        rows: One row per image row to remove, with the columns of `removal_plan.plan_schema`.
+        counts: The counts of the plan's rows.
         files: Rows and sizes of the image table's files.
         image_ids: Sizes of the image IDs.
         list_ids: Sizes of all list entries together.
-        list_distinct_ids: How many IDs the lists name; None where that was not counted.
-        list_matched_ids: How many of them are in the image table.
-        matched_by_list: The same of each list.
-        keepers: What became of the keepers; None where no list names any.
-        protection: What stays whatever the lists say; None where nothing does.
-        match_hints: Why only few of the listed IDs are in the table, in sentences; none where
-            enough are, or nothing was found out.
+        list_distinct_ids: Number of distinct listed IDs; None if they were not counted.
+        list_matched_ids: Number of distinct listed IDs that are in the image table.
+        matched_by_list: The same number for each list.
+        keepers: What became of the keepers; None if no list names keepers.
+        protection: The protected IDs; None if no list protects IDs.
+        match_hints: Possible reasons why only few listed IDs are in the table, as sentences. Empty
+            if enough IDs are, or if no reason was found.
         unmatched: The listed IDs that are not in the table, one row per list and ID: `image_id`,
-            `list_location`, `list_kind`; None where they are not asked for.
+            `list_location`, `list_kind`. None if the settings do not ask for them.
     """
 
     images: PinnedTable
@@ -66,14 +66,14 @@ class Plan:
 
     @property
     def records(self) -> dict[str, Record]:
-        """What can be kept beside the output, by the setting that says where."""
+        """The rows that can be kept beside the output, by the name of their setting."""
         rows = removal_plan.without_secrets(self.rows, self.images.root)
         kept = {"removed_output": Record("removal plan", rows, self.counts.removed_rows)}
         return kept if self.unmatched is None else {**kept, "unmatched_output": self.unmatched}
 
     @property
     def matches_few(self) -> bool:
-        """Whether hardly any listed ID is in the table, though both are large enough."""
+        """Whether only few IDs match, compared with the smaller of list and table."""
         list_ids, image_ids = self.list_ids, self.image_ids
         listed = self.list_distinct_ids or list_ids.num_rows - list_ids.num_nulls
         could_match = min(listed, image_ids.num_rows - image_ids.num_nulls)
@@ -81,26 +81,26 @@ class Plan:
 
     @property
     def kept_rows(self) -> int:
-        """How many rows stay."""
+        """The number of rows that stay."""
         return self.image_ids.num_rows - self.counts.removed_rows
 
     @property
     def removed_ids(self) -> DataFrame:
-        """One row per ID that goes, `image_id`."""
+        """One row per ID to remove: `image_id`."""
         return self.rows.select("image_id").distinct()
 
     @property
     def input_bytes(self) -> int:
-        """Size of the image table's data files; of Delta's those that hold a row."""
+        """Size of the image table's data files; for Delta only of files that hold a row."""
         return sum(file.size_bytes for file in self.images.files or self.files)
 
     def output_rows(self, action: Action) -> int:
-        """Return how many rows an output by this action has."""
+        """Return the number of rows of this action's output."""
         rows = {"remove": self.kept_rows, "extract": self.counts.removed_rows}
         return rows.get(action, self.image_ids.num_rows)
 
     def reported_counts(self) -> dict[str, int | None]:
-        """Return the report's counts, but for what is known only when rows were written."""
+        """Return the report's counts that are known before rows are written."""
         distinct, matched = self.list_distinct_ids, self.list_matched_ids
         return {
             "input_rows": self.image_ids.num_rows,

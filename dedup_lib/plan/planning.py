@@ -1,4 +1,4 @@
-"""Make the removal plan, and count."""
+"""Make the removal plan from the image IDs and the lists."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ from dedup_lib.settings import Settings
 from dedup_lib.tables.pinned import FileRows, PinnedTable
 
 _NAMING_KEEPERS = {"pairwise", "groups"}
-# Joins of IDs with IDs: hashed where each part of them is small, which takes half of sorting them.
+# Hash joins of IDs where each partition is small: they take half the time of sort joins.
 PLAN_SETTINGS = SCAN_SETTINGS | {
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "32MB",
     "spark.sql.adaptive.maxShuffledHashJoinLocalMapThreshold": "32MB",
 }
-# What a list says of an ID costs so much, beside a keeper as long as the ID.
+# Bytes of a list mark in a broadcast, beside the ID and a keeper of the same length.
 _MARK_BYTES = 64
 _log = logging.getLogger(__name__)
 
@@ -53,18 +53,18 @@ def make_plan(
     report: Report,
     materialise: Callable[[DataFrame], DataFrame],
 ) -> Plan:
-    """Find the rows that go, keep them for the rest of the run, and count.
+    """Find and count the rows to remove, and materialise them for the rest of the run.
 
     Args:
-        settings: What to do.
+        settings: The run's settings.
         inputs: The pinned inputs.
-        report: Gets the counts.
-        materialise: Evaluates a frame once, and returns one that reads what came out.
+        report: Receives the counts.
+        materialise: Evaluates a frame once, and returns a frame that reads the result.
 
-    *Cost:* two scans of the image IDs, and two or three of the lists; one more scan of the IDs for
-    lists to keep, for groups, and for following keepers, for IDs that match nothing where these
-    are asked for, and two where few match; one where IDs are protected, and two of their lists.
-    Where Delta is to delete rows, its log.
+    *Cost:* two scans of the image IDs, and two or three of the lists. Each of these adds one scan
+    of the image IDs: lists to keep, groups, following keepers, unmatched IDs if asked for, and
+    protected IDs, which also take two scans of their lists. If few IDs match, two more.
+    If Delta is to delete rows, its log is read.
     """
     return _Planning(settings, inputs, report, materialise).make()
 
@@ -76,7 +76,7 @@ class _Sizes(TypedDict):
 
 @dataclass(frozen=True)
 class _Planning:
-    """The making of a plan, a step a method."""
+    """Makes a plan: each method is a step."""
 
     settings: Settings
     inputs: Inputs
@@ -141,11 +141,11 @@ class _Planning:
         return files
 
     def weigh(self, files: Sequence[FileRows]) -> tuple[_Sizes, int | None]:
-        """Weigh the IDs of both sides, and choose how they are joined."""
+        """Measure the IDs of both sides, and choose how to join them."""
         image_ids = id_scan.total(files)
         with self.report.step("count list entries"):
             list_ids, distinct = list_sizes.count_entries(self.lists, self.settings.list_counts)
-        if not is_plain(self.lists):  # joined with what lists say of them
+        if not is_plain(self.lists):  # IDs are joined together with their marks
             id_bytes = 2 * list_ids.id_bytes + _MARK_BYTES * list_ids.num_rows
             list_ids = replace(list_ids, id_bytes=id_bytes)
         self.report.choose(
@@ -164,14 +164,14 @@ class _Planning:
         with self.report.step("find protected IDs"):
             found = protection.find_protected(self.own_ids, lists, image_ids, self.materialise)
         described = self.report.inputs["protect_ids"]
-        for item, of_list in zip(described, found.lists, strict=True):
-            item["matched_ids"] = of_list.matched_ids
+        for item, counts in zip(described, found.lists, strict=True):
+            item["matched_ids"] = counts.matched_ids
         return found
 
     def find_rows(
         self, ranking: Ranking, sizes: _Sizes, protected: Protection | None
     ) -> tuple[DataFrame, Protection | None]:
-        """Find the rows that go, but for those that are protected."""
+        """Find the rows to remove, without the protected ones."""
         with self.report.step("find rows that go"):
             marking = [_marking(item, ranking) for item in self.lists]
             found = removal_plan.find_rows(self.images, self.column, marking, **sizes)
@@ -203,19 +203,19 @@ class _Planning:
     def warn_of_keepers(self, counts: KeeperCounts) -> None:
         if counts.surviving_elsewhere_ids:
             _log.warning(
-                "%d images go whose keepers are not in this table: see that they are in another",
+                "%d removed images have a survivor only outside this table: make sure it exists",
                 counts.surviving_elsewhere_ids,
             )
         if counts.lost_ids:
             _log.warning(
-                "%d images would go with every image that they duplicate (such as %s); spared: %d",
+                "%d images would be lost with all their duplicates (such as %s); spared: %d",
                 counts.lost_ids,
                 ", ".join(map(repr, counts.examples)),
                 counts.spared_ids,
             )
 
     def count(self, found: DataFrame) -> tuple[DataFrame, PlanCounts]:
-        """Give the rows their columns, and count them."""
+        """Add the columns of a plan to the rows, and count them."""
         id_type = self.images.frame.schema[self.column].dataType
         with self.report.step("count rows that go"):
             rows = removal_plan.finish_plan(found, self.lists, id_type)
@@ -224,8 +224,8 @@ class _Planning:
     def count_matched(
         self, counts: PlanCounts, sizes: _Sizes, protected: Protection | None
     ) -> tuple[int, Sequence[int]]:
-        """Count the listed IDs that are in the table, of all lists and of each."""
-        if is_plain(self.lists):  # else what matched may stay, protected or not
+        """Count the listed IDs that are in the table, for all lists and for each."""
+        if is_plain(self.lists):  # in other lists a matched ID may stay for other reasons
             spared_ids = 0 if protected is None else protected.spared.num_ids
             matched = counts.matched_ids + spared_ids
             return matched, [matched]
@@ -252,18 +252,18 @@ class _Planning:
         return list_counts.unmatched_ids(self.own_ids, self.lists, join)
 
     def why_few_match(self, sizes: _Sizes) -> list[str]:
-        """Look for what keeps listed IDs from matching; put it in the report and the log."""
+        """Look for reasons why listed IDs do not match; add them to the report and the log."""
         with self.report.step("look why few IDs match"):
             hints = why_few_match(self.own_ids, self.unmatched(sizes))
         self.report.match_hints = [dataclasses.asdict(hint) for hint in hints]
         texts = [hint.text for hint in hints]
-        shown = "; ".join(texts) or "nothing was found that would make them match"
+        shown = "; ".join(texts) or "no reason was found"
         _log.warning("hardly any listed ID is in the image table: %s", shown)
         return texts
 
 
 def _marking(item: RemovalList, ranking: Ranking) -> RemovalList:
-    """Turn a list's entries into marks of what goes: of groups all but the best."""
+    """Turn groups into pairs; leave other lists as they are."""
     if item.kind != "groups":
         return item
     return replace(item, frame=groups.pairs(item.frame, ranking))

@@ -1,4 +1,4 @@
-"""The rows that go as bitmaps: one bit a row, instead of some hundred bytes an ID."""
+"""Store the rows to remove as bitmaps: one bit per row, instead of some hundred bytes per ID."""
 
 from __future__ import annotations
 
@@ -13,17 +13,18 @@ def position_bitmaps(planned: DataFrame, *by: str, keepers: bool = False) -> Dat
     """Turn positions into bitmaps.
 
     Args:
-        planned: Some columns, and `row_index`: one row per row that goes.
-        by: The columns that tell the file, `file_path` in a plan.
-        keepers: Whether to gather `surviving_keeper_id`, too.
+        planned: One row per row to remove: `row_index`, and the columns of `by`.
+        by: The columns that identify the file: `file_path` in a plan.
+        keepers: Whether to also gather `surviving_keeper_id`.
 
     Returns:
-        One row per file and 32,768 rows of it that lose any: the columns of `by`; `bucket` (row
-        index divided by 32,768); `bitmap` (bit n of it: row n of the bucket goes; trimmed after
-        the last byte that is set, up to 4 KB); and, where asked for, `keepers` (array of struct
-        `position`, `keeper_id`, of the rows that have one, in no order; strings as their bytes).
+        One row per bucket of 32,768 rows of a file, if it has rows to remove: the columns of `by`;
+        `bucket` (row index divided by 32,768); `bitmap` (if bit n is set, row n of the bucket is
+        removed; trimmed after the last byte that is set, up to 4 KB). With `keepers` also the
+        column `keepers` (array of struct `position`, `keeper_id`, unordered, only for rows with a
+        keeper; strings as their bytes).
 
-    *Nulls:* a NULL row index makes a row with a NULL bucket, whose bitmap means nothing.
+    *Nulls:* a NULL row index makes a row with a NULL bucket. Its bitmap means nothing.
     *Cost:* the positions are shuffled, unless they are partitioned by some of `by`.
     """
     position = (F.col("row_index") % ROWS_PER_BITMAP).alias("position")
@@ -36,7 +37,7 @@ def position_bitmaps(planned: DataFrame, *by: str, keepers: bool = False) -> Dat
         return grouped.agg(*bits).select(*by, "bucket", bitmap)
     keeper_id = F.col("surviving_keeper_id")
     if isinstance(planned.schema["surviving_keeper_id"].dataType, StringType):
-        # Python would put other characters where a string is none.
+        # Python would replace bytes that are not valid UTF-8.
         keeper_id = keeper_id.cast("binary").alias("surviving_keeper_id")
     grouped = planned.select(*by, bucket, position, keeper_id).groupBy(*by, "bucket")
     kept = F.col("surviving_keeper_id")

@@ -1,4 +1,4 @@
-"""Images that stay whatever the removal lists say (--protect-ids)."""
+"""Protect images: they stay, whatever the removal lists say (--protect-ids)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _MARK = "is_protected"
 
 @dataclass(frozen=True)
 class ProtectedList:
-    """One list of IDs that stay: its entries, how many of them NULL, distinct IDs in the table."""
+    """A list of protected IDs: its entries, its NULLs, its distinct IDs in the table."""
 
     location: str
     num_rows: int
@@ -28,7 +28,7 @@ class ProtectedList:
 
 @dataclass(frozen=True)
 class Spared:
-    """What would have gone, and stays: rows, and their distinct IDs."""
+    """The rows that stay only because they are protected, and their distinct IDs."""
 
     num_rows: int = 0
     num_ids: int = 0
@@ -41,8 +41,8 @@ class Protection:
     Attributes:
         ids: `image_id`, one row per ID.
         are_few: Whether they can be broadcast.
-        lists: Where they come from, list by list.
-        spared: What they spared, once that is known.
+        lists: The counts of each list.
+        spared: The rows that stay because of them, once they are counted.
     """
 
     ids: DataFrame
@@ -51,9 +51,9 @@ class Protection:
     spared: Spared = Spared()
 
     def mark(self, rows: DataFrame) -> DataFrame:
-        """Mark the rows that are protected, lazily; they are to be evaluated once.
+        """Mark the protected rows, lazily. The caller should evaluate the result only once.
 
-        *Cost:* a join of IDs with IDs; the protected ones are broadcast, where they are few.
+        *Cost:* a join of IDs with IDs. The protected IDs are broadcast if they are few.
         """
         hint = "broadcast" if self.are_few else "shuffle_hash"
         marks = self.ids.withColumn(_MARK, F.lit(True)).hint(hint)
@@ -79,11 +79,11 @@ def find_protected(
 
     Args:
         own_ids: `image_id`, one row per row of the image table.
-        lists: What is protected: one or more.
+        lists: The lists of protected IDs: one or more.
         image_ids: Sizes of the image IDs.
         materialise: Evaluates a frame once.
 
-    *Nulls:* a NULL protects nothing.
+    *Nulls:* a NULL entry protects nothing.
     *Cost:* a scan of the image IDs, and two of the lists; IDs are shuffled.
     """
     listed = _sizes_by_list(union(lists), len(lists))
@@ -101,13 +101,13 @@ def find_protected(
 
 
 def spare(marked: DataFrame) -> tuple[DataFrame, Spared]:
-    """Take protected rows out of those that go.
+    """Leave protected rows out of the rows to remove.
 
     Args:
-        marked: Rows that go, as `Protection.mark` marked them, evaluated.
+        marked: The rows to remove, evaluated, with the mark of `Protection.mark`.
 
     Returns:
-        The others; and how many were spared.
+        The rows that are not protected; and the counts of those that are.
     """
     is_protected = F.coalesce(F.col(_MARK), F.lit(False))
     counts = F.count(F.lit(1)), F.count_distinct(ENTRY_COLUMN)
@@ -116,7 +116,7 @@ def spare(marked: DataFrame) -> tuple[DataFrame, Spared]:
 
 
 def _sizes_by_list(entries: DataFrame, num_lists: int) -> list[IdSizes]:
-    """Weigh the entries of each list: of `image_id` and `list_index`."""
+    """Measure the entries (`image_id`, `list_index`) of each list."""
     image_id = F.col(ENTRY_COLUMN)
     weighed = entries.groupBy("list_index").agg(
         F.count(F.lit(1)).alias("num_rows"),

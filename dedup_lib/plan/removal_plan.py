@@ -1,4 +1,4 @@
-"""Decide which rows go, from IDs and row positions alone."""
+"""Find the rows to remove, from IDs and row positions alone."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ from dedup_lib.tables.pinned import PinnedTable
 
 @dataclass(frozen=True)
 class PlanCounts:
-    """What a materialised plan holds.
+    """The counts of a materialised plan.
 
     Attributes:
-        removed_rows: Rows that go.
-        matched_ids: Distinct IDs among them.
+        removed_rows: Number of rows to remove.
+        matched_ids: Number of their distinct IDs.
         matched_id_bytes: The bytes of these IDs.
-        digest: The same for the same IDs with the same number of rows each.
+        digest: A hash of these IDs and of the number of rows of each.
     """
 
     removed_rows: int
@@ -50,12 +50,12 @@ class PlanCounts:
 
     @property
     def broadcast_bytes(self) -> int:
-        """About what the matched IDs cost as a broadcast hash table, in bytes."""
+        """The estimated size of the matched IDs as a broadcast hash table, in bytes."""
         return broadcast_bytes(self.matched_ids, self.matched_id_bytes)
 
 
 def plan_schema(image_id_type: DataType) -> StructType:
-    """Return the schema of a removal plan, for images with IDs of a type."""
+    """Return the schema of a removal plan, for this type of image IDs."""
     reason = StructType(
         [
             StructField("list_location", StringType()),
@@ -83,23 +83,23 @@ def find_rows(
     image_ids: IdSizes,
     list_ids: IdSizes,
 ) -> DataFrame:
-    """Find the rows that go, lazily.
+    """Find the rows to remove, lazily.
 
     Args:
         images: The pinned image table.
         image_id_column: Its ID column.
-        lists: The removal lists, their IDs of the same type; groups turned into pairs.
+        lists: The removal lists, with IDs of the same type, and with groups turned into pairs.
         image_ids: Sizes of the image IDs.
         list_ids: Sizes of all list entries together.
 
     Returns:
-        One row per image row that goes: `image_id`, `file_path`, `row_index`; and, but for one
-        list without keepers, `marks`: what the lists say of the ID (array of struct `list_index`,
-        `keeper_id`, `score`).
+        One row per image row to remove: `image_id`, `file_path`, `row_index`, and `marks`: what
+        the lists say about the ID (array of struct `list_index`, `keeper_id`, `score`). A single
+        list without keepers gives no `marks`.
 
-    *Nulls:* a NULL ID, in table or list, matches nothing.
-    *Cost:* one scan of the image IDs (two where they are broadcast) and one of the lists.
-    The smaller side is broadcast; where both are large, IDs are shuffled, never images.
+    *Nulls:* a NULL ID, in the table or a list, matches nothing.
+    *Cost:* one scan of the image IDs (two if they are broadcast) and one of the lists. The smaller
+    side is broadcast. If both sides are large, IDs are shuffled; images never are.
     """
     candidates = candidates_of(images, image_id_column)
     entries = lists[0].frame if is_plain(lists) else _marks(lists)
@@ -120,22 +120,22 @@ def find_rows(
 def finish_plan(
     rows: DataFrame, lists: Sequence[RemovalList], image_id_type: DataType
 ) -> DataFrame:
-    """Give rows that go the columns of a plan.
+    """Give the rows to remove the columns of a plan.
 
     Args:
-        rows: As `find_rows` makes them; perhaps with `surviving_keeper_id`.
+        rows: The rows of `find_rows`, optionally with `surviving_keeper_id`.
         lists: The lists that mark them.
         image_id_type: The type of the image table's IDs.
 
     Returns:
-        One row per removed image row, as `plan_schema` says.
+        One row per image row to remove, with the columns of `plan_schema`.
     """
     named = [(item.location, item.kind) for item in lists]
     return with_reasons(rows, named, plan_schema(image_id_type))
 
 
 def _those_that_may_match(entries: DataFrame, candidates: DataFrame) -> DataFrame:
-    """Leave out entries whose hash no image ID has: looked up in half the time of an ID."""
+    """Leave out entries whose hash no image ID has. Hashes are found in half the time of IDs."""
     hashed = F.xxhash64(ENTRY_COLUMN)
     hashes = candidates.select(hashed.alias("hash"))
     return (
@@ -146,7 +146,7 @@ def _those_that_may_match(entries: DataFrame, candidates: DataFrame) -> DataFram
 
 
 def _unless_kept(marked: DataFrame, kept_by: Sequence[int]) -> DataFrame:
-    """Leave rows that a list marks for removal, or that none of the lists to keep names."""
+    """Select rows that a list marks for removal, or that no list to keep names."""
     of_keep = F.array(*(F.lit(index) for index in kept_by))
     marks = F.coalesce(F.col("marks"), F.array().cast(marked.schema["marks"].dataType))
 
@@ -165,11 +165,11 @@ def _unless_kept(marked: DataFrame, kept_by: Sequence[int]) -> DataFrame:
 
 
 def count_plan(planned: DataFrame) -> PlanCounts:
-    """Count what a materialised plan holds.
+    """Count the rows and IDs of a materialised plan.
 
-    Cost: one pass over the plan, with a shuffle of its IDs.
+    *Cost:* one pass over the plan, with a shuffle of its IDs.
     """
-    # Aggregated before they are shuffled, long plans would be sorted and spilled, for nothing.
+    # Without the repartition Spark aggregates first, and sorts and spills long plans for nothing.
     ids = planned.select("image_id").repartition("image_id")
     ids = ids.groupBy("image_id").agg(F.count(F.lit(1)).alias("num_rows"))
     row = ids.agg(
@@ -184,7 +184,7 @@ def count_plan(planned: DataFrame) -> PlanCounts:
 
 
 def _marks(lists: Sequence[RemovalList]) -> DataFrame:
-    """Put lists together: one row per entry, `image_id`, `list_index`, `keeper_id`, `score`."""
+    """Unite lists: one row per entry, `image_id`, `list_index`, `keeper_id`, `score`."""
 
     def marks_of(index: int, item: RemovalList) -> DataFrame:
         names = item.frame.columns
@@ -208,7 +208,7 @@ def by_entry(entries: DataFrame) -> DataFrame:
         entries: `image_id`, `list_index`, `keeper_id`, `score`, one row per entry.
 
     Returns:
-        One row per ID: `image_id`, and `marks`, what the lists say of it, in their order.
+        One row per ID: `image_id`, and `marks`: what the lists say about it, in the lists' order.
     """
     mark = F.struct("list_index", "keeper_id", "score")
     return entries.groupBy(ENTRY_COLUMN).agg(F.sort_array(F.collect_set(mark)).alias("marks"))
@@ -217,13 +217,13 @@ def by_entry(entries: DataFrame) -> DataFrame:
 def with_reasons(
     rows: DataFrame, lists: Sequence[tuple[str | None, ListKind]], schema: StructType
 ) -> DataFrame:
-    """Give rows that go the columns of a plan.
+    """Give the rows to remove the columns of a plan.
 
     Args:
-        rows: `image_id`, `file_path`, `row_index`, one row per image row; where there are
-            several lists, or one names keepers, also `marks`; perhaps `surviving_keeper_id`.
-        lists: The location and kind of each.
-        schema: As `plan_schema` makes it.
+        rows: `image_id`, `file_path`, `row_index`, one row per image row. Also `marks` if there
+            are several lists, or a list with keepers. Optionally `surviving_keeper_id`.
+        lists: The location and kind of each list.
+        schema: The schema that `plan_schema` returns.
     """
     locations = text_array(location and redact(location) for location, _ in lists)
     kinds = text_array(kind for _, kind in lists)
@@ -254,7 +254,7 @@ def with_reasons(
 
 
 def without_secrets(plan: DataFrame, root: str) -> DataFrame:
-    """Spell the files of a plan for others to read: where the table's location holds a secret."""
+    """Redact the file paths of a plan if the table's location holds a secret."""
     if redact(root) == root:
         return plan
     store = "/".join(root.split("/")[:3])

@@ -1,4 +1,4 @@
-"""Follow keepers: does each image that goes have one that stays?"""
+"""Follow the keepers of each removed image to an image that stays."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ _SURVIVOR = "surviving_keeper_id"
 
 @dataclass(frozen=True)
 class Followed:
-    """What following the keepers came to.
+    """The result of following the keepers.
 
     Attributes:
-        outcome: One row per ID that goes and has a keeper: `image_id`; `fate`: `here` where it has
-            a survivor in the table, `elsewhere` where its keepers lead to an image that is not in
-            it, `lost` where they all go, too, or lead back to themselves; `surviving_keeper_id`,
-            NULL but for the first.
-        num_ids: How many there are of each fate.
-        dead_ends: `image_id`, `keeper_id`: the pairs of the lost ones; None where there are none.
+        outcome: One row per ID to remove that has a keeper: `image_id`, `fate` and
+            `surviving_keeper_id`. The fate is `here` if the ID has a survivor in the table,
+            `elsewhere` if its keepers lead to an image that is not in the table, and `lost` if all
+            its keepers are also removed, or lead back to themselves. The survivor is NULL unless
+            the fate is `here`.
+        num_ids: Number of IDs of each fate.
+        dead_ends: `image_id`, `keeper_id`: the pairs of the lost IDs; None if no ID is lost.
         rounds: How often pairs were joined.
     """
 
@@ -33,14 +34,14 @@ class Followed:
 
 
 def pairs_of(rows: DataFrame) -> DataFrame:
-    """Return who is whose keeper.
+    """Return the pairs of image and keeper.
 
     Args:
-        rows: Rows that go, with `image_id` and `marks`.
+        rows: The rows to remove, with `image_id` and `marks`.
 
     Returns:
         One row per row, keeper and score: `image_id`, `keeper_id`; `distance`, minus the score (0
-        where lists have none); `is_only`, true only where the ID has no other keeper.
+        if the list has no scores); `is_only`, true only if the ID has no other keeper.
     """
     is_only = (F.size("marks") == 1).alias("is_only")
     exploded = rows.select("image_id", is_only, F.explode("marks").alias("mark"))
@@ -53,26 +54,28 @@ def pairs_of(rows: DataFrame) -> DataFrame:
 def follow(
     pairs: DataFrame, removed_ids: DataFrame, image_ids: DataFrame, materialise: Materialise
 ) -> Followed:
-    """Follow the keepers of each ID to one that stays, through chains of keepers that go.
+    """Follow the keepers of each ID to one that stays, through chains of removed keepers.
 
-    Each ID points at its best keeper, and the pointers are followed, twice as far each round. That
-    settles all but those that end in a circle, and those that end outside of the table or at an ID
-    without a keeper though they passed an ID that has other keepers: these are followed then.
+    First, each ID points at its best keeper. The pointers are followed, twice as far each round.
+    Some IDs are not settled then: their pointers end in a circle; or they pass an ID with several
+    keepers, and end outside the table or at a removed ID without a keeper. In a second step, all
+    keepers of these IDs are followed.
 
     Args:
-        pairs: As `pairs_of` makes them.
-        removed_ids: `image_id`, one row per ID that goes.
+        pairs: The pairs of `pairs_of`.
+        removed_ids: `image_id`, one row per ID to remove.
         image_ids: `image_id`, one row per row of the image table.
         materialise: Evaluates a frame once.
 
     Returns:
-        What came of it. Of several keepers one that stays is taken, then one that goes and may have
-        a keeper itself; then that of the best score; then the smallest ID.
+        The outcome. If an ID has several keepers, one in the table that stays comes first, then one
+        that is removed and may have a keeper itself. Among these the best score comes first, then
+        the smallest ID.
 
-    *Nulls:* a NULL keeper is none.
-    *Cost:* one scan of the image IDs; a shuffle of all pairs; then, round by round, of all pointers
-    and of those that do not end yet. A chain of n takes about log2(n) rounds; one that is followed
-    by all of its keepers up to n.
+    *Nulls:* a NULL keeper is not a keeper.
+    *Cost:* one scan of the image IDs; a shuffle of all pairs; then, each round, a shuffle of all
+    pointers and of those that do not end yet. A chain of n takes about log2(n) rounds; in the
+    second step, up to n.
     """
     known = materialise(_with_fate(pairs, removed_ids, image_ids))
     ends, num_ends, rounds = _followed_pointers(_best(known), materialise)
@@ -106,20 +109,20 @@ def _survivor(column: str) -> Column:
 
 
 def _with_fate(pairs: DataFrame, removed_ids: DataFrame, image_ids: DataFrame) -> DataFrame:
-    """Add `fate`: whether the keeper `goes`, stays `here`, or is `elsewhere`."""
+    """Add `fate`: the keeper `goes` (is removed), stays `here`, or is `elsewhere`."""
     keepers = pairs.select(F.col("keeper_id").alias("image_id"))
     here = image_ids.join(keepers, "image_id", "left_semi").distinct()
     going = removed_ids.withColumn("goes", F.lit(True))
     fate = F.when(F.col("goes"), "goes").otherwise("here").alias("fate")
     fates = here.join(going, "image_id", "left").select(F.col("image_id").alias("keeper_id"), fate)
-    told = pairs.join(fates, "keeper_id", "left")
+    joined = pairs.join(fates, "keeper_id", "left")
     fate = F.coalesce("fate", F.lit("elsewhere")).alias("fate")
-    return told.select("image_id", "keeper_id", "distance", "is_only", fate)
+    return joined.select("image_id", "keeper_id", "distance", "is_only", fate)
 
 
 def _best(known: DataFrame) -> DataFrame:
-    """Choose where each ID points: `image_id`, `keeper_id`, `fate`, `is_sure` (no other keeper)."""
-    # To aggregate IDs is to sort them, which those with a single keeper can do without.
+    """Choose each ID's best keeper: `image_id`, `keeper_id`, `fate`, `is_sure` (only keeper)."""
+    # Aggregating sorts the IDs: IDs with a single keeper skip it.
     single = known.where("is_only").select("image_id", "keeper_id", "fate").distinct()
     single = single.withColumn("is_sure", F.lit(True))
     several = known.where(~F.col("is_only"))
@@ -138,13 +141,13 @@ def _best(known: DataFrame) -> DataFrame:
 def _followed_pointers(
     pointers: DataFrame, materialise: Materialise
 ) -> tuple[DataFrame, dict[str, int], int]:
-    """Follow pointers until they end, or only lead round in circles.
+    """Follow pointers until each one ends or leads into a circle.
 
     Returns:
-        One row per ID: `image_id`; `keeper_id`, the end; `fate`, of the end: `lost` is an ID that
-        goes and has no keeper, `goes` one in a circle; `is_sure`, whether no ID on the way has
-        another keeper (it means nothing in a circle). How many there are of each fate; and the
-        number of rounds.
+        One row per ID: `image_id`; `keeper_id`, where its pointers end; `fate` of that end: `lost`
+        is a removed ID without a keeper, `goes` an ID in a circle; `is_sure`, whether no ID on the
+        way has another keeper (without meaning in a circle). Then the number of IDs of each fate;
+        and the number of rounds.
     """
     pointers = materialise(pointers)
     num_ids, going, rounds = _count_fates(pointers), 0, 0
@@ -160,7 +163,7 @@ def _count_fates(rows: DataFrame) -> dict[str, int]:
 
 
 def _jumped(pointers: DataFrame) -> DataFrame:
-    """Point where the keepers point."""
+    """Replace each keeper that is removed by that keeper's own keeper."""
     onward = pointers.toDF("keeper_id", "next_id", "next_fate", "is_next_sure")
     going = pointers.where(F.col("fate") == "goes").drop("fate").join(onward, "keeper_id", "left")
     moved = going.select(
@@ -175,7 +178,7 @@ def _jumped(pointers: DataFrame) -> DataFrame:
 def _reached(
     rest: DataFrame, outcome: DataFrame, fate: str, materialise: Materialise
 ) -> tuple[DataFrame, int]:
-    """Find the IDs of which any keeper leads to one of a fate: as `outcome`; and the rounds."""
+    """Find the IDs with a keeper that leads to this fate, as `outcome`; and count the rounds."""
     direct = materialise(_nearest(rest.where(F.col("fate") == fate), F.col("keeper_id")))
     settled = outcome.where(F.col("fate") == fate).select("image_id", _SURVIVOR)
     going = rest.where(F.col("fate") == "goes")
@@ -185,7 +188,7 @@ def _reached(
 
 
 def _nearest(pairs: DataFrame, survivor: Column) -> DataFrame:
-    """Choose one survivor for each ID: of the least distance, then the smallest ID."""
+    """Choose one survivor for each ID: the least distance, then the smallest ID."""
     best = F.min(F.struct("distance", survivor.alias("survivor")))
     by_id = pairs.groupBy("image_id").agg(best.alias("best"))
     return by_id.select("image_id", _survivor("best.survivor"))
@@ -194,19 +197,19 @@ def _nearest(pairs: DataFrame, survivor: Column) -> DataFrame:
 def _reach(
     pairs: DataFrame, settled: DataFrame, materialise: Materialise
 ) -> tuple[DataFrame | None, int]:
-    """Hand survivors on, from settled IDs to those whose keepers they are, until none is left.
+    """Pass survivors on, from settled IDs to the IDs that have them as keepers, until none is left.
 
-    A pair whose keeper has just one keeper itself is replaced by a pair with that one: so that a
-    chain of n takes about log2(n) rounds. What only leads to itself drops out.
+    If a keeper has just one keeper itself, that one replaces it in the pair. So a chain of n takes
+    about log2(n) rounds. IDs that lead only to themselves drop out.
 
     Args:
-        pairs: `image_id`, `keeper_id`, `distance`; the keepers go, too.
+        pairs: `image_id`, `keeper_id`, `distance`; the keepers are also removed.
         settled: `image_id`, `surviving_keeper_id`: IDs with a survivor.
         materialise: Evaluates a frame once.
 
     Returns:
-        The other IDs that a survivor was handed on to, None where there are none; and the number
-        of rounds.
+        The IDs that received a survivor, without the settled ones, or None if there are none; and
+        the number of rounds.
     """
     reached, frontier, rounds = None, settled, 0
     others = pairs.where(F.col("image_id") != F.col("keeper_id"))
@@ -225,7 +228,7 @@ def _reach(
 
 
 def _shortened(pairs: DataFrame) -> DataFrame:
-    """Replace keepers that have a single keeper by that one."""
+    """Replace each keeper that has a single keeper by that keeper."""
     only = F.when(F.count(F.lit(1)) == 1, F.first("keeper_id")).alias("only_keeper")
     onward = pairs.groupBy("image_id").agg(only).toDF("keeper_id", "only_keeper")
     replaced = F.coalesce("only_keeper", "keeper_id").alias("keeper_id")

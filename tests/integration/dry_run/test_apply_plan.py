@@ -225,7 +225,7 @@ TAMPERED = {
 def test_a_plan_that_was_edited_is_refused(images, kept, refused, tmp_path, how):
     kept(images)
     edited(tmp_path / "plan", TAMPERED[how])
-    error = refused(PlanMismatchError, "is not as it was kept", images)
+    error = refused(PlanMismatchError, "has changed since it was kept", images)
     assert error.exit_code == 3
 
 
@@ -238,9 +238,9 @@ def test_a_plan_that_is_half_there_is_refused(images, kept, refused, tmp_path):
     manifest.write_text(json.dumps(note))
     refused(InputError, "Checksum error", images)
     manifest.with_name(f".{MANIFEST_NAME}.crc").unlink()
-    refused(PlanMismatchError, "no removal plan", images)
+    refused(PlanMismatchError, "not a removal plan", images)
     manifest.unlink()
-    refused(PlanMismatchError, "no removal plan", images)
+    refused(PlanMismatchError, "not a removal plan", images)
     shutil.rmtree(tmp_path / "plan")
     refused(TableNotFoundError, "plan .* does not exist", images)
 
@@ -254,7 +254,7 @@ def test_a_plan_that_is_damaged_is_refused(images, kept, refused, tmp_path):
 
 def test_a_removal_list_is_no_plan(images, refused, tmp_path):
     write_list(tmp_path / "plan/1.parquet", ["b"])
-    refused(PlanMismatchError, "no removal plan", images)
+    refused(PlanMismatchError, "not a removal plan", images)
 
 
 def test_the_limit_of_the_rows_that_go_is_looked_at_anew(images, kept, refused, applied):
@@ -269,7 +269,7 @@ def test_a_plan_that_passed_another_limit_is_not_applied(images, kept, refused, 
     path = write_parquet(pa.table(circle), tmp_path / "circle/cluster_0.parquet").parent
     with pytest.raises(DedupError):
         kept(images, lists=path, eps=0.2)
-    error = refused(PlanRefusedError, "would go together with every image", images)
+    error = refused(PlanRefusedError, "would be removed together with every image", images)
     assert error.exit_code == 4
     shutil.rmtree(tmp_path / "plan")
     kept(images, eps=None, eps_sweep="0.01,0.1")

@@ -11,8 +11,8 @@ from tests.support.tables.made import row_digests, write_list
 @pytest.mark.parametrize("ids", [[], [None, None]])
 def test_g11_an_empty_list_stops_the_run(refused, images, tmp_path, ids):
     listed = write_list(tmp_path / "list/1.parquet", ids).parent
-    refused(EmptyListError, 4, "no ID at all.*Use --allow-empty-list", images, listed)
-    refused(EmptyListError, 4, "no ID at all", images, listed, allow_no_matches=True)
+    refused(EmptyListError, 4, "hold no ID: .*Use --allow-empty-list", images, listed)
+    refused(EmptyListError, 4, "hold no ID: ", images, listed, allow_no_matches=True)
 
 
 def test_g11_an_empty_list_that_is_allowed_removes_nothing(spark, remove, images, tmp_path):

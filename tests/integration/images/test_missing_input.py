@@ -75,7 +75,7 @@ def test_a_list_directory_without_parquet_is_an_error(refused, images, tmp_path,
     (tmp_path / "list").mkdir()
     if stray is not None:
         (tmp_path / "list" / stray).write_text("id\nb\n")
-    refused(TableNotFoundError, 3, "/list' holds no Parquet file", images, tmp_path / "list")
+    refused(TableNotFoundError, 3, "/list' holds neither a Parquet file", images, tmp_path / "list")
 
 
 def test_a_list_that_is_a_text_file_is_an_error(refused, images, tmp_path):
@@ -86,7 +86,9 @@ def test_a_list_that_is_a_text_file_is_an_error(refused, images, tmp_path):
 def test_a_list_directory_of_directories_alone_is_an_error(refused, images, tmp_path):
     write_list(tmp_path / "list/duplicates/1.parquet", ["b"])
     write_list(tmp_path / "list/pairwise_results/1.parquet", ["a"])
-    message = r"holds only directories \(duplicates, pairwise_results\): name the one with the list"
+    message = (
+        r"holds only directories \(duplicates, pairwise_results\): name the directory with the list"
+    )
     refused(TableFormatError, 3, message, images, tmp_path / "list")
 
 
@@ -173,7 +175,7 @@ def test_a_text_file_in_the_list_directory_is_passed_over_aloud(
     assert report.counts["removed_rows"] == 1
     warnings = [record.getMessage() for record in caplog.records]
     for stray in ("summary.txt", "empty.json"):
-        assert any(stray in text and "no Parquet file" in text for text in warnings)
+        assert any(stray in text and "neither a Parquet file" in text for text in warnings)
 
 
 @pytest.mark.parametrize("place", ["_x.parquet", ".x.parquet", "_temporary/0/x.parquet"])

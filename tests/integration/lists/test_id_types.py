@@ -47,7 +47,7 @@ def test_g2_list_ids_of_another_type_are_refused(
     images = write_parquet(rows, tmp_path / "images/1.parquet").parent
     listed = write_list(tmp_path / "list/1.parquet", list_ids, id_type=list_type).parent
     text = refused(ColumnTypeError, 3, message, images, listed)
-    assert "Nothing is cast in silence" in text
+    assert "IDs are never cast" in text
     assert "--duplicate-id-column" in text
 
 

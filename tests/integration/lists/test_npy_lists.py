@@ -147,7 +147,7 @@ def test_what_is_no_list_of_ids_or_broken_names_the_file(planned, tmp_path):
     whole = write_npy(tmp_path / "kept/1.npy", HALVES).read_bytes()
     path = tmp_path / "kept/2.npy"
     np.save(path, np.zeros(3, "f4"))
-    with pytest.raises(NotAListError, match=r"file 'file:.*/kept/2\.npy' is no list of IDs"):
+    with pytest.raises(NotAListError, match=r"file 'file:.*/kept/2\.npy' is not a list of IDs"):
         planned(path.parent)
     for content in (b"", b"junk", whole[:-16], whole[:20]):
         path.write_bytes(content)
@@ -172,7 +172,7 @@ def test_a_directory_of_both_formats_is_refused(planned, tmp_path):
 @pytest.mark.classic("its files are listed by pyarrow, too")
 def test_executors_without_pyarrow_are_named(planned, tmp_path, monkeypatch):
     monkeypatch.setattr(stores, "OLDEST_PYARROW", (999, 0))
-    with pytest.raises(UnsupportedError, match=r"older than 999\.0\. Install pyarrow where"):
+    with pytest.raises(UnsupportedError, match=r"older than 999\.0\. Install pyarrow on"):
         planned(write_npy(tmp_path / "kept.npy", HALVES))
 
 

@@ -363,7 +363,9 @@ def test_curator_fault_only_nested_directories_are_an_error_that_does_not_say_wh
     planned, images, tmp_path
 ):
     write_list(tmp_path / "list/duplicates/1.parquet", ["a"])
-    with pytest.raises(TableFormatError, match=r"holds only directories .*name the one with the"):
+    with pytest.raises(
+        TableFormatError, match=r"holds only directories .*name the directory with the"
+    ):
         planned(images, tmp_path / "list")
     _, rows = planned(images, tmp_path / "list/duplicates")
     assert [row[0] for row in rows] == ["a"]
@@ -431,7 +433,7 @@ def test_curator_fault_survivors_are_encoded_anew_and_lose_caption_and_metadata(
 
 def test_curator_contract_no_parquet_in_the_list_directory_is_an_error(planned, images, tmp_path):
     (tmp_path / "list").mkdir()
-    with pytest.raises(TableNotFoundError, match="holds no Parquet file"):
+    with pytest.raises(TableNotFoundError, match="holds neither a Parquet file"):
         planned(images, tmp_path / "list")
 
 

@@ -20,19 +20,19 @@ CASES = {
     "directories": (["e1", "s3://e/e2", "/y/"], ["C:\\e\\e1", "/x/e2"], ["/x/", "/x/e3"]),
 }
 TEXTS = {
-    "blanks": r"2 of 25 would match without blanks and invisible characters around ('a1\r\n' in the"
-    " list, 'a1' in the table)",
+    "blanks": r"2 of 25 would match without blanks and invisible characters around them ('a1\r\n' "
+    "in the list, 'a1' in the table)",
     "case": "3 of 25 would match if upper and lower case were the same ('BY' in the list, 'by' in "
-    "the table), but 2 of these would not be told apart from other IDs",
+    "the table), but 2 of these could not be distinguished from other IDs",
     "numbers": "4 of 25 would match without leading zeros and '.0' at the end ('000' in the list, "
     "'0' in the table)",
     "suffix": "3 of 25 would match without their suffix, most often '.jpg', which only the list has"
     " ('d.2.jpg' in the list, 'd.2' in the table)",
     "directories": "2 of 25 would match without directories ('/x/e2' in the list, 's3://e/e2' in "
     "the table)",
-    "together": "14 of 25 would match without directories, suffixes, blanks around, case and "
-    r"leading zeros together, more than without any one of them ('/x/e2' in the list, 's3://e/e2' "
-    "in the table), but 2 of these would not be told apart from other IDs",
+    "together": "14 of 25 would match without directories, suffixes, blanks around them, case "
+    "and leading zeros together, more than without any one of these ('/x/e2' in the list, "
+    "'s3://e/e2' in the table), but 2 of these could not be distinguished from other IDs",
 }
 
 
@@ -87,7 +87,7 @@ def test_hints_that_tell_most_images_apart_come_first(hints):
         ("case", 1, 6),
         ("directories", 3, 6),
     ]
-    assert found[3].text.endswith(", but 3 of these would not be told apart from other IDs")
+    assert found[3].text.endswith(", but 3 of these could not be distinguished from other IDs")
 
 
 def test_nothing_is_said_where_nothing_helps(hints):
@@ -112,7 +112,7 @@ def test_positions_are_told_by_their_looks_on_both_sides(hints, images, listed):
         1,
         2,
         f"1 of 2 look like positions (such as {listed!r}, in the table {images[0]!r}), which "
-        "change when input files are grouped anew: make the list anew from this table",
+        "change when input files are grouped differently: make a new list from this table",
     )
 
 
@@ -136,7 +136,7 @@ def test_integers_are_told_by_ranges_that_hardly_meet(hints):
             3,
             4,
             "3 of 4 (from -7 to 6,299) are outside the range of the table's IDs (from 0 to "
-            "4,999): integer IDs are often given by position, anew with each run, so make sure "
+            "4,999): integer IDs are often row positions, which change with each run, so make sure "
             "that the list was made from this table",
         )
     ]

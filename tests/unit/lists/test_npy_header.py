@@ -61,11 +61,11 @@ def test_what_is_no_list_of_ids_is_refused(values, message):
     ("data", "message"),
     [
         (b"", "has no bytes"),
-        (b"PAR1 and more", r"is no \.npy file"),
+        (b"PAR1 and more", r"is not a \.npy file"),
         (saved(IDS)[:6], "ends within its header"),
         (saved(IDS)[:9], "ends within its header"),
         (saved(IDS)[:100], "ends within its header"),
-        (saved(IDS)[:-1], "has 175 bytes, and 3 IDs would be 176"),
+        (saved(IDS)[:-1], "has 175 bytes, but 3 IDs take 176"),
         (saved(IDS) + b"\n", "has 177 bytes"),
         (b"\x93NUMPY\x09\x00v\x00", "version"),
         (with_header("{"), "broken header"),

@@ -64,7 +64,9 @@ def test_null_is_no_id():
     ],
 )
 def test_an_id_of_another_type_is_refused(text, saved_format, id_type):
-    with pytest.raises(ColumnTypeError, match=r"^list .x.: line [12]: .* Nothing") as caught:
+    with pytest.raises(
+        ColumnTypeError, match=r"^list .x.: line [12]: .* IDs are never cast"
+    ) as caught:
         parsed(text, saved_format, id_type)
     assert caught.value.exit_code == 3
 
@@ -97,5 +99,5 @@ def test_a_line_that_is_no_id_is_named(text, saved_format, line):
 
 
 def test_what_is_no_utf_8_is_refused():
-    with pytest.raises(UnreadableFileError, match="no text in UTF-8"):
+    with pytest.raises(UnreadableFileError, match="not text in UTF-8"):
         parsed(b'{"id": "\xff"}', "jsonl", "string")

@@ -41,5 +41,5 @@ def test_g2_ids_or_keepers_of_another_type_are_refused(image_type, list_type):
     for column, types in (("id", (list_type, image_type)), ("max_id", (image_type, list_type))):
         with pytest.raises(ColumnTypeError) as refused:
             check(image_type, *types)
-        for word in (*names, repr(column), "Nothing is cast in silence"):
+        for word in (*names, repr(column), "IDs are never cast"):
             assert word in str(refused.value)
