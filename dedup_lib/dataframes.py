@@ -23,7 +23,8 @@ def remove_duplicates(
     """Drop the image rows whose ID is in a removal list, lazily.
 
     It works in `DataFrame.transform`. Unlike `run`, it sets no session settings, does not bound
-    memory, does not verify the result, and has no safety limits.
+    memory, does not verify the result, and has no safety limits. On Spark 4.0.0 set
+    `spark.sql.parquet.enableVectorizedReader` to false first.
 
     Args:
         images: One row per image; the ID column is string, bigint or int.

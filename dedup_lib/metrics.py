@@ -23,7 +23,7 @@ from dedup_lib.errors import OutputExistsError
 from dedup_lib.locations import is_path
 from dedup_lib.publish.overlap import check_metrics
 from dedup_lib.report import COUNTS, PHASES, Report
-from dedup_lib.session.conf import RUN_SETTINGS, one_run, tuning_settings
+from dedup_lib.session.conf import one_run, run_settings, tuning_settings
 from dedup_lib.session.failures import first_line, translate_spark_errors
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import sql_name
@@ -87,7 +87,7 @@ def append(session: Session, settings: Settings, report: Report) -> None:
     try:
         with (
             one_run(session.spark),
-            tuning_settings(session.spark, RUN_SETTINGS),
+            tuning_settings(session.spark, run_settings(session.spark.version)),
             translate_spark_errors(),
         ):
             check_metrics(session, settings)

@@ -23,7 +23,7 @@ from dedup_lib.publish.overlap import check_places, check_report
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.review import making, page, page_file
-from dedup_lib.session.conf import RUN_SETTINGS, one_run, tuning_settings
+from dedup_lib.session.conf import one_run, run_settings, tuning_settings
 from dedup_lib.session.failures import storage_errors_as, translate_spark_errors
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
@@ -67,7 +67,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     try:
         with (
             one_run(spark),
-            tuning_settings(spark, RUN_SETTINGS),
+            tuning_settings(spark, run_settings(spark.version)),
             name_jobs(spark) as describe,
             report.followed(describe),
         ):

@@ -60,9 +60,19 @@ PARQUET_READER_OPTIONS = {
     "parquet.filter.bloom.enabled": "false",
     "__globPaths__": "false",
 }
+# Spark 4.0.0 gives rows the values of other rows, where a column in DELTA_LENGTH_BYTE_ARRAY has
+# NULLs (SPARK-52240). Databricks 17.3 LTS calls itself 4.0.0 as well.
+_UNVECTORIZED = {"spark.sql.parquet.enableVectorizedReader": "false"}
 _guard = threading.Lock()
 _busy: weakref.WeakSet[SparkSession] = weakref.WeakSet()
 _log = logging.getLogger(__name__)
+
+
+def run_settings(spark_version: str) -> Mapping[str, str | None]:
+    """Return the session settings of a run, for what a session says is Spark's version."""
+    if spark_version.startswith("4.0.0"):
+        return {**RUN_SETTINGS, **_UNVECTORIZED}
+    return RUN_SETTINGS
 
 
 @contextmanager

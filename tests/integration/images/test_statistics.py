@@ -6,8 +6,9 @@ import pytest
 from pyspark.sql import functions as F
 
 import dedup_lib
-from dedup_lib import DuplicateIds, Settings, pipeline, run
+from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import ColumnTypeError
+from dedup_lib.session import conf
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS, RUN_SETTINGS, tuning_settings
 from tests.support.tables.lying_files import ALL_NULL, LIES, let_log_lie, write_lying
 from tests.support.tables.made import delta_table, image_rows, write_list, write_parquet
@@ -51,7 +52,7 @@ def delta_list(spark, listed, tmp_path):
 @pytest.fixture
 def refuses_settings(monkeypatch):
     """A platform where a session takes no settings."""
-    monkeypatch.setattr(pipeline, "RUN_SETTINGS", {})
+    monkeypatch.setattr(conf, "RUN_SETTINGS", {})
 
 
 @pytest.fixture(params=["takes settings", "refuses settings"])
