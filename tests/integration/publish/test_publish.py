@@ -143,13 +143,13 @@ def test_g8_an_image_file_that_changes_during_the_run_is_noticed(
 def test_g8_files_that_are_added_during_the_run_are_not_in_the_output(
     spark, remove, inputs, folder, monkeypatch
 ):
-    count_files = id_scan.count_files
+    rows_by_file = id_scan.rows_by_file
 
     def adding(*args):
         write_parquet(image_rows(["new"]), inputs[0] / "3.parquet")
-        return count_files(*args)
+        return rows_by_file(*args)
 
-    monkeypatch.setattr(id_scan, "count_files", adding)
+    monkeypatch.setattr(id_scan, "rows_by_file", adding)
     remove(*inputs, folder / "out")
     assert ids(spark, folder / "out") == KEPT
 

@@ -11,7 +11,7 @@ from dedup_lib.errors import SettingsError, UnsupportedError, VerificationError
 from dedup_lib.executor import rewrite_file
 from dedup_lib.executor.file_task import Wanted
 from dedup_lib.executor.kept_rows import Keeper
-from dedup_lib.publish import stage
+from dedup_lib.parquet import ParquetFormat
 from tests.support.tables.made import (
     delta_table,
     image_rows,
@@ -164,7 +164,7 @@ def test_g10_marks_that_are_not_the_plans_are_not_published(
     remove, images, lists, tmp_path, monkeypatch
 ):
     """The rows are all there, so that only the marks can tell."""
-    monkeypatch.setattr(stage, "count_marked", lambda *_: 4)
+    monkeypatch.setattr(ParquetFormat, "count_marked", lambda *_: 4)
     with pytest.raises(VerificationError, match="the plan marks 5 rows, but 4 were"):
         remove(images, lists, tmp_path / "out", action="annotate", eps=0.2)
     assert not (tmp_path / "out").exists()

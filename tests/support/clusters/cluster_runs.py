@@ -23,13 +23,13 @@ from pyspark.sql import functions as F
 from dedup_lib import DuplicateIds, Settings, pipeline, run
 from dedup_lib.executor import rewrite_file
 from dedup_lib.methods import spark_engine
-from dedup_lib.plan import id_scan, removal_plan
+from dedup_lib.plan import id_scan
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.start import start_session
 from tests.support.clusters.executor_kills import kill_executor, meeting
 from tests.support.tables.made import row_digests
 
-count_files, make_plan, apply = id_scan.count_files, pipeline.make_plan, spark_engine.apply
+rows_by_file, make_plan, apply = id_scan.rows_by_file, pipeline.make_plan, spark_engine.apply
 sql, give_name = SparkSession.sql, rewrite_file._give_name
 kills = {}  # of the run that is going on; and the folder that has a file for each that happened
 
@@ -46,7 +46,7 @@ def killing(rows, place):
 
 
 def scanning(images, column):
-    return count_files(dataclasses.replace(images, frame=killing(images.frame, "scan")), column)
+    return rows_by_file(dataclasses.replace(images, frame=killing(images.frame, "scan")), column)
 
 
 def planning(settings, inputs, report, materialise):
@@ -83,7 +83,7 @@ def images_of(settings):
     return "./delta"
 
 
-id_scan.count_files, pipeline.make_plan, spark_engine.apply = scanning, planning, rewriting
+id_scan.rows_by_file, pipeline.make_plan, spark_engine.apply = scanning, planning, rewriting
 SparkSession.sql, rewrite_file._give_name = asking, naming
 spark = start_session()
 spark.sparkContext.setLogLevel("ERROR")
@@ -96,7 +96,7 @@ for wanted in json.loads(sys.argv[1]):
     )
     kills.clear()
     kills.update(wanted["kills"], folder=str(folder))
-    removal_plan.BROADCAST_LIMIT_BYTES = wanted["broadcast_limit_bytes"]
+    id_join.BROADCAST_LIMIT_BYTES = wanted["broadcast_limit_bytes"]
     with session_settings(spark, {"spark.sql.adaptive.enabled": wanted["adaptive"]}):
         report = run(spark, settings)
     kills.clear()

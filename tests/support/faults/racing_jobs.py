@@ -14,18 +14,26 @@ import sys
 from pathlib import Path
 
 from dedup_lib import cli
-from dedup_lib.publish import stage
+from dedup_lib.delta import DeltaFormat
+from dedup_lib.parquet import ParquetFormat
 from dedup_lib.session.hadoop_storage import HadoopStorage
 from tests.support.faults.meeting import meet
 
 party, folder, races = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-promote, rename = stage.promote, HadoopStorage.rename
+promote, promote_delta = ParquetFormat.promote, DeltaFormat.promote
+rename = HadoopStorage.rename
 
 
 def promoting(*args):
     if place == "publish" or party == "b":
         meet(folder, f"{number}-{place}", party)
     promote(*args)
+
+
+def promoting_delta(*args):
+    if place == "publish" or party == "b":
+        meet(folder, f"{number}-{place}", party)
+    promote_delta(*args)
 
 
 def renaming(self, source, target):
@@ -35,7 +43,8 @@ def renaming(self, source, target):
         meet(folder, f"{number}-over", party)
 
 
-stage.promote, HadoopStorage.rename = promoting, renaming
+ParquetFormat.promote, DeltaFormat.promote = promoting, promoting_delta
+HadoopStorage.rename = renaming
 for number, (place, *flags) in enumerate(races):
     with contextlib.redirect_stdout(io.StringIO()) as stdout:
         code = cli.run_command(flags)
