@@ -23,7 +23,7 @@ from pyspark.sql import functions as F
 from dedup_lib import DuplicateIds, Settings, pipeline, run
 from dedup_lib.executor import rewrite_file
 from dedup_lib.methods import spark_engine
-from dedup_lib.plan import id_scan
+from dedup_lib.plan import id_join, id_scan
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.start import start_session
 from tests.support.clusters.executor_kills import kill_executor, meeting
