@@ -1,4 +1,4 @@
-"""The command line: flags, logging, exit codes; the only place that looks up a Spark session."""
+"""The command line: flags, exit codes, and the entry point `main`."""
 
 from __future__ import annotations
 
@@ -6,32 +6,22 @@ import argparse
 import contextlib
 import dataclasses
 import logging
-import os
-import shutil
 import signal
 import sys
 import typing
-import warnings
 from collections.abc import Sequence
-from pathlib import Path
 from types import FrameType
 from typing import Any, Literal, NoReturn
 
-import pyspark
-from pyspark.errors import PySparkException
-from pyspark.logger import PySparkLogger
-from pyspark.sql import SparkSession
-
-from dedup_lib.errors import DedupError, JavaMissingError, SettingsError, nearest
+from dedup_lib.errors import DedupError, SettingsError, nearest
 from dedup_lib.pipeline import run
-from dedup_lib.progress import Stream, Terminal, shown
-from dedup_lib.redaction import SPARK_PATTERN, one_record, redact, secret_values
+from dedup_lib.redaction import secret_values
 from dedup_lib.report import Report
-from dedup_lib.session.failures import java_did_not_start
-from dedup_lib.session.spark_session import count_tasks
+from dedup_lib.session.start import start_session
 from dedup_lib.settings import DuplicateIds, Settings
+from dedup_lib.settings.fields import alternatives, find_types
 from dedup_lib.settings.toml_file import load_toml
-from dedup_lib.settings.types import alternatives
+from dedup_lib.terminal import log_to_stderr, show_progress
 from dedup_lib.version import __version__
 
 _GROUPS = ("input", "output", "safety", "tuning")
@@ -46,8 +36,6 @@ exit codes:
 
 stdout holds one line, the report as JSON; logs go to stderr.
 """
-# They write each failed query to stderr, secrets and all; what matters of it is in our own log.
-_LOGGERS_OF_PYSPARK = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 _log = logging.getLogger("dedup_lib")
 
 
@@ -78,11 +66,11 @@ class RunFailedError(SystemExit):
 def run_command(argv: Sequence[str], report: Report | None = None) -> int:
     """Run the command line and return its exit code; the report is filled in, and printed."""
     report = Report() if report is None else report
-    _log_to_stderr("INFO")
+    log_to_stderr("INFO")
     try:
         settings = parse(argv)
         report.describe(settings)
-        _log_to_stderr(settings.log_level, secret_values(settings.storage_options))
+        log_to_stderr(settings.log_level, secret_values(settings.storage_options))
         with contextlib.suppress(ValueError):  # not the main thread
             signal.signal(signal.SIGTERM, _stop)
         _run(settings, report)
@@ -94,12 +82,8 @@ def run_command(argv: Sequence[str], report: Report | None = None) -> int:
 
 
 def _run(settings: Settings, report: Report) -> None:
-    spark = _session()
-    with contextlib.ExitStack() as showing:
-        for handler in _log.handlers:
-            if isinstance(terminal := getattr(handler, "stream", None), Terminal):
-                tasks = showing.enter_context(count_tasks(spark))
-                showing.enter_context(shown(terminal, report, tasks))
+    spark = start_session()
+    with show_progress(spark, report):
         run(spark, settings, report=report)
 
 
@@ -156,10 +140,10 @@ def _parser() -> argparse.ArgumentParser:
         add_help=False,
     )
     groups = {name: parser.add_argument_group(name) for name in _GROUPS}
-    hints = typing.get_type_hints(Settings)
+    types = find_types(Settings)
     for item in dataclasses.fields(Settings):
         flag = "--" + item.name.replace("_", "-")
-        options = _argument(item, hints[item.name])
+        options = _argument(item, types[item.name])
         groups[item.metadata["group"]].add_argument(flag, **options)
     other = parser.add_argument_group("other")
     other.add_argument(
@@ -192,62 +176,6 @@ def _metavar(name: str) -> str:
     return "COLUMN" if name.endswith("column") else "LOCATION"
 
 
-def _session() -> SparkSession:
-    """Take the session that there is (spark-submit, a notebook), or start a local one."""
-    active = SparkSession.getActiveSession()
-    if active is not None:
-        return active
-    if "DATABRICKS_RUNTIME_VERSION" in os.environ:  # its session is there, set up as it must be
-        return SparkSession.builder.getOrCreate()
-    remote = os.environ.get("SPARK_REMOTE", "")
-    if remote.startswith("sc:"):  # whose server has its own settings
-        _log.info("connecting to %s, by SPARK_REMOTE", remote.partition(";")[0])
-        return SparkSession.builder.appName("remove-duplicates").getOrCreate()
-    if not remote and not _is_under_spark_submit():
-        _check_java()
-    if not _is_under_spark_submit():  # Spark's workers would run the first python3 of the PATH
-        os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    builder = SparkSession.builder.appName("remove-duplicates")
-    if not _is_under_spark_submit():  # else conf/spark has it
-        builder = builder.config("spark.redaction.string.regex", SPARK_PATTERN)
-        # Spark would show its own progress, in logs as well as in terminals.
-        builder = builder.config("spark.ui.showConsoleProgress", "false")
-    if _has_delta_jars() and not _is_under_spark_submit():
-        builder = builder.config(
-            "spark.sql.extensions", "io.delta.sql.DeltaSparkSessionExtension"
-        ).config(
-            "spark.sql.catalog.spark_catalog", "org.apache.spark.sql.delta.catalog.DeltaCatalog"
-        )
-    try:
-        with warnings.catch_warnings():  # a server of our own is given its settings twice
-            warnings.filterwarnings("ignore", message="Failed to set")
-            return builder.getOrCreate()
-    except PySparkException as error:
-        if java_did_not_start(error):
-            raise JavaMissingError(
-                "Spark's Java process did not start: Java 17 or newer is needed (its own "
-                "message is above)."
-            ) from error
-        raise
-
-
-def _is_under_spark_submit() -> bool:
-    return "PYSPARK_GATEWAY_PORT" in os.environ
-
-
-def _check_java() -> None:
-    home = os.environ.get("JAVA_HOME")
-    java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
-    if java is None:
-        where = f"in JAVA_HOME ({home})" if home else "on the PATH, and JAVA_HOME is not set"
-        raise JavaMissingError(f"Spark needs Java 17 or newer; there is none {where}.")
-
-
-def _has_delta_jars() -> bool:
-    home = os.environ.get("SPARK_HOME") or str(Path(pyspark.__file__).parent)
-    return any(Path(home, "jars").glob("*delta-spark_*.jar"))
-
-
 def _failed(error: BaseException, report: Report, argv: Sequence[str]) -> int:
     if report.error is None:
         report.fail(error)
@@ -273,33 +201,3 @@ def _save_beside(report: Report, argv: Sequence[str]) -> None:
 
 def _stop(signum: int, _frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt(f"stopped by signal {signum}")
-
-
-class _RedactingFormatter(logging.Formatter):
-    def __init__(self, secrets: Sequence[str] = ()) -> None:
-        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self._secrets = secrets
-
-    def format(self, record: logging.LogRecord) -> str:
-        return one_record(redact(super().format(record), self._secrets))
-
-
-def _stderr() -> Terminal | Stream:
-    """Return where logs go, which may be a terminal."""
-    if not _is_under_spark_submit():
-        return Terminal(sys.stderr) if sys.stderr.isatty() else sys.stderr
-    from dedup_lib.jvm_stderr import JvmStderr  # noqa: PLC0415  # there is a JVM only there
-
-    stream = JvmStderr()
-    return Terminal(stream) if stream.isatty() else stream
-
-
-def _log_to_stderr(level: str, secrets: Sequence[str] = ()) -> None:
-    if not _log.handlers:
-        _log.addHandler(logging.StreamHandler(_stderr()))
-        _log.propagate = False
-    for name in _LOGGERS_OF_PYSPARK:
-        PySparkLogger.getLogger(name).disabled = True
-    for handler in _log.handlers:
-        handler.setFormatter(_RedactingFormatter(secrets))
-    _log.setLevel(level)

@@ -15,11 +15,10 @@ from pathlib import Path
 from typing import Any
 
 from dedup_lib.errors import SettingsError, StorageError, UnsupportedError
-from dedup_lib.locations import is_path
+from dedup_lib.locations import get_scheme, is_path, local_path
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.settings import Settings
-from dedup_lib.uris import local_path, scheme_of
 from dedup_lib.version import __version__
 
 _PRODUCER = f"pkg:pypi/dedup-lib@{__version__}"
@@ -60,7 +59,7 @@ def dataset_name(location: str, namespace: str) -> tuple[str, str]:
     """
     if not is_path(location):
         return namespace, location
-    scheme = scheme_of(location)
+    scheme = get_scheme(location)
     if scheme == "file":
         return "file", local_path(location)
     authority, slash, path = location.partition("://")[2].partition("/")

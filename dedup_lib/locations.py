@@ -1,8 +1,9 @@
-"""Locations as a user spells them: a path, a URI, or the name of a catalog table."""
+"""Locations as text: a path, a URI or a catalog table name, and the canonical URI of a path."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from urllib.parse import unquote
 
 from dedup_lib.errors import SettingsError
 
@@ -19,11 +20,15 @@ def has_scheme(location: str) -> bool:
 
 
 def check_location(name: str, location: str | None) -> None:
-    """Check that what a setting holds reads as what was meant; None does.
+    """Refuse a location that would be read as something else than it looks like.
+
+    Args:
+        name: The setting.
+        location: Its value; None passes.
 
     Raises:
-        SettingsError: It is empty, SQL, a file that reads as a table name, or a table name where
-            only a path will do.
+        SettingsError: It is empty, it is SQL, it is a file but reads as a table name, or it is a
+            table name where only a path is possible.
     """
     if location is None:
         return
@@ -43,3 +48,29 @@ def check_location(name: str, location: str | None) -> None:
         )
     if name == "work_location":
         raise SettingsError(f"{flag} must be a path (got {location!r}): write './{location}'.")
+
+
+def get_scheme(canonical: str) -> str:
+    """Return the scheme of a canonical location."""
+    return canonical.partition(":")[0]
+
+
+def local_path(canonical: str) -> str:
+    """Return the path of a `file:` location on the driver's own disk."""
+    return "/" + canonical.removeprefix("file:").lstrip("/")
+
+
+def contains(outer: str, inner: str) -> bool:
+    """Tell whether a canonical location equals or contains another one."""
+    return (_comparable(inner) + "/").startswith(_comparable(outer) + "/")
+
+
+def decode_path(metadata_path: str) -> str:
+    """Turn the spelling of `_metadata.file_path` into that of `FileInfo`."""
+    text = unquote(metadata_path)
+    return "file:/" + text[5:].lstrip("/") if text.startswith("file:") else text
+
+
+def _comparable(canonical: str) -> str:
+    scheme, colon, rest = canonical.rstrip("/").partition(":")
+    return {"s3": "s3a", "s3n": "s3a"}.get(scheme, scheme) + colon + rest

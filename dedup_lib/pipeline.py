@@ -136,10 +136,9 @@ class _Run(RunContext):
     def log_settings(self) -> Mapping[str, str]:
         """Settings for reading the log of the table that the run commits to, or to a clone of."""
         settings = self.settings
-        if settings.changes_images or settings.is_clone:
-            location: str | None = settings.images
-        else:
-            location = settings.output if settings.since_last_run else None
+        location = settings.output if settings.since_last_run else None
+        if not settings.method_traits.moves_images:
+            location = settings.images
         if location is None:
             return {}
         try:

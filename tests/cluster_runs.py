@@ -21,11 +21,11 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib import DuplicateIds, Settings, pipeline, run
-from dedup_lib.cli import _session
 from dedup_lib.executor import rewrite_file
 from dedup_lib.methods import spark_engine
 from dedup_lib.plan import id_scan, removal_plan
 from dedup_lib.session.conf import session_settings
+from dedup_lib.session.start import start_session
 from tests.executor_kills import kill_executor, meeting
 from tests.made_tables import row_digests
 
@@ -85,7 +85,7 @@ def images_of(settings):
 
 id_scan.count_files, pipeline.make_plan, spark_engine.apply = scanning, planning, rewriting
 SparkSession.sql, rewrite_file._give_name = asking, naming
-spark = _session()
+spark = start_session()
 spark.sparkContext.setLogLevel("ERROR")
 for wanted in json.loads(sys.argv[1]):
     folder = Path(tempfile.mkdtemp(prefix="killed-", dir=Path.cwd()))

@@ -8,9 +8,9 @@ import json
 import sys
 
 from dedup_lib import DuplicateIds, Settings, run
-from dedup_lib.cli import _session
+from dedup_lib.session.start import start_session
 
-spark = _session()
+spark = start_session()
 spark.sparkContext.setLogLevel("ERROR")
 for values in json.loads(sys.argv[1]):
     lists = (DuplicateIds(values.pop("duplicate_ids")),)

@@ -28,7 +28,8 @@ from py4j.java_gateway import GatewayClient
 
 from dedup_lib import cli
 from dedup_lib.delta import delete
-from dedup_lib.publish import stage as writing
+from dedup_lib.delta.format import DeltaFormat
+from dedup_lib.parquet.format import ParquetFormat
 from dedup_lib.report import Report
 from dedup_lib.session.hadoop_storage import HadoopStorage
 from tests.faults import StoppedError
@@ -37,7 +38,8 @@ place, how = sys.argv[1:3]
 notes = Path(os.environ.get("FAULT_NOTES", os.devnull))
 calls = collections.Counter()
 phases, stops = ["start"], []
-timed, rename, stage = Report.phase, HadoopStorage.rename, writing.stage
+timed, rename = Report.phase, HadoopStorage.rename
+stage, stage_delta = ParquetFormat.stage, DeltaFormat.stage
 delete_ids = delete.delete_ids
 send_command = GatewayClient.send_command
 
@@ -84,6 +86,13 @@ def staging(*args, **kwargs):
     return staged
 
 
+def staging_delta(*args, **kwargs):
+    staged = stage_delta(*args, **kwargs)
+    if place == "committed":
+        stop()
+    return staged
+
+
 def deleting(*args, **kwargs):
     rows = delete_ids(*args, **kwargs)
     if place == "deleted":
@@ -101,7 +110,8 @@ def sending(self, command, *args, **kwargs):
 
 
 delete.delete_ids = deleting
-Report.phase, HadoopStorage.rename, writing.stage = phase, renaming, staging
+Report.phase, HadoopStorage.rename = phase, renaming
+ParquetFormat.stage, DeltaFormat.stage = staging, staging_delta
 GatewayClient.send_command = sending
 try:
     cli.main(sys.argv[3:])

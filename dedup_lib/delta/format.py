@@ -30,13 +30,14 @@ from dedup_lib.delta.history import commit_with, count_rows_at, was_undone
 from dedup_lib.delta.in_place import InPlace
 from dedup_lib.delta.physical_names import physical_names
 from dedup_lib.delta.since_last_run import SinceLastRun
-from dedup_lib.errors import OutputExistsError, VerificationError
+from dedup_lib.errors import VerificationError
 from dedup_lib.locations import is_path
 from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
 from dedup_lib.session.failures import SPARK_ERRORS, exists_already, holds_files_already
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.settings import OutputMode
+from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
@@ -49,11 +50,8 @@ _TRIES = 4
 class DeltaFormat(TableFormat):
     """A Delta table, by its directory or by its name in the catalog."""
 
-    name = "delta"
-    title = "Delta"
+    traits = find_format("delta")
     sign = "_delta_log"
-    takes_names = True
-    takes_commits = True
     serves_as_list = True
     methods = MappingProxyType(
         {"in-place": InPlace, "clone": Clone, "since-last-run": SinceLastRun}
@@ -273,11 +271,3 @@ class DeltaFormat(TableFormat):
         """Pin the table."""
         table = self.pin(session, location)
         return Pinned(table.location, self.name, table.version, None), table.frame
-
-    def check_replaceable(self, session: Session, location: str) -> None:
-        """Check that there is a log."""
-        if not self.is_at(session, location):
-            raise OutputExistsError(
-                f"output {location!r} exists and is no Delta table: it is not replaced. "
-                "Choose another place, or move it away."
-            )

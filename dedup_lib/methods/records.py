@@ -36,7 +36,7 @@ def find_target(session: Session, settings: Settings, location: str) -> Target:
         session,
         location,
         mode,
-        may_replace=not is_output or settings.may_replace,
+        may_replace=not is_output or settings.method_traits.can_replace,
         may_append=is_output and settings.since_last_run,
         is_unfinished=is_left,
     )

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructType
 
 from dedup_lib.errors import InputChangedError, StorageError
+from dedup_lib.locations import decode_path
 from dedup_lib.methods.gpu import SPLIT_BYTES, image_batch_settings, writable_codec
 from dedup_lib.session.storage import ColumnChunkSizes, FileInfo, ParquetSchema, Storage
 from dedup_lib.tables.kept_types import timestamp_type
 from dedup_lib.tables.pinned import FileRows, PinnedTable
-from dedup_lib.uris import decoded
 
 _READ_BATCH_BYTES = 8 * 1024**2
 # Java's G1 can't move a buffer that weighs half a region of its heap, 512 KB at least: it would run
@@ -62,7 +62,7 @@ def settings_for(
     binary = binary_columns(images.frame.schema)
     largest = sorted(files, key=lambda file: file.size_bytes)[-_SAMPLED_FILES:]
     sample = [
-        FileInfo(decoded(file.file_path), file.size_bytes, file.modified_ms) for file in largest
+        FileInfo(decode_path(file.file_path), file.size_bytes, file.modified_ms) for file in largest
     ]
     try:
         weights = weigh(files, storage.read_column_sizes(sample), binary)

@@ -22,6 +22,7 @@ from dedup_lib.errors import (
 )
 from dedup_lib.executor import rewrite_file
 from dedup_lib.executor.file_task import FileTask, Wanted, describe_outcome
+from dedup_lib.locations import decode_path
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.planning import Plan
 from dedup_lib.plan.position_bitmaps import position_bitmaps
@@ -33,7 +34,6 @@ from dedup_lib.settings import Action, Settings
 from dedup_lib.tables.directory import relative_parts
 from dedup_lib.tables.pinned import FileRows, PinnedTable
 from dedup_lib.tables.target import Attempt, Staged, Target
-from dedup_lib.uris import decoded
 
 # Each group of files is a task. A Python task costs 0.1 s of its own: so few and large ones; but
 # four for each core, so that none waits long for the last.
@@ -220,7 +220,7 @@ def file_tasks(
     keeps_empty: bool,
 ) -> list[tuple[str, FileTask]]:
     """Return each file's path as `_metadata` spells it, and what is to be done with it."""
-    scanned = {decoded(file.file_path): file for file in files}
+    scanned = {decode_path(file.file_path): file for file in files}
     tasks = []
     for index, file in enumerate(images.files):
         rows = scanned.get(file.path)

@@ -21,6 +21,7 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
+from dedup_lib.locations import decode_path, get_scheme
 from dedup_lib.parquet.arrow_engine import ArrowEngine
 from dedup_lib.publish.attempts import attempt_directory
 from dedup_lib.publish.marker import is_incomplete, mark
@@ -29,6 +30,7 @@ from dedup_lib.publish.sweep import sweep
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS, SCAN_SETTINGS, tuning_settings
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.session import Session
+from dedup_lib.settings.traits import find_format
 from dedup_lib.tables import registry
 from dedup_lib.tables.directory import (
     common_schema,
@@ -42,7 +44,6 @@ from dedup_lib.tables.kept_types import check_names_are_kept
 from dedup_lib.tables.manifest import read_manifest, write_manifest
 from dedup_lib.tables.pinned import FileRows, Pinned, PinnedTable
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
-from dedup_lib.uris import decoded, scheme_of
 
 _CODEC = "spark.sql.parquet.compression.codec"
 _FULL_RUN = "add --output-mode overwrite once, for a full run"
@@ -51,8 +52,7 @@ _FULL_RUN = "add --output-mode overwrite once, for a full run"
 class ParquetFormat(TableFormat):
     """A directory of Parquet files, or one file. It is what there is where nothing else is."""
 
-    name = "parquet"
-    title = "Parquet"
+    traits = find_format("parquet")
     file_engine = ArrowEngine()
 
     def is_at(self, session: Session, location: str) -> bool:
@@ -104,7 +104,9 @@ class ParquetFormat(TableFormat):
         """Compare paths, sizes and times."""
         empty = {file.path for file in table.empty_files}
         pinned = {file.path: (file.size_bytes, file.modified_ms) for file in table.files}
-        read = {decoded(file.file_path): (file.size_bytes, file.modified_ms) for file in counted}
+        read = {
+            decode_path(file.file_path): (file.size_bytes, file.modified_ms) for file in counted
+        }
         for path in sorted(pinned.keys() | read.keys()):
             if path not in empty and pinned.get(path) != read.get(path):
                 raise InputChangedError(
@@ -183,7 +185,7 @@ class ParquetFormat(TableFormat):
         if target.is_marked:
             raise UnsupportedError(
                 f"output {target.location!r}: a Parquet directory can't be replaced on "
-                f"{scheme_of(target.location)}, where no rename is one step. {advice}"
+                f"{get_scheme(target.location)}, where no rename is one step. {advice}"
             )
         if session.storage.is_remote:
             raise UnsupportedError(

@@ -16,14 +16,13 @@ from dedup_lib.errors import (
     TableFormatError,
     UsageError,
 )
-from dedup_lib.locations import has_scheme, is_path
+from dedup_lib.locations import contains, has_scheme, is_path
 from dedup_lib.report import report_uri
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
 from dedup_lib.tables.read import root_of
 from dedup_lib.tables.registry import format_of_name
-from dedup_lib.uris import contains
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dedup_lib.errors import SettingsError
+from dedup_lib.locations import get_scheme
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import cores, get_setting
-from dedup_lib.uris import scheme_of
 
 _LINE = "shared\n"
 # Several for each core: so that every executor has some.
@@ -34,7 +34,7 @@ def check_shared(session: Session, directory: str) -> None:
     the directory is in a store.
     """
     master = get_setting(session.spark, "spark.master") or "local"
-    if scheme_of(directory) != "file" or master.startswith("local"):
+    if get_scheme(directory) != "file" or master.startswith("local"):
         return
     wanted = _LINES_PER_CORE * cores(session.spark)
     place = f"{directory}/shared"

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from dedup_lib.errors import SettingsError
+from dedup_lib.errors import (
+    SettingsError,
+)
+from dedup_lib.locations import get_scheme
 from dedup_lib.session.session import Session
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import UNTOLD, Target
-from dedup_lib.uris import scheme_of
 
 
 def default_base(session: Session, target: Target) -> str:
@@ -26,7 +28,7 @@ def check_told(base: str, advice: str) -> None:
     Raises:
         SettingsError: They can't.
     """
-    if scheme_of(base) == UNTOLD:
+    if get_scheme(base) == UNTOLD:
         name = base.partition(":/")[2].replace("/", ".")
         raise SettingsError(
             f"the catalog does not tell where table {name!r} will keep its files, and the run has "

@@ -104,7 +104,7 @@ class Workspace:
     def _keeps_files(self) -> bool:
         """Whether the run keeps files beside its output: a commit over Spark Connect needs none."""
         output = format_named(self.settings.resolved_output_format)
-        return not self.session.storage.is_remote or not output.takes_commits
+        return not self.session.storage.is_remote or not output.traits.takes_commits
 
     def _sweep(self, base: str) -> None:
         self._sweep_at({base, self._work_base(base)})

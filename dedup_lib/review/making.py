@@ -14,6 +14,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.lists.removal_list import RemovalList, read_removal_list
+from dedup_lib.locations import decode_path
 from dedup_lib.plan import id_join, list_counts
 from dedup_lib.plan.id_scan import candidates_of
 from dedup_lib.plan.inputs import Inputs
@@ -36,7 +37,6 @@ from dedup_lib.review.sample import (
 )
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
-from dedup_lib.uris import decoded
 from dedup_lib.version import __version__
 
 _EXAMPLES = 12
@@ -165,7 +165,7 @@ class _Making:
         return {"parts": parts, "part_kind": "partitions" if by_directory else "input files"}
 
     def name_of(self, file_path: str) -> str:
-        path, root = decoded(file_path), self.plan.images.root.rstrip("/")
+        path, root = decode_path(file_path), self.plan.images.root.rstrip("/")
         return redact(path.removeprefix(root).lstrip("/") or path.rpartition("/")[2])
 
     def scores(self) -> Scores | None:
@@ -215,7 +215,7 @@ class _Making:
     def pairs(self, sample: Sequence[Removed], sizes: Mapping[ImageId, int]) -> list[Pair]:
         images, column = self.plan.images, self.settings.image_id_column
         keepers = find_places(images, column, keepers_of(sample))
-        sizes_of_files = {decoded(file.file_path): file.size_bytes for file in self.plan.files}
+        sizes_of_files = {decode_path(file.file_path): file.size_bytes for file in self.plan.files}
         showing = Showing(self.session, images, column, self.columns, sizes_of_files)
         pictures = showing.pictures(sample, keepers, self.why_no_pictures)
         self.numbers["read_bytes"] = showing.read_bytes

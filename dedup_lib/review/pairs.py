@@ -11,6 +11,7 @@ from pyspark.sql.types import StructField
 from dedup_lib.executor.bounds import Bounds
 from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
 from dedup_lib.executor.thumbnails import Thumbnail
+from dedup_lib.locations import decode_path
 from dedup_lib.review.columns import ShownColumns
 from dedup_lib.review.data import ImageId, Pair, Picture
 from dedup_lib.review.sample import Place, Removed
@@ -18,7 +19,6 @@ from dedup_lib.session.session import Session
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.row_positions import row_indexes
-from dedup_lib.uris import decoded
 
 # What is shown of a row of a table, by its ID and its place.
 Pictures = Mapping[tuple[ImageId, Place], Picture]
@@ -100,13 +100,13 @@ class Showing:
         unknown = [key for key in wanted if key[1].row_index is None]
         indexes = row_indexes(
             self.session.spark,
-            sorted({decoded(place.file_path) for _, place in unknown}),
+            sorted({decode_path(place.file_path) for _, place in unknown}),
             self.id_field,
             {image_id for image_id, _ in unknown},
         )
         places = {}
         for image_id, place in wanted:
-            path, index = decoded(place.file_path), place.row_index
+            path, index = decode_path(place.file_path), place.row_index
             index = indexes.get((path, image_id)) if index is None else index
             if index is not None:
                 places[image_id, place] = RowPosition(path, index, self.file_bytes.get(path))
@@ -170,5 +170,5 @@ def _reason(reason: Mapping[str, object]) -> str:
 
 
 def _picture(key: tuple[ImageId, Place], shown: RowPicture) -> Picture:
-    path = decoded(key[1].file_path)
+    path = decode_path(key[1].file_path)
     return Picture(key[0], shown.thumbnail, shown.size_bytes, shown.texts, path)

@@ -19,6 +19,7 @@ from dedup_lib.errors import StorageError, UnsupportedError
 from dedup_lib.executor import file_system, footers
 from dedup_lib.executor.footers import FooterFacts
 from dedup_lib.executor.parquet_values import FileSlice
+from dedup_lib.locations import decode_path, get_scheme
 from dedup_lib.session.failures import find_task_failure
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.storage import (
@@ -29,7 +30,6 @@ from dedup_lib.session.storage import (
     ParquetSchema,
     Storage,
 )
-from dedup_lib.uris import decoded, scheme_of
 
 _CHECKSUM = re.compile(r"\..*\.crc")
 # Spark's reader has an option that takes these characters literally, but Connect loses it.
@@ -89,7 +89,9 @@ class ConnectStorage(Storage):
     def is_directory(self, location: str) -> bool:
         """Tell whether Spark finds something that is not a file of that name."""
         files = self._files_by_spark(location)
-        return files is not None and [decoded(file) for file in files] != [self.canonical(location)]
+        return files is not None and [decode_path(file) for file in files] != [
+            self.canonical(location)
+        ]
 
     def list_files(self, location: str) -> list[FileInfo]:
         root = self.canonical(location)
@@ -149,7 +151,7 @@ class ConnectStorage(Storage):
 
     def same_file_system(self, one: str, other: str) -> bool:
         """Compare scheme and host; this process can't tell the disks of another machine apart."""
-        return one.split("/")[:3] == other.split("/")[:3] or scheme_of(one) == "file"
+        return one.split("/")[:3] == other.split("/")[:3] or get_scheme(one) == "file"
 
     def read_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
         for file, facts in self._read_footers(files):
@@ -234,5 +236,5 @@ def _check_no_pattern(location: str) -> None:
 
 
 def _is_checksum(root: str, path: str) -> bool:
-    is_local = scheme_of(root) == "file"
+    is_local = get_scheme(root) == "file"
     return is_local and _CHECKSUM.fullmatch(path.rpartition("/")[2]) is not None

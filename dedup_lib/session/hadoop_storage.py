@@ -16,11 +16,11 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.errors import StorageError
 from dedup_lib.executor.parquet_values import FileSlice
+from dedup_lib.locations import get_scheme, local_path
 from dedup_lib.session import local_files
 from dedup_lib.session.hadoop_errors import JAVA_ERRORS, file_exists_already, hadoop_errors
 from dedup_lib.session.hadoop_footers import HadoopFooters
 from dedup_lib.session.storage import ColumnChunkSizes, FileInfo, ParquetFooter, Storage
-from dedup_lib.uris import local_path, scheme_of
 
 # Java's own readNBytes asks a stream for at most so many bytes at a time.
 _MOST_BY_PY4J_BYTES = 8 * 1024
@@ -83,7 +83,7 @@ class HadoopStorage(Storage):
         with hadoop_errors(f"{location!r} is not a location that this Spark can reach"):
             path = self._path(location)
             text = str(path.getFileSystem(self._conf).makeQualified(path).toString())
-        if scheme_of(text) == "file":
+        if get_scheme(text) == "file":
             return "file:" + os.path.realpath(local_path(text))
         if text.count("/") == 2:  # a bucket without the slash
             return f"{text}/"
@@ -105,7 +105,7 @@ class HadoopStorage(Storage):
             path = self._path(location)
             file_system = path.getFileSystem(self._conf)
             root = str(file_system.makeQualified(path).toString())
-            if scheme_of(root) == "file":
+            if get_scheme(root) == "file":
                 found = local_files.list_files(root)
             else:
                 found = _file_infos(file_system.listFiles(path, True))
@@ -156,7 +156,7 @@ class HadoopStorage(Storage):
 
     def create_exclusive(self, location: str, text: str) -> bool:
         canonical = self.canonical(location)
-        if scheme_of(canonical) == "file":
+        if get_scheme(canonical) == "file":
             return local_files.create_exclusive(local_path(canonical), text)
         with hadoop_errors(f"{location!r} can't be created"):
             try:
@@ -196,7 +196,7 @@ class HadoopStorage(Storage):
             return bool(self._file_system(location).delete(self._path(location), False))
 
     def same_file_system(self, one: str, other: str) -> bool:
-        if scheme_of(one) == scheme_of(other) == "file":
+        if get_scheme(one) == get_scheme(other) == "file":
             return local_files.find_device(one) == local_files.find_device(other)
         return one.split("/")[:3] == other.split("/")[:3]  # scheme and host
 
@@ -209,7 +209,7 @@ class HadoopStorage(Storage):
     @contextmanager
     def open_file(self, location: str) -> Iterator[FileSlice]:
         """Open a file; one on the driver's own disk without Java."""
-        if scheme_of(location) == "file":
+        if get_scheme(location) == "file":
             with local_files.open_file(local_path(location)) as file:
                 yield file
             return

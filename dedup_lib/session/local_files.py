@@ -10,8 +10,8 @@ from pathlib import Path
 
 from dedup_lib.errors import StorageError
 from dedup_lib.executor.parquet_values import FileSlice
+from dedup_lib.locations import local_path
 from dedup_lib.session.storage import FileInfo
-from dedup_lib.uris import local_path
 
 # The answers of file systems without unnamed files (NFS, FUSE, overlays of old kernels).
 _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})

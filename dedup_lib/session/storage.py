@@ -10,7 +10,7 @@ from types import MappingProxyType
 from typing import NamedTuple
 
 from dedup_lib.executor.parquet_values import FileSlice
-from dedup_lib.uris import scheme_of
+from dedup_lib.locations import get_scheme
 
 # Here a directory is renamed in one step; an object store copies its files one by one.
 ATOMIC_RENAME_SCHEMES = frozenset({"file", "hdfs", "viewfs"})
@@ -105,7 +105,7 @@ class Storage(ABC):
 
     def renames_in_one_step(self, canonical: str) -> bool:
         """Tell whether a directory at a location is renamed in one step."""
-        return scheme_of(canonical) in ATOMIC_RENAME_SCHEMES
+        return get_scheme(canonical) in ATOMIC_RENAME_SCHEMES
 
     @abstractmethod
     def committer_options(self, canonical: str) -> Mapping[str, str]:

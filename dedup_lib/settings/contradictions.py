@@ -1,63 +1,30 @@
-"""Contradictions between settings, each of which is well by itself."""
+"""Settings that contradict each other, although each is valid by itself."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
 
 from dedup_lib.errors import SettingsError
 from dedup_lib.locations import is_path
+from dedup_lib.settings.traits import all_formats, all_methods, find_format, find_method
+
+if TYPE_CHECKING:
+    from dedup_lib.settings.model import Settings
 
 
-@dataclass(frozen=True, kw_only=True)
-class Combination:
-    """Those settings that can contradict each other, under their names in `Settings`."""
-
-    apply_plan: str | None
-    duplicate_ids: tuple[object, ...]
-    protect_ids: tuple[str, ...]
-    duplicate_id_column: str | None
-    list_kind: str
-    keeper: str
-    on_lost_keeper: str
-    eps: float | None
-    eps_sweep: str | None
-    dry_run: bool
-    output: str | None
-    output_format: str | None
-    resolved_output_format: str
-    output_mode: str
-    since_last_run: bool
-    removed_output: str | None
-    unmatched_output: str | None
-    review: str | None
-    action: str
-    purge: bool
-    enable_deletion_vectors: bool
-    method: str
-    engine: str
-    strategy: str
-    target_file_size: str | None
-    require_gpu: bool
-    storage_option: tuple[str, ...]
-
-    @classmethod
-    def of(cls, settings: object) -> Combination:
-        """Take them from what has them as attributes, and more."""
-        return cls(**{item.name: getattr(settings, item.name) for item in fields(cls)})
-
-
-def check_combination(settings: Combination) -> None:
+def check_combination(settings: Settings) -> None:
     """Refuse settings that contradict each other.
 
     Raises:
-        SettingsError: Two do; both are named.
+        SettingsError: Two settings contradict each other. The message names both.
     """
     _check_apply_plan(settings)
     _check_eps(settings)
-    _check_clone_and_in_place(settings)
-    _check_what_a_method_has(settings)
+    _check_output_of_method(settings)
+    _check_abilities_of_method(settings)
     _check_engine(settings)
-    _check_what_only_a_rewrite_has(settings)
+    _check_tuning_of_method(settings)
     _check_output(settings)
     if settings.require_gpu:
         _check_require_gpu(settings)
@@ -65,8 +32,8 @@ def check_combination(settings: Combination) -> None:
         _check_since_last_run(settings)
 
 
-def _check_apply_plan(settings: Combination) -> None:
-    """Refuse what makes a plan, where one is given."""
+def _check_apply_plan(settings: Settings) -> None:
+    """Refuse settings that make a plan, if a plan is given."""
     if settings.apply_plan is None:
         return
     given = {
@@ -83,12 +50,12 @@ def _check_apply_plan(settings: Combination) -> None:
     }
     if flags := [flag for flag, is_given in given.items() if is_given]:
         raise SettingsError(
-            f"--apply-plan takes the plan as it was made, and can't be had with {flags[0]}: leave "
-            "one of the two out, or make another plan (--dry-run --removed-output …)."
+            f"--apply-plan applies a plan as it was made, so it can't be combined with {flags[0]}: "
+            "leave one of the two out, or make another plan (--dry-run --removed-output …)."
         )
 
 
-def _check_eps(settings: Combination) -> None:
+def _check_eps(settings: Settings) -> None:
     if settings.eps_sweep is None:
         return
     if settings.eps is not None:
@@ -99,56 +66,73 @@ def _check_eps(settings: Combination) -> None:
         )
 
 
-def _check_clone_and_in_place(settings: Combination) -> None:
-    """Refuse an output that the method can't have."""
-    method = settings.method
-    if method == "in-place" and (settings.output or settings.output_format):
+def _check_output_of_method(settings: Settings) -> None:
+    """Refuse an output that the method can't make."""
+    method = find_method(settings.method)
+    if not method.takes_output and (settings.output or settings.output_format):
         raise SettingsError(
-            "--method in-place takes no --output and no --output-format: rows go from the image "
-            "table itself. Leave them out, or use --method clone."
+            f"--method {method.name} takes no --output and no --output-format: it deletes rows "
+            "from the image table itself. Leave them out, or use --method clone."
         )
-    if method == "clone" and settings.output_mode == "overwrite":
+    if not method.takes_output:
+        return
+    if not method.can_replace and settings.output_mode == "overwrite":
+        replacing = _either(other.name for other in all_methods() if other.can_replace)
         raise SettingsError(
-            "--method clone can't replace a table (--output-mode overwrite): Delta clones into a "
-            "new place only. Choose another output, or use --method rewrite."
+            f"--method {method.name} can't replace a table (--output-mode overwrite): it makes "
+            f"new tables only. Choose another output, or use --method {replacing}."
         )
-    if method == "clone" and settings.output_format == "parquet":
+    output = find_format(settings.resolved_output_format)
+    if method.name not in output.methods:
+        made = _either(other.title for other in all_formats() if method.name in other.methods)
+        makers = (other for other in all_methods() if other.takes_output)
+        able = _either(maker.name for maker in makers if maker.name in output.methods)
         raise SettingsError(
-            "--method clone makes a Delta table, not --output-format parquet: leave the format "
-            "out, or use --method rewrite."
+            f"--method {method.name} makes a {made} table, not --output-format {output.name}: "
+            f"leave the format out, or use --method {able}."
         )
 
 
-def _check_what_a_method_has(settings: Combination) -> None:
-    """Refuse what the method can't do."""
-    method = settings.method
-    if method != "rewrite" and settings.action != "remove":
+def _check_abilities_of_method(settings: Settings) -> None:
+    """Refuse settings for which the method has no use."""
+    method = find_method(settings.method)
+    if settings.action not in method.actions:
+        able = _both(other.name for other in all_methods() if settings.action in other.actions)
         raise SettingsError(
-            f"--action {settings.action} is for --method rewrite: {method} only removes."
+            f"--action {settings.action} is for --method {able}: {method.name} only "
+            f"{_both(f'{action}s' for action in sorted(method.actions))}."
         )
-    if method == "rewrite" and settings.purge:
+    if settings.purge and not method.can_purge:
+        purging = _both(other.name for other in all_methods() if other.can_purge)
         raise SettingsError(
-            "--purge is for --method clone and in-place: a rewrite leaves no removed row behind."
+            f"--purge is for --method {purging}: a {method.name} leaves no removed row behind."
         )
-    if method != "in-place" and settings.enable_deletion_vectors:
-        raise SettingsError("--enable-deletion-vectors is for --method in-place.")
+    if settings.enable_deletion_vectors and not method.can_enable_deletion_vectors:
+        able = _both(other.name for other in all_methods() if other.can_enable_deletion_vectors)
+        raise SettingsError(f"--enable-deletion-vectors is for --method {able}.")
 
 
-def _check_engine(settings: Combination) -> None:
+def _check_engine(settings: Settings) -> None:
     """Refuse settings that contradict the engine or its strategy."""
     if settings.engine == "arrow" and settings.strategy != "auto":
         raise SettingsError(
-            "--strategy is for --engine spark: arrow finds rows by position. Leave one out."
+            "--strategy is for --engine spark: arrow finds rows by position. Leave one of the two "
+            "out."
         )
     if settings.action == "annotate" and settings.strategy == "row-positions":
         raise SettingsError(
             "--strategy row-positions knows no kept_image_id: leave it out for --action annotate."
         )
-    if settings.engine == "arrow" and settings.resolved_output_format == "delta":
-        raise SettingsError("--engine arrow writes Parquet, not Delta: leave one of the two out.")
+    output = find_format(settings.resolved_output_format)
+    if settings.engine not in {"auto", *output.engines}:
+        written = _both(item.title for item in all_formats() if settings.engine in item.engines)
+        raise SettingsError(
+            f"--engine {settings.engine} writes {written}, not {output.title}: leave one of the "
+            "two out."
+        )
     if settings.engine == "arrow" and settings.target_file_size is not None:
         raise SettingsError(
-            "--target-file-size is for --engine spark: arrow writes a file for each of the input's."
+            "--target-file-size is for --engine spark: arrow writes one file for each input file."
         )
     if settings.engine == "spark" and settings.storage_option:
         raise SettingsError(
@@ -156,59 +140,68 @@ def _check_engine(settings: Combination) -> None:
         )
 
 
-def _check_what_only_a_rewrite_has(settings: Combination) -> None:
+def _check_tuning_of_method(settings: Settings) -> None:
+    method = find_method(settings.method)
     tuned = settings.strategy != "auto" or settings.engine != "auto"
-    if settings.method != "rewrite" and (tuned or settings.target_file_size is not None):
+    if not method.moves_images and (tuned or settings.target_file_size is not None):
         raise SettingsError(
-            "--strategy and --engine are for --method rewrite, and so is --target-file-size: "
-            f"{settings.method} moves no image."
+            f"--strategy and --engine are for --method {_moving_methods()}, and so is "
+            f"--target-file-size: {method.name} moves no image."
         )
 
 
-def _check_require_gpu(settings: Combination) -> None:
-    """Refuse what no GPU does."""
-    flag = "--require-gpu"
-    if settings.method != "rewrite":
+def _check_require_gpu(settings: Settings) -> None:
+    """Refuse settings for which no work would run on a GPU."""
+    flag, method = "--require-gpu", find_method(settings.method)
+    if not method.moves_images:
         raise SettingsError(
-            f"{flag} is for --method rewrite: {settings.method} moves no image, and Delta writes "
-            "deletion vectors on the CPU."
+            f"{flag} is for --method {_moving_methods()}: {method.name} moves no image, and Delta "
+            "writes deletion vectors on the CPU."
         )
     if settings.engine == "arrow":
-        raise SettingsError(f"{flag} is for --engine spark: arrow runs on the CPU. Leave one out.")
+        raise SettingsError(
+            f"{flag} is for --engine spark: arrow runs on the CPU. Leave one of the two out."
+        )
     if settings.strategy == "row-positions":
         raise SettingsError(
-            f"{flag} can't be had with --strategy row-positions, which reads `_metadata` and so "
-            "takes the whole scan to the CPU. Leave one out."
+            f"{flag} can't be combined with --strategy row-positions: it reads `_metadata`, which "
+            "takes the whole scan to the CPU. Leave one of the two out."
         )
     if settings.since_last_run:
         raise SettingsError(
-            f"{flag} can't be had with --since-last-run, which deletes by deletion vectors: these "
-            "are the CPU's. Leave one out."
+            f"{flag} can't be combined with --since-last-run: it deletes by deletion vectors, "
+            "which only the CPU writes. Leave one of the two out."
         )
 
 
-def _check_output(settings: Combination) -> None:
-    if settings.output is None and not settings.dry_run and settings.method != "in-place":
-        raise SettingsError("--output is required (but for --dry-run and --method in-place).")
+def _check_output(settings: Settings) -> None:
+    method = find_method(settings.method)
+    if settings.output is None and not settings.dry_run and method.takes_output:
+        outputless = _both(other.name for other in all_methods() if not other.takes_output)
+        raise SettingsError(f"--output is required (but for --dry-run and --method {outputless}).")
     to_table = settings.output is not None and not is_path(settings.output)
-    if to_table and settings.resolved_output_format == "parquet":
+    output = find_format(settings.resolved_output_format)
+    if to_table and not output.takes_names:
+        named = _either(item.name for item in all_formats() if item.takes_names)
         raise SettingsError(
             f"--output {settings.output!r} is a table name, which can't be "
-            "--output-format parquet: use delta, or give a path with a slash."
+            f"--output-format {output.name}: use {named}, or give a path with a slash."
         )
 
 
-def _check_since_last_run(settings: Combination) -> None:
-    """Refuse what has no meaning for runs that do only what is new."""
-    flag = "--since-last-run"
-    if settings.method != "rewrite" or settings.action != "remove":
-        raise SettingsError(f"{flag} is for --method rewrite and --action remove.")
+def _check_since_last_run(settings: Settings) -> None:
+    """Refuse settings that mean nothing for a run that does only what is new."""
+    flag, method = "--since-last-run", find_method(settings.method)
+    if not method.can_follow_last_run or settings.action != "remove":
+        able = _both(other.name for other in all_methods() if other.can_follow_last_run)
+        raise SettingsError(f"{flag} is for --method {able} and --action remove.")
     if settings.output is None:
         raise SettingsError(f"{flag} needs --output, which says how far the last run came.")
-    if settings.resolved_output_format != "delta":
+    if not find_format(settings.resolved_output_format).takes_commits:
+        committing = _either(item.name for item in all_formats() if item.takes_commits)
         raise SettingsError(
-            f"{flag} needs an output that takes rows and gives them up in commits: use "
-            "--output-format delta."
+            f"{flag} needs an output whose rows can be added and deleted in commits: use "
+            f"--output-format {committing}."
         )
     if settings.eps_sweep is not None:
         raise SettingsError(f"--eps-sweep is for choosing: leave {flag} out.")
@@ -218,3 +211,15 @@ def _check_since_last_run(settings: Combination) -> None:
         )
     if settings.review is not None:
         raise SettingsError(f"--review shows the plan of a full run: leave {flag} out.")
+
+
+def _moving_methods() -> str:
+    return _both(method.name for method in all_methods() if method.moves_images)
+
+
+def _both(words: Iterable[str]) -> str:
+    return " and ".join(words)
+
+
+def _either(words: Iterable[str]) -> str:
+    return " or ".join(words)

@@ -1,4 +1,4 @@
-"""Settings from a TOML file, under the flags' names with underscores."""
+"""Settings from a TOML file: its keys are the flags' names with underscores."""
 
 from __future__ import annotations
 
@@ -8,25 +8,27 @@ from pathlib import Path
 from typing import Any
 
 from dedup_lib.errors import SettingsError, nearest
-from dedup_lib.settings.model import DuplicateIds, Settings, check_type
+from dedup_lib.settings.fields import check_fields
+from dedup_lib.settings.model import Settings
+from dedup_lib.settings.values import DuplicateIds
 
 
 def load_toml(path: str) -> dict[str, Any]:
     """Read settings from a TOML file, as keyword arguments of `Settings`.
 
     Args:
-        path: A file on the driver. `duplicate_ids` is a string, a list of strings, or
-            an array of tables with `location` and `id_column`.
+        path: A file on the driver. Its `duplicate_ids` is a string, a list of strings, or an
+            array of tables with `location`, `id_column` and `kind`.
 
     Raises:
-        SettingsError: The file can't be read, or a key is unknown or ill-typed.
+        SettingsError: The file can't be read, a key is unknown, or a value has a wrong type.
     """
     try:
         values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
     except OSError as error:
         raise SettingsError(f"--config {path!r} can't be read: {error.strerror}.") from error
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise SettingsError(f"--config {path!r} is no TOML: {error}.") from error
+        raise SettingsError(f"--config {path!r} is not TOML: {error}.") from error
     names = [item.name for item in dataclasses.fields(Settings)]
     for key in values:
         if key not in names:
@@ -38,8 +40,7 @@ def load_toml(path: str) -> dict[str, Any]:
     for name in ("protect_ids", "storage_option"):
         if isinstance(values.get(name), list):
             values[name] = tuple(values[name])
-    for key, value in values.items():
-        check_type(key, value)
+    check_fields(Settings, values)
     return values
 
 

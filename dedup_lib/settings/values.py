@@ -1,13 +1,47 @@
-"""Values of single settings: those that are spelled as text, and numbers with bounds."""
+"""Values of single settings: choices, removal lists, values spelled as text, and ranges."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal
 
 from dedup_lib.errors import SettingsError
+from dedup_lib.locations import check_location
 from dedup_lib.redaction import redact
+
+if TYPE_CHECKING:
+    from dedup_lib.settings.model import Settings
+
+# Names that `traits` lists: a format can be registered while the program runs.
+ImagesFormat = str
+TableFormat = str
+Method = str
+OutputMode = Literal["error", "overwrite"]
+Engine = Literal["auto", "arrow", "spark"]
+Strategy = Literal["auto", "broadcast-ids", "row-positions"]
+ListCounts = Literal["auto", "exact", "matched"]
+ListKind = Literal["remove", "keep", "pairwise", "groups"]
+AskedListKind = Literal["auto", "remove", "keep", "pairwise", "groups"]
+OnLostKeeper = Literal["error", "keep-one", "ignore"]
+Action = Literal["remove", "annotate", "extract"]
+LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+@dataclass(frozen=True)
+class DuplicateIds:
+    """One removal list: its location, and the column that holds its IDs.
+
+    Attributes:
+        location: A directory, a file (Parquet, or DataComp's .npy), or a table's path or name.
+        id_column: The column with the IDs; None takes `Settings.duplicate_id_column`.
+        kind: What its entries mean; None takes `Settings.list_kind`.
+    """
+
+    location: str
+    id_column: str | None = None
+    kind: AskedListKind | None = None
 
 
 @dataclass(frozen=True)
@@ -15,20 +49,22 @@ class KeeperRule:
     """Which image of a group stays.
 
     Attributes:
-        column: The column of the image table to go by; None for the ID itself.
-        is_largest: Whether the largest value stays; NULL never does where there is another.
-            Of equal ones the smallest ID stays.
+        column: The column of the image table that is compared; None compares the IDs.
+        is_largest: Whether the image with the largest value stays, rather than the smallest.
+            Of equal values the smallest ID stays.
+
+    *Nulls:* An image with NULL stays only if all images of the group have NULL.
     """
 
     column: str | None
     is_largest: bool
 
 
-def keeper_rule_of(text: str) -> KeeperRule:
+def parse_keeper(text: str) -> KeeperRule:
     """Read --keeper.
 
     Raises:
-        SettingsError: It is no rule.
+        SettingsError: The text is not a rule.
     """
     if text == "smallest-id":
         return KeeperRule(None, is_largest=False)
@@ -40,11 +76,11 @@ def keeper_rule_of(text: str) -> KeeperRule:
     return KeeperRule(column, is_largest=order == "largest")
 
 
-def eps_values_of(text: str) -> tuple[float, ...]:
+def parse_eps_sweep(text: str) -> tuple[float, ...]:
     """Read --eps-sweep, in its order.
 
     Raises:
-        SettingsError: A part of it is no number.
+        SettingsError: A part of it is not a number.
     """
     try:
         return tuple(float(part) for part in text.split(","))
@@ -55,55 +91,74 @@ def eps_values_of(text: str) -> tuple[float, ...]:
         ) from error
 
 
-def bytes_of(size: str) -> int:
+def parse_file_size(text: str) -> int:
     """Read --target-file-size, in bytes.
 
     Raises:
-        SettingsError: It is no number, or has another unit.
+        SettingsError: The text is not a number, or has an unknown unit.
     """
-    found = re.fullmatch(r"([1-9]\d*) ?([KMG]?)B?", size.strip().upper())
+    found = re.fullmatch(r"([1-9]\d*) ?([KMG]?)B?", text.strip().upper())
     if found is None:
         raise SettingsError(
             "--target-file-size must be a number of bytes, KB, MB or GB, such as 512MB "
-            f"(got {size!r})."
+            f"(got {text!r})."
         )
     factor: int = 1024 ** " KMG".index(found[2] or " ")
     return int(found[1]) * factor
 
 
-def key_values_of(pairs: Sequence[str]) -> dict[str, str]:
-    """Read --storage-option, each of which is KEY=VALUE."""
+def parse_storage_options(pairs: Sequence[str]) -> dict[str, str]:
+    """Read --storage-option: each is KEY=VALUE."""
     parts = (pair.partition("=") for pair in pairs)
     return {key: value for key, _, value in parts}
 
 
-def check_run_key(key: str | None) -> None:
-    """Check that a run key is a name and no secret; None is no key.
+def check_values(settings: Settings) -> None:
+    """Refuse a single value that no run can use.
 
     Raises:
-        SettingsError: It reads like a secret.
+        SettingsError: A value is missing, out of range, misspelled, or not a location.
     """
+    if not settings.duplicate_ids and settings.apply_plan is None:
+        raise SettingsError("no removal list given: --duplicate-ids is required (or --apply-plan).")
+    _check_range("--max-removed-fraction", settings.max_removed_fraction, 1)
+    _check_range("--eps", settings.eps, 2)
+    for eps in settings.eps_values:
+        _check_range("--eps-sweep", eps, 2)
+    _check_count("--review-samples", settings.review_samples, 2000)
+    parse_keeper(settings.keeper)
+    _check_run_key(settings.run_key)
+    if settings.target_file_size is not None:
+        parse_file_size(settings.target_file_size)
+
+
+def check_locations(settings: Settings) -> None:
+    """Refuse a location that would be read as something else than it looks like.
+
+    Raises:
+        SettingsError: As `dedup_lib.locations.check_location` says.
+    """
+    written = ("output", "removed_output", "unmatched_output", "metrics_output", "work_location")
+    for name in ("images", "apply_plan", *written):
+        check_location(name, getattr(settings, name))
+    for item in settings.duplicate_ids:
+        check_location("duplicate_ids", item.location)
+    for location in settings.protect_ids:
+        check_location("protect_ids", location)
+
+
+def _check_run_key(key: str | None) -> None:
     if key is not None and redact(key) != key:
         raise SettingsError(
             "--run-key reads like a secret, and the output keeps it for all to see: choose a name."
         )
 
 
-def check_range(flag: str, value: float | None, highest: int) -> None:
-    """Check that a number is from 0 to another; None is.
-
-    Raises:
-        SettingsError: It isn't, or is NaN.
-    """
-    if value is not None and not 0 <= value <= highest:
+def _check_range(flag: str, value: float | None, highest: int) -> None:
+    if value is not None and not 0 <= value <= highest:  # NaN is refused, too
         raise SettingsError(f"{flag} must be from 0 to {highest} (got {value}).")
 
 
-def check_count(flag: str, value: int, most: int) -> None:
-    """Check that a number is from 1 to another.
-
-    Raises:
-        SettingsError: It isn't.
-    """
+def _check_count(flag: str, value: int, most: int) -> None:
     if not 1 <= value <= most:
         raise SettingsError(f"{flag} must be from 1 to {most:,} (got {value}).")

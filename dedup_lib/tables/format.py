@@ -12,7 +12,7 @@ from dedup_lib.errors import OutputExistsError, SettingsError, TableFormatError,
 from dedup_lib.executor.bounds import Bounds
 from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
 from dedup_lib.session.session import Session
-from dedup_lib.settings import OutputMode
+from dedup_lib.settings import FormatTraits, OutputMode
 from dedup_lib.tables import row_pictures
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
@@ -29,11 +29,8 @@ class TableFormat:
     no log describes.
 
     Attributes:
-        name: What --images-format and --output-format call it, and the report.
-        title: What messages call it.
+        traits: What settings need to know of it, its name among that.
         sign: What tells such a table, for messages.
-        takes_names: Whether a catalog table name can be of this format.
-        takes_commits: Whether rows can be appended and deleted in commits.
         serves_as_list: Whether a table of it can be a removal, protect or keep list. Directories
             of plain files are read by `lists` itself.
         methods: The methods, apart from `rewrite`, that a table of this format offers: `in-place`
@@ -43,14 +40,21 @@ class TableFormat:
             `methods.file_engine` says; None where only Spark can rewrite it.
     """
 
-    name: str
-    title: str
+    traits: FormatTraits
     sign: str = ""
-    takes_names = False
-    takes_commits = False
     serves_as_list = False
     methods: Mapping[str, Any] = {}
     file_engine: Any = None
+
+    @property
+    def name(self) -> str:
+        """What --images-format, --output-format and the report call it."""
+        return self.traits.name
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return self.traits.title
 
     # What is there
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dedup_lib.errors import SettingsError, TableFormatError, TableNotFoundError
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
+from dedup_lib.settings.traits import image_formats, register_format
 from dedup_lib.tables.format import TableFormat
 
 _FORMATS: dict[str, TableFormat] = {}
@@ -16,6 +17,8 @@ def register(table_format: TableFormat) -> None:
     One that is registered later is asked first whether a table is its. The first one, of plain
     files, is what there is where no other is.
     """
+    if table_format.name not in image_formats():
+        register_format(table_format.traits)
     _FORMATS[table_format.name] = table_format
 
 
@@ -34,7 +37,7 @@ def format_of_name(session: Session, name: str) -> TableFormat:
 
     Where the catalog has none, it is the one in which a table of that name would be made.
     """
-    taking = [one for one in _FORMATS.values() if one.takes_names]
+    taking = [one for one in _FORMATS.values() if one.traits.takes_names]
     if len(taking) == 1:
         return taking[0]
     return next((one for one in reversed(taking) if one.has_named(session, name)), taking[0])
@@ -70,7 +73,7 @@ def format_asked_for(session: Session, location: str, asked: str) -> TableFormat
         SettingsError: No catalog table can be of the format.
     """
     if not is_path(location):
-        if asked != "auto" and not format_named(asked).takes_names:
+        if asked != "auto" and not format_named(asked).traits.takes_names:
             raise SettingsError(
                 f"--images {location!r} is a table name, which can't be --images-format {asked}: "
                 "give a path with a slash, or leave the format out."

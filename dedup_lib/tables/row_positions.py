@@ -8,10 +8,10 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
+from dedup_lib.locations import decode_path
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.tables.pinned import metadata
-from dedup_lib.uris import decoded
 
 ImageId = str | int
 
@@ -41,4 +41,4 @@ def row_indexes(
     rows = frame.where(image_id.isin(list(ids)))
     found = rows.select(path.alias("path"), image_id.alias("image_id"), index.alias("index"))
     first = found.groupBy("path", "image_id").agg(F.min("index").alias("index")).collect()
-    return {(decoded(row["path"]), row["image_id"]): row["index"] for row in first}
+    return {(decode_path(row["path"]), row["image_id"]): row["index"] for row in first}

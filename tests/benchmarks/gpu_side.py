@@ -22,8 +22,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib import DuplicateIds, Report, Settings, run
-from dedup_lib.publish import stage as staging
+from dedup_lib.parquet.format import ParquetFormat
 from dedup_lib.session.conf import session_settings
+from dedup_lib.tables.target import Staged
 
 STRICT = {"spark.rapids.sql.test.enabled": "true"}
 
@@ -76,13 +77,13 @@ def strict(spark: SparkSession) -> Iterator[None]:
 
     Not in the plan, which reads `_metadata`: that is the CPU's.
     """
-    stage = staging.stage
+    stage = ParquetFormat.stage
 
-    def strictly(*arguments: Any, **named: Any) -> staging.Staged:
+    def strictly(*arguments: Any, **named: Any) -> Staged:
         with session_settings(spark, STRICT):
             return stage(*arguments, **named)
 
-    with mock.patch.object(staging, "stage", strictly):
+    with mock.patch.object(ParquetFormat, "stage", strictly):
         yield
 
 

@@ -14,7 +14,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.errors import ColumnTypeError, InputChangedError, UnsupportedError
 from dedup_lib.executor import rewrite_file, stores
-from dedup_lib.methods.new_output import OutputMaker
+from dedup_lib.methods.rewrite import Rewrite
 from dedup_lib.parquet import arrow_engine
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
@@ -210,13 +210,13 @@ def test_what_pyarrow_would_change_is_refused_when_its_file_is_reached(
 def test_g8_a_file_that_is_replaced_after_the_plan_stops_the_run(
     spark, remove, images, listed, tmp_path, monkeypatch
 ):
-    rewrite = OutputMaker.rewrite
+    rewrite = Rewrite.write
 
-    def rewriting(self, plan):
+    def rewriting(self, plan, *given):
         write_parquet(image_rows(["id-0", "id-1"]), images / "p=007/a.parquet")
-        return rewrite(self, plan)
+        return rewrite(self, plan, *given)
 
-    monkeypatch.setattr(OutputMaker, "rewrite", rewriting)
+    monkeypatch.setattr(Rewrite, "write", rewriting)
     with pytest.raises(InputChangedError, match=r"p=007/a\.parquet"):
         remove(images, listed, tmp_path / "out")
     assert names_in(tmp_path) == ["images", "list"]

@@ -2,8 +2,8 @@
 
 import pytest
 
+from dedup_lib.delta import format as delta_format
 from dedup_lib.errors import SettingsError
-from dedup_lib.publish import overlap, targets
 from tests.made_tables import image_rows, names_in, write_list, write_parquet
 
 RAW, UNIQUE = "spark_catalog.default.raw_images", "spark_catalog.default.`unique_images`"
@@ -22,8 +22,8 @@ def listed(spark, tmp_path):
 def test_three_level_names_where_the_catalog_tells_no_place(
     spark, remove, listed, tmp_path, monkeypatch
 ):
-    for module in (overlap, targets):
-        monkeypatch.setattr(module, "new_table_root", lambda *_: "table:/spark_catalog/default/u")
+    place = "table:/spark_catalog/default/u"
+    monkeypatch.setattr(delta_format, "new_table_root", lambda *_: place)
     with pytest.raises(SettingsError, match="give --work-location"):
         remove(RAW, listed, UNIQUE)
     work = tmp_path / "work"

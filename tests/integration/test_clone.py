@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyspark
 import pytest
 
-from dedup_lib.delta import delete
+from dedup_lib.delta import clone, delete
 from dedup_lib.errors import (
     InputChangedError,
     OutputExistsError,
@@ -93,14 +93,14 @@ def test_a_clone_of_a_delta_table_holds_the_kept_rows_and_no_image(
 def test_g15_a_clone_takes_the_version_that_the_plan_saw(
     spark, remove, delta_images, listed, tmp_path, monkeypatch
 ):
-    cloned = delete.clone
+    cloned = clone.clone
 
     def append_first(*args, **kwargs):
         late = spark.read.format("delta").load(str(delta_images)).limit(5)
         late.write.format("delta").mode("append").save(str(delta_images))
         return cloned(*args, **kwargs)
 
-    monkeypatch.setattr(delete, "clone", append_first)
+    monkeypatch.setattr(clone, "clone", append_first)
     report = remove(delta_images, listed, tmp_path / "out", method="clone")
     assert report.counts["kept_rows"] == 37
     assert spark.read.format("delta").load(str(tmp_path / "out")).count() == 37
@@ -211,13 +211,13 @@ def test_g10_a_clone_that_lost_other_rows_than_planned_is_not_published(
 def test_g8_parquet_files_that_change_while_they_are_cloned_are_noticed(
     remove, parquet_images, listed, tmp_path, monkeypatch
 ):
-    cloned = delete.clone
+    cloned = clone.clone
 
     def add_first(*args, **kwargs):
         write_parquet(image_rows(["late"]), parquet_images / "2.parquet")
         return cloned(*args, **kwargs)
 
-    monkeypatch.setattr(delete, "clone", add_first)
+    monkeypatch.setattr(clone, "clone", add_first)
     with pytest.raises(InputChangedError, match="other files"):
         remove(parquet_images, listed, tmp_path / "out", method="clone")
     assert names_in(tmp_path) == ["in"]

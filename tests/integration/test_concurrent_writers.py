@@ -10,9 +10,9 @@ from pyspark.sql import functions as F
 
 from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.delta import delete
+from dedup_lib.delta.format import DeltaFormat
 from dedup_lib.errors import ConflictError, InputError, UnsupportedError, VerificationError
 from dedup_lib.methods import spark_engine
-from dedup_lib.publish import stage
 from dedup_lib.session.conf import session_settings
 from tests.faults import act_after
 from tests.made_tables import (
@@ -139,13 +139,13 @@ def test_g8_of_two_runs_in_place_at_once_one_commits_and_the_other_can_be_repeat
 def test_g8_of_two_runs_into_one_new_delta_table_one_succeeds(
     spark, race, lists, tmp_path, monkeypatch
 ):
-    promote = stage.promote
+    promote = DeltaFormat.promote
 
     def promoting(*args):
         meet(tmp_path, "promoting", threading.current_thread().name)
         promote(*args)
 
-    monkeypatch.setattr(stage, "promote", promoting)
+    monkeypatch.setattr(DeltaFormat, "promote", promoting)
     common = {"output": str(tmp_path / "outputs/out"), "output_format": "delta"}
     won, _ = winner_of(race({party: {"lists": lists[party], **common} for party in lists}))
     assert ids_of(spark, tmp_path / "outputs/out") == without(*LISTED[won])

@@ -62,7 +62,7 @@ def test_a_table_of_the_other_format_is_not_replaced(
     refused(OutputExistsError, 5, message, images, listed, output=delta_images, **overwrite)
     assert tree_digest(delta_images) == before
     write_parquet(image_rows(["old"]), tmp_path / "out/1.parquet")
-    message = "exists and is no Delta table: it is not replaced"
+    message = "exists and is not a Delta table: it is not replaced"
     refused(OutputExistsError, 5, message, images, listed, output_format="delta", **overwrite)
 
 

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import InputError, UnsupportedError
-from dedup_lib.methods import gpu_check, gpu_plans, rewrite
+from dedup_lib.methods import gpu, gpu_check, gpu_plans, rewrite
 from dedup_lib.methods.gpu import Accelerator
 from dedup_lib.methods.gpu_plans import Fallback
 from dedup_lib.session.conf import session_settings
@@ -33,6 +33,7 @@ def accelerated(monkeypatch):
     """The session says that it has a GPU, whose accelerator leaves these to the CPU."""
     found = []
     monkeypatch.setattr(rewrite, "find_accelerator", _gpu)
+    monkeypatch.setattr(gpu, "find_accelerator", _gpu)
     monkeypatch.setattr(gpu_check, "fallbacks", lambda *_: list(found))
     return found
 
@@ -102,6 +103,7 @@ def test_an_accelerator_that_can_not_be_asked_stops_only_what_requires_it(
 ):
     """The real question, to a session that has no accelerator."""
     monkeypatch.setattr(rewrite, "find_accelerator", _gpu)
+    monkeypatch.setattr(gpu, "find_accelerator", _gpu)
     report = remove(images, listed, tmp_path / "out")
     assert (report.status, report.gpu["falls_back"]) == ("succeeded", None)
     with pytest.raises(UnsupportedError, match="can't be asked what it would run"):

@@ -13,11 +13,11 @@ from pyspark.sql import functions as F
 from dedup_lib.delta import delete, history
 from dedup_lib.delta.detail import new_table_root
 from dedup_lib.errors import DedupError, SettingsError, TableNotFoundError, UnsupportedError
-from dedup_lib.publish.targets import find_target
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
 from dedup_lib.tables.read import read_images
+from dedup_lib.tables.registry import format_named
 from tests.made_tables import image_rows, write_list, write_parquet
 from tests.processes import ROOT
 
@@ -82,9 +82,8 @@ def test_g16_a_table_name_is_just_no_table_whatever_it_says(spark, victim, name)
     with pytest.raises((SettingsError, TableNotFoundError)):
         read_images(Session(spark, open_storage(spark)), name, "auto")
     with contextlib.suppress(SettingsError, AnalysisException):  # such as a schema that isn't
-        assert not find_target(
-            Session(spark, open_storage(spark)), name, "delta", "overwrite"
-        ).exists
+        session = Session(spark, open_storage(spark))
+        assert not format_named("delta").find_target(session, name, "overwrite").exists
         assert new_table_root(Session(spark, open_storage(spark)), name).startswith("file:")
 
 

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from dedup_lib.errors import ConflictError, OutputExistsError, UnsupportedError, VerificationError
-from dedup_lib.methods.new_output import OutputMaker
+from dedup_lib.methods.rewrite import Rewrite
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.publish import claims
 from dedup_lib.publish.owners import owner_text
@@ -71,7 +71,7 @@ def test_partitions_and_an_output_without_rows(spark, remove, folder, engine):
 
 @pytest.mark.parametrize(
     "step",
-    [(OutputMaker, "rewrite"), (OutputMaker, "verify"), (RunContext, "keep_records")],
+    [(Rewrite, "write"), (Rewrite, "verify"), (RunContext, "keep_records")],
     ids=lambda step: step[1],
 )
 def test_g6_a_run_that_fails_leaves_nothing(
@@ -108,13 +108,15 @@ def test_g8_a_place_that_another_run_has_claimed_is_left_alone(remove, images, l
 def test_g8_an_output_that_was_taken_over_is_not_marked(
     spark, remove, images, listed, folder, monkeypatch
 ):
-    verify = OutputMaker.verify
+    verify = Rewrite.verify
 
     def verifying(self, plan, staged):
         verify(self, plan, staged)
-        write_manifest(self.run.storage, f"{folder}/out", {"incomplete": True, "run": "of another"})
+        write_manifest(
+            self.run.session.storage, f"{folder}/out", {"incomplete": True, "run": "of another"}
+        )
 
-    monkeypatch.setattr(OutputMaker, "verify", verifying)
+    monkeypatch.setattr(Rewrite, "verify", verifying)
     with pytest.raises(ConflictError, match="took over"):
         remove(images, listed, folder / "out")
     assert manifest_of(folder / "out")["run"] == "of another"
@@ -122,14 +124,14 @@ def test_g8_an_output_that_was_taken_over_is_not_marked(
 
 
 def test_g10_rows_of_another_make_it_fail(remove, images, listed, folder, monkeypatch):
-    rewrite = OutputMaker.rewrite
+    rewrite = Rewrite.write
 
-    def rewriting(self, plan):
-        staged = rewrite(self, plan)
+    def rewriting(self, plan, *given):
+        staged = rewrite(self, plan, *given)
         write_parquet(image_rows(["x"]), folder / "out/more.parquet")
         return staged
 
-    monkeypatch.setattr(OutputMaker, "rewrite", rewriting)
+    monkeypatch.setattr(Rewrite, "write", rewriting)
     with pytest.raises(VerificationError, match="Nothing was published"):
         remove(images, listed, folder / "out")
     assert names_in(folder) == []

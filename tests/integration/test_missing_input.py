@@ -108,7 +108,7 @@ def test_g15_a_part_of_a_delta_table_read_as_parquet_is_refused(
 
 
 def test_a_parquet_directory_read_as_delta_is_refused(refused, images, listed):
-    message = "is no Delta table: it has no _delta_log"
+    message = "is not a Delta table: it has no _delta_log"
     refused(TableFormatError, 3, message, images, listed, images_format="delta")
 
 

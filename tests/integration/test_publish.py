@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from dedup_lib.delta.format import DeltaFormat
 from dedup_lib.errors import (
     ConflictError,
     DiskFullError,
@@ -18,9 +19,10 @@ from dedup_lib.errors import (
     SettingsError,
     VerificationError,
 )
-from dedup_lib.methods.new_output import OutputMaker
+from dedup_lib.methods.rewrite import Rewrite
+from dedup_lib.parquet.format import ParquetFormat
 from dedup_lib.plan import id_scan
-from dedup_lib.publish import locks, owners, stage
+from dedup_lib.publish import locks, owners
 from dedup_lib.session.open_storage import open_storage
 from tests.faults import StoppedError
 from tests.made_tables import (
@@ -78,14 +80,14 @@ def test_the_second_rename_failing_puts_the_old_output_back(
 
 def after_rewrite(monkeypatch, do):
     """Let something happen when all files are staged, before they are verified."""
-    rewrite = OutputMaker.rewrite
+    rewrite = Rewrite.write
 
-    def rewriting(self, plan):
-        staged = rewrite(self, plan)
+    def rewriting(self, plan, *given):
+        staged = rewrite(self, plan, *given)
         do(self.attempt)
         return staged
 
-    monkeypatch.setattr(OutputMaker, "rewrite", rewriting)
+    monkeypatch.setattr(Rewrite, "write", rewriting)
 
 
 @pytest.mark.parametrize("engine", ["arrow", "spark"])
@@ -115,7 +117,7 @@ def test_g10_a_delta_commit_that_is_wrong_is_named_with_the_command_that_undoes_
     spark, remove, inputs, folder, monkeypatch
 ):
     remove(*inputs, folder / "out", output_format="delta")
-    monkeypatch.setattr(stage, "count_rows", lambda *_: 3)
+    monkeypatch.setattr(DeltaFormat, "count_rows", lambda *_: 3)
     with pytest.raises(VerificationError, match=r"RESTORE TABLE .* TO VERSION AS OF 0"):
         remove(*inputs, folder / "out", output_format="delta", output_mode="overwrite")
 
@@ -153,13 +155,13 @@ def test_g8_files_that_are_added_during_the_run_are_not_in_the_output(
 
 
 def test_g8_another_writer_that_was_quicker_wins(spark, remove, inputs, folder, monkeypatch):
-    promote = stage.promote
+    promote = ParquetFormat.promote
 
     def late(*args):
         write_parquet(image_rows(["other"]), folder / "out/1.parquet")
         promote(*args)
 
-    monkeypatch.setattr(stage, "promote", late)
+    monkeypatch.setattr(ParquetFormat, "promote", late)
     with pytest.raises(ConflictError):
         remove(*inputs, folder / "out")
     assert ids(spark, folder / "out") == ["other"]
@@ -386,15 +388,15 @@ def test_a_kept_plan_of_a_run_that_did_not_publish_does_not_block_the_retry(
     spark, remove, inputs, folder, monkeypatch
 ):
     plan = f"{folder}/plan"
-    promote = stage.promote
+    promote = ParquetFormat.promote
 
-    def stop_second(spark, storage, staged, *rest):
+    def stop_second(self, session, staged, *rest):
         if staged.target.location.endswith("/out"):
             raise StoppedError
-        promote(spark, storage, staged, *rest)
+        promote(self, session, staged, *rest)
 
     with monkeypatch.context() as patched:
-        patched.setattr(stage, "promote", stop_second)
+        patched.setattr(ParquetFormat, "promote", stop_second)
         with pytest.raises(StoppedError):
             remove(*inputs, folder / "out", removed_output=plan)
     assert names_in(folder) == ["plan"]

@@ -9,8 +9,9 @@ import pyarrow as pa
 import pytest
 from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server, too
 
+from dedup_lib.delta import physical_names
 from dedup_lib.errors import OverlapError, RemovedFractionError, UnsupportedError, UsageError
-from dedup_lib.review import making, physical_names
+from dedup_lib.review import making
 from dedup_lib.review import page as review_page
 from tests.made_tables import delta_table, write_list, write_parquet
 

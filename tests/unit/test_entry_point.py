@@ -5,6 +5,7 @@ from types import SimpleNamespace
 import pytest
 
 from dedup_lib import cli
+from dedup_lib.session import start
 
 
 def test_a_failure_is_an_exit_that_says_why(capsys):
@@ -25,7 +26,7 @@ def test_on_databricks_the_session_is_taken_as_it_is(monkeypatch):
     there = object()
     builder = SimpleNamespace(getOrCreate=lambda: there)
     sessions = SimpleNamespace(getActiveSession=lambda: None, builder=builder)
-    monkeypatch.setattr(cli, "SparkSession", sessions)
+    monkeypatch.setattr(start, "SparkSession", sessions)
     monkeypatch.setenv("DATABRICKS_RUNTIME_VERSION", "client.5.0")
     monkeypatch.setenv("PATH", "")
-    assert cli._session() is there
+    assert start.start_session() is there

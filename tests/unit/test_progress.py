@@ -2,7 +2,7 @@
 
 import io
 
-from dedup_lib.progress import Terminal
+from dedup_lib.terminal import Terminal
 from tests.terminals import screen
 
 

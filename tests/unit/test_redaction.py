@@ -7,9 +7,10 @@ import time
 import pytest
 from pyspark.logger import PySparkLogger
 
-from dedup_lib import DuplicateIds, Report, Settings, cli
+from dedup_lib import DuplicateIds, Report, Settings
 from dedup_lib.errors import SettingsError, TableNotFoundError
 from dedup_lib.redaction import SPARK_PATTERN, one_record, redact, redact_all, secret_values
+from dedup_lib.terminal import RedactingFormatter, log_to_stderr
 from tests.processes import ROOT
 
 SECRET = "s3cr3t%2BValue=="
@@ -176,7 +177,7 @@ def test_g16_the_log_hides_secrets_in_messages_and_in_tracebacks():
     )
     error = ValueError("with AccountKey=s3cr3t;")
     record.exc_info = (type(error), error, None)
-    text = cli._RedactingFormatter().format(record)
+    text = RedactingFormatter().format(record)
     assert "s3cr3t" not in text
     assert "can't read s3a://***@b/x" in text
 
@@ -224,9 +225,9 @@ def test_g16_a_run_key_that_reads_like_a_secret_is_refused_and_not_shown():
     ids=lambda text: text[:12],
 )
 def test_g16_no_text_takes_long_to_redact(text):
-    started = time.monotonic()
+    started = time.process_time()
     redact(text)
-    assert time.monotonic() - started < 5
+    assert time.process_time() - started < 5
 
 
 FORGED = (
@@ -239,7 +240,7 @@ def test_g16_a_log_line_cant_be_forged_nor_a_terminal_made_to_obey():
     record = logging.LogRecord("dedup_lib", logging.INFO, "f.py", 1, "no %s", (FORGED,), None)
     error = ValueError(FORGED)
     record.exc_info = (type(error), error, None)
-    first, *others = cli._RedactingFormatter().format(record).splitlines()
+    first, *others = RedactingFormatter().format(record).splitlines()
     assert first.endswith(r"INFO dedup_lib: no 1\x1b[31m red\x07")
     assert len(others) == 3
     assert all(line.startswith("| ") for line in others)
@@ -255,7 +256,7 @@ def test_letters_of_all_scripts_stay_in_the_log_as_they_are():
 
 
 def test_g16_what_pyspark_logs_by_itself_of_failed_queries_is_switched_off():
-    cli._log_to_stderr("INFO")
+    log_to_stderr("INFO")
     for name in ("SQLQueryContextLogger", "DataFrameQueryContextLogger"):
         assert not PySparkLogger.getLogger(name).isEnabledFor(logging.CRITICAL)
 

@@ -36,7 +36,7 @@ from tests.unit.made_settings import LISTS, settings
         ({"require_gpu": True, "strategy": "row-positions"}, "takes the whole scan to the CPU"),
         (
             {"require_gpu": True, "since_last_run": True, "output": "db.t"},
-            "--require-gpu can't be had with --since-last-run",
+            "--require-gpu can't be combined with --since-last-run",
         ),
     ],
 )
@@ -64,7 +64,7 @@ def test_what_contradicts_the_method_is_refused(contradicting, words):
 def test_a_plan_is_applied_as_it_was_made(flag, values):
     given = {"duplicate_ids": (), "apply_plan": "a/plan"}
     assert settings(**given).apply_plan == "a/plan"
-    with pytest.raises(SettingsError, match=rf"--apply-plan .* can't be had with {flag}: "):
+    with pytest.raises(SettingsError, match=rf"--apply-plan .* can't be combined with {flag}: "):
         settings(**{**given, **values})
 
 

@@ -9,16 +9,15 @@ from dedup_lib import DuplicateIds, Settings
 from dedup_lib.cli import parse
 from dedup_lib.errors import SettingsError
 from dedup_lib.locations import is_path
+from dedup_lib.settings.fields import alternatives, find_types
 from dedup_lib.settings.toml_file import load_toml
-from dedup_lib.settings.types import alternatives
 from dedup_lib.settings.values import KeeperRule
 from tests.unit.made_settings import settings
 
 FLAGS = ["--images", "a/images", "--duplicate-ids", "a/list", "--output", "a/out"]
-HINTS = typing.get_type_hints(Settings)
 LITERALS = {
     name: kind
-    for name, hint in HINTS.items()
+    for name, hint in find_types(Settings).items()
     if typing.get_origin(kind := alternatives(hint)[0]) is typing.Literal
 }
 
@@ -319,7 +318,7 @@ def test_several_lists_are_a_repeated_flag():
         ("[[duplicate_ids]]\nlocations = 'x'", r"'locations'\. Did you mean 'location'\?"),
         ("[[duplicate_ids]]\nid_column = 'x'", "needs a location"),
         ("[[duplicate_ids]]\nlocation = 5", r"location must be a string \(got 5\)"),
-        ("images = ", "is no TOML"),
+        ("images = ", "is not TOML"),
     ],
 )
 def test_a_fault_in_the_toml_file_is_named(toml, text, message):
@@ -332,7 +331,7 @@ def test_a_toml_file_that_is_not_there_or_no_text_is_named(tmp_path):
     with pytest.raises(SettingsError, match=r"job\.toml' can't be read"):
         parse([*FLAGS, "--config", str(tmp_path / "job.toml")])
     (tmp_path / "job.toml").write_bytes(b"images = '\xff'")
-    with pytest.raises(SettingsError, match="is no TOML"):
+    with pytest.raises(SettingsError, match="is not TOML"):
         parse([*FLAGS, "--config", str(tmp_path / "job.toml")])
 
 
@@ -458,6 +457,11 @@ def test_a_keeper_that_is_no_rule_is_refused(wrong):
 def test_a_keeper_names_a_column_and_its_end():
     rules = [settings(keeper=text).keeper_rule for text in ("smallest-id", "largest:a:b")]
     assert rules == [KeeperRule(None, is_largest=False), KeeperRule("a:b", is_largest=True)]
+
+
+def test_the_parts_of_a_list_are_checked_like_settings():
+    with pytest.raises(SettingsError, match=r"duplicate_ids: location must be a string \(got 3\)"):
+        settings(duplicate_ids=(DuplicateIds(3),))
 
 
 def test_a_list_of_an_unknown_kind_is_refused():

@@ -1,0 +1,165 @@
+"""What each table format and each method can do: the data that checks of settings read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from dedup_lib.locations import is_path
+
+_FORMAT_OF_PATHS = "parquet"
+_FORMAT_OF_NAMES = "delta"
+
+
+@dataclass(frozen=True, kw_only=True)
+class FormatTraits:
+    """What a table format can do.
+
+    Attributes:
+        name: Its name in --images-format and --output-format.
+        title: Its name in messages.
+        methods: The methods that can make or change a table of this format.
+        engines: The engines that can write it in a rewrite.
+        takes_names: Whether a table of a catalog can have this format.
+        takes_commits: Whether commits can add and delete rows, as --since-last-run does.
+    """
+
+    name: str
+    title: str
+    methods: frozenset[str]
+    engines: frozenset[str]
+    takes_names: bool = False
+    takes_commits: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class MethodTraits:
+    """What a method can do.
+
+    Attributes:
+        name: Its name in --method.
+        actions: What it can write, by the names of --action.
+        output_format: The format of its result if none is named; None if the output decides.
+        takes_output: Whether it makes a table of its own, and so needs --output.
+        can_replace: Whether its output can replace a table.
+        moves_images: Whether it reads and writes images, by an engine.
+        can_purge: Whether it leaves removed rows in data files, which --purge takes out.
+        can_enable_deletion_vectors: Whether it can switch on deletion vectors of the image table.
+        can_follow_last_run: Whether it can do only what is new since the last run.
+    """
+
+    name: str
+    actions: frozenset[str] = frozenset({"remove"})
+    output_format: str | None = None
+    takes_output: bool = True
+    can_replace: bool = False
+    moves_images: bool = False
+    can_purge: bool = False
+    can_enable_deletion_vectors: bool = False
+    can_follow_last_run: bool = False
+
+
+def find_format(name: str) -> FormatTraits:
+    """Return the traits of a registered format.
+
+    Raises:
+        KeyError: No format has that name.
+    """
+    return _formats[name]
+
+
+def find_method(name: str) -> MethodTraits:
+    """Return the traits of a method.
+
+    Raises:
+        KeyError: No method has that name.
+    """
+    return _methods[name]
+
+
+def all_formats() -> tuple[FormatTraits, ...]:
+    """Return all registered formats, in the order in which they were registered."""
+    return tuple(_formats.values())
+
+
+def all_methods() -> tuple[MethodTraits, ...]:
+    """Return all methods, in the order of --help."""
+    return tuple(_methods.values())
+
+
+def register_format(traits: FormatTraits) -> None:
+    """Make a table format known: from then on settings, `--help` and messages take it.
+
+    Raises:
+        ValueError: The name is taken, or a method is unknown.
+    """
+    if traits.name in image_formats():
+        raise ValueError(f"format {traits.name!r} is registered already.")
+    if unknown := traits.methods - _methods.keys():
+        raise ValueError(f"format {traits.name!r} names unknown methods: {sorted(unknown)}.")
+    _formats[traits.name] = traits
+
+
+def image_formats() -> tuple[str, ...]:
+    """Return the choices of --images-format."""
+    return ("auto", *_formats)
+
+
+def output_formats() -> tuple[str, ...]:
+    """Return the choices of --output-format: the formats that a method can make a table of."""
+    makers = {method.name for method in all_methods() if method.takes_output}
+    return tuple(item.name for item in all_formats() if item.methods & makers)
+
+
+def method_names() -> tuple[str, ...]:
+    """Return the choices of --method."""
+    return tuple(_methods)
+
+
+def choose_format(location: str | None) -> str:
+    """Return the format of a table that is written to a location if no format is named.
+
+    Args:
+        location: A path, a URI or a catalog table name; None counts as a path.
+    """
+    return _FORMAT_OF_PATHS if location is None or is_path(location) else _FORMAT_OF_NAMES
+
+
+_methods = {
+    method.name: method
+    for method in (
+        MethodTraits(
+            name="rewrite",
+            actions=frozenset({"remove", "annotate", "extract"}),
+            can_replace=True,
+            moves_images=True,
+            can_follow_last_run=True,
+        ),
+        MethodTraits(name="clone", output_format="delta", can_purge=True),
+        MethodTraits(
+            name="in-place",
+            output_format="delta",
+            takes_output=False,
+            can_purge=True,
+            can_enable_deletion_vectors=True,
+        ),
+    )
+}
+_formats = {
+    item.name: item
+    for item in (
+        FormatTraits(
+            name="parquet",
+            title="Parquet",
+            methods=frozenset({"rewrite"}),
+            engines=frozenset({"arrow", "spark"}),
+        ),
+        FormatTraits(
+            name="delta",
+            title="Delta",
+            methods=frozenset({"rewrite", "clone", "in-place"}),
+            engines=frozenset({"spark"}),
+            takes_names=True,
+            takes_commits=True,
+        ),
+    )
+}
