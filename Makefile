@@ -2,15 +2,27 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
-BENCH_READY := .venv/bench-ready
 AUDIT_READY := .venv/audit-ready
 ROWS := $(patsubst tests/matrix/%.lock,%,$(wildcard tests/matrix/spark-*.lock))
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \
 	--no-annotate --upgrade
 
 PYTEST := $(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+# What an environment with Spark takes: $(call install,FOLDER,LOCK,JARS).
+define install
+	$(1)/bin/python -m pip install --quiet --require-hashes -r requirements-build.lock
+	$(1)/bin/python -m pip install --quiet --require-hashes --no-build-isolation -r $(2)
+	$(1)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	$(1)/bin/python conf/spark/prepare_spark.py $(3)
+endef
+define need_python_and_java
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed (PYTHON=… names one)" >&2; exit 2; }
+	@command -v java >/dev/null || { echo "Java 17 or newer is needed: install it and put it on the PATH" >&2; exit 2; }
+endef
+
 # What `make test` runs a second time, on Spark Connect: each question to it takes its time.
-ON_CONNECT := tests/transform tests/integration/test_marked_outputs.py
+ON_CONNECT := tests/transform tests/integration/publish/test_marked_outputs.py
 
 .PHONY: help setup demo test test-connect test-airflow test-gpu-plan matrix torture bench bench-delta bench-since bench-gpu check format audit lock clean
 
@@ -20,21 +32,16 @@ help: ## Show what can be made
 setup: $(READY) ## Make .venv from the lock files, with Delta's jars; no network is needed afterwards
 
 $(READY): requirements-build.lock requirements.lock pyproject.toml conf/spark/prepare_spark.py conf/spark/delta-jars.sha256
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
-		|| { echo "Python 3.11 or newer is needed (PYTHON=… names one)" >&2; exit 2; }
-	@command -v java >/dev/null || { echo "Java 17 or newer is needed: install it and put it on the PATH" >&2; exit 2; }
+	$(need_python_and_java)
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-build.lock
-	$(BIN)/python -m pip install --quiet --require-hashes --no-build-isolation -r requirements.lock
-	$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	$(BIN)/python conf/spark/prepare_spark.py
+	$(call install,.venv,requirements.lock)
 	@touch $@
 
 demo: setup ## Build a small table from real pictures, remove its duplicates, show what came out
 	$(BIN)/python -m tests.demo.run_demo
 
 test: check ## Run the checks and the whole test suite
-	-$(BIN)/python -m tests.class_archive
+	-$(BIN)/python -m tests.support.spark.class_archive
 	$(PYTEST)
 	SPARK_REMOTE='local[2]' $(PYTEST) $(ON_CONNECT)
 
@@ -58,23 +65,22 @@ matrix: setup $(ROWS:%=build/matrix/%/ready) ## Run the fast part of the suite o
 
 build/matrix/%/ready: tests/matrix/%.lock tests/matrix/%.jars.sha256 requirements-build.lock conf/spark/prepare_spark.py
 	$(PYTHON) -m venv --clear $(@D)
-	$(@D)/bin/python -m pip install --quiet --require-hashes -r requirements-build.lock
-	$(@D)/bin/python -m pip install --quiet --require-hashes --no-build-isolation -r tests/matrix/$*.lock
-	$(@D)/bin/python -m pip install --quiet --no-deps --no-build-isolation --editable .
-	$(@D)/bin/python conf/spark/prepare_spark.py tests/matrix/$*.jars.sha256
+	$(call install,$(@D),tests/matrix/$*.lock,tests/matrix/$*.jars.sha256)
 	@touch $@
 
 torture: setup ## Stop the job at random points and try random tables, for an hour; KILLS=200 TABLES=500
-	-$(BIN)/python -m tests.class_archive
+	-$(BIN)/python -m tests.support.spark.class_archive
 	$(BIN)/python -m tests.torture --kills $(or $(KILLS),200)
 	FUZZ_EXAMPLES=$(or $(TABLES),500) $(BIN)/python -m pytest tests/property/test_fuzz.py
 
-bench: $(BENCH_READY) ## Time the job beside its peers; SIZE=small|full, CASES="A B", ROUNDS=3
-	$(BIN)/python -m tests.benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(CASES),--cases $(CASES)) \
+bench: build/bench/ready ## Time the job beside its peers; SIZE=small|full, CASES="A B", ROUNDS=3
+	build/bench/bin/python -m tests.benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(CASES),--cases $(CASES)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS))
 
-$(BENCH_READY): $(READY) requirements-bench.lock
-	$(BIN)/python -m pip install --quiet --require-hashes -r requirements-bench.lock
+build/bench/ready: requirements-bench.lock requirements-build.lock conf/spark/prepare_spark.py conf/spark/delta-jars.sha256
+	$(need_python_and_java)
+	$(PYTHON) -m venv --clear $(@D)
+	$(call install,$(@D),requirements-bench.lock)
 	@touch $@
 
 bench-delta: setup ## Time clone and in-place beside a rewrite, at 2.8 and 11 GB (30 GB of disk)
@@ -87,11 +93,14 @@ bench-gpu: setup ## Time CPU and GPU on the same tables; without a GPU the CPU a
 	$(BIN)/python -m tests.benchmarks.gpu $(if $(GIGABYTES),--gigabytes $(GIGABYTES)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS))
 
-check: setup ## Format, lint, types, and the direction of imports
+check: setup ## Format, lint, types, the direction of imports, and the forge's workflows
 	$(BIN)/ruff format --check --quiet .
 	$(BIN)/ruff check --quiet .
 	$(BIN)/mypy
 	$(BIN)/lint-imports --no-logo
+	$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(BIN)/check-jsonschema --builtin-schema custom.github-workflows-require-timeout .github/workflows/*.yml
+	$(BIN)/zizmor --offline --pedantic --strict-collection --quiet .github .pre-commit-config.yaml
 
 format: setup ## Format the code
 	$(BIN)/ruff format .
@@ -109,7 +118,8 @@ lock: ## Work out the lock files anew (needs uv)
 	$(LOCK) requirements-build.in --output-file requirements-build.lock
 	$(LOCK) $(foreach extra,spark connect delta lineage databricks review demo test browser check,--extra $(extra)) \
 		pyproject.toml requirements.in --output-file requirements.lock
-	$(LOCK) --extra bench pyproject.toml requirements-bench.in --output-file requirements-bench.lock
+	$(LOCK) $(foreach extra,spark delta bench,--extra $(extra)) pyproject.toml requirements.in requirements-bench.in \
+		--output-file requirements-bench.lock
 	$(LOCK) --extra audit pyproject.toml requirements-audit.in --output-file requirements-audit.lock
 	for row in $(ROWS); do $(LOCK) $(foreach extra,spark connect delta,--extra $(extra)) pyproject.toml \
 		tests/matrix/suite.in tests/matrix/$$row.in --output-file tests/matrix/$$row.lock || exit; done

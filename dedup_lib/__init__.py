@@ -1,10 +1,10 @@
 """Remove duplicate images from Parquet and Delta tables with Spark.
 
-`run` does what the command line does; `remove_duplicates` and `plan_removal` are the same
-thought as lazy DataFrames, for pipelines of your own.
+`run` does what the command line does. `remove_duplicates` and `plan_removal` do the same with lazy
+DataFrames, for your own pipelines.
 """
 
-from dedup_lib import errors, formats  # noqa: F401  # which makes the formats known
+from dedup_lib import errors, formats  # noqa: F401  # it registers the formats
 from dedup_lib.dataframes import plan_removal, remove_duplicates
 from dedup_lib.pipeline import run
 from dedup_lib.report import Report

@@ -1,4 +1,4 @@
-"""The command line: flags, exit codes, and the entry point `main`."""
+"""The command line: flags, exit codes, and `main`."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from types import FrameType
 from typing import Any, Literal, NoReturn
 
-from dedup_lib.errors import DedupError, SettingsError, nearest
+from dedup_lib.errors import DedupError, SettingsError, suggest
 from dedup_lib.pipeline import run
 from dedup_lib.redaction import secret_values
 from dedup_lib.report import Report
@@ -28,10 +28,10 @@ _GROUPS = ("input", "output", "safety", "tuning")
 _EXIT_CODES = """\
 exit codes:
   0  done, or nothing left to do
-  1  anything else
-  2  usage: flags, TOML, impossible combinations, overlapping places, Java missing
+  1  any other failure
+  2  usage: flags, TOML, impossible combinations, overlapping locations, Java missing
   3  input: table, list or column missing or unreadable, types, no image rows
-  4  safety limit: removed fraction, no match, an empty list, lost keepers
+  4  safety limit: removed fraction, no match, empty list, lost keepers
   5  output exists, publishing failed, conflict with another writer
 
 stdout holds one line, the report as JSON; logs go to stderr.
@@ -40,13 +40,13 @@ _log = logging.getLogger("dedup_lib")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line; nothing is raised on success, for notebooks take any exit for an error.
+    """Run the command line. On success return: a notebook takes any exit for an error.
 
     Args:
-        argv: The arguments; default those of the process.
+        argv: The arguments; by default those of the process.
 
     Raises:
-        RunFailedError: Whatever went wrong; it ends a process with the error's exit code.
+        RunFailedError: The run failed. It ends the process with the exit code of the error.
     """
     report = Report()
     code = run_command(sys.argv[1:] if argv is None else argv, report)
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 class RunFailedError(SystemExit):
-    """The end of a run that failed: a process exits with the code, a notebook shows the message."""
+    """A run failed: the process ends with the code, a notebook shows the message."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -64,19 +64,24 @@ class RunFailedError(SystemExit):
 
 
 def run_command(argv: Sequence[str], report: Report | None = None) -> int:
-    """Run the command line and return its exit code; the report is filled in, and printed."""
+    """Run the command line, print the report and return the exit code.
+
+    Args:
+        argv: The arguments.
+        report: The report to fill in; by default a new one.
+    """
     report = Report() if report is None else report
     log_to_stderr("INFO")
     try:
         settings = parse(argv)
         report.describe(settings)
         log_to_stderr(settings.log_level, secret_values(settings.storage_options))
-        with contextlib.suppress(ValueError):  # not the main thread
+        with contextlib.suppress(ValueError):  # this is not the main thread
             signal.signal(signal.SIGTERM, _stop)
         _run(settings, report)
         code = 0
     except (Exception, KeyboardInterrupt) as error:
-        code = _failed(error, report, argv)
+        code = _handle_failure(error, report, argv)
     print(report.to_json(), flush=True)
     return code
 
@@ -88,11 +93,11 @@ def _run(settings: Settings, report: Report) -> None:
 
 
 def parse(argv: Sequence[str]) -> Settings:
-    """Turn flags, and the TOML file that --config names, into settings; flags win.
+    """Turn flags and the TOML file of --config into settings. Flags win over TOML.
 
     Raises:
-        UsageError: A flag or key is unknown, ill-typed or missing.
-        SystemExit: --help or --version was asked for.
+        UsageError: A flag or key is unknown or missing, or its value has a wrong type.
+        SystemExit: The arguments ask for --help or --version.
     """
     flags = vars(_parser().parse_args(argv))
     config = flags.pop("config", None)
@@ -113,26 +118,26 @@ class _Parser(argparse.ArgumentParser):
     def parse_args(self, argv: Sequence[str]) -> argparse.Namespace:  # type: ignore[override]  # one use
         values, unknown = self.parse_known_args(argv)
         if unknown:
-            raise SettingsError(f"{self._described(unknown)} See --help.")
+            raise SettingsError(f"{self._describe(unknown)} See --help.")
         return values
 
-    def _described(self, unknown: Sequence[str]) -> str:
-        """Name what are flags by their looks; the rest may be a secret, or a part of one."""
+    def _describe(self, unknown: Sequence[str]) -> str:
+        """Name only words that look like flags: other words may be parts of a secret."""
         flags = [text.partition("=")[0] for text in unknown if text.startswith("--")]
         if not flags:
             return (
                 f"unrecognized arguments: {len(unknown)} that belong to no flag (not shown, since "
-                "a secret may be among them). Put quotes around values with blanks."
+                "they may hold a secret). Put quotes around values with blanks."
             )
         known = [option for action in self._actions for option in action.option_strings]
-        return f"unrecognized arguments: {', '.join(flags)}.{nearest(flags[0], known)}"
+        return f"unrecognized arguments: {', '.join(flags)}.{suggest(flags[0], known)}"
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = _Parser(
         prog="remove-duplicates",
         usage="%(prog)s --images LOCATION --duplicate-ids LOCATION --output LOCATION [flags]",
-        description="Take the rows of a removal list out of an image table.",
+        description="Remove the rows that removal lists name from an image table.",
         epilog=_EXIT_CODES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         argument_default=argparse.SUPPRESS,
@@ -149,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     other.add_argument(
         "--config",
         metavar="FILE.toml",
-        help="the same settings as TOML keys, with underscores; flags win",
+        help="the same settings as TOML keys, with underscores; flags win over them",
     )
     version = f"remove-duplicates {__version__}"
     other.add_argument("--version", action="version", version=version, help="print the version")
@@ -176,10 +181,10 @@ def _metavar(name: str) -> str:
     return "COLUMN" if name.endswith("column") else "LOCATION"
 
 
-def _failed(error: BaseException, report: Report, argv: Sequence[str]) -> int:
+def _handle_failure(error: BaseException, report: Report, argv: Sequence[str]) -> int:
     if report.error is None:
         report.fail(error)
-        _save_beside(report, argv)
+        _save_early_report(report, argv)
     if isinstance(error, DedupError):
         _log.error("%s: %s", type(error).__name__, error)
         return error.exit_code
@@ -187,8 +192,8 @@ def _failed(error: BaseException, report: Report, argv: Sequence[str]) -> int:
     return 1
 
 
-def _save_beside(report: Report, argv: Sequence[str]) -> None:
-    """Write the report of a run that failed before it began, where --report can be made out."""
+def _save_early_report(report: Report, argv: Sequence[str]) -> None:
+    """Write the report of a run that failed before it began, if --report is readable."""
     finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
     finder.add_argument("--report")
     try:

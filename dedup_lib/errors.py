@@ -1,14 +1,14 @@
-"""What can go wrong, and the exit code that each kind of error ends in.
+"""The errors of this library, and the exit code of each kind.
 
-DedupError                    1  anything else
-├── StorageError              1  a file system refused
+DedupError                    1  any other failure
+├── StorageError              1  a file system refuses
 ├── UsageError                2  flags, TOML, impossible combinations
 │   ├── SettingsError
 │   ├── OverlapError
 │   ├── UnsupportedError
 │   ├── RunKeyError
 │   └── JavaMissingError
-├── InputError                3  table, list or column: missing, unreadable, ill-typed
+├── InputError                3  table, list or column: missing, unreadable, wrong type
 │   ├── TableNotFoundError
 │   ├── TableFormatError
 │   ├── MissingColumnError
@@ -20,13 +20,13 @@ DedupError                    1  anything else
 │   ├── InputChangedError
 │   ├── ImagesChangedError
 │   └── PlanMismatchError
-├── SafetyLimitError          4  the plan passed a limit; nothing was written
+├── SafetyLimitError          4  the plan violates a limit; nothing was written
 │   ├── EmptyListError
 │   ├── NoMatchesError
 │   ├── LostKeeperError
 │   ├── RemovedFractionError
 │   └── PlanRefusedError
-└── PublishError              5  the output exists, or could not be published
+└── PublishError              5  the output exists, or can't be published
     ├── OutputExistsError
     ├── ConflictError
     ├── DiskFullError
@@ -43,7 +43,7 @@ from dedup_lib.redaction import redact
 
 
 class DedupError(Exception):
-    """The root of all errors that this library raises itself; no message holds a secret."""
+    """The root of all errors of this library. Their messages hold no secrets."""
 
     exit_code: ClassVar[int] = 1
 
@@ -52,33 +52,33 @@ class DedupError(Exception):
 
 
 class StorageError(DedupError):
-    """A file system refused an operation."""
+    """A file system refuses an operation."""
 
 
 class UsageError(DedupError):
-    """What was asked for can't be done as asked."""
+    """The request can't be fulfilled as it is."""
 
     exit_code = 2
 
 
 class SettingsError(UsageError):
-    """A setting is unknown, ill-typed, out of range, or contradicts another."""
+    """A setting is unknown, has a wrong type, is out of range, or contradicts another."""
 
 
 class OverlapError(UsageError):
-    """A place that would be written to is, holds, or lies in an input."""
+    """A location to write equals, contains, or lies inside an input."""
 
 
 class UnsupportedError(UsageError):
-    """This version, platform or table can't do what was asked."""
+    """This version, platform or table can't do it."""
 
 
 class RunKeyError(UsageError):
-    """A run key was used for another run, or for one that was undone."""
+    """A run key belongs to another run, or to a run that was undone."""
 
 
 class JavaMissingError(UsageError):
-    """Spark needs Java and found none that works."""
+    """Spark needs Java, and there is none that works."""
 
 
 class InputError(DedupError):
@@ -88,11 +88,11 @@ class InputError(DedupError):
 
 
 class TableNotFoundError(InputError):
-    """There is no table, directory or file at a location."""
+    """A location has no table, directory or file."""
 
 
 class TableFormatError(InputError):
-    """A table is not laid out as its format demands."""
+    """A table does not have the layout that its format demands."""
 
 
 class MissingColumnError(InputError):
@@ -100,12 +100,19 @@ class MissingColumnError(InputError):
 
     @classmethod
     def of(cls, what: str, column: str, columns: Sequence[str], flag: str) -> MissingColumnError:
-        """Name the missing column, the columns there are, and the flag that mends it."""
+        """Make the error: the missing column, the existing columns, and the flag that helps.
+
+        Args:
+            what: The table or list, as the message begins.
+            column: The missing column.
+            columns: The existing columns.
+            flag: The flag that names another column.
+        """
         shown = ", ".join(repr(name) for name in columns[:20])
         more = f" and {len(columns) - 20} more" if len(columns) > 20 else ""
         return cls(
             f"{what} has no column {column!r} (columns: {shown}{more})."
-            f"{nearest(column, columns)} Use {flag}."
+            f"{suggest(column, columns)} Use {flag}."
         )
 
 
@@ -114,19 +121,19 @@ class ColumnTypeError(InputError):
 
 
 class UnreadableFileError(InputError):
-    """A file can't be read as what it is to be."""
+    """A file can't be read in the format that it should have."""
 
 
 class AmbiguousListError(InputError):
-    """A list may mean two things, or mixes what means different things."""
+    """A list has two possible meanings, or mixes entries of different meanings."""
 
 
 class NotAListError(InputError):
-    """What was given as a list says nothing of what to remove or to keep."""
+    """A given list does not say which images to remove or to keep."""
 
 
 class NoImageRowsError(InputError):
-    """The image table holds no row."""
+    """The image table has no rows."""
 
 
 class InputChangedError(InputError):
@@ -134,21 +141,21 @@ class InputChangedError(InputError):
 
 
 class ImagesChangedError(InputError):
-    """What is new in the image table since the last run can't be told."""
+    """The changes of the image table since the last run can't be found out."""
 
 
 class PlanMismatchError(InputError):
-    """A plan that was kept is not whole, or not for the image table as it is."""
+    """A kept plan is incomplete, or does not fit the image table as it is now."""
 
 
 class SafetyLimitError(DedupError):
-    """The plan passed a safety limit."""
+    """The plan violates a safety limit."""
 
     exit_code = 4
 
 
 class EmptyListError(SafetyLimitError):
-    """The removal list holds no ID."""
+    """The removal list has no IDs."""
 
 
 class NoMatchesError(SafetyLimitError):
@@ -156,41 +163,41 @@ class NoMatchesError(SafetyLimitError):
 
 
 class LostKeeperError(SafetyLimitError):
-    """An image would go, and so would every image that it duplicates."""
+    """An image would be removed together with every image that it duplicates."""
 
 
 class RemovedFractionError(SafetyLimitError):
-    """The plan would remove too large a share of the rows."""
+    """The plan removes too large a share of the rows."""
 
 
 class PlanRefusedError(SafetyLimitError):
-    """A plan that was kept had passed a safety limit when it was made."""
+    """A kept plan violated a safety limit when it was made."""
 
 
 class PublishError(DedupError):
-    """The output exists, or could not be published."""
+    """The output exists, or can't be published."""
 
     exit_code = 5
 
 
 class OutputExistsError(PublishError):
-    """There is something at the output location that may not be replaced."""
+    """Something exists at the output location that may not be replaced."""
 
 
 class ConflictError(PublishError):
-    """Another writer is at work on the same output."""
+    """Another writer works on the same output."""
 
 
 class DiskFullError(PublishError):
-    """There is no room for what is written: the output, or Spark's own temporary files."""
+    """The disk is too full for the output or for Spark's temporary files."""
 
 
 class VerificationError(PublishError):
-    """What was written is not what the plan says."""
+    """The written rows differ from the plan."""
 
 
-def nearest(word: str, words: Sequence[str]) -> str:
-    """Return ' Did you mean …?' for the nearest of some words, or nothing."""
+def suggest(word: str, words: Sequence[str]) -> str:
+    """Return ' Did you mean …?' with the most similar of some words, or an empty text."""
     by_lower = {candidate.lower(): candidate for candidate in words}
     close = difflib.get_close_matches(word.lower(), list(by_lower), n=1, cutoff=0.5)
     return f" Did you mean {by_lower[close[0]]!r}?" if close else ""

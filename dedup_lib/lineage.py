@@ -1,7 +1,7 @@
-"""OpenLineage: a run tells which tables it read, and which it made of them, by its own word.
+"""OpenLineage: a run sends events about the tables that it reads and writes.
 
-Spark's listener can't: it sees neither what the `arrow` engine and Delta's commands do nor where a
-staged table goes.
+Spark's own listener can't do it: it sees neither the work of the `arrow` engine and of Delta's
+commands nor the final location of a staged table.
 """
 
 from __future__ import annotations
@@ -27,17 +27,19 @@ _log = logging.getLogger(__name__)
 
 
 @contextmanager
-def told(settings: Settings, report: Report, canonical: Callable[[str], str]) -> Iterator[None]:
-    """Tell of the run that goes on meanwhile, as --lineage-config says; without it, nothing.
+def emit_lineage(
+    settings: Settings, report: Report, canonical: Callable[[str], str]
+) -> Iterator[None]:
+    """Send events about the run in the `with` block, if --lineage-config asks for them.
 
     Args:
-        settings: Of the run.
-        report: Of the run; in the end it says what was read and written.
+        settings: The settings of the run.
+        report: The report of the run. In the end it says what was read and written.
         canonical: Turns a location into an absolute URI.
 
     Raises:
         SettingsError: The configuration can't be read.
-        UnsupportedError: OpenLineage's client isn't installed.
+        UnsupportedError: OpenLineage's client is not installed.
     """
     if settings.lineage_config is None:
         yield
@@ -53,9 +55,9 @@ def told(settings: Settings, report: Report, canonical: Callable[[str], str]) ->
 
 
 def dataset_name(location: str, namespace: str) -> tuple[str, str]:
-    """Return namespace and name of a canonical location as OpenLineage has them.
+    """Return OpenLineage's namespace and name for a canonical location.
 
-    Tables of a catalog get the job's own namespace.
+    A catalog table gets the job's own namespace.
     """
     if not is_path(location):
         return namespace, location
@@ -78,10 +80,10 @@ class _Events:
         self._run_id = _new_run_id()
 
     def emit(self, state: str, error: BaseException | None = None) -> None:
-        """Send an event; a run is not stopped by lineage that can't be told."""
+        """Send an event. A failure to send does not stop the run."""
         try:
             self._client.emit(self._event(state, error))
-        except Exception as failure:  # of whatever transport there is
+        except Exception as failure:  # each transport has errors of its own
             _log.warning("OpenLineage's event %s could not be sent: %s", state, failure)
 
     def _event(self, state: str, error: BaseException | None) -> Any:
@@ -113,7 +115,7 @@ class _Events:
         return [inputs["images"], *inputs["duplicate_ids"], *inputs["protect_ids"], *plan]
 
     def _outputs(self) -> Sequence[Mapping[str, Any]]:
-        """Return the output, and what is kept beside it."""
+        """Return the output and the tables that the run keeps beside it."""
         records = self._settings.record_locations.values()
         output = self._report.output
         is_made = output is not None and not self._settings.dry_run
@@ -124,9 +126,8 @@ class _Events:
 
         location = table["location"]
         if is_path(location):
-            with contextlib.suppress(
-                StorageError, UnsupportedError
-            ):  # the run will say that it can't be reached
+            # The run itself will report an unreachable location.
+            with contextlib.suppress(StorageError, UnsupportedError):
                 location = self._canonical(location)
         namespace, name = dataset_name(redact(location), self._namespace)
         found: dict[str, Any] = {"namespace": namespace, "name": name, "facets": {}}

@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import metrics
 from dedup_lib.errors import DedupError, InputError, SafetyLimitError, TableNotFoundError
-from dedup_lib.lineage import told
+from dedup_lib.lineage import emit_lineage
 from dedup_lib.methods import repeats, run_key
 from dedup_lib.methods.choice import choose_method
 from dedup_lib.methods.run_context import RunContext
@@ -72,7 +72,10 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
             with storage_errors_as(InputError):
                 check_report(session, settings)
             is_saved = settings.report is not None
-            with translate_spark_errors(), told(settings, report, session.storage.canonical):
+            with (
+                translate_spark_errors(),
+                emit_lineage(settings, report, session.storage.canonical),
+            ):
                 _Run(session, settings, report).execute()
     except BaseException as error:
         report.fail(error)

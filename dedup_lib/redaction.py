@@ -1,4 +1,4 @@
-"""Keep secrets out of reports, logs and messages, and what a terminal would obey out of logs."""
+"""Keep secrets out of reports, logs and messages, and control characters out of logs."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ _SENSITIVE_NAMES = (
     r"|sharedaccess(?:key|signature))"
 )
 _SENSITIVE_NAME = re.compile(_SENSITIVE_NAMES, re.IGNORECASE)
-# user:password@, but no port. Java drops a slash where it takes a URI apart.
+# user:password@, but not a port. Java drops a slash when it takes a URI apart.
 _USER_INFO = re.compile(
     r"(?P<lead>://|(?<!file):/(?!/))(?=[^\s@'\"]*+@)[^/\s@'\"]*:(?!\d+/)[^\s@'\"]*@"
 )
-# token@, where what stands before @ is neither a user of HDFS nor a container of Azure.
+# token@, but neither a user of HDFS nor a container of Azure before the @.
 _TOKEN_USER = re.compile(r"(?P<lead>\b(?:https?|ftps?|s3[an]?)://)[^/\s@'\":]++@", re.IGNORECASE)
 _KEY_VALUE = re.compile(
     rf"(?P<lead>(?:^|[?&;\s,='\"(\[{{]|%3F|%26)[\w.-]*{_SENSITIVE_NAMES}[\w.-]*(?:=|%3D))"
@@ -43,14 +43,14 @@ _PATTERNS = {
     _QUERY_SIG: rf"\g<lead>{HIDDEN}",
     _HEADER: rf"\g<lead>{HIDDEN}",
 }
-# The same for Java, as conf/spark gives it to Spark: plans, event log and UI show paths.
-# Plans cut paths short: so user:… is hidden where its @ is not seen any more, too.
+# The same for Java. conf/spark gives it to Spark, whose plans, event log and UI show paths.
+# Plans cut paths short, so user:… is hidden even if its @ is cut off.
 SPARK_PATTERN = (
     r"(?i)(?<=://)[^/\s@'\"\[]*:(?!\d{1,5}(?:[/,;)\]\s'\"]|$))[^\s@'\"]*"
     r"|(?:[?&;]|%3F|%26)[\w.-]{0,40}(?:sig|signature|token|password|passwd|pwd|secret|credential"
     r"|[._-]?key)[\w.-]{0,20}(?:=|%3D)[^&;,\s'\"\])]+"
 )
-# What is shorter stands in other words, too: hiding it there would garble them.
+# Shorter values also occur inside other words: hiding them there would garble these.
 _SHORTEST_SECRET = 4
 
 
@@ -59,7 +59,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     Args:
         text: Any text.
-        secrets: What is secret wherever it stands, such as `secret_values` returns.
+        secrets: Values to hide wherever they stand, such as those from `secret_values`.
     """
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
@@ -80,7 +80,7 @@ def redact_all(value: Any, secrets: Iterable[str] = ()) -> Any:
 
 
 def secret_values(options: Mapping[str, str]) -> tuple[str, ...]:
-    """Return those values of options whose names say that they are secret, the longest first."""
+    """Return the values of options with secret names, such as `secret_key`; the longest first."""
     found = {
         value
         for name, value in options.items()
@@ -90,10 +90,10 @@ def secret_values(options: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def one_record(text: str) -> str:
-    """Return a text as a terminal or a log file may show it.
+    """Return a text that a terminal or a log file can show safely.
 
-    Control characters, ANSI escapes and marks that turn the direction of writing are spelled out;
-    lines after the first begin with `| `, so that none can pass for a record of the log.
+    Control characters, ANSI escapes and marks that change the direction of writing are spelled out.
+    Lines after the first begin with `| `, so that they can't look like records of the log.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n| ".join("".join(map(_visible, line)) for line in lines)

@@ -16,60 +16,37 @@ from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Report, Settings, run
 from dedup_lib.session.conf import session_settings
-from tests.processes import INTERPRETED, JAVA_OPTIONS
-from tests.spark_home import use_quick_spark
+from tests.support.spark.home import use_quick_spark
+from tests.support.spark.settings import AS_SHIPPED, INTERPRETED, REMOTE, SPARK_SETTINGS
 
-SPARK_SETTINGS = {
-    "spark.ui.enabled": "false",
-    "spark.ui.showConsoleProgress": "false",
-    "spark.driver.memory": "2g",
-    "spark.driver.extraJavaOptions": JAVA_OPTIONS,
-    "spark.driver.host": "127.0.0.1",
-    "spark.driver.bindAddress": "127.0.0.1",
-    "spark.sql.shuffle.partitions": "2",
-    "spark.default.parallelism": "2",
-    "spark.sql.ui.explainMode": "simple",  # each query's plan is written out, for nobody
-    "spark.databricks.delta.snapshotPartitions": "1",
-    # Delta's usual store starts processes (readlink, chmod) for each file of a log.
-    "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
-    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
-    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
-}
-
-AS_SHIPPED = {
-    "spark.sql.codegen.factoryMode": "FALLBACK",
-    "spark.sql.codegen.wholeStage": "true",
-    "spark.sql.adaptive.enabled": "true",
-}
-
+TESTS = Path(__file__).parent
 # Two workers take whole files: the longest first, so that neither is left with a long one.
 LONGEST_FIRST = (
-    "test_since_last_run.py",
-    "test_object_store.py",
-    "test_in_place.py",
-    "test_killed_rewrites.py",
-    "test_publish.py",
-    "test_faults.py",
-    "test_killed_deletions.py",
-    "test_cluster_faults.py",
-    "test_concurrent_writers.py",
-    "test_removal_lists.py",
-    "test_clone.py",
-    "test_connect_server.py",
-    "test_standalone_cluster.py",
-    "test_list_kinds.py",
-    "test_metrics.py",
-    "test_laws.py",
-    "test_formats.py",
-    "test_memory.py",
-    "test_operation.py",
-    "test_apply_plan.py",
-    "test_protect_ids.py",
-    "test_review.py",
+    "integration/since_last_run/test_since_last_run.py",
+    "integration/platforms/test_object_store.py",
+    "integration/in_place/test_in_place.py",
+    "integration/stopped/test_killed_rewrites.py",
+    "integration/publish/test_publish.py",
+    "integration/stopped/test_failed_runs.py",
+    "integration/stopped/test_killed_deletions.py",
+    "integration/stopped/test_killed_executors.py",
+    "integration/concurrent/test_concurrent_writers.py",
+    "integration/lists/test_removal_lists.py",
+    "integration/clone/test_clone.py",
+    "integration/platforms/test_connect_server.py",
+    "integration/platforms/test_standalone_cluster.py",
+    "integration/lists/test_list_kinds.py",
+    "integration/operation/test_metrics.py",
+    "property/test_laws.py",
+    "integration/rewrite/test_formats.py",
+    "integration/rewrite/test_memory.py",
+    "integration/operation/test_operation.py",
+    "integration/dry_run/test_apply_plan.py",
+    "integration/lists/test_protect_ids.py",
+    "integration/review/test_review.py",
 )
 
 
-REMOTE = os.environ.get("SPARK_REMOTE")
 use_quick_spark()
 
 
@@ -81,8 +58,8 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items if REMOTE else ():
         if (needed := item.get_closest_marker("classic")) is not None:
             item.add_marker(pytest.mark.skip(reason=f"on Spark Connect: {needed.args[0]}"))
-    names = [*LONGEST_FIRST, None]
-    items.sort(key=lambda item: names.index(item.path.name if item.path.name in names else None))
+    ranks = {TESTS / path: rank for rank, path in enumerate(LONGEST_FIRST)}
+    items.sort(key=lambda item: ranks.get(item.path, len(ranks)))
 
 
 @pytest.fixture(scope="session")

@@ -31,9 +31,11 @@ from pathlib import Path
 
 from pyspark.sql import SparkSession
 
-from tests.conftest import SPARK_SETTINGS
-from tests.fault_cases import CASES, Case, left_behind
-from tests.processes import ROOT, stopping_command, wait_for_group
+from tests.support.faults.cases import CASES, Case, left_behind
+from tests.support.paths import ROOT
+from tests.support.processes.runs import stopping_command, wait_for_group
+from tests.support.spark.home import use_quick_spark
+from tests.support.spark.settings import SPARK_SETTINGS
 
 HOWS = ("group", "SIGKILL", "java", "SIGTERM", "exception")
 MOST_STOPS_OF_A_CHAIN = 6
@@ -224,6 +226,7 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--cases", nargs="+", choices=CASES, default=list(CASES))
     options = parser.parse_args()
+    use_quick_spark()
     random.seed(options.seed)
     tally = Tally()
     root = Path(tempfile.mkdtemp(prefix="torture-"))

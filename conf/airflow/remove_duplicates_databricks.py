@@ -1,6 +1,6 @@
 """Start the job of conf/databricks each night, and wait for it.
 
-Put this file into the DAGs folder. The job's own schedule stays paused, and its own retries stay.
+Put this file into the DAGs folder. Leave the job's own schedule paused; its own retries stay.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -10,7 +10,7 @@ from airflow.providers.databricks.operators.databricks import DatabricksRunNowOp
 from airflow.sdk import DAG, Context, ExceptionRetryPolicy, Param, RetryAction, RetryRule
 
 CONNECTION = "databricks_default"
-# The provider raises a class of its own where Databricks can't be asked.
+# If Databricks can't be reached, the provider raises a subclass of its own.
 FAILED_RUN = RetryRule(
     exception=AirflowException,
     match_subclasses=False,
@@ -20,7 +20,7 @@ FAILED_RUN = RetryRule(
 
 
 def job_parameters(context: Context, **_: object) -> dict[str, str]:
-    """Return what differs from the job's defaults; the run key is that of the DAG run."""
+    """Return the parameters that differ from the job's defaults. A DAG run is one run key."""
     params = context["params"]
     return {
         "images": params["images"],
@@ -42,7 +42,9 @@ with DAG(
     catchup=False,
     max_active_runs=1,
     params={
-        "job_name": Param("remove-duplicates", type="string", description="As deployed."),
+        "job_name": Param(
+            "remove-duplicates", type="string", description="The name of the deployed job."
+        ),
         "images": Param("main.images.raw", type="string", description="The image table."),
         "image_id_column": Param("image_id", type="string"),
         "duplicate_ids": Param("/Volumes/main/images/dedup/lists", type="string"),
@@ -50,7 +52,7 @@ with DAG(
         "output_mode": Param("overwrite", enum=["error", "overwrite"]),
         "max_removed_fraction": Param(0.9, type="number", minimum=0, maximum=1),
         "extra_parameters": Param(
-            {}, type="object", description="More of the job's parameters, such as config."
+            {}, type="object", description="Other parameters of the job, such as config."
         ),
     },
     default_args={
@@ -66,6 +68,6 @@ with DAG(
         databricks_conn_id=CONNECTION,
         job_name="{{ params.job_name }}",
         job_parameters=job_parameters,
-        # Of this try: a request that is sent again starts no second run of the job.
-        idempotency_token="{{ ti.id }}",  # noqa: S106  # no password
+        # One token for each try: a repeated request does not start a second run of the job.
+        idempotency_token="{{ ti.id }}",  # noqa: S106  # it is not a password
     )

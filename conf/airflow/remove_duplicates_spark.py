@@ -1,7 +1,8 @@
 """Remove duplicates each night by spark-submit: a dry run first, then the run.
 
-Put this file into the DAGs folder. Workers need `spark-submit` on their PATH, and this repository
-under /opt/remove-duplicates, or where the Airflow variable remove_duplicates_home says.
+Put this file into the DAGs folder. Workers need `spark-submit` on their PATH. They need this
+repository in /opt/remove-duplicates, or in the folder that the Airflow variable
+remove_duplicates_home names.
 """
 
 import re
@@ -14,20 +15,20 @@ CONNECTION = "spark_default"
 HOME = "{{ var.value.get('remove_duplicates_home', '/opt/remove-duplicates') }}"
 
 
-class UnlessInVain(RetryPolicy):
-    """Retry, but not what ends the same each time: usage, input, a safety limit."""
+class RetryIfUseful(RetryPolicy):
+    """Retry, except failures that end the same way again: usage, input, a safety limit."""
 
     def evaluate(self, exception: BaseException, *_: object, **__: object) -> RetryDecision:
         code = re.search(r"\bcode is: ([234])\b", str(exception))
         if code is None:
             return RetryDecision.default()
-        return RetryDecision.fail(f"exit code {code[1]}: no retry mends it, see the task's log")
+        return RetryDecision.fail(f"exit code {code[1]}: a retry does not help, see the task's log")
 
 
 def arguments(context: Context, **_: object) -> list[str]:
-    """Return the job's flags; the run key is the same for all tries of a DAG run's task."""
+    """Return the job's flags. All tries of a DAG run have the same run key."""
     params, task, run = context["params"], context["task"].task_id, context["run_id"]
-    report = f"{run}.{task}.json".replace(":", "-")  # which HDFS takes in no name
+    report = f"{run}.{task}.json".replace(":", "-")  # HDFS allows no colon in a name
     return [
         *(["--dry-run"] if task == "dry_run" else []),
         f"--images={params['images']}",
@@ -67,13 +68,13 @@ with DAG(
             [],
             type="array",
             items={"type": "string"},
-            description="More flags, such as --output-format=delta; they win over those above.",
+            description="More flags, such as --output-format=delta; they win over the others.",
         ),
     },
     default_args={
         "retries": 2,
-        "retry_delay": timedelta(minutes=11),  # the lock of a run that died is void after ten
-        "retry_policy": UnlessInVain(),
+        "retry_delay": timedelta(minutes=11),  # the lock of a killed run expires after ten
+        "retry_policy": RetryIfUseful(),
         "execution_timeout": timedelta(hours=6),
     },
     tags=["images"],
@@ -85,7 +86,7 @@ with DAG(
             name=f"remove-duplicates {task}",
             application=f"{HOME}/jobs/remove_duplicates.py",
             properties_file=f"{HOME}/conf/spark/cpu.conf",
-            conf={"spark.log.level": "WARN"},  # the task's log is the job's, and its report
+            conf={"spark.log.level": "WARN"},  # the task's log shows the job's log and report
             application_args=arguments,
         )
         for task in ("dry_run", "remove_duplicates")

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Put the RAPIDS Accelerator on a cluster's class path: the jar lies on the volume, beside this script.
-# Fill in the folder; for another runtime than 17.3 LTS also name and digest of a jar whose release notes
-# list it. This one is com.nvidia:rapids-4-spark_2.13:26.08.1, 1 GB.
+# Put the RAPIDS Accelerator on a cluster's class path. The jar lies on the volume beside this script.
+# Fill in the folder. For another runtime than 17.3 LTS take a jar whose release notes list that runtime,
+# and fill in its name and digest. This one is com.nvidia:rapids-4-spark_2.13:26.08.1, 1 GB.
 set -euo pipefail
 FOLDER=/Volumes/main/images/dedup/rapids
 JAR=rapids-4-spark_2.13-26.08.1.jar

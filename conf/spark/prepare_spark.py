@@ -1,14 +1,14 @@
-"""Make a pip-installed Spark ready: `make setup` runs it in the virtual environment.
+"""Prepare a pip-installed Spark: `make setup` runs this in the virtual environment.
 
     python conf/spark/prepare_spark.py [JARS.sha256]
 
-It puts Delta's jars where that Spark finds them, and sees to it that bin/spark-submit takes the
-Python beside it rather than the first python3 of the PATH.
+It puts Delta's jars into Spark's folder, and makes bin/spark-submit run the Python beside it rather
+than the first python3 of the PATH.
 
-Spark's own resolver fetches them; it fails now and then, so it is tried again. What Spark
-ships itself (Hadoop, Parquet, Jackson, log4j, …) is left out: two versions on one class path
-are one too many. Each jar's SHA-256 is compared with the file's, default delta-jars.sha256, which
-says by their names which Delta it is, too.
+Spark's own resolver fetches the jars; it fails now and then, so the script tries several times. It
+leaves out jars that Spark already has (Hadoop, Parquet, Jackson, log4j, …): a class path must not
+hold two versions. It compares the SHA-256 of each jar with the given file, by default
+delta-jars.sha256. The names in that file also say which version of Delta it is.
 """
 
 import hashlib
@@ -26,12 +26,12 @@ JARS = Path(pyspark.__file__).parent / "jars"
 
 
 def read_pins(path: Path) -> dict[str, str]:
-    """Return the digests in a file as sha256sum writes it, by the jars' names."""
+    """Return the digests in a file of sha256sum, by the names of the jars."""
     return dict(reversed(line.split()) for line in path.read_text().splitlines())
 
 
 def package_of(pinned: dict[str, str]) -> str:
-    """Return the Maven coordinates of the delta-spark among jars; all others come with it."""
+    """Return the Maven coordinates of delta-spark; the other jars are its dependencies."""
     (found,) = [name for name in pinned if name.startswith("delta-spark_")]
     artifact, _, version = found.removesuffix(".jar").rpartition("-")
     return f"io.delta:{artifact}:{version}"
@@ -52,7 +52,7 @@ def is_complete(pinned: dict[str, str]) -> bool:
 
 
 def fetch(folder: Path, package: str = PACKAGE) -> bool:
-    """Let Spark resolve a package into a folder; tell whether it could."""
+    """Let Spark resolve a package into a folder, and tell whether it succeeded."""
     (folder / "nothing.py").write_text("")
     command = [
         str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
@@ -67,7 +67,7 @@ def fetch(folder: Path, package: str = PACKAGE) -> bool:
 
 
 def install(folder: Path, pinned: dict[str, str] = PINNED, jars: Path = JARS) -> None:
-    """Copy the pinned jars into Spark's own folder, after a look at their digests."""
+    """Check the digests of the pinned jars, and copy the jars into Spark's own folder."""
     for name, digest in pinned.items():
         source = folder / "ivy" / "jars" / f"io.delta_{name}"
         found = sha256(source)
@@ -77,11 +77,11 @@ def install(folder: Path, pinned: dict[str, str] = PINNED, jars: Path = JARS) ->
 
 
 def wrap_spark_submit() -> None:
-    """Replace the environment's spark-submit, which needs an activated environment."""
+    """Replace the environment's spark-submit, which works only in an activated environment."""
     script = Path(sys.executable).parent / "spark-submit"
     lines = (
         "#!/bin/sh",
-        "# Spark's own script runs the first python3 of the PATH; this one the Python beside it.",
+        "# Spark's own script runs the first python3 of the PATH; this runs the Python beside it.",
         f'export SPARK_HOME="${{SPARK_HOME:-{Path(pyspark.__file__).parent}}}"',
         f'export PYSPARK_PYTHON="${{PYSPARK_PYTHON:-{sys.executable}}}"',
         'exec "$SPARK_HOME/bin/spark-submit" "$@"',
@@ -106,7 +106,7 @@ def fetch_jars(pinned: dict[str, str]) -> None:
                 install(Path(folder), pinned)
                 return
         print(f"fetching Delta's jars failed (try {attempt} of {TRIES})", file=sys.stderr)
-    sys.exit("Delta's jars can't be had: is there a network?")
+    sys.exit("Delta's jars could not be fetched: is there a network?")
 
 
 if __name__ == "__main__":

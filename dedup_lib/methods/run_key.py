@@ -73,7 +73,7 @@ def fingerprint(
         is_spelled = location is not None and is_path(location)
         compared[name] = storage.canonical(location) if is_spelled else location
     # In place, a purge that was cut off is made up for; a clone that is published is not touched.
-    compared["purge"] = settings.purge and settings.method == "clone"
+    compared["purge"] = settings.purge and not settings.changes_images
     contents = [_content_of(lists) if plan is None else [["plan", plan]]]
     if protected:
         contents.append(_content_of(protected))

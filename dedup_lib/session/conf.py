@@ -43,8 +43,8 @@ RUN_SETTINGS: Mapping[str, str | None] = {
     "spark.databricks.delta.write.txnAppId": None,
     "spark.databricks.delta.write.txnVersion": None,
 }
-# A scan of IDs reads about a thousandth of its files. With Spark's usual 128 MB tasks would be many
-# and nearly empty. A table smaller than this size times the cores still gets a task for each core.
+# A scan of IDs reads about a thousandth of its files. With Spark's usual 128 MB a task, tasks
+# would be many and nearly empty. A small table still gets a task for each core.
 SCAN_SETTINGS = {"spark.sql.files.maxPartitionBytes": str(16 * 1024**3)}
 # Each file is read, or the read fails; and no character makes a path a pattern.
 PARQUET_READER_OPTIONS = {

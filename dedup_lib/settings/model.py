@@ -246,12 +246,12 @@ class Settings:
 
     @property
     def method_traits(self) -> traits.MethodTraits:
-        """What the method can do."""
+        """The traits of the method."""
         return traits.find_method(self.method)
 
     @property
     def changes_images(self) -> bool:
-        """Whether rows go from the image table itself."""
+        """Whether rows are deleted from the image table itself."""
         return not self.method_traits.takes_output
 
     @property

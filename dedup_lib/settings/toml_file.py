@@ -7,7 +7,7 @@ import tomllib
 from pathlib import Path
 from typing import Any
 
-from dedup_lib.errors import SettingsError, nearest
+from dedup_lib.errors import SettingsError, suggest
 from dedup_lib.settings.fields import check_fields
 from dedup_lib.settings.model import Settings
 from dedup_lib.settings.values import DuplicateIds
@@ -32,7 +32,7 @@ def load_toml(path: str) -> dict[str, Any]:
     names = [item.name for item in dataclasses.fields(Settings)]
     for key in values:
         if key not in names:
-            raise SettingsError(f"--config {path!r}: unknown key {key!r}.{nearest(key, names)}")
+            raise SettingsError(f"--config {path!r}: unknown key {key!r}.{suggest(key, names)}")
     if "duplicate_ids" in values:
         values["duplicate_ids"] = _lists_from_toml(values["duplicate_ids"])
     if isinstance(values.get("protect_ids"), str):
@@ -59,7 +59,7 @@ def _list_from_toml(item: Any) -> DuplicateIds:
     names = [known.name for known in dataclasses.fields(DuplicateIds)]
     for key, value in item.items():
         if key not in names:
-            raise SettingsError(f"[[duplicate_ids]]: unknown key {key!r}.{nearest(key, names)}")
+            raise SettingsError(f"[[duplicate_ids]]: unknown key {key!r}.{suggest(key, names)}")
         if not isinstance(value, str):
             raise SettingsError(f"[[duplicate_ids]]: {key} must be a string (got {value!r}).")
     if "location" not in item:

@@ -90,12 +90,10 @@ def register_format(traits: FormatTraits) -> None:
     """Make a table format known: from then on settings, `--help` and messages take it.
 
     Raises:
-        ValueError: The name is taken, or a method is unknown.
+        ValueError: The name is taken by other traits.
     """
-    if traits.name in image_formats():
-        raise ValueError(f"format {traits.name!r} is registered already.")
-    if unknown := traits.methods - _methods.keys():
-        raise ValueError(f"format {traits.name!r} names unknown methods: {sorted(unknown)}.")
+    if traits.name == "auto" or _formats.get(traits.name, traits) != traits:
+        raise ValueError(f"format {traits.name!r} is registered already, with other traits.")
     _formats[traits.name] = traits
 
 

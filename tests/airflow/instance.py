@@ -7,7 +7,6 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -18,11 +17,11 @@ from typing import Any, TypeVar
 import httpx
 import psutil
 
-ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
+from tests.support.paths import BIN, ROOT
+
 SPARK_BIN = ROOT / ".venv/bin"
 PATIENCE_SECONDS = 600
-# As in tests/processes.py: of Java and of small tables. Spark takes its settings from Java's, too.
+# As in tests/support: of Java and of small tables. Spark takes its settings from Java's, too.
 QUICK_JAVA = (
     "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.ui.enabled=false "
     "-Dspark.sql.shuffle.partitions=2 -Dspark.databricks.delta.snapshotPartitions=1"

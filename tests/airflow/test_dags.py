@@ -10,7 +10,8 @@ from types import SimpleNamespace
 import pytest
 import yaml
 
-from tests.airflow.instance import ROOT, SPARK_BIN
+from tests.airflow.instance import SPARK_BIN
+from tests.support.paths import ROOT
 
 FOLDER = ROOT / "conf/airflow"
 SPARK, DATABRICKS = "remove_duplicates_spark", "remove_duplicates_databricks"

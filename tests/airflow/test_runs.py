@@ -10,7 +10,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from tests.airflow.instance import ROOT, processes_of, running
+from tests.airflow.instance import processes_of, running
+from tests.support.paths import ROOT
 
 DAG = "remove_duplicates_spark"
 # Runs the job, and kills spark-submit after the first one that published.
@@ -136,7 +137,7 @@ def test_a_run_past_a_safety_limit_is_tried_once_and_makes_nothing(airflow, plac
     assert (run["dry_run"]["state"], run["dry_run"]["try_number"]) == ("failed", 1)
     assert run["remove_duplicates"]["state"] == "upstream_failed"
     assert report_of(places, "limit", "dry_run")["error"]["class"] == "RemovedFractionError"
-    assert "exit code 4: no retry mends it" in airflow.log(DAG, "limit", "dry_run", 1)
+    assert "exit code 4: a retry does not help" in airflow.log(DAG, "limit", "dry_run", 1)
     assert not Path(places["output"]).exists()
 
 

@@ -32,6 +32,7 @@ class Turn:
     name: str
     made: Made
     is_cold: bool = False
+    counts_opens: bool = False
 
 
 class Bench:
@@ -82,10 +83,7 @@ class Bench:
     def opens(self, contenders: Sequence[Contender], workloads: dict[str, Made]) -> None:
         """Count how often files and directories of the image table are opened, untimed."""
         for contender, name, made in _turns(contenders, workloads, 0):
-            with Opens(made.images) as opens:
-                self._run(Turn(0, contender, name, made))
-            counted = {"file_opens": opens.of_files, "listings": opens.of_directory}
-            self.runs[-1].details.update(counted)
+            self._run(Turn(0, contender, name, made, counts_opens=True))
 
     def warm_up(self, contenders: Sequence[Contender], made: Made, *, times: int) -> None:
         """Let Java compile what is run most: once is not enough for it."""
@@ -114,7 +112,8 @@ class Bench:
         except StartError as error:
             self._note(replace(run, error=f"{UNAVAILABLE}{error}"))
         else:
-            self._note(self._timed_and_checked(run, turn, process))
+            work = self._counted if turn.counts_opens else self._timed_and_checked
+            self._note(work(run, turn, process))
 
     def _describe(self, turn: Turn) -> Run:
         workload = turn.made.workload
@@ -129,6 +128,12 @@ class Bench:
             image_rows=workload.rows,
             list_rows=workload.entries,
         )
+
+    def _counted(self, run: Run, turn: Turn, process: PeerProcess) -> Run:
+        with Opens(turn.made.images) as opens:
+            run = self._timed_and_checked(run, turn, process)
+        counts = {"file_opens": opens.of_files, "listings": opens.of_directory}
+        return replace(run, details=run.details | counts)
 
     def _timed_and_checked(self, run: Run, turn: Turn, process: PeerProcess) -> Run:
         output = self.folder / "output"

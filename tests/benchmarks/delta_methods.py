@@ -25,7 +25,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Report, Settings, run
 from dedup_lib.session.conf import session_settings
-from tests.spark_stages import newest_stage, stages_since
+from tests.support.spark.stages import newest_stage, stages_since
 
 FILES = 24
 ROW_GROUP_BYTES = 64 * 1024**2

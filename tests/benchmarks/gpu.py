@@ -31,8 +31,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from tests.benchmarks.data import CAPTIONS, SEED, Workload, image_ids, make, size_of
-from tests.processes import ROOT
-from tests.rapids_jar import JAR, why_no_jar
+from tests.support.jars.rapids_jar import JAR, why_no_jar
+from tests.support.paths import ROOT
 
 WAYS = ("arrow", "spark", "gpu")
 IMAGE_BYTES = (20_000, 200_000, 2_000_000, 20_000_000)

@@ -21,8 +21,8 @@ from tests.benchmarks.contenders import THREADS, Contender
 from tests.benchmarks.curator_environment import python_of_curator
 from tests.benchmarks.metering import tree
 from tests.benchmarks.peers.protocol import Request
+from tests.support.paths import ROOT
 
-ROOT = Path(__file__).resolve().parent.parent.parent
 START_LIMIT_SECONDS = 120
 
 
@@ -63,6 +63,7 @@ class PeerProcess:
         self.root = psutil.Process(self._process.pid)
         answer = self._answer(START_LIMIT_SECONDS)
         if "error" in answer:
+            self.stop()
             raise StartError(f"{answer['error']}; see {own.name}/stderr.log")
         self.start_seconds = time.monotonic() - started
 

@@ -25,7 +25,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Settings, run
 from tests.benchmarks.delta_methods import image_id, make_table, rows, session
-from tests.spark_stages import newest_stage, stages_since
+from tests.support.spark.stages import newest_stage, stages_since
 
 WAYS = ("full", "since last run", "nothing new")
 

@@ -13,7 +13,7 @@ from dedup_lib import cli, errors
 from dedup_lib.report import Report
 from dedup_lib.settings import DuplicateIds, Settings
 from dedup_lib.settings.toml_file import load_toml
-from tests.processes import ROOT
+from tests.support.paths import ROOT
 
 README = (ROOT / "README.md").read_text()
 FLAGS = {
@@ -168,7 +168,7 @@ def test_every_flag_is_in_the_readme():
 
 
 def test_the_python_of_the_readme_runs(spark, tmp_path):
-    from tests.made_tables import image_rows, write_list, write_parquet
+    from tests.support.tables.made import image_rows, write_list, write_parquet
 
     write_parquet(image_rows(["a", "b"]), tmp_path / "images/1.parquet")
     write_list(tmp_path / "duplicates/1.parquet", ["b"])

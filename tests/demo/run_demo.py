@@ -26,8 +26,7 @@ from dedup_lib.settings import Strategy, TableFormat
 from tests.demo import choose_eps, near_duplicates, pictures, spark_runs
 from tests.demo.spark_runs import DemoError
 from tests.demo.steps import Json, Places, check, size_mb, step, submit_aloud
-
-ROOT = Path(__file__).resolve().parent.parent.parent
+from tests.support.paths import ROOT
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,10 @@ import pytest
 from pyspark.sql import SparkSession
 
 from dedup_lib.methods.gpu_plans import Fallback
-from tests.conftest import SPARK_SETTINGS
-from tests.processes import ROOT, properties
-from tests.rapids_jar import rapids_jar
+from tests.support.jars.rapids_jar import rapids_jar
+from tests.support.paths import ROOT
+from tests.support.processes.runs import properties
+from tests.support.spark.settings import SPARK_SETTINGS
 
 EXPLAIN_ONLY = {
     "spark.rapids.sql.mode": "explainOnly",

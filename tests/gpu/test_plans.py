@@ -16,7 +16,7 @@ from dedup_lib.session.conf import session_settings
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.tables import pinned
-from tests.made_tables import (
+from tests.support.tables.made import (
     delta_table,
     image_rows,
     names_in,

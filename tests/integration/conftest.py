@@ -5,7 +5,7 @@ import uuid
 import pytest
 
 from dedup_lib.errors import ColumnTypeError, DedupError, UnreadableFileError
-from tests.made_tables import image_rows, names_in, tree_digest, write_list, write_parquet
+from tests.support.tables.made import image_rows, names_in, tree_digest, write_list, write_parquet
 
 LENIENT = {
     "spark.sql.files.ignoreCorruptFiles": "true",

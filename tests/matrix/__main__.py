@@ -15,24 +15,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
-from tests.processes import ROOT
+from tests.support.paths import ROOT
 
 PLACE = ROOT / "build/matrix"
 # What depends on the versions: SQL, plans, types, formats, commits, messages. Runs that are killed,
 # crowded or run as processes of their own take long, and are the default pair's.
 FAST = (
-    "tests/unit/test_schema_text.py",
-    "tests/unit/test_arrow_files.py",
+    "tests/unit/session/test_schema_text.py",
+    "tests/unit/executor/test_rewrite_file.py",
     "tests/transform",
     "tests/contract",
     *(
-        f"tests/integration/test_{name}.py"
+        f"tests/integration/{name}.py"
         for name in (
-            "arrow_engine", "clone", "existing_outputs", "footers", "formats", "hostile_types",
-            "id_types", "image_layout", "in_place", "metrics", "no_shuffle", "publish",
+            "clone/test_clone",
+            "images/test_footers",
+            "images/test_hostile_types",
+            "images/test_image_layout",
+            "in_place/test_in_place",
+            "lists/test_id_types",
+            "operation/test_metrics",
+            "publish/test_existing_outputs",
+            "publish/test_publish",
+            "rewrite/test_arrow_engine",
+            "rewrite/test_formats",
+            "rewrite/test_no_shuffle",
         )
     ),
-)  # fmt: skip
+)
 _VERSIONS = """
 import importlib.metadata as m
 print(*(m.version(name) for name in ("pyspark", "delta-spark")))

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from dedup_lib.errors import ColumnTypeError, UnreadableFileError
 from dedup_lib.executor import rewrite_file
 from dedup_lib.executor.writer_options import schema_lines
-from tests.arrow_tasks import bitmap, task
-from tests.made_tables import write_list
-from tests.property.arrow_tables import random_id, random_table, schemas
+from tests.support.tables.arrow_tasks import bitmap, task
+from tests.support.tables.made import write_list
+from tests.support.tables.random_tables import random_id, random_table, schemas
 
 RUNS = int(os.environ.get("FUZZ_EXAMPLES", "6"))
 SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]

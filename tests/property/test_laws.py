@@ -17,7 +17,7 @@ from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.settings import DuplicateIds
 from dedup_lib.tables.read import read_images
-from tests.made_tables import delta_table, write_list, write_parquet
+from tests.support.tables.made import delta_table, write_list, write_parquet
 
 SLOW = settings(
     max_examples=12,

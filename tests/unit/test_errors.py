@@ -5,7 +5,7 @@ import re
 import pytest
 
 from dedup_lib import errors
-from dedup_lib.errors import DedupError, MissingColumnError, nearest
+from dedup_lib.errors import DedupError, MissingColumnError, suggest
 
 _LINE = re.compile(r"^(?P<indent>[│ ]*)(?:[├└]── )?(?P<name>\w+Error)(?: +(?P<code>\d)  .*)?$")
 
@@ -95,4 +95,4 @@ def test_a_missing_column_shows_at_most_twenty_others():
     ],
 )
 def test_the_nearest_word_is_suggested_when_it_is_near(word, words, hint):
-    assert nearest(word, words) == hint
+    assert suggest(word, words) == hint

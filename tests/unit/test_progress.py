@@ -3,7 +3,7 @@
 import io
 
 from dedup_lib.terminal import Terminal
-from tests.terminals import screen
+from tests.support.processes.terminals import screen
 
 
 def test_a_line_that_passes_is_covered_by_the_next_one_and_by_what_stays():

@@ -6,7 +6,7 @@ from pyspark.sql import functions as F
 
 from tests.benchmarks.peers.protocol import Options, Peer, Request, serve
 from tests.benchmarks.peers.spark_session import start_session, task_bytes
-from tests.spark_stages import newest_stage
+from tests.support.spark.stages import newest_stage
 
 
 class SparkLeftAnti(Peer):

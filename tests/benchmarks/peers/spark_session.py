@@ -7,7 +7,7 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 
 from tests.benchmarks.peers.protocol import Options
-from tests.spark_stages import stages_since
+from tests.support.spark.stages import stages_since
 
 # Names of Spark's stage metrics, by what they are called in the results.
 TASK_METRICS = {

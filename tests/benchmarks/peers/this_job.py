@@ -6,7 +6,7 @@ from dedup_lib import DuplicateIds, Report, Settings, run
 from dedup_lib.errors import UnsupportedError
 from tests.benchmarks.peers.protocol import Options, Peer, Request, UnavailableError, serve
 from tests.benchmarks.peers.spark_session import start_session, task_bytes
-from tests.spark_stages import newest_stage
+from tests.support.spark.stages import newest_stage
 
 DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",

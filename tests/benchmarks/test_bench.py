@@ -1,0 +1,59 @@
+"""What the benchmark counts and saves of a run; the peers are real processes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.benchmarks import results
+from tests.benchmarks.bench import Bench
+from tests.benchmarks.cases import e_many_files
+from tests.benchmarks.contenders import COPY, Contender
+from tests.benchmarks.data import Made, Workload
+from tests.benchmarks.peer_process import Processes
+from tests.benchmarks.results import Runs
+
+FILES = 5
+ABSENT = Contender("absent", "no_such_peer")
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    processes = Processes(tmp_path, shared=True)
+    yield Bench("E", "small", tmp_path, processes, rounds=1)
+    processes.stop()
+
+
+@pytest.fixture
+def made(bench: Bench) -> Made:
+    """Files of about one size: a copy of 70 % of the bytes opens four of five."""
+    return bench.make(Workload(rows=FILES * 10, image_bytes=1_000, files=FILES))
+
+
+def saved(bench: Bench) -> Runs:
+    return results.load(bench.folder / "results.json")["E"]
+
+
+def test_counts_of_opens_are_saved_with_their_run(bench, made):
+    bench.opens([COPY], {e_many_files.COUNTED: made})
+    (run,) = saved(bench).of(e_many_files.COUNTED, COPY.name)
+    assert run.details["file_opens"] == 4
+    assert run.details["listings"] >= 1
+    assert run.details["copied_bytes"] == made.kept_bytes
+
+
+def test_counts_are_not_those_of_a_contender_that_is_left_out(bench, made):
+    bench.warm([COPY, ABSENT], {e_many_files.NAME: made})
+    bench.opens([COPY, ABSENT], {e_many_files.COUNTED: made})
+    (run,) = saved(bench).of(e_many_files.COUNTED, COPY.name)
+    assert run.details["file_opens"] == 4
+
+
+def test_a_report_can_be_written_from_what_was_saved(bench, made):
+    bench.warm([COPY], {e_many_files.NAME: made})
+    bench.opens([COPY], {e_many_files.COUNTED: made})
+    printed = "\n".join(e_many_files.report(Runs(bench.runs)))
+    assert "\n".join(e_many_files.report(saved(bench))) == printed
+    assert " 0.80 |" in printed

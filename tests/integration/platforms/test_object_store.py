@@ -1,0 +1,316 @@
+"""The job on S3, by spark-submit, against a server of this machine: moto's, by Hadoop's S3A."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+
+from dedup_lib.tables.directory import MANIFEST_NAME
+from tests.support.jars.s3_jars import s3_jars
+from tests.support.paths import ROOT
+from tests.support.processes.runs import SPARK_SUBMIT, conf_flags, environment_with, report_of, run
+from tests.support.servers.s3_server import BUCKET, running_server
+from tests.support.spark.settings import INTERPRETED
+from tests.support.tables.made import image_rows, row_digests, write_list, write_parquet
+
+S3 = f"s3a://{BUCKET}"
+LISTED = ["--duplicate-ids", f"{S3}/in/list/"]
+PARQUET = ["--images", f"{S3}/in/images", *LISTED]
+DELTA = ["--images", f"{S3}/in/delta", *LISTED]
+PARTS = ["--images", f"{S3}/in/parts", *LISTED]
+TO_DELTA = ["--output-format", "delta"]
+# Each of these buckets is at a store of its own.
+STORES = {
+    "spark.hadoop.fs.s3a.bucket.denied.access.key": "wrong",
+    "spark.hadoop.fs.s3a.bucket.down.endpoint": "http://127.0.0.1:1",
+    "spark.hadoop.fs.s3a.bucket.down.retry.limit": "1",
+    "spark.hadoop.fs.s3a.bucket.down.attempts.maximum": "1",
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(spark, tmp_path_factory):
+    """Images as Parquet, as Delta, and partitioned under hard names; a list; on this machine."""
+    folder = tmp_path_factory.mktemp("inputs")
+    write_parquet(image_rows(["a", "b", None, "c"]), folder / "in/images/1.parquet")
+    write_parquet(image_rows(["d", "e"]), folder / "in/images/2.parquet")
+    write_parquet(image_rows(["a", "b"]), folder / "in/parts/kind=x%3Ay ü/1.parquet")
+    write_parquet(image_rows(["c", "d"]), folder / "in/parts/kind=50%25/2.parquet")
+    write_list(folder / "in/list/1.parquet", ["b", "d", "b", "zz"])
+    images = spark.read.parquet(str(folder / "in/images"))
+    delta = images.write.format("delta").option("delta.enableDeletionVectors", "true")
+    delta.save(str(folder / "in/delta"))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def server(inputs, tmp_path_factory):
+    """A server with the inputs in its bucket."""
+    s3_jars()  # or skip
+    with running_server(tmp_path_factory.mktemp("s3")) as server:
+        client = server.client()
+        client.create_bucket(Bucket="another")
+        upload(client, inputs / "in", "in")
+        for output in ("out", "killed", "in-place"):  # tables that are there to be changed
+            upload(client, inputs / "in/delta", output)
+        yield server
+
+
+def upload(client, folder, prefix):
+    for path in folder.rglob("*"):
+        if path.is_file() and not path.name.endswith(".crc"):
+            client.upload_file(str(path), BUCKET, f"{prefix}/{path.relative_to(folder)}")
+
+
+@pytest.fixture(scope="module")
+def submit(server):
+    """The command of a job that reaches the server: submit(script)."""
+
+    def command(script=ROOT / "jobs/remove_duplicates.py"):
+        confs = conf_flags(server.spark_settings() | STORES | INTERPRETED)
+        return [*SPARK_SUBMIT, "--jars", ",".join(map(str, s3_jars())), *confs, script]
+
+    return command
+
+
+@pytest.fixture
+def several(submit, tmp_path):
+    """Run the job several times in one process: exit codes and reports, in their order."""
+
+    def several(*runs):
+        command = [*submit(ROOT / "tests/support/processes/several_jobs.py"), json.dumps(runs)]
+        result = run(command, cwd=tmp_path, PYTHONPATH=str(ROOT))
+        lines = result.stdout.splitlines()
+        assert len(lines) == 2 * len(runs), result.stderr
+        return [int(line) for line in lines[1::2]], [json.loads(line) for line in lines[::2]]
+
+    return several
+
+
+@pytest.fixture
+def seen(spark, server, tmp_path):
+    """The rows of a table of the bucket, as digests: seen(prefix, format)."""
+
+    def seen(prefix, table_format="delta"):
+        folder, client = tmp_path / "seen" / str(len(server.requests())), server.client()
+        for key in server.objects(f"{prefix}/"):
+            if not key.endswith("/"):
+                (folder / key).parent.mkdir(parents=True, exist_ok=True)
+                client.download_file(BUCKET, key, str(folder / key))
+        return row_digests(spark.read.format(table_format).load(str(folder / prefix)))
+
+    return seen
+
+
+@pytest.fixture
+def wanted(remove, spark, inputs, tmp_path):
+    """The rows that a run on this machine writes, as digests: wanted(images)."""
+
+    def wanted(images):
+        remove(inputs / "in" / images, inputs / "in/list", tmp_path / images, engine="spark")
+        return row_digests(spark.read.parquet(str(tmp_path / images)))
+
+    return wanted
+
+
+def renamed(server, since):
+    """What was renamed, but for Delta's own checksums, which no reader needs."""
+    copies = [each.copy_source for each in server.requests()[since:] if each.copy_source]
+    return [name for name in copies if ".crc." not in name]
+
+
+def left_behind(server):
+    """What no run should leave: its own places, and uploads that were not ended."""
+    names = [key for key in server.objects() if ".dedup-" in key and "-companion/" not in key]
+    return names + server.unfinished_uploads()
+
+
+def test_parquet_on_s3_becomes_a_new_delta_table_with_the_rows_of_a_local_run(
+    server, submit, seen, wanted, tmp_path
+):
+    before = len(server.requests())
+    flags = [*PARQUET, "--output", f"{S3}/new", *TO_DELTA, "--report", f"{S3}/reports/new.json"]
+    result = run([*submit(), *flags], cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    report = report_of(result)
+    assert report["output"]["location"] == f"{S3}/new"
+    saved = server.client().get_object(Bucket=BUCKET, Key="reports/new.json")["Body"].read()
+    assert json.loads(saved) == report
+    assert seen("new") == wanted("images")
+    assert renamed(server, before) == []
+    assert left_behind(server) == []
+
+
+def test_delta_on_s3_is_rewritten_replaced_cloned_and_deleted_from(server, several, seen, wanted):
+    before = len(server.requests())
+    rewrite = [*DELTA, "--output", f"{S3}/out", *TO_DELTA, "--run-key", "1"]
+    clone = [*DELTA, "--output", f"{S3}/clone", "--method", "clone"]
+    # What a clone refers to is in the bucket: the rows that it shows are copied out of it.
+    copy = ["--images", f"{S3}/clone", *LISTED, "--output", f"{S3}/shown", *TO_DELTA]
+    in_place = ["--images", f"{S3}/in-place", *LISTED, "--method", "in-place", "--run-key", "2"]
+    codes, reports = several(
+        [*DELTA, "--dry-run"],
+        rewrite,
+        [*rewrite, "--output-mode", "overwrite"],
+        [*rewrite, "--output-mode", "overwrite"],
+        clone,
+        [*PARTS, "--output", f"{S3}/by-kind", *TO_DELTA],
+        [*copy, "--allow-no-matches"],
+        in_place,
+        in_place,
+    )
+    assert codes == [0, 5, 0, 0, 0, 0, 0, 0, 0], [report["error"] for report in reports]
+    assert [index for index, each in enumerate(reports) if each["repeated"]] == [3, 8]
+    assert seen("out") == seen("shown") == seen("in-place") == wanted("images")
+    assert seen("by-kind") == wanted("parts")
+    assert renamed(server, before) == []
+    assert left_behind(server) == []
+
+
+def test_what_s3_can_not_give_is_said_with_the_readmes_exit_code(server, several):
+    out = ["--output", f"{S3}/refused", *TO_DELTA]
+    objects = server.objects()
+    cases = {
+        "no such bucket": (3, ["--images", "s3a://no-bucket/images", *LISTED, *out]),
+        "does not exist": (3, ["--images", f"{S3}/nothing", *LISTED, *out]),
+        "Check the credentials": (3, ["--images", "s3a://denied/images", *LISTED, *out]),
+        "check its address": (3, ["--images", "s3a://down/images", *LISTED, *out]),
+        "s3a://": (3, ["--images", "s3://bucket/in/images", *LISTED, *out]),
+        "connector": (3, ["--images", "gs://bucket/in/images", *LISTED, *out]),
+        "no-bucket/l": (3, [*PARQUET[:2], "--duplicate-ids", "s3a://no-bucket/l/", *out]),
+        "denied/out": (5, [*PARQUET, "--output", "s3a://denied/out", *TO_DELTA]),
+        "no-bucket/out": (5, [*PARQUET, "--output", "s3a://no-bucket/out", *TO_DELTA]),
+        "root of a file": (2, [*PARQUET, "--output", "s3a://another", *TO_DELTA]),
+        "--report": (2, [*PARQUET, "--dry-run", "--report", "s3a://denied/report.json"]),
+        "one would destroy": (2, [*PARQUET, "--output", f"{S3}/in/images/out", *TO_DELTA]),
+    }
+    codes, reports = several(*(flags for _, flags in cases.values()))
+    messages = [report["error"]["message"] for report in reports]
+    assert codes == [code for code, _ in cases.values()], messages
+    words = ["bucket does not exist", *list(cases)[1:]]
+    assert [word in text for word, text in zip(words, messages, strict=True)] == [True] * 12, (
+        messages
+    )
+    assert server.objects() == objects
+
+
+def kill_when_held(command, server, name, folder: Path):
+    """Start a job, and kill its processes once it is about to put an object of this name."""
+    server.hold(name)
+    with subprocess.Popen(
+        [str(part) for part in command],
+        cwd=folder,
+        env=environment_with(),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        try:
+            server.wait_for_held()
+        finally:
+            os.killpg(process.pid, signal.SIGKILL)
+    server.refuse_held()
+
+
+def test_g6_a_delta_overwrite_that_is_killed_leaves_the_old_table_and_the_retry_succeeds(
+    server, submit, seen, wanted, tmp_path
+):
+    """Killed while it writes its data, and again while it commits."""
+    command = [*submit(), *PARQUET, "--output", f"{S3}/killed", *TO_DELTA]
+    command += ["--output-mode", "overwrite"]
+    old = seen("killed")
+    for name in ("/killed/part-", "/killed/_delta_log/00000000000000000001.json"):
+        kill_when_held(command, server, name, tmp_path)
+        assert seen("killed") == old
+    assert left_behind(server) != []
+    result = run(command, cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    assert seen("killed") == wanted("images") != old
+    assert left_behind(server) == []
+
+
+def test_parquet_on_s3_becomes_parquet_by_either_engine_and_nothing_is_renamed(
+    server, several, seen, wanted
+):
+    before = len(server.requests())
+    by_arrow = ["--engine", "arrow"]
+    for key, value in server.pyarrow_options().items():
+        by_arrow += ["--storage-option", f"{key}={value}"]
+    new = [*PARQUET, "--output", f"{S3}/parquet", "--run-key", "3"]
+    codes, reports = several(
+        new,
+        new,
+        [*new[:-2], "--output-mode", "overwrite"],
+        [*PARQUET, "--output", f"{S3}/by-arrow", *by_arrow],
+        [*PARTS, "--output", f"{S3}/parts", "--removed-output", f"{S3}/removed"],
+        [*PARTS, "--output", f"{S3}/parts-by-arrow", *by_arrow],
+        [*DELTA, "--output", f"{S3}/from-delta"],
+    )
+    assert codes == [0, 0, 2, 0, 0, 0, 0], [report["error"] for report in reports]
+    assert reports[1]["repeated"]
+    assert "no rename is one step" in reports[2]["error"]["message"]
+    assert [report["engine"] for report in reports[3:]] == ["arrow", "spark", "arrow", "spark"]
+    expected = wanted("images")
+    for output in ("parquet", "by-arrow", "from-delta"):
+        assert seen(output, "parquet") == expected
+        assert {f"{output}/_SUCCESS", f"{output}/{MANIFEST_NAME}"} <= set(server.objects(output))
+    assert seen("parts", "parquet") == seen("parts-by-arrow", "parquet") == wanted("parts")
+    assert len(seen("removed", "parquet")) == 2
+    copied = {each.copy_source for each in server.requests()[before:] if each.copy_source}
+    # What loses nothing is copied by the store itself, from the images.
+    assert {name for name in copied if "/in/" not in name} == set()
+    assert left_behind(server) == []
+
+
+def test_g6_a_parquet_output_that_is_killed_is_not_to_be_seen_and_the_retry_succeeds(
+    server, submit, seen, wanted, tmp_path
+):
+    """Killed while its data is uploaded, and again before it is marked as complete."""
+    command = [*submit(), *PARTS, "--output", f"{S3}/torn"]
+    kill_when_held(command, server, "/torn/kind", tmp_path)
+    shown = [key for key in server.objects("torn/") if "/_" not in key and not key.endswith("/")]
+    assert shown == []
+    kill_when_held(command, server, "/torn/_SUCCESS", tmp_path)
+    assert "torn/_SUCCESS" not in server.objects("torn/")
+    result = run(command, cwd=tmp_path)
+    assert result.returncode == 5  # it was finished but for its last mark
+    assert "torn/_SUCCESS" in server.objects("torn/")
+    assert seen("torn", "parquet") == wanted("parts")
+    assert left_behind(server) == []
+
+
+def test_the_review_of_images_on_s3_has_their_pictures_and_reads_no_others(inputs, server, several):
+    """Stored as they are and by Snappy; on a page that is in the bucket itself."""
+    pytest.importorskip("jinja2", reason="Jinja2 isn't installed")
+    pytest.importorskip("PIL", reason="Pillow isn't installed")
+    from tests.support.review.made_review import encoded
+
+    chance = random.Random(1)
+    pictures = [encoded((number, 90, 200)) + chance.randbytes(200_000) for number in range(40)]
+    rows = pa.table({"image_id": [f"i{number}" for number in range(40)], "image": pictures})
+    goes = [f"i{number}" for number in range(0, 40, 8)]
+    runs = []
+    for codec in ("none", "snappy"):
+        folder = f"in/pictures-{codec}"
+        write_parquet(rows.slice(0, 25), inputs / folder / "1.parquet", compression=codec)
+        write_parquet(rows.slice(25), inputs / folder / "2.parquet", compression=codec)
+        upload(server.client(), inputs / folder, folder)
+        page = f"{S3}/pages/{codec}.html"
+        listed = ["--duplicate-ids", f"{S3}/in/pictures-list/"]
+        runs.append(["--images", f"{S3}/{folder}", *listed, "--dry-run", "--review", page])
+    write_list(inputs / "in/pictures-list/1.parquet", goes)
+    upload(server.client(), inputs / "in/pictures-list", "in/pictures-list")
+    codes, reports = several(*runs)
+    assert codes == [0, 0], [report["error"] for report in reports]
+    reviews = [report["review"] for report in reports]
+    assert [(each["pairs"], each["pictures"]) for each in reviews] == [(5, 5)] * 2, reviews
+    # Of what is stored as it is the five images, a footer each and steps from one to the next.
+    assert 5 * 200_000 < reviews[0]["read_bytes"] < 5 * 200_000 + 400_000
+    for codec in ("none", "snappy"):
+        saved = server.client().get_object(Bucket=BUCKET, Key=f"pages/{codec}.html")["Body"]
+        assert saved.read().count(b"data:image/webp") == 5

@@ -1,0 +1,1 @@
+"""What tests are made of: nothing in here is a test."""

@@ -1,0 +1,1 @@
+"""Spark's standalone cluster, and executors that are killed."""

@@ -1,0 +1,107 @@
+"""Runs of the job on a cluster of this machine, whose executors are killed at named places.
+
+Usage: cluster_runs.py RUNS, a JSON list of {"settings", "kills": {PLACE: WHERE}, "adaptive",
+"broadcast_limit_bytes"}; prints a line of JSON for each run: its report, a digest of the rows that
+came out, and the places where an executor was killed. Inputs are ./images and ./list.parquet.
+
+A task that gets to a place kills the executor that it runs on, with SIGKILL, once. Places are, at
+the row whose ID is WHERE: `scan` (of the image IDs), `join` (of image IDs and lists), `rewrite` (by
+engine spark), `delete` (of Delta, in place); at the file whose name is WHERE: `write` and `named`
+(engine arrow has written it, and has given it its name).
+"""
+
+import dataclasses
+import hashlib
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from pyspark.sql import SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib import DuplicateIds, Settings, pipeline, run
+from dedup_lib.executor import rewrite_file
+from dedup_lib.methods import spark_engine
+from dedup_lib.plan import id_scan, removal_plan
+from dedup_lib.session.conf import session_settings
+from dedup_lib.session.start import start_session
+from tests.support.clusters.executor_kills import kill_executor, meeting
+from tests.support.tables.made import row_digests
+
+count_files, make_plan, apply = id_scan.count_files, pipeline.make_plan, spark_engine.apply
+sql, give_name = SparkSession.sql, rewrite_file._give_name
+kills = {}  # of the run that is going on; and the folder that has a file for each that happened
+
+
+def met(place):
+    return meeting(place, kills[place], kills["folder"])
+
+
+def killing(rows, place):
+    """Let the task that meets the row of a place kill its executor; all rows stay."""
+    if place not in kills:
+        return rows
+    return rows.where(F.udf(met(place), "boolean").asNondeterministic()("image_id"))
+
+
+def scanning(images, column):
+    return count_files(dataclasses.replace(images, frame=killing(images.frame, "scan")), column)
+
+
+def planning(settings, inputs, report, materialise):
+    return make_plan(settings, inputs, report, lambda rows: materialise(killing(rows, "join")))
+
+
+def rewriting(*args):
+    return killing(apply(*args), "rewrite")
+
+
+def asking(session, query, *args, **options):
+    if "delete" in kills and query.startswith("DELETE") and "EXISTS" in query:
+        session.udf.register("is_met", met("delete"), "boolean")
+        query = query.replace("WHERE EXISTS", "WHERE is_met(images.image_id) AND EXISTS", 1)
+    return sql(session, query, *args, **options)
+
+
+def naming(partial, target):
+    name = target.rpartition("/")[2]
+    if kills.get("write") == name:
+        kill_executor("write", kills["folder"])
+    size = give_name(partial, target)
+    if kills.get("named") == name:
+        kill_executor("named", kills["folder"])
+    return size
+
+
+def images_of(settings):
+    """The images; for a deletion in place as a Delta table, which is made of them."""
+    if settings.get("method") != "in-place":
+        return "./images"
+    writer = spark.read.parquet("images").write.format("delta")
+    writer.option("delta.enableDeletionVectors", "true").save("delta")
+    return "./delta"
+
+
+id_scan.count_files, pipeline.make_plan, spark_engine.apply = scanning, planning, rewriting
+SparkSession.sql, rewrite_file._give_name = asking, naming
+spark = start_session()
+spark.sparkContext.setLogLevel("ERROR")
+for wanted in json.loads(sys.argv[1]):
+    folder = Path(tempfile.mkdtemp(prefix="killed-", dir=Path.cwd()))
+    settings = Settings(
+        images=images_of(wanted["settings"]),
+        duplicate_ids=(DuplicateIds("./list.parquet"),),
+        **wanted["settings"],
+    )
+    kills.clear()
+    kills.update(wanted["kills"], folder=str(folder))
+    removal_plan.BROADCAST_LIMIT_BYTES = wanted["broadcast_limit_bytes"]
+    with session_settings(spark, {"spark.sql.adaptive.enabled": wanted["adaptive"]}):
+        report = run(spark, settings)
+    kills.clear()
+    output = spark.read.format(report.output["format"]).load(report.output["location"])
+    digest = hashlib.sha256("".join(row_digests(output)).encode()).hexdigest()
+    killed = sorted(path.name for path in folder.iterdir())
+    outcome = {"report": json.loads(report.to_json()), "rows": digest, "killed": killed}
+    print(json.dumps(outcome), flush=True)

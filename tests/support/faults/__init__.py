@@ -1,0 +1,1 @@
+"""Runs that fail, are killed, or meet other runs at a named place."""

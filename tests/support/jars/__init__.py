@@ -1,0 +1,1 @@
+"""Jars that tests fetch once, by their digests."""

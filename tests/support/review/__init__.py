@@ -1,0 +1,1 @@
+"""Review pages to look at, and the browser that shows them."""

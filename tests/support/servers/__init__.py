@@ -1,0 +1,1 @@
+"""Servers that tests start: Spark Connect and S3."""

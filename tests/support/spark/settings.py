@@ -1,0 +1,35 @@
+"""The settings of the suite's sessions."""
+
+import os
+
+from tests.support.spark.java import JAVA_OPTIONS
+
+# Where the suite runs on Spark Connect.
+REMOTE = os.environ.get("SPARK_REMOTE")
+SPARK_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.ui.showConsoleProgress": "false",
+    "spark.driver.memory": "2g",
+    "spark.driver.extraJavaOptions": JAVA_OPTIONS,
+    "spark.driver.host": "127.0.0.1",
+    "spark.driver.bindAddress": "127.0.0.1",
+    "spark.sql.shuffle.partitions": "2",
+    "spark.default.parallelism": "2",
+    "spark.sql.ui.explainMode": "simple",  # each query's plan is written out, for nobody
+    "spark.databricks.delta.snapshotPartitions": "1",
+    # Delta's usual store starts processes (readlink, chmod) for each file of a log.
+    "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+}
+# Without generated code, and planned once: a third quicker, where queries are many and rows few.
+INTERPRETED = {
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.adaptive.enabled": "false",
+}
+AS_SHIPPED = {
+    "spark.sql.codegen.factoryMode": "FALLBACK",
+    "spark.sql.codegen.wholeStage": "true",
+    "spark.sql.adaptive.enabled": "true",
+}

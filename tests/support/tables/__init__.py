@@ -1,0 +1,1 @@
+"""Small tables and lists, made without Spark."""

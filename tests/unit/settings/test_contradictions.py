@@ -1,0 +1,120 @@
+"""Settings that contradict each other: what is refused, with which words."""
+
+import pytest
+
+from dedup_lib.errors import SettingsError
+from tests.support.made_settings import LISTS, settings
+
+
+@pytest.mark.parametrize(
+    ("contradicting", "words"),
+    [
+        ({"method": "in-place"}, "takes no --output"),
+        ({"method": "in-place", "output": None, "output_format": "delta"}, "takes no --output"),
+        ({"method": "clone", "output_mode": "overwrite"}, "can't replace a table"),
+        ({"method": "clone", "output_format": "parquet"}, "makes a Delta table"),
+        ({"method": "clone", "output": None}, "--output is required"),
+        ({"method": "clone", "strategy": "row-positions"}, "--strategy and --engine are for"),
+        ({"engine": "arrow", "strategy": "row-positions"}, "--strategy is for --engine spark"),
+        (
+            {"engine": "arrow", "target_file_size": "1GB"},
+            "--target-file-size is for --engine spark",
+        ),
+        ({"method": "clone", "target_file_size": "1GB"}, "clone moves no image"),
+        ({"engine": "arrow", "output": "db.t"}, "--engine arrow writes Parquet, not Delta"),
+        ({"engine": "spark", "storage_option": ("a=b",)}, "--storage-option is for --engine arrow"),
+        ({"method": "in-place", "output": None, "engine": "spark"}, "in-place moves no image"),
+        ({"method": "clone", "enable_deletion_vectors": True}, "is for --method in-place"),
+        ({"enable_deletion_vectors": True}, "is for --method in-place"),
+        ({"purge": True}, "--purge is for --method clone and in-place"),
+        ({"require_gpu": True, "method": "clone"}, "--require-gpu is for --method rewrite"),
+        (
+            {"require_gpu": True, "method": "in-place", "output": None},
+            "--require-gpu is for --method rewrite: in-place moves no image",
+        ),
+        ({"require_gpu": True, "engine": "arrow"}, "arrow runs on the CPU"),
+        ({"require_gpu": True, "strategy": "row-positions"}, "takes the whole scan to the CPU"),
+        (
+            {"require_gpu": True, "since_last_run": True, "output": "db.t"},
+            "--require-gpu can't be combined with --since-last-run",
+        ),
+    ],
+)
+def test_what_contradicts_the_method_is_refused(contradicting, words):
+    with pytest.raises(SettingsError, match=words) as caught:
+        settings(**contradicting)
+    assert caught.value.exit_code == 2
+
+
+@pytest.mark.parametrize(
+    ("flag", "values"),
+    [
+        ("--duplicate-ids", {"duplicate_ids": LISTS}),
+        ("--protect-ids", {"protect_ids": ("a/marks.jsonl",)}),
+        ("--duplicate-id-column", {"duplicate_id_column": "id"}),
+        ("--list-kind", {"list_kind": "remove"}),
+        ("--eps", {"eps": 0.1}),
+        ("--eps-sweep", {"eps_sweep": "0.1", "dry_run": True}),
+        ("--keeper", {"keeper": "largest:width"}),
+        ("--on-lost-keeper", {"on_lost_keeper": "ignore"}),
+        ("--unmatched-output", {"unmatched_output": "a/unmatched"}),
+        ("--since-last-run", {"since_last_run": True, "output_format": "delta"}),
+    ],
+)
+def test_a_plan_is_applied_as_it_was_made(flag, values):
+    given = {"duplicate_ids": (), "apply_plan": "a/plan"}
+    assert settings(**given).apply_plan == "a/plan"
+    with pytest.raises(SettingsError, match=rf"--apply-plan .* can't be combined with {flag}: "):
+        settings(**{**given, **values})
+
+
+@pytest.mark.parametrize(
+    ("contradicting", "words"),
+    [
+        ({"method": "clone"}, "is for --method rewrite and --action remove"),
+        ({"action": "annotate"}, "is for --method rewrite and --action remove"),
+        ({"output": None, "dry_run": True}, "needs --output, which says how far"),
+        ({"output_format": "parquet"}, "use --output-format delta"),
+        ({"eps_sweep": "0.1", "dry_run": True}, "--eps-sweep is for choosing: leave --since-last"),
+        ({"removed_output": "a/removed"}, "are kept by full runs: leave --since-last-run out"),
+        ({"unmatched_output": "a/unmatched"}, "are kept by full runs: leave --since-last-run out"),
+        ({"review": "a/review.html"}, "--review shows the plan of a full run"),
+    ],
+)
+def test_a_run_that_does_only_what_is_new_has_a_delta_output_and_keeps_nothing_else(
+    contradicting, words
+):
+    given = {"since_last_run": True, "output_format": "delta"}
+    assert settings(**given).since_last_run
+    with pytest.raises(SettingsError, match=words) as caught:
+        settings(**{**given, **contradicting})
+    assert caught.value.exit_code == 2
+
+
+def test_a_table_name_as_parquet_is_refused():
+    with pytest.raises(SettingsError, match="is a table name, which can't be") as caught:
+        settings(output="db.out", output_format="parquet")
+    assert caught.value.exit_code == 2
+    assert "give a path with a slash" in str(caught.value)
+
+
+def test_a_sweep_is_for_dry_runs_and_takes_the_place_of_eps():
+    with pytest.raises(SettingsError, match="--eps-sweep takes the place of --eps"):
+        settings(eps_sweep="0.1", eps=0.1, dry_run=True)
+    with pytest.raises(SettingsError, match="--eps-sweep is for choosing: add --dry-run"):
+        settings(eps_sweep="0.1")
+
+
+@pytest.mark.parametrize("action", ["annotate", "extract"])
+@pytest.mark.parametrize("method", ["clone", "in-place"])
+def test_only_a_rewrite_annotates_or_extracts(action, method):
+    assert settings(action=action).action == action
+    output = None if method == "in-place" else "a/out"
+    with pytest.raises(SettingsError, match=f"--action {action} is for .*: {method} only removes"):
+        settings(action=action, method=method, output=output)
+
+
+def test_row_positions_extract_but_can_not_annotate():
+    assert settings(action="extract", strategy="row-positions")
+    with pytest.raises(SettingsError, match="--strategy row-positions knows no kept_image_id"):
+        settings(action="annotate", strategy="row-positions")
