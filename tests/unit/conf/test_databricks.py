@@ -10,6 +10,7 @@ import yaml
 from dedup_lib import cli
 from dedup_lib.settings import Settings
 from dedup_lib.settings.toml_file import load_toml
+from tests.support.documents import documents_text
 from tests.support.paths import ROOT
 
 FOLDER = ROOT / "conf/databricks"
@@ -138,11 +139,11 @@ def test_the_settings_files_hold_settings(tmp_path):
     assert load_toml(str(FOLDER / "only_new.toml")) == {"since_last_run": True}
 
 
-def test_the_wheel_is_built_as_the_readme_says():
+def test_the_wheel_is_built_as_the_docs_say():
     artifact = BUNDLE["artifacts"]["dedup_lib"]
     assert (FOLDER / artifact["path"]).resolve() == ROOT
     assert "pip wheel . --no-deps" in artifact["build"]
-    assert "pip wheel . --no-deps" in (ROOT / "README.md").read_text()
+    assert "pip wheel . --no-deps" in documents_text()
 
 
 def test_grants_are_the_least_that_a_job_needs():

@@ -7,6 +7,7 @@ import yaml
 
 from dedup_lib import cli
 from dedup_lib.redaction import SPARK_PATTERN
+from tests.support.documents import documents_text
 from tests.support.paths import ROOT
 from tests.support.processes.runs import properties
 
@@ -82,11 +83,11 @@ def test_a_driver_may_do_what_it_needs_in_its_namespace_alone():
     assert {spec["driver"]["serviceAccount"] for spec in SPECS.values()} == {account}
 
 
-def test_the_image_is_made_by_the_readmes_own_commands():
-    readme = (ROOT / "README.md").read_text()
+def test_the_image_is_made_by_the_commands_of_the_docs():
+    docs = documents_text()
     assert "RUN make setup\n" in DOCKERFILE
-    assert "make setup" in readme
-    assert "docker build --file conf/kubernetes/Dockerfile" in readme
+    assert "make setup" in docs
+    assert "docker build --file conf/kubernetes/Dockerfile" in docs
     assert "pip install" not in DOCKERFILE  # what the lock files don't pin
     assert DOCKERFILE.rstrip().splitlines()[-2] == "USER 185:185"
 

@@ -17,7 +17,7 @@ from tests.support.paths import ROOT
 
 LOCKS = sorted([*ROOT.glob("*.lock"), *ROOT.glob("tests/**/*.lock")])
 PINS = sorted([ROOT / "conf/spark/delta-jars.sha256", *ROOT.glob("tests/matrix/*.sha256")])
-BUILT_FROM = ("dedup_lib", "jobs", "conf", "pyproject.toml", "README.md", "SECURITY.md",
+BUILT_FROM = ("dedup_lib", "jobs", "conf", "docs", "pyproject.toml", "README.md", "SECURITY.md",
     "CHANGELOG.md", "LICENSE", ".gitignore")  # fmt: skip
 
 
