@@ -8,8 +8,9 @@ from pyspark.sql import functions as F
 from dedup_lib.errors import ColumnTypeError
 from dedup_lib.methods.spark_engine import keep_by_ids
 from dedup_lib.plan.removal_plan import plan_schema, with_reasons
-from dedup_lib.session.sql_names import quoted
-from dedup_lib.tables.pinned import id_type, metadata
+from dedup_lib.session.sql_names import values_of
+from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.pinned import id_type
 
 
 def remove_duplicates(
@@ -42,7 +43,7 @@ def remove_duplicates(
     rows. The matching IDs are broadcast; no image is shuffled.
     """
     entries = _entries(images, duplicate_ids, image_id_column, duplicate_id_column)
-    ids = images.select(F.col(quoted(image_id_column)).alias("image_id"))
+    ids = images.select(values_of(image_id_column).alias("image_id"))
     matched = ids.join(entries, "image_id", "left_semi").distinct()
     return keep_by_ids(images, image_id_column, matched)
 
@@ -77,7 +78,7 @@ def plan_removal(
     """
     entries = _entries(images, duplicate_ids, image_id_column, duplicate_id_column)
     positioned = images.select(
-        F.col(quoted(image_id_column)).alias("image_id"),
+        values_of(image_id_column).alias("image_id"),
         metadata(images, "file_path").alias("file_path"),
         metadata(images, "row_index").alias("row_index"),
     )
@@ -99,5 +100,5 @@ def _entries(
             f"removal list: column {duplicate_id_column!r} is {found}, but the image IDs are "
             f"{wanted}. Nothing is cast in silence: cast one of them."
         )
-    entry = F.col(quoted(duplicate_id_column)).alias("image_id")
+    entry = values_of(duplicate_id_column).alias("image_id")
     return duplicate_ids.select(entry).where(F.col("image_id").isNotNull())

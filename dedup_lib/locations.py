@@ -74,3 +74,22 @@ def decode_path(metadata_path: str) -> str:
 def _comparable(canonical: str) -> str:
     scheme, colon, rest = canonical.rstrip("/").partition(":")
     return {"s3": "s3a", "s3n": "s3a"}.get(scheme, scheme) + colon + rest
+
+
+def with_parents(canonical: str) -> list[str]:
+    """Return a canonical location and all directories above it, the nearest first."""
+    scheme, colon, rest = canonical.partition(":")
+    host = "//" + rest[2:].partition("/")[0] if rest.startswith("//") else ""
+    parts = [part for part in rest.removeprefix(host).split("/") if part]
+    root = f"{scheme}{colon}{host}/"
+    return [root + "/".join(parts[:count]) for count in range(len(parts), -1, -1)]
+
+
+def name_of(location: str) -> str:
+    """Return the last part of a location."""
+    return location.rpartition("/")[2]
+
+
+def child(directory: str, name: str) -> str:
+    """Return the location of what is in a canonical directory under a name."""
+    return f"{directory.rstrip('/')}/{name}"

@@ -16,7 +16,9 @@ from dedup_lib.methods.choice import choose_method
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan import from_kept_plan
 from dedup_lib.plan.inputs import Inputs, read_inputs
-from dedup_lib.plan.planning import PLAN_SETTINGS, Plan, check_limits, make_plan
+from dedup_lib.plan.limits import check_limits
+from dedup_lib.plan.plan import Plan
+from dedup_lib.plan.planning import PLAN_SETTINGS, make_plan
 from dedup_lib.publish.overlap import check_places, check_report
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report

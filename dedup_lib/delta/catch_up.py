@@ -26,7 +26,8 @@ from dedup_lib.errors import ConflictError, ImagesChangedError, VerificationErro
 from dedup_lib.locations import is_path
 from dedup_lib.methods.spark_engine import BROADCAST_MOST_BYTES, keep_by_ids
 from dedup_lib.plan.id_scan import broadcast_bytes, sum_of_id_bytes
-from dedup_lib.plan.planning import PLAN_SETTINGS, Plan
+from dedup_lib.plan.plan import Plan
+from dedup_lib.plan.planning import PLAN_SETTINGS
 from dedup_lib.session.conf import tuning_settings
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.sql_names import quoted, sql_name

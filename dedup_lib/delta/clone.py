@@ -17,7 +17,7 @@ from dedup_lib.delta.delete import DELETION_VECTORS, Purge
 from dedup_lib.delta.history import Commit, commit_with
 from dedup_lib.errors import InputChangedError, UnsupportedError, VerificationError
 from dedup_lib.methods.new_output import NewOutput
-from dedup_lib.plan.planning import Plan
+from dedup_lib.plan.plan import Plan
 from dedup_lib.publish import targets
 from dedup_lib.publish.attempts import companion_directory
 from dedup_lib.report import Report

@@ -17,7 +17,7 @@ from dedup_lib.errors import UnsupportedError
 from dedup_lib.session.conf import SCAN_SETTINGS, session_settings
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.spark_session import one_row
-from dedup_lib.session.sql_names import quoted, sql_name
+from dedup_lib.session.sql_names import quoted, sql_name, values_of
 
 DELETION_VECTORS = "delta.enableDeletionVectors"
 _DELETE_SETTINGS = {
@@ -121,14 +121,13 @@ def delete_ids(
     *Cost:* one scan of the IDs. Delta below 4.3, which has no EXISTS in DELETE, reads every
     column of the files that lose rows (MERGE), but writes no more.
     """
-    table, column = sql_name(location), quoted(image_id_column)
+    table, column = sql_name(location), f"images.{quoted(image_id_column)}"
+    same = f"removed.image_id = coalesce({column}, {column})"  # as `values_of`
     delete = (
-        f"DELETE FROM {table} AS images WHERE EXISTS "
-        f"(SELECT 1 FROM {view} AS removed WHERE removed.image_id = images.{column})"
+        f"DELETE FROM {table} AS images WHERE EXISTS (SELECT 1 FROM {view} AS removed WHERE {same})"
     )
     merge = (
-        f"MERGE INTO {table} AS images USING {view} AS removed "
-        f"ON removed.image_id = images.{column} WHEN MATCHED THEN DELETE"
+        f"MERGE INTO {table} AS images USING {view} AS removed ON {same} WHEN MATCHED THEN DELETE"
     )
     removed_ids.createOrReplaceTempView(view)
     try:
@@ -170,11 +169,9 @@ def count_ids(
 
     *Cost:* one scan of the IDs.
     """
-    frame = spark.sql(
-        f"SELECT {quoted(image_id_column)} AS image_id "
-        f"FROM {sql_name(location)} VERSION AS OF {version}"
-    )
-    return frame.join(removed_ids, "image_id", "left_semi").count()
+    frame = spark.sql(f"SELECT * FROM {sql_name(location)} VERSION AS OF {version}")
+    ids = frame.select(values_of(image_id_column).alias("image_id"))
+    return ids.join(removed_ids, "image_id", "left_semi").count()
 
 
 def purge(spark: SparkSession, location: str, note: Mapping[str, Any]) -> Purge:

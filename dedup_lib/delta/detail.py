@@ -17,6 +17,7 @@ from dedup_lib.tables.target import UNTOLD
 
 _SNAPSHOT_PARTITIONS = "spark.databricks.delta.snapshotPartitions"
 _LOG_BYTES_PER_PARTITION = 4 * 1024**2
+_WRITE_ANEW = "read it by Spark, write it anew as Parquet or Delta, and give that."
 
 
 def delta_root(session: Session, location: str) -> str:
@@ -53,11 +54,10 @@ def delta_detail(spark: SparkSession, location: str) -> Row:
         detail = spark.sql(f"DESCRIBE DETAIL {sql_name(location)}").collect()[0]
     except AnalysisException as error:
         raise _no_delta_table(location, error) from error
-    if detail["format"] != "delta":
-        raise TableFormatError(
-            f"table {location!r} is {detail['format']}, not Delta: give the path of its "
-            "directory instead."
-        )
+    if (found := detail["format"]) != "delta":
+        is_parquet = found == "parquet"
+        advice = "give the path of its directory instead." if is_parquet else _WRITE_ANEW
+        raise TableFormatError(f"table {location!r} is {found}, not Delta: {advice}")
     return detail
 
 
@@ -102,24 +102,13 @@ def is_delta_path(storage: Storage, location: str) -> bool:
     return storage.is_directory(f"{location}/_delta_log")
 
 
-def check_not_in_delta(storage: Storage, location: str, what: str) -> None:
-    """Refuse a directory inside a Delta table, which its log alone can read right.
-
-    Raises:
-        TableFormatError: A parent has a `_delta_log`.
-    """
-    parent = location.rpartition("/")[0]
-    while not parent.endswith((":", "/")):  # past the root, or past the host
-        if is_delta_path(storage, parent):
-            raise TableFormatError(
-                f"{what} {location!r} lies in the Delta table {parent!r}: read as Parquet it "
-                "could bring back deleted rows. Give the table itself."
-            )
-        parent = parent.rpartition("/")[0]
-
-
 def _no_delta_table(location: str, error: AnalysisException) -> InputError:
     condition = error.getCondition() or ""
+    if condition == "DELTA_OPERATION_MISSING_PATH":  # what Delta says of another catalog's table
+        return TableFormatError(
+            f"table {location!r} is not a Delta table, but one of another format, such as "
+            f"Iceberg: {_WRITE_ANEW}"
+        )
     if "NOT_FOUND" in condition or "PATH" in condition or "MISSING" in condition:
         return TableNotFoundError(f"there is no table {location!r} in the catalog.")
     reason = str(error).splitlines()[0]

@@ -15,7 +15,6 @@ from dedup_lib.delta import image_changes, output
 from dedup_lib.delta.clone import Clone
 from dedup_lib.delta.delete import DELETION_VECTORS
 from dedup_lib.delta.detail import (
-    check_not_in_delta,
     delta_detail,
     delta_root,
     delta_version,
@@ -64,10 +63,6 @@ class DeltaFormat(TableFormat):
     def has_named(self, session: Session, name: str) -> bool:
         """Ask the catalog."""
         return table_exists(session.spark, name)
-
-    def check_not_inside(self, session: Session, location: str, what: str) -> None:
-        """Look for a log in the parents."""
-        check_not_in_delta(session.storage, location, what)
 
     def root_of(self, session: Session, location: str) -> str:
         """Ask Delta where a named table's files are."""

@@ -11,7 +11,7 @@ from dedup_lib.delta.in_place_commit import Deleted, TableRows
 from dedup_lib.methods import repeats
 from dedup_lib.methods.method import Method
 from dedup_lib.methods.run_context import RunContext
-from dedup_lib.plan.planning import Plan
+from dedup_lib.plan.plan import Plan
 from dedup_lib.session.conf import session_settings
 from dedup_lib.tables.history import EarlierRun
 from dedup_lib.tables.pinned import FileRows, PinnedTable

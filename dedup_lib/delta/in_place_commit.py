@@ -14,7 +14,7 @@ from dedup_lib.delta.delete import Purge
 from dedup_lib.delta.detail import delta_version
 from dedup_lib.delta.history import LOST_COMMIT, Commit, commit_with, count_rows_at
 from dedup_lib.errors import ConflictError, UnsupportedError, VerificationError
-from dedup_lib.plan.planning import Plan
+from dedup_lib.plan.plan import Plan
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.tables.pinned import PinnedTable
 

@@ -12,8 +12,8 @@ from pyspark.sql import functions as F
 from dedup_lib.delta.detail import delta_detail
 from dedup_lib.errors import DedupError
 from dedup_lib.session.failures import SPARK_ERRORS
-from dedup_lib.tables.columns import FileColumns
-from dedup_lib.tables.pinned import PinnedTable, metadata
+from dedup_lib.tables.columns import FileColumns, metadata
+from dedup_lib.tables.pinned import PinnedTable
 
 _MODE = "delta.columnMapping.mode"
 _PHYSICAL_NAME = "delta.columnMapping.physicalName"

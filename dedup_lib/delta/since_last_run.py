@@ -14,7 +14,7 @@ from dedup_lib.delta.history import Commit, count_rows_at
 from dedup_lib.errors import ImagesChangedError
 from dedup_lib.methods.rewrite import Rewrite
 from dedup_lib.methods.run_context import RunContext
-from dedup_lib.plan.planning import Plan
+from dedup_lib.plan.plan import Plan
 from dedup_lib.publish import stage
 from dedup_lib.report import COUNTS
 from dedup_lib.tables.history import ImageChanges, ImagesState

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from dedup_lib.executor.stores import open_store
 
 _PIECE_CHARACTERS = 1024**2
 Options = Mapping[str, str]
+_THREADS = 8
 
 
 def answer(function: Callable[..., Any], *arguments: Any) -> list[str]:
@@ -56,6 +59,29 @@ def list_below(uri: str, options: Options, *, recursive: bool) -> list[tuple[str
         )
         for info in found
     ]
+
+
+def find_names(uris: Sequence[str], options: Options, patterns: Sequence[str]) -> list[list[str]]:
+    """Return those names in each directory that match a pattern; none of what can't be listed."""
+    with ThreadPoolExecutor(_THREADS) as threads:
+        listed = list(threads.map(lambda uri: _names_in(uri, options), uris))
+    return [
+        [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+        for names in listed
+    ]
+
+
+def _names_in(uri: str, options: Options) -> list[str]:
+    from pyarrow import fs
+
+    store, path = open_store(uri, options)
+    try:
+        top = store.get_file_info(path)
+        if top.type == fs.FileType.File:
+            return [top.base_name]
+        return [info.base_name for info in store.get_file_info(fs.FileSelector(path))]
+    except OSError:
+        return []
 
 
 def _modified_ms(info: Any) -> int:

@@ -15,6 +15,7 @@ from dedup_lib.errors import (
 from dedup_lib.lists.npy_header import NPY_MAGIC
 from dedup_lib.session.storage import FileInfo, Storage
 from dedup_lib.tables.directory import MARKERS, relative_parts
+from dedup_lib.tables.foreign import check_files
 
 ListFormat = Literal["parquet", "npy"]
 _SUFFIXES: dict[ListFormat, tuple[str, ...]] = {
@@ -75,6 +76,7 @@ def _not_nested(storage: Storage, location: str, *, what: str) -> list[FileInfo]
             nested.add(directories[0])
         else:
             files.append(file)
+    check_files(files, what)
     if nested and not files:
         raise TableFormatError(
             f"{what} holds only directories ({', '.join(sorted(nested)[:5])}): name the "

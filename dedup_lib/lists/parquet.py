@@ -15,7 +15,7 @@ from dedup_lib.lists.kinds import ID_FLAG, KIND_FLAG, ListShape, check_one_kind
 from dedup_lib.lists.wanted import ReadList, WantedList
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
-from dedup_lib.session.sql_names import quoted
+from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.session.storage import FileInfo, ParquetSchema
 from dedup_lib.tables.directory import by_schema, footers_of, spark_schema
 from dedup_lib.tables.schema import column_names
@@ -123,7 +123,7 @@ def _typed(frame: DataFrame, column: str, wanted: DataType) -> DataFrame:
     pandas writes such a column as INT32, whatever it might have held.
     """
     may_be_untyped = frame.schema[column].dataType.simpleString() == "int" != wanted.simpleString()
-    if may_be_untyped and frame.where(F.col(quoted(column)).isNotNull()).isEmpty():
+    if may_be_untyped and frame.where(values_of(column).isNotNull()).isEmpty():
         return frame.withColumn(column, F.lit(None).cast(wanted))
     return frame
 

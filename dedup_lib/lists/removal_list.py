@@ -22,8 +22,9 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo
 from dedup_lib.settings import AskedListKind, DuplicateIds, ListKind
 from dedup_lib.tables.directory import fingerprint
+from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.pinned import Pinned, PinnedTable, id_type
-from dedup_lib.tables.registry import check_not_inside, format_of
+from dedup_lib.tables.registry import format_of
 
 ENTRY_COLUMN = "image_id"
 _log = logging.getLogger(__name__)
@@ -158,7 +159,7 @@ def _from_table(table: PinnedTable, wanted: WantedList) -> RemovalList:
 
 
 def _from_files(session: Session, wanted: WantedList) -> RemovalList:
-    check_not_inside(session, wanted.location, wanted.role)
+    check_read(session.storage, wanted.location, wanted.role)
     list_format, files = list_files(session.storage, wanted.location, what=wanted.what)
     if list_format == "npy":
         read = _read_npy(session, files, wanted)

@@ -12,7 +12,7 @@ from pyspark.sql.types import DataType, StructType
 
 from dedup_lib.errors import ColumnTypeError, SettingsError
 from dedup_lib.lists.kinds import ID_FLAG, ListShape, recognise
-from dedup_lib.session.sql_names import quoted
+from dedup_lib.session.sql_names import values_of
 from dedup_lib.settings import ListKind
 
 
@@ -70,14 +70,14 @@ class WantedList:
 
     def entries(self, frame: DataFrame, shape: ListShape) -> DataFrame:
         """Select an entry's columns, and of pairs those that are similar enough."""
-        image_id = F.col(quoted(shape.id_column))
+        image_id = values_of(shape.id_column)
         named = {"image_id": image_id}
         if shape.keeper_column is not None and shape.score_column is not None:
             # Without a keeper an image would go unproved: as its own it counts as lost.
-            named["keeper_id"] = F.coalesce(F.col(quoted(shape.keeper_column)), image_id)
-            named["score"] = F.col(quoted(shape.score_column)).cast("double")
+            named["keeper_id"] = F.coalesce(values_of(shape.keeper_column), image_id)
+            named["score"] = values_of(shape.score_column).cast("double")
         if shape.group_column is not None:
-            named["group_id"] = F.col(quoted(shape.group_column)).cast("string")
+            named["group_id"] = values_of(shape.group_column).cast("string")
         entries = frame.select(*(column.alias(name) for name, column in named.items()))
         if shape.kind != "pairwise":
             return entries

@@ -1,1 +1,12 @@
-"""How a plan is applied: rewrite, clone, in place, or only what is new."""
+"""How a plan is applied: one class a method, with its checks."""
+
+from dedup_lib.methods.choice import choose_method
+from dedup_lib.methods.method import DryRun, Method
+from dedup_lib.methods.run_context import RunContext
+
+__all__ = [
+    "DryRun",
+    "Method",
+    "RunContext",
+    "choose_method",
+]

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from pyspark.sql import DataFrame
 
 from dedup_lib.methods.run_context import RunContext
-from dedup_lib.plan.planning import Plan
+from dedup_lib.plan.plan import Plan
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Attempt, Target
 

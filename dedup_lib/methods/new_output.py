@@ -6,7 +6,7 @@ from contextlib import ExitStack
 
 from dedup_lib.executor.annotated_rows import IS_DUPLICATE
 from dedup_lib.methods.method import Method
-from dedup_lib.plan.planning import Plan
+from dedup_lib.plan.plan import Plan
 from dedup_lib.publish import marker, stage
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Staged, Target

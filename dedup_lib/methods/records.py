@@ -9,7 +9,7 @@ from typing import Any
 
 from dedup_lib.locations import is_path
 from dedup_lib.methods import spark_engine
-from dedup_lib.plan.planning import Record
+from dedup_lib.plan.plan import Record
 from dedup_lib.publish import marker, stage, targets
 from dedup_lib.publish.attempts import attempt_directory, unmade_attempt
 from dedup_lib.publish.sweep import sweep

@@ -14,7 +14,7 @@ from dedup_lib.methods.gpu import check_is_usable, find_accelerator, uses_gpu
 from dedup_lib.methods.new_output import NewOutput
 from dedup_lib.methods.spark_engine import Tuning
 from dedup_lib.methods.tuning import TARGET_FILE_BYTES, settings_for, split_settings
-from dedup_lib.plan.planning import Plan
+from dedup_lib.plan.plan import Plan
 from dedup_lib.report import Report
 from dedup_lib.session.conf import tuning_settings
 from dedup_lib.session.session import Session
@@ -241,7 +241,7 @@ def tune(session: Session, plan: Plan, *, settings: Settings, report: Report) ->
         limit_bytes=spark_engine.broadcast_limit_bytes(is_on_gpu=is_on_gpu),
     )
     with report.step("weigh images"):
-        values = settings_for(session.storage, images, plan.files, is_on_gpu=is_on_gpu)
+        values = settings_for(session, images, plan.files, is_on_gpu=is_on_gpu)
     options = format_named(settings.resolved_output_format).writer_options(values)
     kept_fraction = plan.output_rows(action) / plan.image_ids.num_rows
     file_bytes = settings.target_file_bytes or TARGET_FILE_BYTES

@@ -12,7 +12,7 @@ from dedup_lib.methods import records
 from dedup_lib.methods.gpu import uses_gpu
 from dedup_lib.methods.phase_numbers import numbers_of
 from dedup_lib.methods.tuning import settings_for
-from dedup_lib.plan.planning import Plan
+from dedup_lib.plan.plan import Plan
 from dedup_lib.publish.attempts import new_attempt_id
 from dedup_lib.publish.workspace import Workspace
 from dedup_lib.report import Report
@@ -87,7 +87,7 @@ class RunContext:
         """Work out the session's settings for reading and writing images."""
         with self.report.step("weigh images"):
             is_on_gpu = uses_gpu(self.session.spark)
-            return settings_for(self.session.storage, images, files, is_on_gpu=is_on_gpu)
+            return settings_for(self.session, images, files, is_on_gpu=is_on_gpu)
 
     def note(self, plan: Plan) -> dict[str, Any]:
         """Return what the manifest, or the Delta commit, says of the run."""

@@ -14,10 +14,11 @@ from dedup_lib.executor.annotated_rows import IS_DUPLICATE, KEPT_IMAGE_ID
 from dedup_lib.plan.id_join import BROADCAST_LIMIT_BYTES
 from dedup_lib.plan.position_bitmaps import ROWS_PER_BITMAP, position_bitmaps
 from dedup_lib.plan.removal_plan import PlanCounts
-from dedup_lib.session.sql_names import quoted
+from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.session.storage import ParquetSchema
 from dedup_lib.settings import Action, Strategy
-from dedup_lib.tables.pinned import PinnedTable, metadata
+from dedup_lib.tables import PinnedTable
+from dedup_lib.tables.columns import metadata
 from dedup_lib.tables.schema import required_columns
 
 ADDED_COLUMNS = (IS_DUPLICATE, KEPT_IMAGE_ID)
@@ -174,7 +175,7 @@ def keep_by_ids(
     """
     (name,) = _free_names(images.columns, ("__dedup_planned_id",))
     planned = F.broadcast(planned_ids.toDF(name))
-    same = F.col(quoted(image_id_column)) == F.col(name)
+    same = values_of(image_id_column) == F.col(name)
     return images.join(planned, same, "left_anti" if drops else "left_semi")
 
 

@@ -10,7 +10,8 @@ from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructTy
 from dedup_lib.errors import InputChangedError, StorageError
 from dedup_lib.locations import decode_path
 from dedup_lib.methods.gpu import SPLIT_BYTES, image_batch_settings, writable_codec
-from dedup_lib.session.storage import ColumnChunkSizes, FileInfo, ParquetSchema, Storage
+from dedup_lib.session.session import Session
+from dedup_lib.session.storage import ColumnChunkSizes, FileInfo, ParquetSchema
 from dedup_lib.tables.kept_types import timestamp_type
 from dedup_lib.tables.pinned import FileRows, PinnedTable
 
@@ -40,7 +41,7 @@ class ImageWeights:
 
 
 def settings_for(
-    storage: Storage,
+    session: Session,
     images: PinnedTable,
     files: Sequence[FileRows],
     *,
@@ -49,7 +50,7 @@ def settings_for(
     """Work out the session settings for an image table from what its images weigh.
 
     Args:
-        storage: The session's file systems.
+        session: The session, with its file systems.
         images: The table.
         files: Rows and sizes of its files.
         is_on_gpu: Whether a GPU reads and writes them.
@@ -65,7 +66,8 @@ def settings_for(
         FileInfo(decode_path(file.file_path), file.size_bytes, file.modified_ms) for file in largest
     ]
     try:
-        weights = weigh(files, storage.read_column_sizes(sample), binary)
+        sizes = images.table_format.column_sizes(session, sample)
+        weights = weigh(files, sizes, binary)
     except StorageError as error:
         raise InputChangedError(
             f"a file of image table {images.location!r} was changed or deleted during the run. "

@@ -1,1 +1,7 @@
-"""Parquet directories as tables."""
+"""Parquet directories: the table format, with the engine that rewrites its files one by one."""
+
+from dedup_lib.parquet.format import ParquetFormat
+
+__all__ = [
+    "ParquetFormat",
+]

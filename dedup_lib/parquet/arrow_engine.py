@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import heapq
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +23,8 @@ from dedup_lib.executor import rewrite_file
 from dedup_lib.executor.file_task import FileTask, Wanted, describe_outcome
 from dedup_lib.locations import decode_path
 from dedup_lib.methods.run_context import RunContext
-from dedup_lib.plan.planning import Plan
+from dedup_lib.parquet.file_groups import bytes_per_group, partition_keys, spread
+from dedup_lib.plan.plan import Plan
 from dedup_lib.plan.position_bitmaps import position_bitmaps
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.on_executors import on_executors
@@ -35,12 +35,6 @@ from dedup_lib.tables.directory import relative_parts
 from dedup_lib.tables.pinned import FileRows, PinnedTable
 from dedup_lib.tables.target import Attempt, Staged, Target
 
-# Each group of files is a task. A Python task costs 0.1 s of its own: so few and large ones; but
-# four for each core, so that none waits long for the last.
-LEAST_GROUP_BYTES = 32 * 1024**2
-MOST_GROUP_BYTES = 256 * 1024**2
-GROUPS_PER_CORE = 4
-MOST_GROUPS = 20_000
 # What opening, naming and listing a file costs beside its bytes, as bytes.
 _FILE_OVERHEAD_BYTES = 1024**2
 _ERRORS: dict[str, type[DedupError]] = {
@@ -234,48 +228,6 @@ def file_tasks(
         )
         tasks.append((file.path if rows is None else rows.file_path, task))
     return tasks
-
-
-def bytes_per_group(total_bytes: int, cores: int) -> int:
-    """Return what the files of a group should weigh together."""
-    wanted = total_bytes // (GROUPS_PER_CORE * cores)
-    return max(LEAST_GROUP_BYTES, min(MOST_GROUP_BYTES, wanted))
-
-
-def spread(weights: Sequence[int], group_bytes: int, most_groups: int = MOST_GROUPS) -> list[int]:
-    """Spread files over groups so that these weigh about the same, the heaviest group first.
-
-    Args:
-        weights: What the work on each file costs, as bytes.
-        group_bytes: What a group should weigh.
-        most_groups: How many there may be.
-
-    Returns:
-        The number of each file's group, from 0, in the order of the weights.
-    """
-    wanted = min(len(weights), most_groups, -(-sum(weights) // group_bytes))
-    loads = [(0, group) for group in range(wanted)]
-    chosen = [0] * len(weights)
-    for index in sorted(range(len(weights)), key=lambda index: -weights[index]):
-        load, group = loads[0]
-        chosen[index] = group
-        heapq.heapreplace(loads, (load + weights[index], group))
-    order = {group: rank for rank, (_, group) in enumerate(sorted(loads, reverse=True))}
-    return [order[group] for group in chosen]
-
-
-def partition_keys(spark: SparkSession, num_partitions: int) -> list[int]:
-    """Return keys by which `repartition` puts each row group of rows in a partition of its own.
-
-    Spark places a row by the hash of its key: these are keys whose hashes are 0, 1, 2, …
-    """
-    tried = 20 * num_partitions  # enough for nearly all: a partition may be left to share
-    # Of a constant, Spark's optimiser works this out: no job is started.
-    tries = F.sequence(F.lit(0).cast("bigint"), F.lit(tried - 1).cast("bigint"))
-    hashed = F.transform(tries, lambda key: F.pmod(F.hash(key), F.lit(num_partitions)))
-    partitions = one_row(spark).select(hashed).collect()[0][0]
-    found = {partition: key for key, partition in enumerate(partitions)}
-    return [found.get(partition, partition) for partition in range(num_partitions)]
 
 
 def gather(

@@ -23,10 +23,9 @@ from dedup_lib.errors import (
 )
 from dedup_lib.locations import decode_path, get_scheme
 from dedup_lib.parquet.arrow_engine import ArrowEngine
-from dedup_lib.publish.attempts import attempt_directory
+from dedup_lib.parquet.metrics_files import add_file
 from dedup_lib.publish.marker import is_incomplete, mark
 from dedup_lib.publish.promote import rename_into_place
-from dedup_lib.publish.sweep import sweep
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS, SCAN_SETTINGS, tuning_settings
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.session import Session
@@ -38,6 +37,7 @@ from dedup_lib.tables.directory import (
     fingerprint,
     partition_columns_of,
 )
+from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import NOTHING_NEW, EarlierRun, ImageChanges, ImagesState
 from dedup_lib.tables.kept_types import check_names_are_kept
@@ -61,7 +61,7 @@ class ParquetFormat(TableFormat):
 
     def pin(self, session: Session, location: str) -> PinnedTable:
         """Pin a directory; one listing, and one footer a file."""
-        registry.check_not_inside(session, location, "image table")
+        check_read(session.storage, location, "image table")
         files = data_files(session.storage, location, what="image table")
         partition_columns = partition_columns_of(location, files, what="image table")
         schema = common_schema(session, files)
@@ -269,35 +269,8 @@ class ParquetFormat(TableFormat):
         name: str,
         check: Callable[[StructType, bool], None],
     ) -> None:
-        """Write a file of one row where no reader looks, and move it in under its own name."""
-        storage = session.storage
-        self._check_rows_fit(session, location, check)
-        run = name.rpartition("-")[2].partition(".")[0]
-        sweep(storage, location, run)
-        with attempt_directory(storage, location, run) as attempt:
-            options = storage.committer_options(attempt.staged)
-            row.coalesce(1).write.options(**options).parquet(attempt.staged)
-            (written,) = [
-                file.path
-                for file in storage.list_files(attempt.staged)
-                if file.path.endswith(".parquet")
-            ]
-            storage.make_directory(location)
-            storage.rename(written, f"{location}/{name}.parquet")
-
-    def _check_rows_fit(
-        self, session: Session, location: str, check: Callable[[StructType, bool], None]
-    ) -> None:
-        storage = session.storage
-        if storage.exists(location) and not storage.is_directory(location):
-            raise OutputExistsError(f"{location!r} is a file, not a directory.")
-        names = [name for name in storage.list_names(location) if name[0] not in "._"]
-        strange = [name for name in names if not name.endswith(".parquet")]
-        if strange:
-            raise OutputExistsError(f"{location!r} holds {strange[0]!r}, which is no Parquet file.")
-        if names:
-            reader = session.spark.read.options(**PARQUET_READER_OPTIONS)
-            check(reader.parquet(f"{location}/{names[-1]}").schema, False)
+        """Add a file of one row."""
+        add_file(session, location, row, name, check)
 
     # What it says of the runs that wrote it
 

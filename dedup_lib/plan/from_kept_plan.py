@@ -12,7 +12,8 @@ from dedup_lib.plan import id_scan, kept_plan, limits, removal_plan
 from dedup_lib.plan.id_scan import IdSizes
 from dedup_lib.plan.inputs import Inputs
 from dedup_lib.plan.kept_plan import PLAN_NOTE, KeptPlan
-from dedup_lib.plan.planning import Plan, check_lists
+from dedup_lib.plan.limits import check_lists
+from dedup_lib.plan.plan import Plan
 from dedup_lib.report import Report
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from dedup_lib.session.sql_names import quoted
+from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.settings.values import KeeperRule
 
 
@@ -33,7 +33,7 @@ class Ranking:
 
 def ranking_of(images: DataFrame, image_id_column: str, rule: KeeperRule) -> Ranking:
     """Rank the images of a table, lazily, by one of its columns or by their IDs."""
-    image_id = F.col(quoted(image_id_column)).alias("image_id")
+    image_id = values_of(image_id_column).alias("image_id")
     value = F.lit(None).cast("int") if rule.column is None else _value_of(images, rule.column)
     best = F.max("rank") if rule.is_largest else F.min("rank")
     ranked = images.select(image_id, value.alias("rank")).where(F.col("image_id").isNotNull())

@@ -9,8 +9,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.lists.removal_list import ENTRY_COLUMN
-from dedup_lib.session.sql_names import quoted
-from dedup_lib.tables.pinned import FileRows, PinnedTable, metadata
+from dedup_lib.session.sql_names import quoted, values_of
+from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.pinned import FileRows, PinnedTable
 
 # A row of a broadcast hash table costs its key and about this much more.
 BROADCAST_ROW_OVERHEAD_BYTES = 48
@@ -35,7 +36,7 @@ def candidates_of(images: PinnedTable, image_id_column: str) -> DataFrame:
     frame = images.frame
     row_index = metadata(frame, "row_index") if images.has_row_index else F.lit(None)
     return frame.select(
-        F.col(quoted(image_id_column)).alias(ENTRY_COLUMN),
+        values_of(image_id_column).alias(ENTRY_COLUMN),
         metadata(frame, "file_path").alias("file_path"),
         row_index.cast("bigint").alias("row_index"),
     )

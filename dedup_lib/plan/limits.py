@@ -10,8 +10,66 @@ from dedup_lib.errors import (
     NoMatchesError,
     RemovedFractionError,
 )
+from dedup_lib.plan.inputs import Inputs
 from dedup_lib.plan.keepers import KeeperCounts
+from dedup_lib.plan.plan import Plan
 from dedup_lib.plan.protection import ProtectedList
+from dedup_lib.settings import Settings
+
+
+def check_limits(plan: Plan, inputs: Inputs, settings: Settings) -> None:
+    """Check a plan against all safety limits; for a sweep of eps only that the lists match.
+
+    Raises:
+        SafetyLimitError: It passes one.
+    """
+    check_lists(plan, inputs, settings)
+    if settings.eps_values:  # a sweep is a question: the answer is in the report
+        return
+    check_removed_fraction(
+        input_rows=plan.image_ids.num_rows,
+        removed_rows=plan.counts.removed_rows,
+        max_removed_fraction=settings.max_removed_fraction,
+    )
+
+
+def check_lists(plan: Plan, inputs: Inputs, settings: Settings) -> None:
+    """Check what the lists came to against the safety limits, whatever share of the rows goes.
+
+    Raises:
+        SafetyLimitError: They pass one.
+    """
+    num_ids = plan.list_ids.num_rows - plan.list_ids.num_nulls
+    check_list_not_empty(
+        num_ids=num_ids,
+        allow_empty_list=settings.allow_empty_list,
+        dissimilar_pairs=sum(
+            item.listed_rows or 0 for item in inputs.lists if item.kind == "pairwise"
+        ),
+    )
+    check_lists_to_keep(
+        {
+            item.location: matched
+            for item, matched in zip(inputs.lists, plan.matched_by_list, strict=True)
+            if item.kind == "keep"
+        },
+        allow_no_matches=settings.allow_no_matches,
+    )
+    if plan.protection is not None:
+        check_protected(
+            plan.protection.lists,
+            allow_empty_list=settings.allow_empty_list,
+            allow_no_matches=settings.allow_no_matches,
+        )
+    check_matches(
+        num_ids=num_ids,
+        matched_ids=plan.list_matched_ids,
+        allow_no_matches=settings.allow_no_matches,
+        hints=plan.match_hints,
+    )
+    must_survive = settings.on_lost_keeper == "error" and not settings.eps_values
+    if plan.keepers is not None and must_survive:
+        check_keepers(plan.keepers)
 
 
 def check_list_not_empty(

@@ -27,7 +27,6 @@ def count_entries(lists: Sequence[RemovalList], mode: ListCounts) -> tuple[IdSiz
         weigh nothing where there are too many to be broadcast, whatever they weigh.
 
     *Cost:* one pass over the ID columns; where distinct IDs are counted, one more, with a shuffle.
-    Of IDs that need not be weighed only the row groups that hold a NULL are read.
     """
     known = [item.num_rows for item in lists if item.num_rows is not None]
     if len(known) < len(lists):

@@ -1,4 +1,4 @@
-"""Make the removal plan, count, and check it against the limits."""
+"""Make the removal plan, and count."""
 
 from __future__ import annotations
 
@@ -18,7 +18,6 @@ from dedup_lib.plan import (
     id_join,
     id_scan,
     keepers,
-    limits,
     list_counts,
     list_sizes,
     protection,
@@ -29,11 +28,12 @@ from dedup_lib.plan.id_scan import IdSizes
 from dedup_lib.plan.inputs import Inputs
 from dedup_lib.plan.keepers import KeeperCounts
 from dedup_lib.plan.match_hints import why_few_match
+from dedup_lib.plan.plan import Plan, Record
 from dedup_lib.plan.protection import Protection
 from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.report import Report
 from dedup_lib.session.conf import SCAN_SETTINGS
-from dedup_lib.settings import Action, Settings
+from dedup_lib.settings import Settings
 from dedup_lib.tables.pinned import FileRows, PinnedTable
 
 _NAMING_KEEPERS = {"pairwise", "groups"}
@@ -44,104 +44,7 @@ PLAN_SETTINGS = SCAN_SETTINGS | {
 }
 # What a list says of an ID costs so much, beside a keeper as long as the ID.
 _MARK_BYTES = 64
-# So small a share of what could match is no accident of two tables that overlap.
-_FEW_FRACTION = 0.1
 _log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True)
-class Record:
-    """Rows that a run keeps beside its output: what they are, the rows, and how many."""
-
-    holds: str
-    rows: DataFrame
-    num_rows: int
-
-
-@dataclass(frozen=True)
-class Plan:
-    """A materialised removal plan, the table that it is for, and what was counted on the way.
-
-    Attributes:
-        images: The image table.
-        rows: One row per image row that goes, as `removal_plan.plan_schema` says.
-        counts: What the plan holds.
-        files: Rows and sizes of the image table's files.
-        image_ids: Sizes of the image IDs.
-        list_ids: Sizes of all list entries together.
-        list_distinct_ids: How many IDs the lists name; None where that was not counted.
-        list_matched_ids: How many of them are in the image table.
-        matched_by_list: The same of each list.
-        keepers: What became of the keepers; None where no list names any.
-        protection: What stays whatever the lists say; None where nothing does.
-        match_hints: Why only few of the listed IDs are in the table, in sentences; none where
-            enough are, or nothing was found out.
-        unmatched: The listed IDs that are not in the table, one row per list and ID: `image_id`,
-            `list_location`, `list_kind`; None where they are not asked for.
-    """
-
-    images: PinnedTable
-    rows: DataFrame
-    counts: PlanCounts
-    files: Sequence[FileRows]
-    image_ids: IdSizes
-    list_ids: IdSizes
-    list_distinct_ids: int | None
-    list_matched_ids: int
-    matched_by_list: Sequence[int]
-    keepers: KeeperCounts | None
-    protection: Protection | None
-    match_hints: Sequence[str]
-    unmatched: Record | None
-
-    @property
-    def records(self) -> dict[str, Record]:
-        """What can be kept beside the output, by the setting that says where."""
-        rows = removal_plan.without_secrets(self.rows, self.images.root)
-        kept = {"removed_output": Record("removal plan", rows, self.counts.removed_rows)}
-        return kept if self.unmatched is None else {**kept, "unmatched_output": self.unmatched}
-
-    @property
-    def matches_few(self) -> bool:
-        """Whether hardly any listed ID is in the table, though both are large enough."""
-        list_ids, image_ids = self.list_ids, self.image_ids
-        listed = self.list_distinct_ids or list_ids.num_rows - list_ids.num_nulls
-        could_match = min(listed, image_ids.num_rows - image_ids.num_nulls)
-        return self.list_matched_ids < _FEW_FRACTION * could_match
-
-    @property
-    def kept_rows(self) -> int:
-        """How many rows stay."""
-        return self.image_ids.num_rows - self.counts.removed_rows
-
-    @property
-    def removed_ids(self) -> DataFrame:
-        """One row per ID that goes, `image_id`."""
-        return self.rows.select("image_id").distinct()
-
-    @property
-    def input_bytes(self) -> int:
-        """Size of the image table's data files; of Delta's those that hold a row."""
-        return sum(file.size_bytes for file in self.images.files or self.files)
-
-    def output_rows(self, action: Action) -> int:
-        """Return how many rows an output by this action has."""
-        rows = {"remove": self.kept_rows, "extract": self.counts.removed_rows}
-        return rows.get(action, self.image_ids.num_rows)
-
-    def reported_counts(self) -> dict[str, int | None]:
-        """Return the report's counts, but for what is known only when rows were written."""
-        distinct, matched = self.list_distinct_ids, self.list_matched_ids
-        return {
-            "input_rows": self.image_ids.num_rows,
-            "removed_rows": self.counts.removed_rows,
-            "null_id_rows": self.image_ids.num_nulls,
-            "list_rows": self.list_ids.num_rows,
-            "list_null_ids": self.list_ids.num_nulls,
-            "list_distinct_ids": distinct,
-            "list_matched_ids": matched,
-            "list_unmatched_ids": None if distinct is None else distinct - matched,
-        }
 
 
 def make_plan(
@@ -359,58 +262,3 @@ def _marking(item: RemovalList, ranking: Ranking) -> RemovalList:
     if item.kind != "groups":
         return item
     return replace(item, frame=groups.pairs(item.frame, ranking))
-
-
-def check_limits(plan: Plan, inputs: Inputs, settings: Settings) -> None:
-    """Check a plan against all safety limits; for a sweep of eps only that the lists match.
-
-    Raises:
-        SafetyLimitError: It passes one.
-    """
-    check_lists(plan, inputs, settings)
-    if settings.eps_values:  # a sweep is a question: the answer is in the report
-        return
-    limits.check_removed_fraction(
-        input_rows=plan.image_ids.num_rows,
-        removed_rows=plan.counts.removed_rows,
-        max_removed_fraction=settings.max_removed_fraction,
-    )
-
-
-def check_lists(plan: Plan, inputs: Inputs, settings: Settings) -> None:
-    """Check what the lists came to against the safety limits, whatever share of the rows goes.
-
-    Raises:
-        SafetyLimitError: They pass one.
-    """
-    num_ids = plan.list_ids.num_rows - plan.list_ids.num_nulls
-    limits.check_list_not_empty(
-        num_ids=num_ids,
-        allow_empty_list=settings.allow_empty_list,
-        dissimilar_pairs=sum(
-            item.listed_rows or 0 for item in inputs.lists if item.kind == "pairwise"
-        ),
-    )
-    limits.check_lists_to_keep(
-        {
-            item.location: matched
-            for item, matched in zip(inputs.lists, plan.matched_by_list, strict=True)
-            if item.kind == "keep"
-        },
-        allow_no_matches=settings.allow_no_matches,
-    )
-    if plan.protection is not None:
-        limits.check_protected(
-            plan.protection.lists,
-            allow_empty_list=settings.allow_empty_list,
-            allow_no_matches=settings.allow_no_matches,
-        )
-    limits.check_matches(
-        num_ids=num_ids,
-        matched_ids=plan.list_matched_ids,
-        allow_no_matches=settings.allow_no_matches,
-        hints=plan.match_hints,
-    )
-    must_survive = settings.on_lost_keeper == "error" and not settings.eps_values
-    if plan.keepers is not None and must_survive:
-        limits.check_keepers(plan.keepers)

@@ -20,6 +20,7 @@ from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.failures import storage_errors_as
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
+from dedup_lib.tables.foreign import check_written
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Target
@@ -76,6 +77,8 @@ class Workspace:
                 "the output: staged files could not be renamed into place."
             )
         with storage_errors_as(PublishError):
+            if self.settings.work_location is not None:
+                check_written(self.session.storage, work_base, "work location")
             self._sweep_at({work_base})
             attempt = cleanup.enter_context(
                 attempt_directory(self.session.storage, work_base, self.attempt_id)

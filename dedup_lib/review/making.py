@@ -18,7 +18,7 @@ from dedup_lib.locations import decode_path
 from dedup_lib.plan import id_join, list_counts
 from dedup_lib.plan.id_scan import candidates_of
 from dedup_lib.plan.inputs import Inputs
-from dedup_lib.plan.planning import Plan
+from dedup_lib.plan.plan import Plan
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.review import score_bins

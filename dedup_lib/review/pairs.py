@@ -18,7 +18,6 @@ from dedup_lib.review.sample import Place, Removed
 from dedup_lib.session.session import Session
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.pinned import PinnedTable
-from dedup_lib.tables.row_positions import row_indexes
 
 # What is shown of a row of a table, by its ID and its place.
 Pictures = Mapping[tuple[ImageId, Place], Picture]
@@ -98,8 +97,8 @@ class Showing:
     ) -> dict[tuple[ImageId, Place], RowPosition]:
         """Tell where rows are, but for those of which it can't be told."""
         unknown = [key for key in wanted if key[1].row_index is None]
-        indexes = row_indexes(
-            self.session.spark,
+        indexes = self.images.table_format.find_rows(
+            self.session,
             sorted({decode_path(place.file_path) for _, place in unknown}),
             self.id_field,
             {image_id for image_id, _ in unknown},

@@ -21,6 +21,9 @@ RUN_SETTINGS: Mapping[str, str | None] = {
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
     "parquet.page.verify-checksum.enabled": "true",
+    # No statistic of a Parquet file decides which rows are seen. Those of Delta's log can't be
+    # switched off (without them Delta pins no version for a statement): see `values_of`.
+    "spark.sql.parquet.filterPushdown": "false",
     # The columns of a file are those of its own footer, with the types that they have there.
     "spark.sql.parquet.mergeSchema": "false",
     "spark.sql.parquet.binaryAsString": "false",
@@ -50,6 +53,11 @@ SCAN_SETTINGS = {"spark.sql.files.maxPartitionBytes": str(16 * 1024**3)}
 PARQUET_READER_OPTIONS = {
     "ignoreCorruptFiles": "false",
     "ignoreMissingFiles": "false",
+    # No statistic that a writer left leaves out rows.
+    "parquet.filter.stats.enabled": "false",
+    "parquet.filter.columnindex.enabled": "false",
+    "parquet.filter.dictionary.enabled": "false",
+    "parquet.filter.bloom.enabled": "false",
     "__globPaths__": "false",
 }
 _guard = threading.Lock()

@@ -112,6 +112,16 @@ class ConnectStorage(Storage):
         found = self._list_below(location, recursive=False)
         return sorted(path for path, _, _ in found if path)
 
+    def find_names(
+        self, directories: Sequence[str], patterns: Sequence[str]
+    ) -> Sequence[Sequence[str]]:
+        uris, options = list(directories), dict(self.pyarrow_options)
+        try:
+            found = self._run(lambda: file_system.find_names(uris, options, patterns))
+        except _RefusedError as error:
+            raise StorageError(f"{uris[0]!r} can't be listed: {error}") from error
+        return [list(map(str, names)) for names in found]
+
     def read_head(self, location: str, num_bytes: int) -> bytes:
         text: str = self._ask("can't be read", location, file_system.read_latin, num_bytes)
         return text.encode("latin-1")

@@ -118,6 +118,23 @@ class HadoopStorage(Storage):
                 return 0
             return int(file_system.getContentSummary(path).getLength())
 
+    def find_names(
+        self, directories: Sequence[str], patterns: Sequence[str]
+    ) -> Sequence[Sequence[str]]:
+        """Return those names in each directory that match one of some patterns."""
+        # The JVM chooses: to ask for each name of a large directory would take long.
+        chosen = self._jvm.org.apache.hadoop.fs.GlobFilter("{" + ",".join(patterns) + "}")
+        return [self._find_names(directory, chosen) for directory in directories]
+
+    def _find_names(self, directory: str, chosen: Any) -> list[str]:
+        try:
+            with hadoop_errors(f"{directory!r} can't be listed"):
+                found = self._file_system(directory).listStatus(self._path(directory), chosen)
+                return [str(status.getPath().getName()) for status in found]
+        except StorageError as error:
+            _log.debug("passed over: %s", error)
+            return []
+
     def list_names(self, location: str) -> list[str]:
         if not self.is_directory(location):
             return []

@@ -1,8 +1,11 @@
-"""Spell table and column names for SQL."""
+"""Spell table and column names for SQL, and refer to columns."""
 
 from __future__ import annotations
 
 import re
+
+from pyspark.sql import Column
+from pyspark.sql import functions as F
 
 from dedup_lib.errors import SettingsError
 from dedup_lib.locations import is_path
@@ -36,3 +39,13 @@ def name_parts(name: str) -> list[str]:
 def quoted(name: str) -> str:
     """Quote one name for SQL and for column references."""
     return "`" + name.replace("`", "``") + "`"
+
+
+def values_of(name: str) -> Column:
+    """Refer to a column so that conditions on it are decided by its values alone.
+
+    Spark hands a condition on a plain column to the reader, which then leaves out files and row
+    groups by the statistics that their writer left. A condition on an expression stays with Spark.
+    """
+    column = F.col(quoted(name))
+    return F.coalesce(column, column)

@@ -147,6 +147,21 @@ class Storage(ABC):
         """Add up the sizes of all files below a directory; 0 if there is no such directory."""
 
     @abstractmethod
+    def find_names(
+        self, directories: Sequence[str], patterns: Sequence[str]
+    ) -> Sequence[Sequence[str]]:
+        """Return those names in each directory that match one of some patterns.
+
+        A directory that is not there, or may not be listed, has none. Of a file it is its name.
+
+        Args:
+            directories: Canonical locations.
+            patterns: Names, in which `*` and `[…]` are a pattern.
+
+        Cost: one listing a directory, without its names that do not match.
+        """
+
+    @abstractmethod
     def list_names(self, location: str) -> list[str]:
         """List the names of files and directories in a directory; [] if there is none."""
 

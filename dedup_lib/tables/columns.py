@@ -1,8 +1,10 @@
-"""What a table's files call its columns."""
+"""What a table's files call its columns, and what Spark tells of the files."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+
+from pyspark.sql import Column, DataFrame
 
 
 class FileColumns:
@@ -11,3 +13,8 @@ class FileColumns:
     def path(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return a column's names from outside to inside."""
         return tuple(names)
+
+
+def metadata(frame: DataFrame, name: str) -> Column:
+    """Return a field of the hidden file metadata, whatever the user's columns are called."""
+    return frame.metadataColumn("_metadata").getField(name)

@@ -22,6 +22,7 @@ from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema, Storage
 from dedup_lib.tables.footers import read_footers
+from dedup_lib.tables.foreign import check_files
 from dedup_lib.tables.schema import hadoop_variable, id_columns, leaf_types
 
 MANIFEST_NAME = "_remove_duplicates.json"
@@ -45,6 +46,7 @@ def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
     except StorageError as error:
         raise UnreadableFileError(f"{what}: {error} Restore or remove it.") from error
     files = [file for file in listed if not MARKERS.fullmatch(file.path.rpartition("/")[2])]
+    check_files(files, f"{what} {location!r}")
     for file in files:
         for part in relative_parts(location, file):
             if part.startswith(("_", ".")):

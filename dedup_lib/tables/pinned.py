@@ -5,10 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from pyspark.errors import AnalysisException
-from pyspark.sql import Column, DataFrame
+from pyspark.sql import DataFrame
 
 from dedup_lib.errors import ColumnTypeError, MissingColumnError, UnreadableFileError
 from dedup_lib.session.storage import FileInfo, ParquetSchema
+from dedup_lib.tables.columns import metadata
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.registry import format_named
 
@@ -105,11 +106,6 @@ def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
             f"{', '.join(ID_TYPES[:-1])} or {ID_TYPES[-1]}. Cast it where the table is made."
         )
     return kind
-
-
-def metadata(frame: DataFrame, name: str) -> Column:
-    """Return a field of the hidden file metadata, whatever the user's columns are called."""
-    return frame.metadataColumn("_metadata").getField(name)
 
 
 def check_is_readable(table: PinnedTable) -> None:

@@ -8,7 +8,8 @@ from dedup_lib.errors import UnsupportedError
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
 from dedup_lib.settings import ImagesFormat
-from dedup_lib.tables.pinned import PinnedTable, metadata
+from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.registry import format_asked_for, format_of
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dedup_lib.errors import SettingsError, TableFormatError, TableNotFoundError
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
-from dedup_lib.settings.traits import image_formats, register_format
+from dedup_lib.settings import register_format
 from dedup_lib.tables.format import TableFormat
 
 _FORMATS: dict[str, TableFormat] = {}
@@ -17,8 +17,7 @@ def register(table_format: TableFormat) -> None:
     One that is registered later is asked first whether a table is its. The first one, of plain
     files, is what there is where no other is.
     """
-    if table_format.name not in image_formats():
-        register_format(table_format.traits)
+    register_format(table_format.traits)
     _FORMATS[table_format.name] = table_format
 
 
@@ -92,13 +91,3 @@ def format_asked_for(session: Session, location: str, asked: str) -> TableFormat
             f"image table {location!r} is not a {wanted.title} table: it has no {wanted.sign}."
         )
     raise found.wrong_format(wanted, location)
-
-
-def check_not_inside(session: Session, location: str, what: str) -> None:
-    """Refuse a canonical path inside a table that is to be read as a whole.
-
-    Raises:
-        TableFormatError: A parent is such a table.
-    """
-    for one in _FORMATS.values():
-        one.check_not_inside(session, location, what)

@@ -11,7 +11,7 @@ from pyspark.sql.types import StructField, StructType
 from dedup_lib.locations import decode_path
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.sql_names import quoted
-from dedup_lib.tables.pinned import metadata
+from dedup_lib.tables.columns import metadata
 
 ImageId = str | int
 

@@ -40,6 +40,7 @@ FAST = (
             "rewrite/test_arrow_engine",
             "rewrite/test_formats",
             "rewrite/test_no_shuffle",
+            "images/test_statistics",
         )
     ),
 )

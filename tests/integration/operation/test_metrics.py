@@ -12,7 +12,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import NoMatchesError, OutputExistsError, OverlapError, StorageError
-from dedup_lib.metrics_row import COLUMNS, SCHEMA
+from dedup_lib.metrics import COLUMNS, SCHEMA
 from dedup_lib.session.open_storage import open_storage
 from tests.support.processes.runs import FLAGS, console, small_inputs
 from tests.support.tables.made import image_rows, names_in, tree_digest, write_list, write_parquet

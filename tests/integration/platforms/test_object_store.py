@@ -23,6 +23,7 @@ LISTED = ["--duplicate-ids", f"{S3}/in/list/"]
 PARQUET = ["--images", f"{S3}/in/images", *LISTED]
 DELTA = ["--images", f"{S3}/in/delta", *LISTED]
 PARTS = ["--images", f"{S3}/in/parts", *LISTED]
+ICEBERG = f"{S3}/in/iceberg/data"
 TO_DELTA = ["--output-format", "delta"]
 # Each of these buckets is at a store of its own.
 STORES = {
@@ -42,6 +43,9 @@ def inputs(spark, tmp_path_factory):
     write_parquet(image_rows(["a", "b"]), folder / "in/parts/kind=x%3Ay ü/1.parquet")
     write_parquet(image_rows(["c", "d"]), folder / "in/parts/kind=50%25/2.parquet")
     write_list(folder / "in/list/1.parquet", ["b", "d", "b", "zz"])
+    write_parquet(image_rows(["a", "b"]), folder / "in/iceberg/data/1.parquet")
+    (folder / "in/iceberg/metadata").mkdir()
+    (folder / "in/iceberg/metadata/v1.metadata.json").write_text("{}")
     images = spark.read.parquet(str(folder / "in/images"))
     delta = images.write.format("delta").option("delta.enableDeletionVectors", "true")
     delta.save(str(folder / "in/delta"))
@@ -188,12 +192,17 @@ def test_what_s3_can_not_give_is_said_with_the_readmes_exit_code(server, several
         "root of a file": (2, [*PARQUET, "--output", "s3a://another", *TO_DELTA]),
         "--report": (2, [*PARQUET, "--dry-run", "--report", "s3a://denied/report.json"]),
         "one would destroy": (2, [*PARQUET, "--output", f"{S3}/in/images/out", *TO_DELTA]),
+        "image table 's3a://bucket/in/iceberg/data' lies": (
+            3,
+            ["--images", ICEBERG, *LISTED, *out],
+        ),
+        "output 's3a://bucket/in/iceberg/data' lies": (5, [*PARQUET, "--output", ICEBERG]),
     }
     codes, reports = several(*(flags for _, flags in cases.values()))
     messages = [report["error"]["message"] for report in reports]
     assert codes == [code for code, _ in cases.values()], messages
     words = ["bucket does not exist", *list(cases)[1:]]
-    assert [word in text for word, text in zip(words, messages, strict=True)] == [True] * 12, (
+    assert [word in text for word, text in zip(words, messages, strict=True)] == [True] * 14, (
         messages
     )
     assert server.objects() == objects

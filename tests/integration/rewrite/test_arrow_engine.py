@@ -15,7 +15,7 @@ from pyspark.sql import functions as F
 from dedup_lib.errors import ColumnTypeError, InputChangedError, UnsupportedError
 from dedup_lib.executor import rewrite_file, stores
 from dedup_lib.methods.rewrite import Rewrite
-from dedup_lib.parquet import arrow_engine
+from dedup_lib.parquet import file_groups
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.tables.read import read_images
@@ -114,26 +114,26 @@ def test_positions_and_paths_are_all_that_is_shuffled(spark, remove, tmp_path):
 def test_groups_weigh_about_the_same_and_the_heaviest_comes_first():
     mb = 1024**2
     weights = [1000 * mb, *([10 * mb] * 40), *([2 * mb] * 60), mb]
-    groups = arrow_engine.spread(weights, group_bytes=100 * mb)
+    groups = file_groups.spread(weights, group_bytes=100 * mb)
     loads = [0] * (max(groups) + 1)
     for weight, group in zip(weights, groups, strict=True):
         loads[group] += weight
     assert groups[0] == 0
     assert loads[0] == 1000 * mb
     assert max(loads[1:]) < 1.3 * min(loads[1:])
-    assert arrow_engine.spread([5, 5], group_bytes=10**9) == [0, 0]
-    assert len(set(arrow_engine.spread([mb] * 5000, mb, most_groups=16))) == 16
+    assert file_groups.spread([5, 5], group_bytes=10**9) == [0, 0]
+    assert len(set(file_groups.spread([mb] * 5000, mb, most_groups=16))) == 16
 
 
 def test_groups_are_several_a_core_but_neither_tiny_nor_huge():
     mb = 1024**2
-    assert arrow_engine.bytes_per_group(1_600 * mb, cores=4) == 100 * mb
-    assert arrow_engine.bytes_per_group(10 * mb, cores=4) == 32 * mb
-    assert arrow_engine.bytes_per_group(10**12, cores=4) == 256 * mb
+    assert file_groups.bytes_per_group(1_600 * mb, cores=4) == 100 * mb
+    assert file_groups.bytes_per_group(10 * mb, cores=4) == 32 * mb
+    assert file_groups.bytes_per_group(10**12, cores=4) == 256 * mb
 
 
 def test_each_group_is_a_partition_of_its_own(spark):
-    keys = arrow_engine.partition_keys(spark, 40)
+    keys = file_groups.partition_keys(spark, 40)
     assert len(set(keys)) == 40
     placed = spark.createDataFrame([(key,) for key in keys], "key bigint").repartition(40, "key")
     assert placed.select(F.spark_partition_id()).distinct().count() == 40

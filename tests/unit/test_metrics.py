@@ -3,7 +3,7 @@
 from datetime import UTC, datetime
 
 from dedup_lib.errors import NoMatchesError
-from dedup_lib.metrics_row import COLUMNS, SCHEMA, row_of
+from dedup_lib.metrics import COLUMNS, SCHEMA, row_of
 from dedup_lib.report import COUNTS, PHASES, Report
 from dedup_lib.settings import DuplicateIds, Settings
 

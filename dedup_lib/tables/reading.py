@@ -1,0 +1,164 @@
+"""The seam for table formats, its first half: what is there, reading it, what is new in it."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import TYPE_CHECKING
+
+from pyspark.sql.types import StructField
+
+from dedup_lib.errors import TableFormatError, UnsupportedError
+from dedup_lib.executor.bounds import Bounds
+from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
+from dedup_lib.session.session import Session
+from dedup_lib.session.storage import ColumnChunkSizes, FileInfo
+from dedup_lib.settings import FormatTraits
+from dedup_lib.tables import row_pictures, row_positions
+from dedup_lib.tables.columns import FileColumns
+from dedup_lib.tables.history import ImageChanges, ImagesState
+from dedup_lib.tables.row_positions import ImageId
+
+if TYPE_CHECKING:
+    from dedup_lib.tables.pinned import FileRows, PinnedTable
+
+
+class ReadableFormat:
+    """What is asked of a format whose tables are read; `format.TableFormat` says how to fill it in.
+
+    Attributes:
+        traits: What settings need to know of the format, its name among that.
+        sign: What tells such a table, for messages.
+    """
+
+    traits: FormatTraits
+    sign: str = ""
+
+    @property
+    def name(self) -> str:
+        """What --images-format, --output-format and the report call it."""
+        return self.traits.name
+
+    @property
+    def title(self) -> str:
+        """What messages call it."""
+        return self.traits.title
+
+    # What is there
+
+    def is_at(self, session: Session, location: str) -> bool:
+        """Tell whether there is a table of this format at a canonical path."""
+        raise NotImplementedError
+
+    def has_named(self, session: Session, name: str) -> bool:
+        """Tell whether the catalog has a table of that name."""
+        return False
+
+    def root_of(self, session: Session, location: str) -> str:
+        """Return where a table's files are, as a canonical URI; it need not exist yet."""
+        return session.storage.canonical(location)
+
+    def root_of_new(self, session: Session, name: str) -> str:
+        """Return where the catalog would put a new table, as a canonical URI."""
+        raise NotImplementedError
+
+    def wrong_format(self, asked: ReadableFormat, location: str) -> TableFormatError:
+        """Return the error for a table of this format that is to be read as one of another."""
+        return TableFormatError(
+            f"image table {location!r} is a {self.title} table: read as {asked.title} it would "
+            f"bring back deleted rows. Use --images-format {self.name} (or auto)."
+        )
+
+    # Reading it
+
+    def pin(self, session: Session, location: str) -> PinnedTable:
+        """Pin a table as it is now, and read it lazily.
+
+        Args:
+            session: The session, with its file systems.
+            location: A canonical path, or a catalog name.
+
+        Raises:
+            InputError: It can't be read as this format.
+        """
+        raise NotImplementedError
+
+    def check_unchanged(self, session: Session, table: PinnedTable) -> None:
+        """Check that a pinned table still has the files that were pinned.
+
+        Raises:
+            InputChangedError: A file was replaced or deleted. New files don't matter.
+        """
+
+    def check_all_read(self, table: PinnedTable, counted: Sequence[FileRows]) -> None:
+        """Check that a scan of the IDs read the pinned files.
+
+        Raises:
+            InputChangedError: A file was replaced, deleted or added meanwhile.
+        """
+
+    def check_id_column(self, table: PinnedTable, column: str) -> None:
+        """Check that a column can hold the IDs, as far as the format has a say.
+
+        Raises:
+            ColumnTypeError: It can't.
+        """
+
+    def table_id(self, session: Session, table: PinnedTable) -> str | None:
+        """Return the format's own ID of a table; None where it has none."""
+        return None
+
+    def log_settings(self, session: Session, location: str) -> Mapping[str, str]:
+        """Return session settings under which a table's log is read well."""
+        return {}
+
+    def file_columns(self, session: Session, table: PinnedTable) -> FileColumns | None:
+        """Return what the files call the table's columns; None where that can't be told."""
+        return FileColumns()
+
+    def column_sizes(
+        self, session: Session, files: Sequence[FileInfo]
+    ) -> Iterable[ColumnChunkSizes]:
+        """Return what each column weighs in some of the data files; nothing if it is unknown."""
+        return session.storage.read_column_sizes(files)
+
+    def find_rows(
+        self,
+        session: Session,
+        paths: Collection[str],
+        id_field: StructField,
+        ids: Collection[ImageId],
+    ) -> dict[tuple[str, ImageId], int]:
+        """Find the first row of each of a few IDs in each of a few files, for the review.
+
+        It is asked where the table itself tells no row index; as `row_positions.row_indexes`.
+        """
+        return row_positions.row_indexes(session.spark, paths, id_field, ids)
+
+    def draw_rows(
+        self, session: Session, rows: Sequence[RowPosition], columns: ReadColumns, bounds: Bounds
+    ) -> tuple[Mapping[RowPosition, RowPicture], int]:
+        """Read rows by position and draw them, for the review; as `row_pictures.draw_rows`."""
+        return row_pictures.draw_rows(session, rows, columns, bounds)
+
+    # What is new in it
+
+    def state(self, session: Session, table: PinnedTable, image_id_column: str) -> ImagesState:
+        """Return the state of a pinned image table, from which `find_changes` goes on."""
+        files = {
+            file.path.removeprefix(table.root): (file.size_bytes, file.modified_ms)
+            for file in table.files
+        }
+        return ImagesState(table.location, image_id_column, None, table.version, files)
+
+    def find_changes(
+        self, session: Session, table: PinnedTable, before: ImagesState, now: ImagesState
+    ) -> ImageChanges:
+        """Find what is new in a pinned image table since a state.
+
+        Raises:
+            ImagesChangedError: It can't be told.
+        """
+        raise UnsupportedError(
+            f"image table {table.location!r} is {self.title}, where --since-last-run can't tell "
+            "what is new. Leave the flag out."
+        )
