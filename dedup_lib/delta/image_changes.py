@@ -17,6 +17,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructType, TimestampNTZType, TimestampType
 
 from dedup_lib.delta.detail import delta_detail
+from dedup_lib.delta.log import read_commits
 from dedup_lib.errors import ImagesChangedError
 from dedup_lib.locations import is_path
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
@@ -136,12 +137,10 @@ class _Commits:
 
     def read_log(self, why_no_feed: str) -> tuple[list[Any], int]:
         """Return the files that the commits added with their partitions; and how many they took."""
-        log = f"{self.images.root}/_delta_log"
-        names = [f"{log}/{version:020d}.json" for version in range(self.first, self.last + 1)]
+        versions = range(self.first, self.last + 1)
         try:
-            actions = self.spark.read.schema(_LOG_SCHEMA).options(**PARQUET_READER_OPTIONS)
-            actions = actions.option("mode", "FAILFAST")
-            rows = actions.json(names).where("add.dataChange OR remove.dataChange").collect()
+            actions = read_commits(self.spark, self.images.root, versions, _LOG_SCHEMA)
+            rows = actions.where("add.dataChange OR remove.dataChange").collect()
         except SPARK_ERRORS as error:
             raise self.refusal(
                 f"{why_no_feed}, and commits of its log can't be read ({first_line(error)})"

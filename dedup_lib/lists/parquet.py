@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructField, StructType
 
 from dedup_lib.errors import MissingColumnError, UnreadableFileError
-from dedup_lib.lists.kinds import ID_FLAG, KIND_FLAG, ListShape, check_one_kind
+from dedup_lib.lists.kinds import check_one_kind
+from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, ListShape
 from dedup_lib.lists.wanted import ReadList, WantedList
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session

@@ -9,9 +9,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from dedup_lib.errors import StorageError, TableNotFoundError, UnreadableFileError
-from dedup_lib.lists.kinds import ListShape
 from dedup_lib.lists.removal_list import ENTRY_COLUMN, RemovalList, read_removal_list
 from dedup_lib.lists.saved_ids import SAVED_COLUMN, SAVED_FORMATS, parse_ids
+from dedup_lib.lists.shape import ListShape
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import one_row

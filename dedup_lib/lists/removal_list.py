@@ -13,9 +13,10 @@ from pyspark.sql.types import DataType
 
 from dedup_lib.errors import ColumnTypeError, TableNotFoundError
 from dedup_lib.lists.files import list_files
-from dedup_lib.lists.kinds import ID_FLAG, ListShape, recognise_npy
+from dedup_lib.lists.kinds import recognise_npy
 from dedup_lib.lists.npy import read_ids
 from dedup_lib.lists.parquet import read_parquet
+from dedup_lib.lists.shape import ID_FLAG, ListShape
 from dedup_lib.lists.wanted import ReadList, WantedList
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session

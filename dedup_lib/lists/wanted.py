@@ -11,7 +11,8 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
 from dedup_lib.errors import ColumnTypeError, SettingsError
-from dedup_lib.lists.kinds import ID_FLAG, ListShape, recognise
+from dedup_lib.lists.kinds import recognise
+from dedup_lib.lists.shape import ID_FLAG, ListShape
 from dedup_lib.session.sql_names import values_of
 from dedup_lib.settings import ListKind
 

@@ -70,8 +70,12 @@ def make_plan(
         rows = materialise(kept.rows)
         kept_plan.check_whole(kept, rows)
     with report.step("scan image IDs"):
-        files = id_scan.count_files(images, column)
-        id_scan.check_every_file_was_read(images, files)
+        files = id_scan.scan_image_ids(
+            images,
+            column,
+            moves_images=settings.method_traits.moves_images,
+            materialise=materialise,
+        )
     counts = kept.note["counts"]
     plan = Plan(
         images=images,

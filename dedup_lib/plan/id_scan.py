@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame
@@ -43,17 +43,27 @@ def candidates_of(images: PinnedTable, image_id_column: str) -> DataFrame:
 
 
 def count_files(images: PinnedTable, image_id_column: str) -> list[FileRows]:
-    """Count rows and NULL IDs in each file of an image table.
+    """Count rows and NULL IDs in each file of an image table, as `rows_by_file` does."""
+    return collect_files(rows_by_file(images, image_id_column))
+
+
+def collect_files(counted: DataFrame) -> list[FileRows]:
+    """Collect what `rows_by_file` counted."""
+    return [FileRows(**row.asDict()) for row in counted.collect()]
+
+
+def rows_by_file(images: PinnedTable, image_id_column: str) -> DataFrame:
+    """Count rows and NULL IDs in each file of an image table, lazily.
 
     Returns:
-        One entry per file that holds a row.
+        One row per file that holds a row, with the fields of `FileRows`.
 
     Cost: one scan of the ID column; no shuffle but of one row a file and task.
     """
     frame = images.frame
     image_id = F.col(quoted(image_id_column))
     modified = F.unix_millis(metadata(frame, "file_modification_time"))
-    rows = (
+    return (
         frame.select(
             metadata(frame, "file_path").alias("file_path"),
             metadata(frame, "file_size").alias("size_bytes"),
@@ -66,18 +76,40 @@ def count_files(images: PinnedTable, image_id_column: str) -> list[FileRows]:
             F.count_if(F.isnull(ENTRY_COLUMN)).alias("num_nulls"),
             sum_of_id_bytes(F.col(ENTRY_COLUMN)),
         )
-        .collect()
     )
-    return [FileRows(**row.asDict()) for row in rows]
 
 
-def check_every_file_was_read(images: PinnedTable, counted: Sequence[FileRows]) -> None:
-    """Check that the ID scan read the pinned files, as they were pinned.
+def scan_image_ids(
+    images: PinnedTable,
+    image_id_column: str,
+    *,
+    moves_images: bool,
+    materialise: Callable[[DataFrame], DataFrame],
+) -> list[FileRows]:
+    """Count rows and NULL IDs in each file, and check that these are the pinned files.
+
+    Args:
+        images: The pinned image table.
+        image_id_column: Its ID column.
+        moves_images: Whether the method writes new files; else the format deletes rows itself.
+        materialise: Evaluates a frame once, and returns one that reads what came out.
 
     Raises:
         InputChangedError: A file was replaced, deleted or added meanwhile.
+        TableFormatError: The format is to delete rows by its log, which says other row counts.
+
+    *Cost:* one scan of the image IDs; where the format deletes by its log, that log.
     """
-    images.table_format.check_all_read(images, counted)
+    table_format = images.table_format
+    goes_by_log = table_format.deletes_by_log and not moves_images
+    counted = rows_by_file(images, image_id_column)
+    if goes_by_log:
+        counted = materialise(counted)
+    files = collect_files(counted)
+    table_format.check_all_read(images, files)
+    if goes_by_log:
+        table_format.check_log(images, counted)
+    return files
 
 
 def total(files: Sequence[FileRows]) -> IdSizes:

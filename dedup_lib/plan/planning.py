@@ -64,6 +64,7 @@ def make_plan(
     *Cost:* two scans of the image IDs, and two or three of the lists; one more scan of the IDs for
     lists to keep, for groups, and for following keepers, for IDs that match nothing where these
     are asked for, and two where few match; one where IDs are protected, and two of their lists.
+    Where Delta is to delete rows, its log.
     """
     return _Planning(settings, inputs, report, materialise).make()
 
@@ -129,8 +130,12 @@ class _Planning:
 
     def scan_image_ids(self) -> Sequence[FileRows]:
         with self.report.step("scan image IDs"):
-            files = id_scan.count_files(self.images, self.column)
-            id_scan.check_every_file_was_read(self.images, files)
+            files = id_scan.scan_image_ids(
+                self.images,
+                self.column,
+                moves_images=self.settings.method_traits.moves_images,
+                materialise=self.materialise,
+            )
         if not any(file.num_rows for file in files):
             raise NoImageRowsError(f"image table {self.images.location!r} has no rows.")
         return files

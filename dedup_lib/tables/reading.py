@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
+from pyspark.sql import DataFrame
 from pyspark.sql.types import StructField
 
 from dedup_lib.errors import TableFormatError, UnsupportedError
@@ -28,10 +29,12 @@ class ReadableFormat:
     Attributes:
         traits: What settings need to know of the format, its name among that.
         sign: What tells such a table, for messages.
+        deletes_by_log: Whether its deletions go by row counts in a log, which `check_log` compares.
     """
 
     traits: FormatTraits
     sign: str = ""
+    deletes_by_log = False
 
     @property
     def name(self) -> str:
@@ -94,6 +97,17 @@ class ReadableFormat:
 
         Raises:
             InputChangedError: A file was replaced, deleted or added meanwhile.
+        """
+
+    def check_log(self, table: PinnedTable, counted: DataFrame) -> None:
+        """Check that the log says as many rows of each file as a scan found.
+
+        Args:
+            table: The pinned table.
+            counted: As `plan.id_scan.rows_by_file` makes it, evaluated.
+
+        Raises:
+            TableFormatError: The log says another number.
         """
 
     def check_id_column(self, table: PinnedTable, column: str) -> None:

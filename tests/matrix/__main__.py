@@ -41,6 +41,7 @@ FAST = (
             "rewrite/test_formats",
             "rewrite/test_no_shuffle",
             "images/test_statistics",
+            "in_place/test_logged_rows",
         )
     ),
 )

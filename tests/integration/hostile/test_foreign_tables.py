@@ -35,7 +35,7 @@ def made(tmp_path, kind):
     metadata, data, inside = LAYOUTS[kind]
     for name in metadata:
         (tmp_path / "theirs" / name).parent.mkdir(parents=True, exist_ok=True)
-        (tmp_path / "theirs" / name).write_text("{}")
+        (tmp_path / "theirs" / name).write_text("v1\n")  # Connect reads what a stream wrote
     rows = image_rows(["a", "b"])
     write_parquet(rows.append_column("id", rows["image_id"]), tmp_path / "theirs" / data)
     root = [] if kind == "Delta table" else ["."]

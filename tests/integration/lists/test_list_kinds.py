@@ -220,6 +220,8 @@ def test_lists_to_keep_obey_the_limits(planned, tmp_path):
             "k-means",
         ),
         ("e.parquet", {"id": ["id-a"], "embedding": [[0.1, 0.2]]}, NotAListError, "embeddings"),
+        ("c.parquet", {"id": ["id-a"], "component": [1]}, AmbiguousListError, "remove every copy"),
+        ("component=1/c.parquet", {"id": ["id-a"]}, AmbiguousListError, "remove every copy"),
     ],
 )
 def test_what_has_two_meanings_or_none_is_refused(planned, tmp_path, name, columns, error, message):
@@ -228,6 +230,23 @@ def test_what_has_two_meanings_or_none_is_refused(planned, tmp_path, name, colum
         planned(path)
     assert refused.value.exit_code == 3
     assert list(planned(path, list_kind="remove")[1]) == ["a"]
+
+
+def test_g11_a_file_beside_plain_ones_that_may_tell_groups_is_named(planned, tmp_path):
+    write_list(tmp_path / "list/1.parquet", ["id-c"])
+    listed = pa.table({"id": ["id-a", "id-b"], "Cluster_ID": [7, 7]})
+    path = write_parquet(listed, tmp_path / "list/2.parquet")
+    with pytest.raises(AmbiguousListError, match=rf"file 'file:{path}' has a column 'Cluster_ID'"):
+        planned(path.parent)
+    assert list(planned(path.parent, list_kind="remove")[1]) == ["a", "b", "c"]
+
+
+def test_a_list_to_protect_may_name_every_member_of_groups(planned, tmp_path):
+    """All of them stay: nothing is lost by that."""
+    gone = write_list(tmp_path / "gone.parquet", ["id-a", "id-b", "id-c"])
+    members = pa.table({"id": ["id-a", "id-b"], "component": [1, 1]})
+    path = write_parquet(members, tmp_path / "members.parquet")
+    assert list(planned(gone, protect_ids=(str(path),))[1]) == ["c"]
 
 
 def test_files_of_two_kinds_are_refused(planned, tmp_path):
@@ -384,12 +403,12 @@ def test_g11_a_pair_without_a_keeper_counts_as_lost(planned, tmp_path, keepers):
 
 def test_columns_that_are_not_read_are_in_the_report(planned, tmp_path):
     """Those of the files with rows: an empty one decides nothing."""
-    for number, (ids, other) in enumerate([(["id-a"], "why"), (["id-b"], "cluster"), ([], "x")]):
+    for number, (ids, other) in enumerate([(["id-a"], "why"), (["id-b"], "shard"), ([], "x")]):
         listed = pa.table({"id": pa.array(ids, pa.string()), other: pa.array(ids, pa.string())})
         write_parquet(listed, tmp_path / f"list/{number}.parquet")
     report, survivors = planned(tmp_path / "list")
     assert list(survivors) == ["a", "b"]
-    assert report.inputs["duplicate_ids"][0]["other_columns"] == ["why", "cluster"]
+    assert report.inputs["duplicate_ids"][0]["other_columns"] == ["why", "shard"]
 
 
 def test_keepers_go_by_no_image_and_by_no_nan(planned, tmp_path):

@@ -191,8 +191,8 @@ def test_each_list_may_have_an_id_column_of_its_own(planned, images, tmp_path):
 
 def test_other_columns_of_a_list_may_differ_from_file_to_file(planned, images, tmp_path):
     listed = tmp_path / "list"
-    write_parquet(pa.table({"id": ["a"], "cluster": [1]}), listed / "1.parquet")
-    write_parquet(pa.table({"cluster": ["x"], "id": ["c"]}), listed / "2.parquet")
+    write_parquet(pa.table({"id": ["a"], "shard": [1]}), listed / "1.parquet")
+    write_parquet(pa.table({"shard": ["x"], "id": ["c"]}), listed / "2.parquet")
     write_parquet(pa.table({"id": pa.array(["d"], pa.large_string())}), listed / "3.parquet")
     _, rows = planned(images, listed)
     assert [row[0] for row in rows] == ["a", "c", "d"]
@@ -438,7 +438,7 @@ def test_curator_contract_no_parquet_in_the_list_directory_is_an_error(planned, 
 def test_curator_contract_the_default_column_is_id_and_unknown_ids_are_ignored(
     planned, images, tmp_path
 ):
-    pairs = {"cluster": ["d"], "id": ["a"]}
+    pairs = {"shard": ["d"], "id": ["a"]}
     write_parquet(pa.table(pairs), tmp_path / "list/1.parquet")
     write_list(tmp_path / "list/2.parquet", ["c", "unknown"])
     report, rows = planned(images, tmp_path / "list")

@@ -51,7 +51,7 @@ def taken_for(path, columns, *, kind=None, id_column=None):
          "NeMo Curator's connected components, every member of each group"),
         ("a.parquet", "_curator_dedup_id __index_level_0__", "remove", "_curator_dedup_id",
          "NeMo Curator's generated IDs"),
-        ("a.parquet", "id cluster score why", "remove", "id", "a list of IDs"),
+        ("a.parquet", "id shard score why", "remove", "id", "a list of IDs"),
         ("a.parquet", "image_id group __index_level_0__", "groups", "image_id",
          "groups, every member of each (NeMo Curator 0.x fuzzy duplicates)"),
     ],
@@ -81,6 +81,49 @@ def test_a_group_among_other_columns_may_name_all_members_or_those_to_remove():
         taken_for("/x/a.parquet", "id group dataset")
     assert taken_for("/x/a.parquet", "id group dataset", kind="groups").group_column == "group"
     assert taken_for("/x/a.parquet", "id group dataset", kind="remove").group_column is None
+
+
+MAYBE_GROUPS = [
+    *("component", "component_id", "cluster", "cluster_id", "group_id", "set", "rep"),
+    *("Component", "CLUSTER_ID", "Group", "_Hashes"),
+]
+
+
+@pytest.mark.parametrize("column", MAYBE_GROUPS)
+@pytest.mark.parametrize("others", ["", " why"])
+def test_g11_ids_beside_a_column_that_may_tell_groups_are_not_guessed(column, others):
+    """Every member of each group may be listed: all copies would go."""
+    columns = f"{column} id{others}"
+    message = rf"column '{column}' beside its IDs \('id'\).*remove every copy.*remove, .*groups, "
+    with pytest.raises(AmbiguousListError, match=message):
+        taken_for("/x/a.parquet", columns)
+    with pytest.raises(AmbiguousListError, match=rf"'{column}' beside its IDs \('uid'\)"):
+        taken_for("/x/a.parquet", f"uid {columns}", id_column="uid")
+    for kind in ("remove", "keep"):
+        shape = taken_for("/x/a.parquet", columns, kind=kind)
+        assert (shape.kind, shape.id_column) == (kind, "id")
+    with pytest.raises(MissingColumnError, match="Rename the one that tells groups"):
+        taken_for("/x/a.parquet", columns, kind="groups")
+    assert taken_for("/x/a.parquet", columns, id_column=column).id_column == column
+
+
+def test_g11_a_partition_counts_as_a_column_that_may_tell_groups():
+    path = "/x/set=of/ids/dt=1/Component=3/a.parquet"
+    with pytest.raises(AmbiguousListError, match="column 'Component' beside its IDs"):
+        taken_for(path, "id")
+    assert taken_for(path, "id", kind="remove").kind == "remove"
+    assert taken_for("/x/set=of/ids/dt=1/a.parquet", "id").kind == "remove"
+
+
+def test_lists_of_a_known_kind_may_have_a_column_that_may_tell_groups():
+    for columns, kind in (
+        ("id max_id cosine_sim_score cluster", "pairwise"),
+        ("id _hashes cluster_id", "groups"),
+        ("id _duplicate_group_id component", "groups"),
+    ):
+        assert taken_for("/x/a.parquet", columns).kind == kind
+    assert taken_for("/x/a.parquet", "cluster_id", id_column="cluster_id").kind == "remove"
+    assert taken_for("/x/ExactDuplicateIds/a.parquet", "cluster_id").id_column == "cluster_id"
 
 
 def test_pairwise_results_of_other_columns_are_refused():

@@ -6,7 +6,7 @@ import pytest
 from pyspark.sql import types as T
 
 from dedup_lib.errors import ColumnTypeError
-from dedup_lib.lists.kinds import ListShape
+from dedup_lib.lists.shape import ListShape
 from dedup_lib.lists.wanted import WantedList
 
 ID_TYPES = (T.StringType(), T.LongType(), T.IntegerType())

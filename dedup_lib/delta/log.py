@@ -1,0 +1,121 @@
+"""A Delta table's log, read as files: its commits and checkpoints, and what they say of files."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from pyspark.sql import Column, DataFrame, DataFrameReader, SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
+
+# A checkpoint is one file, several numbered ones, or (v2) a file with a name of its own, which may
+# refer to others in `_sidecars`.
+_CHECKPOINT = re.compile(
+    r"(?P<version>\d{20})\.checkpoint(\.\d{10}\.(?P<parts>\d{10})|\.[0-9A-Za-z-]+)?"
+    r"\.(?P<kind>parquet|json)"
+)
+_FILES_SCHEMA = (
+    "add STRUCT<path: STRING, stats: STRING, stats_parsed: STRUCT<numRecords: BIGINT>, "
+    "deletionVector: STRUCT<cardinality: BIGINT>>, "
+    "remove STRUCT<path: STRING>, sidecar STRUCT<path: STRING>"
+)
+
+
+def read_commits(spark: SparkSession, root: str, versions: Iterable[int], schema: str) -> DataFrame:
+    """Read commits of a log: one row per action, those of one commit in any order.
+
+    Args:
+        spark: The session.
+        root: Where the table is.
+        versions: Which commits.
+        schema: The actions that are wanted, and their fields; another action is a row of NULLs.
+    """
+    names = [f"{_log(root)}/{version:020d}.json" for version in versions]
+    return _reader(spark, schema).json(names)
+
+
+def read_file_actions(spark: SparkSession, root: str, version: int) -> DataFrame:
+    """Read what a log says of a table's data files, up to a version.
+
+    Returns:
+        One row per action: `path`, as the log spells it; `action_order` (bigint): a file's last
+        action is the one that holds; `is_live` (boolean): whether it adds the file or takes it
+        away; `num_rows` (bigint): how many rows the file has, without those that its deletion
+        vector hides, or NULL where the log does not say.
+
+    Raises:
+        PySparkException: The log can't be read as files, or lacks some.
+
+    *Cost:* one listing of the log; lazily the newest checkpoint, and the commits since.
+    """
+    listed = spark.read.options(**PARQUET_READER_OPTIONS).format("binaryFile").load(_log(root))
+    known = [path.rpartition("/")[2] for path in listed.inputFiles()]
+    checkpoint, names = _newest_checkpoint(known, version)
+    number = F.lit(checkpoint).cast("bigint")
+    frames = [frame.withColumn("version", number) for frame in _read(spark, root, names)]
+    if checkpoint < version:
+        commits = read_commits(spark, root, range(checkpoint + 1, version + 1), _FILES_SCHEMA)
+        name = commits.metadataColumn("_metadata").getField("file_name")
+        frames.append(commits.withColumn("version", F.substring(name, 1, 20).cast("bigint")))
+    return _of_files(frames)
+
+
+def _newest_checkpoint(names: Sequence[str], version: int) -> tuple[int, Sequence[str]]:
+    """Return the newest whole checkpoint up to a version, and its files; -1 where none is."""
+    found: dict[tuple[int, str], list[str]] = {}
+    for name in names:
+        match = _CHECKPOINT.fullmatch(name)
+        if match is not None and int(match["version"]) <= version:
+            found.setdefault((int(match["version"]), match["parts"] or name), []).append(name)
+    whole = [
+        (number, files)
+        for (number, parts), files in found.items()
+        if len(files) == (int(parts) if parts.isdecimal() else 1)
+    ]
+    return max(whole, default=(-1, []))
+
+
+def _read(spark: SparkSession, root: str, names: Sequence[str]) -> list[DataFrame]:
+    """Read a checkpoint's files, and those that they refer to."""
+    if not names:
+        return []
+    kind = names[0].rpartition(".")[2]
+    reader = _reader(spark, _FILES_SCHEMA).format(kind)
+    frame = reader.load([f"{_log(root)}/{name}" for name in names])
+    rows = frame.where("sidecar IS NOT NULL").select("sidecar.path").collect()
+    if not rows:
+        return [frame]
+    # Spelled as a name alone or with its directory, which is always the same.
+    sidecars = [f"{_log(root)}/_sidecars/{row['path'].rpartition('/')[2]}" for row in rows]
+    return [frame, _reader(spark, _FILES_SCHEMA).parquet(*sidecars)]
+
+
+def _of_files(frames: Sequence[DataFrame]) -> DataFrame:
+    actions = frames[0]
+    for frame in frames[1:]:
+        actions = actions.unionByName(frame)
+    is_live = F.col("add").isNotNull()
+    return actions.where("add IS NOT NULL OR remove IS NOT NULL").select(
+        F.coalesce("add.path", "remove.path").alias("path"),
+        # Where one commit takes a file away and adds it, it has another deletion vector since.
+        (F.col("version") * 2 + is_live.cast("bigint")).alias("action_order"),
+        is_live.alias("is_live"),
+        _visible_rows().alias("num_rows"),
+    )
+
+
+def _visible_rows() -> Column:
+    in_text = F.get_json_object("add.stats", "$.numRecords").try_cast("bigint")
+    hidden = F.coalesce("add.deletionVector.cardinality", F.lit(0))
+    return F.coalesce(in_text, "add.stats_parsed.numRecords") - hidden
+
+
+def _log(root: str) -> str:
+    return f"{root.rstrip('/')}/_delta_log"
+
+
+def _reader(spark: SparkSession, schema: str) -> DataFrameReader:
+    options = {**PARQUET_READER_OPTIONS, "mode": "FAILFAST"}
+    return spark.read.schema(schema).options(**options)

@@ -1,0 +1,133 @@
+"""Compare a scan of the IDs with Delta's log, before Delta deletes rows by that log."""
+
+from __future__ import annotations
+
+import logging
+import re
+
+from pyspark.sql import Column, DataFrame, Row
+from pyspark.sql import functions as F
+
+from dedup_lib.delta.detail import delta_detail
+from dedup_lib.delta.history import count_rows_at
+from dedup_lib.delta.log import read_file_actions
+from dedup_lib.errors import TableFormatError
+from dedup_lib.session.failures import SPARK_ERRORS
+from dedup_lib.session.sql_names import sql_name
+from dedup_lib.tables.pinned import PinnedTable
+
+_ABSOLUTE = r"^[A-Za-z][A-Za-z0-9+.-]*:/"
+_log = logging.getLogger(__name__)
+
+
+def check_logged_rows(images: PinnedTable, counted: DataFrame) -> None:
+    """Check that Delta's log says of each file as many rows as the scan found.
+
+    A file all of whose rows are deleted, as the log has it, Delta drops as a whole. Some writers
+    log too few rows (trinodb/trino#30343): then it would drop rows that nobody named.
+
+    Args:
+        images: The pinned Delta table.
+        counted: As `plan.id_scan.rows_by_file` makes it, evaluated.
+
+    Raises:
+        TableFormatError: It says another number; the message names the file and both.
+
+    *Nulls:* a file of which the log has no statistics is not compared.
+    *Cost:* the log, shuffled, a row for each action; one row comes to the driver.
+    """
+    found = _compare(images, counted)
+    if found is None:
+        _check_sum(images, counted)
+    elif found["num_files"]:
+        (path, scanned_rows, logged_rows), others = found["first"], found["num_files"] - 1
+        more = f"; {others} other files differ, too" if others else ""
+        raise _refusal(images, f"file {path!r}", scanned_rows, logged_rows, more)
+
+
+def _compare(images: PinnedTable, counted: DataFrame) -> Row | None:
+    """Compare file by file; None where the log can't be read, or spells files in unknown ways."""
+    spark = images.frame.sparkSession
+    try:
+        root = delta_detail(spark, images.location)["location"]
+        logged = read_file_actions(spark, root, images.version or 0)
+        found = _differences(logged, counted, root)
+    except SPARK_ERRORS as error:
+        reason = str(error).strip().partition("\n")[0]
+    else:
+        if not found["num_unknown"]:
+            return found
+        reason = f"it does not name {found['num_unknown']} of the files that were read"
+    _log.warning(
+        "the log of %r can't be compared file by file, but only the sum of its rows: %s",
+        images.location,
+        reason,
+    )
+    return None
+
+
+def _differences(logged: DataFrame, counted: DataFrame, root: str) -> Row:
+    """Return how many files differ, and the first; and how many the log does not name."""
+    actions = logged.select(
+        _location(F.col("path"), root).alias("path"),
+        "action_order",
+        F.struct("is_live", "num_rows").alias("file"),
+    )
+    scanned = counted.select(
+        _location(F.col("file_path"), root).alias("path"),
+        F.col("num_rows").alias("scanned_rows"),
+    )
+    by_file = actions.unionByName(scanned, allowMissingColumns=True).groupBy("path")
+    files = by_file.agg(
+        F.max_by("file", "action_order").alias("file"),
+        F.sum("scanned_rows").alias("scanned_rows"),
+    ).select(
+        "path",
+        "scanned_rows",
+        F.coalesce("file.is_live", F.lit(False)).alias("is_live"),
+        F.col("file.num_rows").alias("logged_rows"),
+    )
+    found_rows = F.coalesce("scanned_rows", F.lit(0))
+    differs = F.col("is_live") & (F.col("logged_rows") != found_rows)
+    shown = F.struct("path", found_rows.alias("scanned_rows"), "logged_rows")
+    is_unknown = ~F.col("is_live") & F.col("scanned_rows").isNotNull()
+    return files.agg(
+        F.count_if(differs).alias("num_files"),
+        F.min(F.when(differs, shown)).alias("first"),
+        F.count_if(is_unknown).alias("num_unknown"),
+    ).collect()[0]
+
+
+def _check_sum(images: PinnedTable, counted: DataFrame) -> None:
+    """Compare the sum: Delta tells that itself, by its log if all files have statistics."""
+    scanned_rows = counted.agg(F.coalesce(F.sum("num_rows"), F.lit(0))).collect()[0][0]
+    spark, version = images.frame.sparkSession, images.version or 0
+    logged_rows = count_rows_at(spark, images.location, version)
+    if logged_rows != scanned_rows:
+        raise _refusal(images, "the table", scanned_rows, logged_rows, "")
+
+
+def _refusal(
+    images: PinnedTable, what: str, scanned_rows: int, logged_rows: int, more: str
+) -> TableFormatError:
+    return TableFormatError(
+        f"image table {images.location!r}: {what} has {scanned_rows} rows, as they are read, but "
+        f"Delta's log says {logged_rows} (numRecords less what the deletion vector hides, in "
+        f"version {images.version}){more}. Delta deletes by its log, and could drop a file with "
+        "rows that are to stay: nothing was deleted. Use --method rewrite, which goes by what is "
+        "read; or have Delta write such files anew, with right numbers, and run again: REORG TABLE "
+        f"{sql_name(images.location)} APPLY (PURGE)."
+    )
+
+
+def _location(path: Column, root: str) -> Column:
+    """Spell a file as `locations.decode_path` does; a log or `_metadata` names it by a URI."""
+    text = F.coalesce(F.try_url_decode(F.replace(path, F.lit("+"), F.lit("%2B"))), path)
+    origin = re.match(r"(?:[^/]*:(?://[^/]*)?)?", root)
+    store = F.lit("" if origin is None else origin[0])
+    absolute = (
+        F.when(path.rlike(_ABSOLUTE), text)
+        .when(path.startswith("/"), F.concat(store, text))
+        .otherwise(F.concat(F.lit(f"{root.rstrip('/')}/"), text))
+    )
+    return F.regexp_replace(absolute, "^file:/+", "file:/")
