@@ -60,7 +60,7 @@ class HadoopStorage(Storage):
             except Py4JJavaError:
                 _log.warning(
                     "spark-hadoop-cloud is missing: Parquet is written to S3 by way of copies; "
-                    "see the README on object stores"
+                    "see docs/platforms.md on object stores"
                 )
                 return {}
         return {
