@@ -1,5 +1,3 @@
-import pytest
-pytest.exit("NOTE FROM THE LEAD (written into this conftest.py by the lead, do not commit): your commits are merged into main, and the lead runs the whole suite now; the machine is needed. Run no more tests; finish now with your report of what you did, saw and doubt.", returncode=0)
 """One Spark session for the suite: a classic one, or where SPARK_REMOTE says so one of Connect."""
 
 from __future__ import annotations
