@@ -18,7 +18,7 @@ from pyspark.sql import functions as F
 from dedup_lib.errors import StorageError, UnsupportedError
 from dedup_lib.executor import file_system, footers
 from dedup_lib.executor.footers import FooterFacts
-from dedup_lib.executor.parquet_values.file_slices import FileSlice
+from dedup_lib.executor.parquet_values import FileSlice
 from dedup_lib.locations import decode_path, get_scheme
 from dedup_lib.session.failures import find_task_failure
 from dedup_lib.session.on_executors import on_executors

@@ -15,7 +15,7 @@ from py4j.protocol import Py4JJavaError
 from pyspark.sql import SparkSession
 
 from dedup_lib.errors import StorageError
-from dedup_lib.executor.parquet_values.file_slices import FileSlice
+from dedup_lib.executor.parquet_values import FileSlice
 from dedup_lib.locations import get_scheme, local_path
 from dedup_lib.session import local_files
 from dedup_lib.session.hadoop_errors import JAVA_ERRORS, file_exists_already, hadoop_errors
@@ -60,7 +60,7 @@ class HadoopStorage(Storage):
             except Py4JJavaError:
                 _log.warning(
                     "spark-hadoop-cloud is missing: Parquet is written to S3 by way of copies; "
-                    "see the README on object stores"
+                    "see docs/platforms.md on object stores"
                 )
                 return {}
         return {

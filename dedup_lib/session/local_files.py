@@ -9,7 +9,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from dedup_lib.errors import StorageError
-from dedup_lib.executor.parquet_values.file_slices import FileSlice
+from dedup_lib.executor.parquet_values import FileSlice
 from dedup_lib.locations import local_path
 from dedup_lib.session.storage import FileInfo
 

@@ -15,6 +15,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.errors import JavaMissingError
 from dedup_lib.redaction import SPARK_PATTERN
+from dedup_lib.session.failures import java_did_not_start
 
 _NAME = "remove-duplicates"
 _OWN_SETTINGS = {  # conf/spark has them for spark-submit
@@ -66,7 +67,7 @@ def _start(settings: dict[str, str]) -> SparkSession:
             warnings.filterwarnings("ignore", message="Failed to set")
             return builder.getOrCreate()
     except PySparkException as error:
-        if "JAVA_GATEWAY_EXITED" in str(error):
+        if java_did_not_start(error):
             raise JavaMissingError(
                 "Spark's Java process did not start: Java 17 or newer is needed (its own "
                 "message is above)."

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import NamedTuple
 
-from dedup_lib.executor.parquet_values.file_slices import FileSlice
+from dedup_lib.executor.parquet_values import FileSlice
 from dedup_lib.locations import get_scheme
 
 # Here a directory is renamed in one step; an object store copies its files one by one.
