@@ -101,12 +101,13 @@ def append(session: Session, settings: Settings, report: Report) -> None:
 def _append(session: Session, location: str, settings: Settings, report: Report) -> None:
     values = row_of(report.as_dict(), dry_run=settings.dry_run)
     row = session.spark.createDataFrame([tuple(values[name] for name in COLUMNS)], SCHEMA)
+    target = location
     if is_path(location):
-        location = session.storage.canonical(location)
-        check_written(session.storage, location, "metrics output")
-    format_of(session, location).append_row(
+        target = session.storage.canonical(location)
+        check_written(session.storage, target, "metrics output")
+    format_of(session, target).append_row(
         session,
-        location,
+        target,
         row,
         name=f"run-{values['started_at']:%Y%m%dT%H%M%SZ}-{report.run}",
         check=functools.partial(_check_columns, location),

@@ -30,7 +30,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import name_jobs
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
-from dedup_lib.tables.registry import format_of
+from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Target
 
 # Evaluates a frame once, and returns one that reads what came out.
@@ -147,7 +147,9 @@ class _Run(RunContext):
         if location is None:
             return {}
         try:
-            return format_of(self.session, location).log_settings(self.session, location)
+            return format_named(settings.resolved_output_format).log_settings(
+                self.session, location
+            )
         except TableNotFoundError:  # yet to be made
             return {}
 
