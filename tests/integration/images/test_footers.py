@@ -69,7 +69,6 @@ def test_pyarrow_describes_columns_as_java_does(spark, tmp_path):
             "taken": pa.array([instant], pa.timestamp("us", "UTC")),
             "local": pa.array([instant.replace(tzinfo=None)], pa.timestamp("ms")),
             "hour": pa.array([instant.time()], pa.time64("us")),
-            "nothing": pa.nulls(1),
             "fixed": pa.array([b"abc"], pa.binary(3)),
             "pairs": pa.array([{"x.y": 1, "z": [{"w": b"1"}]}]),
             "map": pa.array([[("k", 1.5)]], pa.map_(pa.string(), pa.float32())),
