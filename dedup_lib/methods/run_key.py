@@ -94,7 +94,8 @@ def check_same_run(
         own_fingerprint: The result of `fingerprint` for the current run.
 
     Raises:
-        RunKeyError: The earlier run had other inputs, was undone since, or is not known any more.
+        RunKeyError: The earlier run had other inputs or settings, was undone since, or is no longer
+            known.
     """
     if earlier is None:
         raise RunKeyError(

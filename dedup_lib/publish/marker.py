@@ -1,4 +1,4 @@
-"""Write an output in its final location, and mark it once complete, where a rename isn't atomic."""
+"""Publish an output by a marker file, in a store that can't rename a directory in one step."""
 
 from __future__ import annotations
 
