@@ -1,8 +1,8 @@
-"""The table formats that this library comes with; others are registered in the same way."""
+"""Register the table formats of this library; others are registered in the same way."""
 
 from dedup_lib.delta import DeltaFormat
 from dedup_lib.parquet import ParquetFormat
 from dedup_lib.tables import registry
 
-registry.register(ParquetFormat())  # what there is where no other is
+registry.register(ParquetFormat())  # first, so it is the default for a table of no other format
 registry.register(DeltaFormat())

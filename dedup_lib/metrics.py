@@ -1,4 +1,4 @@
-"""The report's numbers as a table that a dashboard can read: one row a run, appended."""
+"""Append the report's numbers, one row per run, to a table that a dashboard can read."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ from dedup_lib.tables.registry import format_of
 _TEXT, _COUNT, _SECONDS = StringType(), LongType(), DoubleType()
 _TIME, _FLAG = TimestampType(), BooleanType()
 
-# Column: type and meaning. NULL is what is not known, or was not reached.
+# Column: type and meaning. A value is NULL if it is unknown or the run did not get that far.
 COLUMNS: Mapping[str, tuple[DataType, str]] = {
     "run": (_TEXT, "the run's own random name; in the output's manifest or Delta commit, too"),
     "started_at": (_TIME, "when the process began with it, UTC"),
@@ -63,21 +63,21 @@ COLUMNS: Mapping[str, tuple[DataType, str]] = {
 SCHEMA = StructType(
     [StructField(name, kind, True, {"comment": text}) for name, (kind, text) in COLUMNS.items()]
 )
-# Any table of ours has these: it is how one is told from others.
+# Every metrics table has these columns. They tell it from other tables.
 _KEY_COLUMNS = ("run", "started_at", "status")
 _WRITER_SETTINGS = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
 _log = logging.getLogger(__name__)
 
 
 def append(session: Session, settings: Settings, report: Report) -> None:
-    """Append a run's row to the metrics table that the settings name, if they name one.
+    """Append a run's row to the metrics table, if the settings name one.
 
-    How the run ended stays as it is: what can't be appended is an error in the log.
+    A failure here does not change the result of the run: it is only logged as an error.
 
     Args:
-        session: The session, with its file systems; no run is at work in it any more.
-        settings: Of the run.
-        report: Of the run, which has ended.
+        session: The session, with its file systems. No run may be at work in it.
+        settings: The run's settings.
+        report: The report of the run, which has ended.
 
     *Cost:* one small file, or one Delta commit.
     """
@@ -93,7 +93,7 @@ def append(session: Session, settings: Settings, report: Report) -> None:
             check_metrics(session, settings)
             with tuning_settings(session.spark, _WRITER_SETTINGS):
                 _append(session, location, settings, report)
-    except Exception as error:  # whatever it is, the run is over and stays as it was
+    except Exception as error:  # any failure: the run is over, and its result stays
         reason = first_line(error).lstrip(": ") if str(error).strip() else type(error).__name__
         _log.error("no row was appended to --metrics-output: %s", report.hide(reason))
 
@@ -115,10 +115,10 @@ def _append(session: Session, location: str, settings: Settings, report: Report)
 
 
 def _check_columns(location: str, found: StructType, needs_all: bool) -> None:
-    """Check that a table takes the row: our columns have our types, others stay NULL.
+    """Check that a table can take the row: our columns have our types. Others become NULL.
 
     Raises:
-        OutputExistsError: It is no table of metrics, or lacks a column.
+        OutputExistsError: It is not a metrics table, lacks a column, or has one of another type.
     """
     types = {field.name: field.dataType.simpleString() for field in found}
     needed = COLUMNS if needs_all else _KEY_COLUMNS
@@ -146,8 +146,8 @@ def row_of(report: Mapping[str, Any], *, dry_run: bool) -> dict[str, Any]:
     """Turn a report into the row of the metrics table.
 
     Args:
-        report: As `Report.as_dict` returns it, that is without secrets.
-        dry_run: Whether the run was to write no image.
+        report: The result of `Report.as_dict`, which has no secrets.
+        dry_run: Whether --dry-run was given.
 
     Returns:
         A value for each of `COLUMNS`.

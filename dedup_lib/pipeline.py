@@ -1,4 +1,4 @@
-"""Plan, check, apply, verify, publish: a run from end to end."""
+"""Run a job from end to end: plan, check, apply, verify, publish."""
 
 from __future__ import annotations
 
@@ -33,37 +33,37 @@ from dedup_lib.settings import Settings
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Target
 
-# Evaluates a frame once, and returns one that reads what came out.
+# Evaluates a frame once, and returns a frame that reads the result.
 Materialise = Callable[[DataFrame], DataFrame]
 _log = logging.getLogger(__name__)
 
 
 def run(spark: SparkSession, settings: Settings, *, report: Report | None = None) -> Report:
-    """Remove the rows that the removal lists name, and publish what stays.
+    """Remove the rows that the removal lists name, and publish the rows that stay.
 
     Args:
-        spark: The session, classic or of Spark Connect; its settings are changed for the time of
-            the run and put back. Runs at the same time need a session each
+        spark: The session, classic or of Spark Connect. The run changes its settings and restores
+            them at the end. Each of several runs at the same time needs its own session
             (`spark.newSession()`).
         settings: What to do.
-        report: Filled in as the run goes on, so that a caller has it when the run fails;
-            default a new one.
+        report: A report that the run fills in step by step, so that a caller still has it if the
+            run fails. The default is a new report.
 
     Returns:
-        The report; it is written to `settings.report`, too, on failure as well.
+        The report. It is also written to `settings.report`, even if the run fails.
 
     Raises:
-        DedupError: As `dedup_lib.errors` says; nothing is published then, and no row deleted,
-            unless the message says so and names the Delta commit.
+        DedupError: The run failed; `dedup_lib.errors` lists the reasons. Nothing is published and
+            no row is deleted, unless the message says so and names the Delta commit.
 
-    *Cost:* two scans of the image IDs and two or three of the lists; then, for a rewrite, one scan
-    of the images and a write of those that stay; else one more scan of the IDs.
+    *Cost:* two scans of the image IDs and two or three of the lists. A rewrite then scans the
+    images once and writes those that stay. Other methods scan the IDs once more.
     """
     report = Report() if report is None else report
     report.describe(settings)
     _warn_of_secrets(settings)
     session = Session(spark, open_storage(spark, settings.storage_options))
-    is_saved = False  # not before it is sure that the report replaces no input
+    is_saved = False  # stays False until it is certain that the report replaces no input
     try:
         with (
             one_run(spark),
@@ -96,12 +96,12 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
 def _save_failed(report: Report, location: str, storage: Storage) -> None:
     try:
         report.save(location, storage)
-    except DedupError as error:  # the error that the run ended in says more
+    except DedupError as error:  # the error that ended the run says more
         _log.error("the report could not be written: %s", error)
 
 
 class _Run(RunContext):
-    """One run: the flow of the README, a step a method."""
+    """One run: the steps that the README describes, one function per step."""
 
     def execute(self) -> None:
         with ExitStack() as cleanup:
@@ -133,13 +133,13 @@ class _Run(RunContext):
             method.apply(plan)
 
     def check_review(self) -> None:
-        """Check that a review can be made and written, before any work."""
+        """Check, before any work, that the review can be made and written."""
         if self.settings.review is not None:
             page.check_installed()
             page_file.check_review(self.session.storage, self.settings.review)
 
     def log_settings(self) -> Mapping[str, str]:
-        """Settings for reading the log of the table that the run commits to, or to a clone of."""
+        """Return settings for reading the log of the table that the run commits to or clones."""
         settings = self.settings
         location = settings.output if settings.since_last_run else None
         if not settings.method_traits.moves_images:
@@ -150,11 +150,11 @@ class _Run(RunContext):
             return format_named(settings.resolved_output_format).log_settings(
                 self.session, location
             )
-        except TableNotFoundError:  # yet to be made
+        except TableNotFoundError:  # the run will make the table
             return {}
 
     def find_targets(self) -> Target | None:
-        """Look at all places that are to be written; return the output's, if there is one."""
+        """Look at all locations to write; return the output's target, if there is an output."""
         location = self.settings.output
         output = None if location is None else self.find_target(location)
         locations = self.settings.record_locations
@@ -196,7 +196,7 @@ class _Run(RunContext):
         return plan
 
     def make_review(self, plan: Plan, inputs: Inputs) -> None:
-        """Show the plan, also that of a run which a limit is about to stop."""
+        """Write the review of the plan, even if a safety limit will stop the run."""
         if self.settings.review is not None:
             making.make_review(
                 self.session,
@@ -207,7 +207,10 @@ class _Run(RunContext):
             )
 
     def check_limits(self, plan: Plan, inputs: Inputs) -> None:
-        """Check the limits; where one is passed, the IDs that matched nothing may tell why."""
+        """Check the safety limits.
+
+        If a limit is exceeded, keep the IDs that matched nothing: they may tell why.
+        """
         try:
             if inputs.kept_plan is None:
                 check_limits(plan, inputs, self.settings)

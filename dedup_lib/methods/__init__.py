@@ -1,4 +1,4 @@
-"""How a plan is applied: one class a method, with its checks."""
+"""Apply a removal plan by one of several methods, each a class with its own checks."""
 
 from dedup_lib.methods.choice import choose_method
 from dedup_lib.methods.method import DryRun, Method

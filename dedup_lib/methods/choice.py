@@ -1,4 +1,4 @@
-"""Choose the method of a run."""
+"""Choose the method that a run applies its plan by."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dedup_lib.tables.target import Target
 
 
 def choose_method(run: RunContext, images: PinnedTable, output: Target | None) -> Method:
-    """Return the method that the settings ask for, as the formats of the tables offer it.
+    """Return the method that the settings ask for, as the table's format implements it.
 
     Raises:
-        UnsupportedError: The format does not offer it.
+        UnsupportedError: The format does not offer the method.
     """
     method = _method_class(run, images, output)(run, images, output)
     return DryRun(method) if run.settings.dry_run else method

@@ -1,4 +1,4 @@
-"""The RAPIDS Accelerator for Spark: whether a session has it, and its settings for images."""
+"""Find the RAPIDS Accelerator for Spark in a session, and choose its settings for images."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from dedup_lib.session.spark_session import get_setting
 PLUGIN = "com.nvidia.spark.SQLPlugin"
 ENABLED = "spark.rapids.sql.enabled"
 Mode = Literal["executeOnGPU", "explainOnly", "disabled"]
-# What one batch may weigh: a column of it at most 2 GB, and writing one of more than 512 MB may
-# fail (cudf issue 23504).
+# The size limit of a batch. A column of a batch holds at most 2 GB, and a write of a batch of more
+# than 512 MB may fail (cudf issue 23504).
 BATCH_BYTES = 256 * 1024**2
 SPLIT_BYTES = 512 * 1024**2
 _CODECS = frozenset({"uncompressed", "snappy", "zstd"})
@@ -22,13 +22,13 @@ _CODECS = frozenset({"uncompressed", "snappy", "zstd"})
 
 @dataclass(frozen=True)
 class Accelerator:
-    """The accelerator of a session: `disabled` is there, but switched off."""
+    """The accelerator of a session; `disabled` means that it is installed but switched off."""
 
     mode: Mode
 
     @property
     def is_executing(self) -> bool:
-        """Whether queries run on GPUs as far as they can."""
+        """Whether queries run on GPUs as far as possible."""
         return self.mode == "executeOnGPU"
 
 
@@ -44,14 +44,14 @@ def find_accelerator(spark: SparkSession) -> Accelerator | None:
 
 
 def check_is_usable(accelerator: Accelerator | None, *, is_dry_run: bool) -> None:
-    """Check that a session's accelerator is what --require-gpu asks for.
+    """Check that a session's accelerator can do what --require-gpu asks for.
 
     Args:
-        accelerator: Of the session; None where it has none.
-        is_dry_run: Whether nothing is run but a plan: that may be explained without a GPU.
+        accelerator: The session's accelerator; None if it has none.
+        is_dry_run: Whether this is a dry run. The accelerator can explain it without a GPU.
 
     Raises:
-        UnsupportedError: There is none, or it leaves the run to the CPU.
+        UnsupportedError: The session has no accelerator, or it leaves the run to the CPU.
     """
     if accelerator is None:
         raise UnsupportedError(
@@ -68,14 +68,14 @@ def check_is_usable(accelerator: Accelerator | None, *, is_dry_run: bool) -> Non
 
 
 def image_batch_settings(row_bytes: int, row_group_bytes: int) -> dict[str, str]:
-    """Return the session settings that bound what is on a GPU at once.
+    """Return the session settings that limit how much data is on a GPU at once.
 
-    The accelerator reckons 100 bytes for a binary value, whatever it weighs; so rows are counted.
+    The accelerator assumes 100 bytes for each binary value, so a limit in rows is set as well.
 
     Args:
-        row_bytes: What a row weighs in the mean.
-        row_group_bytes: What a row group that is written may weigh; of cuDF's own writer, which
-            knows nothing of parquet.block.size.
+        row_bytes: The mean size of a row.
+        row_group_bytes: The largest size of a written row group. cuDF's writer ignores
+            parquet.block.size.
     """
     return {
         "spark.rapids.sql.batchSizeBytes": str(BATCH_BYTES),
@@ -85,11 +85,11 @@ def image_batch_settings(row_bytes: int, row_group_bytes: int) -> dict[str, str]
 
 
 def writable_codec(codec: str) -> str:
-    """Return a Parquet codec that the accelerator writes: the given one, or zstd."""
+    """Return the given Parquet codec if the accelerator can write it, else zstd."""
     return codec if codec in _CODECS else "zstd"
 
 
 def uses_gpu(spark: SparkSession) -> bool:
-    """Tell whether what the `spark` engine does is the GPU's, as far as it can."""
+    """Tell whether a GPU does the work of the `spark` engine, as far as possible."""
     accelerator = find_accelerator(spark)
     return accelerator is not None and accelerator.is_executing

@@ -1,4 +1,4 @@
-"""Before a rewrite by GPU: what would fall back to the CPU, and whether that is let pass."""
+"""Check before a rewrite on a GPU what would fall back to the CPU, and refuse it if asked to."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ _log = logging.getLogger(__name__)
 
 
 def can_read(images: PinnedTable, settings: Settings) -> bool:
-    """Tell whether a GPU can read an image table at all; where that can't be told, it can.
+    """Tell whether a GPU can read an image table at all; True if that is not known.
 
-    *Cost:* as `check_gpu`.
+    *Cost:* that of `check_gpu`.
     """
     try:
         found = _fallbacks(images, _UNTUNED, settings)
@@ -42,12 +42,13 @@ def check_gpu(
     settings: Settings,
     report: Report,
 ) -> None:
-    """Ask the RAPIDS Accelerator what of the rewrite a GPU can't run, and put it in the report.
+    """Ask the RAPIDS Accelerator which parts of the rewrite a GPU can't run, and report them.
 
     Raises:
-        UnsupportedError: --require-gpu was given, and something can't, or that can't be told.
+        UnsupportedError: --require-gpu was given, and a GPU can't run some part, or that is not
+            known.
 
-    *Cost:* the rewrite is planned twice, and not run.
+    *Cost:* the rewrite is planned twice, but not run.
     """
     try:
         with tuning_settings(spark, tuning.settings):
@@ -78,7 +79,7 @@ def _fallbacks(images: PinnedTable, tuning: Tuning, settings: Settings) -> list[
 
 
 def _stand_in(images: DataFrame, image_id_column: str) -> DataFrame:
-    """Stand for the removal plan, which in a dry run is in no file that a GPU could read."""
+    """Return a substitute for the plan: a dry run has no plan file that a GPU could read."""
     image_id = F.col(quoted(image_id_column))
     return images.select(
         image_id.alias("image_id"),

@@ -1,6 +1,6 @@
-"""What the RAPIDS Accelerator says of a rewrite before it runs, and Spark of one that ran.
+"""Ask the RAPIDS Accelerator what a GPU could run of a query, and ask Spark what ran on a GPU.
 
-Both are known to the driver's JVM only: not over Spark Connect.
+Only the driver's JVM can answer, so neither question works over Spark Connect.
 """
 
 from __future__ import annotations
@@ -21,20 +21,20 @@ from dedup_lib.session.spark_session import is_connect, job_description
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
-# What can't run, and what a GPU's operator hands to the CPU row by row.
+# Lines on what can't run, and on what a GPU operator passes to the CPU row by row.
 _FALLS_BACK = re.compile(
     r"[!^]\w* <(?P<operator>[\w.]+)>.*?"
     r"(?:cannot run on GPU|will run on GPU via CPU bridge) because (?P<reason>.*)"
 )
 _NUMBERS_OF_COLUMNS = re.compile(r"#\d+L?")
 _WILL_RUN = "will run on GPU"
-# Nodes that hold others and do no work of their own.
+# Nodes that only contain other nodes and do no work of their own.
 _WRAPPERS = ("AdaptiveSparkPlan", "WholeStageCodegen", "InputAdapter", "ReusedExchange")
 
 
 @dataclass(frozen=True)
 class Fallback:
-    """An operator or expression that a GPU would not run, and why, in the accelerator's words."""
+    """An operator or expression that a GPU would not run, and the accelerator's reason."""
 
     operator: str
     reason: str
@@ -42,7 +42,7 @@ class Fallback:
 
 @dataclass(frozen=True)
 class Output:
-    """How a frame would be written: what decides whether a GPU can."""
+    """How a frame would be written. It decides whether a GPU can write it."""
 
     format: str
     location: str
@@ -51,30 +51,30 @@ class Output:
 
 
 def fallbacks(frame: DataFrame, output: Output) -> list[Fallback]:
-    """Ask the accelerator what of reading and writing a frame it would leave to the CPU.
+    """Ask the accelerator which parts of reading and writing a frame it would leave to the CPU.
 
     Args:
-        frame: The rows; they are not evaluated.
-        output: How they would be written; nothing is.
+        frame: The rows. They are not evaluated.
+        output: How the rows would be written. Nothing is written.
 
     Returns:
-        One entry per operator and reason; none where a GPU runs it all.
+        One entry per operator and reason; no entry if a GPU runs everything.
 
     Raises:
         UnsupportedError: The accelerator can't be asked.
 
-    *Cost:* planning the query twice. Of a write to Delta the accelerator's text leaves out the
-    query, so that is asked for by itself.
+    *Cost:* planning the query twice. For a write to Delta the accelerator's text leaves out the
+    query, so the query is explained separately.
     """
     texts = explanations(frame, output)
     return list(dict.fromkeys(found for text in texts for found in parsed(text)))
 
 
 def check_can_be_asked(spark: SparkSession) -> None:
-    """Check that a session reaches the accelerator itself.
+    """Check that a session can call the accelerator.
 
     Raises:
-        UnsupportedError: It is one of Spark Connect.
+        UnsupportedError: The session uses Spark Connect.
     """
     if is_connect(spark):
         raise UnsupportedError(
@@ -84,13 +84,13 @@ def check_can_be_asked(spark: SparkSession) -> None:
 
 
 def explanations(frame: DataFrame, output: Output) -> tuple[str, str]:
-    """Return the accelerator's text on reading a frame, and on writing it."""
+    """Return the accelerator's explanations of reading a frame and of writing it."""
     check_can_be_asked(frame.sparkSession)
     try:
-        # What is planned for a GPU already can't be explained any more.
+        # The accelerator can't explain a query that is already planned for a GPU.
         with session_settings(frame.sparkSession, {ENABLED: "false"}):
             return _explained(frame, frame._jdf), _explained(frame, _write(frame, output))
-    except (*SPARK_ERRORS, TypeError) as error:  # a class that is not there is a TypeError
+    except (*SPARK_ERRORS, TypeError) as error:  # a missing class raises TypeError
         raise UnsupportedError(
             f"the RAPIDS Accelerator can't be asked what it would run: {error}"
         ) from error
@@ -116,7 +116,7 @@ def _explained(frame: DataFrame, dataset: Any) -> str:
 
 
 def _write(frame: DataFrame, output: Output) -> Any:
-    """Make the command that a DataFrameWriter would run, as a Dataset that runs nothing."""
+    """Return the command that a DataFrameWriter would run, as a Dataset that does not run it."""
     sql, scala = _jvm(frame).org.apache.spark.sql, _jvm(frame).scala
     as_scala = _jvm(frame).org.apache.spark.api.python.PythonUtils
     nothing = scala.Option.empty()
@@ -142,9 +142,9 @@ def _jvm(frame: DataFrame) -> Any:
 
 
 def newest_query(spark: SparkSession) -> int | None:
-    """Return the number of the newest query of the application; -1 where there is none yet.
+    """Return the number of the application's newest query; -1 if there is no query yet.
 
-    None where Spark does not tell.
+    None if Spark does not tell.
     """
     return _if_told(lambda: max((query.executionId() for query in _queries(spark)), default=-1))
 
@@ -152,13 +152,13 @@ def newest_query(spark: SparkSession) -> int | None:
 def operators_since(spark: SparkSession, newest: int) -> list[str] | None:
     """Return the names of the operators that ran, each once, in the order of Spark's plans.
 
-    None where Spark does not tell: what ran has run all the same.
+    None if Spark does not tell: that must not fail a query that has run.
 
     Args:
         spark: The session.
-        newest: The query after which to begin. Of those that came later, those count that are
-            described as queries are now: others in the application are not ours, but for another
-            run that is at the same step.
+        newest: The number of the query after which to begin. A later query counts if it has the
+            session's current job description. Other queries belong to other users of the
+            application. (A query of another run at the same step counts as well.)
     """
     names = _if_told(lambda: list(_operators(spark, newest)))
     if names is None:
@@ -176,7 +176,7 @@ def _operators(spark: SparkSession, newest: int) -> Iterator[str]:
 
 
 def _if_told(ask: Callable[[], _T]) -> _T | None:
-    """Let no refusal of what only the report wants to know end a run."""
+    """Return the answer, or None if Spark refuses: only the report needs it, so the run goes on."""
     try:
         return ask()
     except (*SPARK_ERRORS, TypeError) as error:
@@ -185,7 +185,7 @@ def _if_told(ask: Callable[[], _T]) -> _T | None:
 
 
 def is_on_gpu(operator: str) -> bool:
-    """Tell an operator that ran on a GPU by its name."""
+    """Tell by an operator's name whether it ran on a GPU."""
     return "Gpu" in operator
 
 

@@ -1,4 +1,4 @@
-"""How a plan is applied: one class a method, with what it checks before and what it does."""
+"""The base class of the methods that apply a plan, and the dry run."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dedup_lib.tables.target import Attempt, Target
 
 
 class Method:
-    """One way to apply a plan; the pipeline calls its methods in the order of this class.
+    """One way to apply a plan. The pipeline calls its functions in the order of this class.
 
     Attributes:
         run: What the steps of the run share.
         images: The pinned image table.
-        output: What is to be written; None where rows go from the image table itself, and in a
-            dry run that names no output.
+        output: The target to write. None if rows are removed from the image table itself, and in a
+            dry run without an output.
         attempt: The run's own directory; None in a dry run.
     """
 
@@ -30,22 +30,22 @@ class Method:
         self.attempt: Attempt | None = None
 
     def check(self) -> None:
-        """Check that the method can work on this image table, before any work.
+        """Check, before any work, that the method can work on this image table.
 
         Raises:
             UnsupportedError: It can't.
         """
 
     def is_done(self) -> bool:
-        """Tell whether there is nothing to do, which is reported then."""
+        """Tell whether there is nothing to do. If so, the report says it."""
         return False
 
     def prepare(self, attempt: Attempt | None) -> None:
-        """Choose how to go about it, once the run has a directory (None in a dry run)."""
+        """Choose how to do the work, once the run has a directory (None in a dry run)."""
         self.attempt = attempt
 
     def compare(self, plan: Plan, materialise: Callable[[DataFrame], DataFrame]) -> None:
-        """Compare the plan with what is there already; `materialise` evaluates a frame once."""
+        """Compare the plan with the existing output; `materialise` evaluates a frame once."""
 
     def check_plan(self, plan: Plan) -> None:
         """Check that the plan can be applied, once it has passed the safety limits.
@@ -55,16 +55,16 @@ class Method:
         """
 
     def apply(self, plan: Plan) -> None:
-        """Apply the plan, verify what came of it, and publish it.
+        """Apply the plan, verify the result, and publish it.
 
         Raises:
-            DedupError: Nothing is published then, unless the message names a commit.
+            DedupError: It failed. Nothing is published, unless the message names a commit.
         """
         raise NotImplementedError
 
 
 class DryRun(Method):
-    """Plan and check as another method would, and write no image."""
+    """Plan and check as another method does, but write no image."""
 
     def __init__(self, method: Method) -> None:
         super().__init__(method.run, method.images, method.output)
@@ -83,7 +83,7 @@ class DryRun(Method):
         self.method.compare(plan, materialise)
 
     def check_plan(self, plan: Plan) -> None:
-        """Check what the method checks, once the records are kept."""
+        """Check the plan as the method does, once the records are kept."""
         self.method.check_plan(plan)
 
     def apply(self, plan: Plan) -> None:

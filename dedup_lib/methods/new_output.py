@@ -1,4 +1,4 @@
-"""Methods that make a new output, from the plan on: apply, verify, publish."""
+"""The base class of the methods that make a new output: apply, verify, publish."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from dedup_lib.tables.target import Attempt, Staged, Target
 
 
 class NewOutput(Method):
-    """Make an output where no reader sees it, verify it, then show it."""
+    """Make an output where no reader sees it, verify it, then publish it."""
 
     def write(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
-        """Write the output's rows where no reader sees them; `cleanup` is left once published."""
+        """Write the output's rows where no reader sees them; `cleanup` ends after publishing."""
         raise NotImplementedError
 
     def apply(self, plan: Plan) -> None:
@@ -42,7 +42,10 @@ class NewOutput(Method):
             run.report.finish("succeeded")
 
     def verify(self, plan: Plan, staged: Staged) -> None:
-        """Compare what was written with the plan: kept + removed = input, none marked but those."""
+        """Check that the input is unchanged, and compare the output with the plan.
+
+        The number of its rows is that of the plan. With `annotate`, so is that of its marked rows.
+        """
         run, action = self.run, self.run.settings.action
         plan.images.table_format.check_unchanged(run.session, plan.images)
         written = format_named(staged.target.format)

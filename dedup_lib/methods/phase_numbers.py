@@ -1,4 +1,4 @@
-"""The numbers of a phase, for the line of the log that it ends with."""
+"""Choose the numbers for the log line at the end of a phase."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _COUNTS = {
 
 
 def numbers_of(phase: str, report: Report, settings: Settings) -> str:
-    """Return what a phase came to as `name=value`, names as in the report; unknown left out."""
+    """Return a phase's numbers as `name=value`, named as in the report, without unknown ones."""
     numbers: dict[str, Any] = {key: report.counts[key] for key in _COUNTS.get(phase, ())}
     output = report.output or {}
     if phase == "plan":
@@ -40,14 +40,14 @@ def numbers_of(phase: str, report: Report, settings: Settings) -> str:
 
 
 def _limit(report: Report, settings: Settings) -> dict[str, Any]:
-    """Return the share of rows that go, and how large it may be."""
+    """Return the share of rows to remove, and its limit."""
     rows, removed = report.counts["input_rows"], report.counts["removed_rows"]
     fraction = f"{removed / rows:.4f}" if rows and removed is not None else None
     return {"removed_fraction": fraction, "max_removed_fraction": settings.max_removed_fraction}
 
 
 def _way(report: Report) -> dict[str, Any]:
-    """Return how the rows were taken out; of engine arrow, by how many tasks and files."""
+    """Return how the rows were removed; for engine arrow also the numbers of tasks and files."""
     tasks = report.choices.get("tasks", {})
     return {
         "method": report.method,

@@ -1,4 +1,4 @@
-"""What a run keeps beside its output: the plan, and the listed IDs that are not in the table."""
+"""Keep a run's records: the plan, and the listed IDs that are not in the table."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dedup_lib.tables.target import Attempt, Target
 
 
 def find_target(session: Session, settings: Settings, location: str) -> Target:
-    """Look at a place that is to be written: the output's, or a record's."""
+    """Look at a location that the run will write to: that of the output or of a record."""
     mode = settings.output_mode
     is_left = not settings.dry_run and is_unfinished(session.storage, location)
     if is_left:
@@ -43,7 +43,11 @@ def find_target(session: Session, settings: Settings, location: str) -> Target:
 
 
 def _mode_for_unfinished(session: Session, settings: Settings, location: str) -> OutputMode:
-    """A record may be replaced whose run never published; not one of what is deleted."""
+    """Return `overwrite` for a record whose run never published.
+
+    If that run did delete its rows from the image table, the record stays: it is noted as finished,
+    and the mode is the one that was set.
+    """
     if settings.changes_images:
         images, run = settings.images, run_of(session.storage, location)
         if is_path(images):
@@ -67,10 +71,10 @@ def keep(
     Args:
         session: The session, with its file systems.
         record: The rows.
-        target: Where they go.
-        note: What its manifest or commit says of itself; its `run` names the attempt.
-        is_unfinished: Whether the run is yet to publish its output; a retry may replace the
-            record until `finish` says that it has.
+        target: Where to write them.
+        note: The note for its manifest or commit. The note's `run` names the attempt.
+        is_unfinished: Whether the run has yet to publish its output. A retry may replace the
+            record until `finish` is called.
     """
     base = targets.default_base(session, target)
     note = {**note, "holds": record.holds}
@@ -83,7 +87,7 @@ def keep(
             spark_engine.writer(record.rows, ()),
             attempt,
             schema=record.rows.schema,
-            num_rows=max(record.num_rows, 1),  # of no rows, too, Spark writes a file
+            num_rows=max(record.num_rows, 1),  # Spark writes a file even for no rows
             note=note,
         )
         found = written.count_rows(session, staged)
@@ -105,14 +109,14 @@ def _open_attempt(
 
 
 def is_unfinished(storage: Storage, location: str) -> bool:
-    """Tell whether a record was left by a run that died before it published its output."""
+    """Tell whether the run that left a record died before it published its output."""
     if not is_path(location):
         return False
     return bool(read_manifest(storage, storage.canonical(location)).get("unfinished", False))
 
 
 def run_of(storage: Storage, location: str) -> str:
-    """Return the name of the attempt that kept a record at a path; empty where none is told."""
+    """Return the name of the attempt that kept a record at a path; empty if it is unknown."""
     return str(read_manifest(storage, storage.canonical(location)).get("run", ""))
 
 

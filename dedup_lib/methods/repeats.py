@@ -1,4 +1,4 @@
-"""A run whose key was used before: what that run did is reported, and nothing is applied."""
+"""Repeat a run whose key was used before: report what that run did, and apply nothing."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _log = logging.getLogger(__name__)
 
 
 def find_earlier_run(run: RunContext) -> EarlierRun | None:
-    """Look for a run with the same key; a sweep of eps asks, and is none."""
+    """Look for a run with the same key; None for a run that only compares eps values."""
     settings = run.settings
     location = settings.output or (settings.images if settings.changes_images else None)
     if settings.run_key is None or location is None or settings.eps_values:
@@ -30,7 +30,7 @@ def _in_place(images: PinnedTable) -> Any:
 
 
 def repeat(run: RunContext, earlier: EarlierRun | None, images: PinnedTable) -> None:
-    """Report what a run with the same key did, if it was the same run."""
+    """Check that the earlier run with the same key was the same run, and report what it did."""
     settings = run.settings
     earlier = run_key.check_same_run(earlier, settings.run_key, run.fingerprint)
     _log.info("run %r is done already: nothing is applied", settings.run_key)

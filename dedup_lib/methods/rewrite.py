@@ -1,4 +1,4 @@
-"""Method `rewrite`: new files hold the rows that stay, written file by file or by Spark."""
+"""Method `rewrite`: write the rows to keep into new files, file by file or by Spark."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _GPU_KEYS = ("falls_back", "ran_on_gpu", "ran_on_cpu")
 
 
 class Rewrite(NewOutput):
-    """Write the rows that stay (or go, or all of them with marks) as a new table."""
+    """Write a new table with the rows to keep, the rows to remove, or all rows with marks."""
 
     name = "rewrite"
     _tuning: Tuning | None = None
@@ -52,7 +52,7 @@ class Rewrite(NewOutput):
             )
 
     def check_plan(self, plan: Plan) -> None:
-        """Find out what a GPU can't run of the rewrite, where a GPU is to run it."""
+        """If a GPU is to run the rewrite, find out which parts it can't run."""
         run, settings, report = self.run, self.run.settings, self.run.report
         if report.engine != _SPARK or not plan.output_rows(settings.action):
             return
@@ -84,7 +84,7 @@ class Rewrite(NewOutput):
         rows = spark_engine.apply(images, column, plan.rows, tuning.strategy, action)
         written = format_named(output.format)
         writer = spark_engine.writer(rows, images.partition_columns).options(**tuning.options)
-        # With --since-last-run, what is listed later is deleted from there.
+        # With --since-last-run, later runs delete rows from this output.
         writer = written.prepare_writer(writer, is_changed_later=run.settings.since_last_run)
         with (
             tuning_settings(spark, tuning.settings) as refused,
@@ -120,19 +120,19 @@ def choose_engine(
     attempt: Attempt | None,
     report: Report,
 ) -> str:
-    """Choose what moves the bytes: the file engine of the format, where it can run, or `spark`.
+    """Choose the engine: the file engine of the format if it can do the rewrite, else `spark`.
 
     Args:
         session: The session, with its file systems.
         images: The image table.
-        settings: What was asked for.
-        output: What is to be written; None in a dry run that names none.
-        attempt: Where files will be written, to try; None where nothing may be written.
-        report: Gets the choice, and why.
+        settings: The run's settings.
+        output: The target to write; None in a dry run without an output.
+        attempt: Where files will be written, to try a write; None if nothing may be written.
+        report: Receives the choice and its reason.
 
     Raises:
-        DedupError: The engine that was asked for, or the only one that could, can't keep the
-            table as it is.
+        DedupError: The engine that was asked for, or the only possible one, can't keep the table's
+            data as it is.
 
     *Cost:* one small Spark job.
     """
@@ -204,9 +204,10 @@ def _why_not_by_files(
 def _is_for_gpu(
     spark: SparkSession, images: PinnedTable, settings: Settings, written: TableFormat
 ) -> bool:
-    """Tell whether a GPU is to do it, where a file engine could: asked for, or there and able to.
+    """Tell whether a GPU should do the rewrite although a file engine could.
 
-    A GPU that can't read the images is not able to: they would come and go by the CPU.
+    It should if it was asked for, or if it is there and can read the images: otherwise the CPU
+    would read and write all of them.
     """
     if settings.require_gpu or not uses_gpu(spark):
         return settings.require_gpu
@@ -218,10 +219,10 @@ def _is_for_gpu(
 
 
 def tune(session: Session, plan: Plan, *, settings: Settings, report: Report) -> Tuning:
-    """Choose strategy and settings of the `spark` engine by what the plan and the images weigh.
+    """Choose the strategy and settings of the `spark` engine by the sizes of plan and images.
 
     Raises:
-        UnsupportedError: No strategy can do it.
+        UnsupportedError: No strategy can do the rewrite.
     """
     images, action = plan.images, settings.action
     is_on_gpu = settings.require_gpu or uses_gpu(session.spark)
@@ -251,7 +252,7 @@ def tune(session: Session, plan: Plan, *, settings: Settings, report: Report) ->
 
 @contextmanager
 def _operators_noted(spark: SparkSession, report: Report) -> Iterator[None]:
-    """Note in the report where Spark's operators ran, if there is a GPU to run them."""
+    """Note in the report where Spark's operators ran, if the session has the accelerator."""
     if report.gpu is None or is_connect(spark):
         yield
         return

@@ -1,4 +1,4 @@
-"""What the steps of a run share: the session, the settings, the report, and the run's own name."""
+"""Hold what the steps of a run share: its session, settings, report and name."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from dedup_lib.tables.pinned import FileRows, PinnedTable
 from dedup_lib.tables.target import Target
 from dedup_lib.version import __version__
 
-# What a refusal of a file system means, by phase: an unreadable input, or a failed output.
+# The error class for a file system error, by phase: an unreadable input, or a failed output.
 _STORAGE_ERRORS: dict[str, type[DedupError]] = {"plan": InputError, "apply": DedupError}
 _log = logging.getLogger(__name__)
 
@@ -33,11 +33,12 @@ class RunContext:
 
     Attributes:
         attempt_id: The run's own name.
-        workspace: Where it works.
-        fingerprint: Of what it was asked and given, where that is needed.
-        record_targets: Where it keeps what, by the setting that says so; found in the plan phase.
-        made_for: What is said of the plan that is kept.
-        state: What its commit says of how far the output has come (--since-last-run).
+        workspace: The directories that it works in.
+        fingerprint: The fingerprint of its settings and inputs, if one is needed.
+        record_targets: The targets of its records, by the names of the settings. They are set in
+            the plan phase.
+        made_for: The note on the table and lists that the kept plan was made for.
+        state: The progress of the output, for the note of its commit (--since-last-run).
     """
 
     def __init__(self, session: Session, settings: Settings, report: Report) -> None:
@@ -60,11 +61,11 @@ class RunContext:
         _log.info("%s took %.1f s: %s", name, self.report.seconds[name], numbers)
 
     def find_target(self, location: str) -> Target:
-        """Look at a place that is to be written."""
+        """Look at a location that the run will write to."""
         return records.find_target(self.session, self.settings, location)
 
     def keep_records(self, plan: Plan, *names: str) -> None:
-        """Publish what is kept beside the output: all of it, or what is named."""
+        """Publish the records with the given names; all records if no name is given."""
         for name, target in self.record_targets.items():
             if names and name not in names:
                 continue
@@ -79,7 +80,7 @@ class RunContext:
                 )
 
     def finish_records(self) -> None:
-        """Note that what was kept beside the output is that of a run that has published it."""
+        """Note in the records that their run has published its output."""
         for location in self.settings.record_locations.values():
             records.finish(self.session.storage, location)
 
@@ -90,12 +91,12 @@ class RunContext:
             return settings_for(self.session, images, files, is_on_gpu=is_on_gpu)
 
     def note(self, plan: Plan) -> dict[str, Any]:
-        """Return what the manifest, or the Delta commit, says of the run."""
+        """Return the note on the run for the manifest or the Delta commit."""
         output_rows = plan.output_rows(self.settings.action)
         return self.note_of(plan.counts.digest, plan.kept_rows, output_rows)
 
     def note_of(self, digest: str | None, kept_rows: int, output_rows: int) -> dict[str, Any]:
-        """Return the same of a plan of which no more is known."""
+        """Return the same note for a plan of which only these values are known."""
         return {
             **self.state,
             "dedup_lib": __version__,

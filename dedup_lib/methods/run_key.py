@@ -1,4 +1,4 @@
-"""The run key: the same key again is the same run, and it is not applied twice."""
+"""Recognise a repeated run by its run key, so that it is not applied twice."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dedup_lib.settings import ListKind, Settings
 from dedup_lib.tables.history import EarlierRun
 from dedup_lib.tables.registry import format_of
 
-# What a run makes depends on these; how it gets there (strategy, work location, …) may differ.
+# The result of a run depends on these settings. Others (strategy, work location, …) may differ.
 _COMPARED = (
     "action",
     "image_id_column",
@@ -32,11 +32,11 @@ _COMPARED = (
 
 
 def find_earlier_run(session: Session, location: str, run_key: str) -> EarlierRun | None:
-    """Look for a run with a key in the table that it would have written.
+    """Look for a run with a given key in the table that it would have written to.
 
     Args:
         session: The session, with its file systems.
-        location: The output's; the image table's where rows go in place.
+        location: The output; the image table if rows are removed in place.
         run_key: The key.
 
     *Cost:* a small file, or a Delta table's history as far back as Delta keeps it.
@@ -55,15 +55,15 @@ def fingerprint(
     protected: Sequence[RemovalList],
     plan: str | None,
 ) -> str:
-    """Return a SHA-256 over what a run's outcome depends on.
+    """Return a SHA-256 of everything that a run's result depends on.
 
     Args:
         storage: The session's file systems.
-        settings: Of the run.
-        images: The image table's canonical location; its version is no matter.
-        lists: The removal lists; their content counts, not where it is or in which order.
-        protected: The lists of what stays; likewise.
-        plan: The digest of a plan that is applied in their place.
+        settings: The run's settings.
+        images: The image table's canonical location. The table's version does not count.
+        lists: The removal lists. Their entries count, but not their locations or order.
+        protected: The lists of protected IDs, compared in the same way.
+        plan: The digest of a kept plan, if one is applied instead of lists.
 
     *Cost:* one pass over the IDs of all lists.
     """
@@ -72,7 +72,8 @@ def fingerprint(
         location = getattr(settings, name)
         is_spelled = location is not None and is_path(location)
         compared[name] = storage.canonical(location) if is_spelled else location
-    # In place, a purge that was cut off is made up for; a clone that is published is not touched.
+    # In place, a repeated run makes up for a purge that was cut off, so --purge may differ. A
+    # published clone is not changed again.
     compared["purge"] = settings.purge and not settings.changes_images
     contents = [_content_of(lists) if plan is None else [["plan", plan]]]
     if protected:
@@ -84,15 +85,17 @@ def fingerprint(
 def check_same_run(
     earlier: EarlierRun | None, run_key: str | None, own_fingerprint: str | None
 ) -> EarlierRun:
-    """Check that an earlier run with the same key was the same run, and that it still holds.
+    """Check that an earlier run with the same key was the same run, and was not undone.
 
     Args:
-        earlier: The run; None where Delta knows the key, but the table's history no longer.
+        earlier: The earlier run; None if Delta knows the key but the table's history no longer
+            holds the run.
         run_key: The key.
-        own_fingerprint: As `fingerprint` makes it of the run that wants to repeat it.
+        own_fingerprint: The result of `fingerprint` for the current run.
 
     Raises:
-        RunKeyError: It had other inputs, was undone since, or can't be told.
+        RunKeyError: The earlier run had other inputs or settings, was undone since, or is no longer
+            known.
     """
     if earlier is None:
         raise RunKeyError(
@@ -116,8 +119,8 @@ def check_same_run(
 def _content_of(lists: Sequence[RemovalList]) -> list[list[str]]:
     """Add up hashes of the entries of each kind, keepers, scores and groups included.
 
-    The same for the same entries, in whatever order, files or number of lists; but groups are those
-    of each list for itself.
+    The result is the same for the same entries, in any order, files or number of lists. Only lists
+    of groups are added up one by one, since a group belongs to its list.
     """
     parts: dict[tuple[ListKind, int], list[DataFrame]] = {}
     for index, item in enumerate(lists):

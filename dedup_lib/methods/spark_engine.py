@@ -1,4 +1,4 @@
-"""Engine `spark`: read the images, drop or mark the rows that the plan names, write the rest."""
+"""Engine `spark`: read the images, remove or mark the planned rows, and write the result."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ from dedup_lib.tables.schema import required_columns
 
 ADDED_COLUMNS = (IS_DUPLICATE, KEPT_IMAGE_ID)
 ChosenStrategy = Literal["broadcast-ids", "row-positions"]
-# Without row indexes there is no other way than a broadcast; past this it can't work either.
+# Without row indexes only a broadcast can work. A larger broadcast than this can't work.
 BROADCAST_MOST_BYTES = 8 * BROADCAST_LIMIT_BYTES
-# A value of each type that may be `required`; it is never seen, since no value is NULL there.
+# A value for each type that can be `required`. It never appears: such a column has no NULL.
 _ZEROS = {
     "string": "''",
     "binary": "X''",
@@ -44,12 +44,12 @@ _ZEROS = {
 
 @dataclass(frozen=True)
 class Tuning:
-    """How the `spark` engine will go about a rewrite.
+    """How the `spark` engine will do a rewrite.
 
     Attributes:
-        strategy: How it finds the rows.
-        options: The writer's.
-        settings: The session's, for the time of the rewrite.
+        strategy: How it finds the planned rows.
+        options: The writer's options.
+        settings: The session's settings during the rewrite.
     """
 
     strategy: ChosenStrategy
@@ -65,20 +65,20 @@ def choose_strategy(
     action: Action = "remove",
     is_on_gpu: bool = False,
 ) -> ChosenStrategy:
-    """Choose how rows are found: by broadcast IDs while they are small, else by position.
+    """Choose how to find the planned rows: by broadcast IDs if they are small, else by position.
 
     Args:
-        strategy: What was asked for; `auto` takes `broadcast-ids` while the matched IDs cost
-            at most `BROADCAST_LIMIT_BYTES` as a broadcast.
-        counts: What the plan holds.
-        has_row_index: Whether the table has row indexes to go by.
+        strategy: The strategy that was asked for. `auto` takes `broadcast-ids` if the matched IDs
+            take at most `BROADCAST_LIMIT_BYTES` as a broadcast.
+        counts: The counts of the plan.
+        has_row_index: Whether the table has row indexes.
         action: `annotate` needs the IDs, each with its keeper.
-        is_on_gpu: Whether a GPU is to do it: to read row positions is to read all on the CPU, so
-            `broadcast-ids` is taken as long as it can work at all.
+        is_on_gpu: Whether a GPU does the rewrite. The CPU would read all images if row positions
+            were needed, so a GPU takes `broadcast-ids` as long as a broadcast can work at all.
 
     Raises:
-        UnsupportedError: Positions are wanted, or needed, and the table has none; or IDs are
-            needed, and are too many.
+        UnsupportedError: Row positions are asked for or needed, but the table has none; or IDs are
+            needed, but they are too many.
     """
     if strategy == "row-positions" and not has_row_index:
         raise UnsupportedError(
@@ -107,7 +107,7 @@ def choose_strategy(
 
 
 def broadcast_limit_bytes(*, is_on_gpu: bool) -> int:
-    """Return up to which size IDs are broadcast though there is another way."""
+    """Return the largest size of IDs that are broadcast although another way exists."""
     return BROADCAST_MOST_BYTES if is_on_gpu else BROADCAST_LIMIT_BYTES
 
 
@@ -118,7 +118,7 @@ def apply(
     strategy: ChosenStrategy,
     action: Action = "remove",
 ) -> DataFrame:
-    """Drop the planned rows, or all others, or mark them; both strategies give the same rows."""
+    """Remove the planned rows, keep only them, or mark them; both strategies give the same rows."""
     if action == "annotate":
         rows = annotated(images.frame, image_id_column, planned)
     elif strategy == "broadcast-ids":
@@ -131,18 +131,18 @@ def apply(
 
 
 def annotated(images: DataFrame, image_id_column: str, planned: DataFrame) -> DataFrame:
-    """Mark the rows whose ID is planned to go.
+    """Mark the rows whose ID is in the plan.
 
     Args:
-        images: The image table; it has none of the columns that are added.
+        images: The image table. It must not have the added columns.
         image_id_column: Its ID column.
         planned: The removal plan.
 
     Returns:
-        All rows, with `is_duplicate` (boolean, never NULL) and `kept_image_id` (of the ID's type:
-        the surviving keeper, NULL where none is known, and in rows that stay).
+        All rows, with `is_duplicate` (boolean, never NULL) and `kept_image_id` (of the ID's type).
+        The latter is the surviving keeper. It is NULL if no keeper is known, and in rows that stay.
 
-    *Nulls:* rows with a NULL ID are no duplicates.
+    *Nulls:* rows with a NULL ID are not duplicates.
     *Cost:* IDs and keepers are broadcast; the images are not shuffled.
     """
     (name,) = _free_names(images.columns, ("__dedup_planned_id",))
@@ -159,18 +159,18 @@ def annotated(images: DataFrame, image_id_column: str, planned: DataFrame) -> Da
 def keep_by_ids(
     images: DataFrame, image_id_column: str, planned_ids: DataFrame, *, drops: bool = True
 ) -> DataFrame:
-    """Drop the rows whose ID is among some IDs, or keep no others.
+    """Remove the rows whose ID is among the planned IDs, or keep only those rows.
 
     Args:
         images: The image table.
         image_id_column: Its ID column.
-        planned_ids: One row per ID, in its one column, of the same type.
-        drops: Whether these go; else only these stay.
+        planned_ids: A single column, of the same type, with one row per ID.
+        drops: Whether to remove these rows; if False, only these rows stay.
 
     Returns:
         The rows that stay, with the same columns.
 
-    *Nulls:* rows with a NULL ID are among no IDs.
+    *Nulls:* a NULL ID is never among the planned IDs.
     *Cost:* the IDs are broadcast; the images are not shuffled.
     """
     (name,) = _free_names(images.columns, ("__dedup_planned_id",))
@@ -180,17 +180,17 @@ def keep_by_ids(
 
 
 def keep_by_positions(images: DataFrame, bitmaps: DataFrame, *, drops: bool = True) -> DataFrame:
-    """Drop the rows whose position is set in a bitmap, or keep no others.
+    """Remove the rows whose position is set in a bitmap, or keep only those rows.
 
     Args:
         images: The image table, read from files with row indexes.
-        bitmaps: As `position_bitmaps` makes them.
-        drops: Whether these go; else only these stay.
+        bitmaps: The result of `position_bitmaps`.
+        drops: Whether to remove these rows; if False, only these rows stay.
 
     Returns:
         The rows that stay, with the same columns.
 
-    *Cost:* the bitmaps are broadcast, one bit a row; the images are not shuffled.
+    *Cost:* the bitmaps are broadcast, one bit per row; the images are not shuffled.
     """
     columns = images.columns
     path, index = _free_names(columns, ("__dedup_file_path", "__dedup_row_index"))
@@ -205,7 +205,7 @@ def keep_by_positions(images: DataFrame, bitmaps: DataFrame, *, drops: bool = Tr
     same = (F.col(path) == F.col(f"{path}_of_bitmap")) & (
         F.floor(F.col(index) / ROWS_PER_BITMAP) == F.col(f"{index}_bucket")
     )
-    # Past the end of a trimmed bitmap the bit is NULL, as where there is no bitmap.
+    # The bit is NULL past the end of a trimmed bitmap, and if there is no bitmap.
     bit = F.coalesce(_bit(F.col(f"{index}_bitmap"), F.col(index) % ROWS_PER_BITMAP), F.lit(0))
     return (
         positioned.join(F.broadcast(renamed), same, "left")
@@ -215,11 +215,11 @@ def keep_by_positions(images: DataFrame, bitmaps: DataFrame, *, drops: bool = Tr
 
 
 def writer(frame: DataFrame, partition_columns: Sequence[str]) -> DataFrameWriter:
-    """Return a writer whose partitioning is given, and which no cluster default makes unsafe."""
+    """Return a writer with the given partitioning, which no default of a cluster makes unsafe."""
     return (
         frame.write.partitionBy(*partition_columns)
         .option("partitionOverwriteMode", "static")
-        # Readers wait for _SUCCESS: it must not be there before the verification.
+        # Readers wait for _SUCCESS, so it must not exist before the verification.
         .option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
     )
 
@@ -230,7 +230,7 @@ def _bit(bitmap: Column, position: Column) -> Column:
 
 
 def _with_required(frame: DataFrame, file_schemas: Sequence[ParquetSchema]) -> DataFrame:
-    """Make columns non-null that are `required` in every file: Spark reads all as nullable."""
+    """Make columns non-null if every file has them as `required`: Spark reads all as nullable."""
     if not file_schemas:
         return frame
     required = set.intersection(*(required_columns(schema) for schema in file_schemas))

@@ -1,4 +1,4 @@
-"""What the images weigh, and the settings under which they are read and written."""
+"""Measure the sizes of images, and choose Spark's settings for reading and writing them."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from dedup_lib.tables.kept_types import timestamp_type
 from dedup_lib.tables.pinned import FileRows, PinnedTable
 
 _READ_BATCH_BYTES = 8 * 1024**2
-# Java's G1 can't move a buffer that weighs half a region of its heap, 512 KB at least: it would run
-# out of room for a page while much of the heap is free.
+# Java's G1 can't move a buffer of half a heap region, which is 512 KB or more. With such buffers it
+# would find no room for a page although much of the heap is free.
 _READ_BUFFER_BYTES = 400 * 1024
 _ROW_GROUP_BYTES = 64 * 1024**2
 _CHECK_EVERY_BYTES = 4 * 1024**2
@@ -29,11 +29,12 @@ _SPARK_CODECS = frozenset({"uncompressed", "snappy", "gzip", "zstd", "lz4_raw"})
 
 @dataclass(frozen=True)
 class ImageWeights:
-    """What the images weigh, for the reader and the writer.
+    """The size of the images and their codec, for the reader and the writer.
 
     Attributes:
-        row_bytes: Bytes of a row in the heaviest file, on average there.
-        codec: The codec of the input, or `uncompressed` where compressing gained nothing.
+        row_bytes: The average bytes per row in the file where they are largest.
+        codec: The codec of the input; `uncompressed` if compression gained nothing; None if the
+            codecs differ or Spark does not write it.
     """
 
     row_bytes: int
@@ -47,16 +48,16 @@ def settings_for(
     *,
     is_on_gpu: bool = False,
 ) -> dict[str, str]:
-    """Work out the session settings for an image table from what its images weigh.
+    """Choose the session settings for an image table by the sizes of its images.
 
     Args:
         session: The session, with its file systems.
         images: The table.
-        files: Rows and sizes of its files.
-        is_on_gpu: Whether a GPU reads and writes them.
+        files: The rows and sizes of its files.
+        is_on_gpu: Whether a GPU reads and writes the images.
 
     Raises:
-        InputChangedError: A file can't be read that could be when the run was planned.
+        InputChangedError: A file can't be read any more, as it could when the run was planned.
 
     *Cost:* the footers of the largest files, eight at most.
     """
@@ -80,9 +81,9 @@ def settings_for(
 def split_settings(
     target_file_bytes: int, kept_fraction: float, *, is_on_gpu: bool = False
 ) -> dict[str, str]:
-    """Return the settings under which what a task keeps of its input fills one output file.
+    """Return the settings by which the rows that a task keeps fill one output file.
 
-    A task of a GPU takes no more input than the GPU is to hold, though its files come out smaller.
+    A task on a GPU takes no more input than the GPU should hold, even if its files become smaller.
     """
     split_bytes = int(target_file_bytes / max(kept_fraction, 0.01))
     if is_on_gpu:
@@ -98,11 +99,11 @@ def binary_columns(schema: StructType) -> list[str]:
 def weigh(
     files: Sequence[FileRows], sample: Iterable[ColumnChunkSizes], images: Sequence[str]
 ) -> ImageWeights:
-    """Work out what the images weigh, and whether compressing them gained anything.
+    """Compute the size of the images, and whether compression gained anything.
 
     Args:
-        files: Rows and sizes of the files.
-        sample: Column sizes from some of the footers.
+        files: The rows and sizes of the files.
+        sample: The column sizes from some of the footers.
         images: The binary leaf columns.
     """
     heaviest = max((file.size_bytes / file.num_rows for file in files), default=1.0)
@@ -122,9 +123,9 @@ def weigh(
 def rewrite_settings(
     weights: ImageWeights, images: Sequence[str], file_schemas: Sequence[ParquetSchema]
 ) -> dict[str, str]:
-    """Return the session settings under which images are read and written in bounded memory.
+    """Return the session settings that bound the memory for reading and writing images.
 
-    Delta ignores Parquet's writer options; the same keys as session settings work for both.
+    Delta ignores Parquet's writer options. The same keys as session settings work for both.
     """
     rows_per_check = str(max(1, min(100, _CHECK_EVERY_BYTES // weights.row_bytes)))
     rows_per_batch = max(1, min(4096, _READ_BATCH_BYTES // weights.row_bytes))
@@ -133,7 +134,7 @@ def rewrite_settings(
         "parquet.read.allocation.size": str(_READ_BUFFER_BYTES),
         "spark.sql.parquet.outputTimestampType": timestamp_type(file_schemas),
         "spark.sql.parquet.writeLegacyFormat": "false",
-        # A partitioned write would sort whole rows, images and all.
+        # Otherwise a partitioned write would sort whole rows with their images.
         "spark.sql.maxConcurrentOutputFileWriters": "8",
         "parquet.block.size": str(_ROW_GROUP_BYTES),
         "parquet.page.size.row.check.min": rows_per_check,
@@ -150,9 +151,9 @@ def rewrite_settings(
 
 
 def gpu_settings(weights: ImageWeights) -> dict[str, str]:
-    """Return what a GPU needs beside `rewrite_settings`: batches, and a codec that it writes.
+    """Return what a GPU needs beside `rewrite_settings`: batch limits, and a codec it can write.
 
-    Where the images' codecs differ, the session's own holds.
+    If `weights` has no codec, the session's codec stays.
     """
     return {
         **image_batch_settings(weights.row_bytes, _ROW_GROUP_BYTES),

@@ -1,4 +1,4 @@
-"""Outputs that are staged where no reader looks, and put in their location."""
+"""Stage an output where no reader looks, then put it in its final location."""
 
 from dedup_lib.publish.overlap import check_places, check_report
 from dedup_lib.publish.workspace import Workspace

@@ -1,4 +1,4 @@
-"""A run's try at an output: its own directory, where no reader looks."""
+"""Make and delete a run's own directory, where no reader looks."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ def new_attempt_id() -> str:
 
 @contextmanager
 def attempt_directory(storage: Storage, location: str, attempt_id: str) -> Iterator[Attempt]:
-    """Make an attempt's directory, and delete it at the end, whatever the end is.
+    """Make an attempt's directory, and delete it at the end, also after a failure.
 
     Args:
         storage: The session's file systems.
-        location: A canonical location: the directory is a hidden sibling of it.
+        location: A canonical location. The directory is a hidden sibling of it.
         attempt_id: The attempt's name.
     """
     attempt = Attempt(attempt_id, sibling(location, attempt_id))
@@ -42,11 +42,11 @@ def attempt_directory(storage: Storage, location: str, attempt_id: str) -> Itera
 def companion_directory(storage: Storage, location: str, attempt_id: str) -> Iterator[Attempt]:
     """Make a directory for files that a table will refer to once it is published.
 
-    It is deleted at the end, unless it was handed over to the table.
+    It is deleted at the end, unless `hand_over` gave it to the table.
 
     Args:
         storage: The session's file systems.
-        location: The table's canonical location: the directory is a hidden sibling of it.
+        location: The table's canonical location. The directory is a hidden sibling of it.
         attempt_id: The attempt's name.
     """
     attempt = Attempt(attempt_id, sibling(location, f"{attempt_id}-companion"))
@@ -69,9 +69,9 @@ def unmade_attempt(location: str, attempt_id: str) -> Attempt:
 
 
 def hand_over(storage: Storage, directory: str) -> None:
-    """Leave a companion directory to the table that is about to refer to it.
+    """Give a companion directory to the table that is about to refer to it.
 
-    From here on no run deletes it: better a directory too many than a table without its files.
+    No run deletes it after that: a needless directory is better than a table without its files.
     """
     if storage.exists(f"{directory}/{OWNER_FILE}"):
         storage.delete(f"{directory}/{OWNER_FILE}")
@@ -80,7 +80,7 @@ def hand_over(storage: Storage, directory: str) -> None:
 def _make_directory(storage: Storage, attempt: Attempt) -> None:
     try:
         _make_owned(storage, attempt)
-    except StorageError:  # another run took the empty directory for one that was left, or no room
+    except StorageError:  # another run deleted the empty directory as abandoned, or no room
         try:
             _make_owned(storage, attempt)
         except StorageError:

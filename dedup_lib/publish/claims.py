@@ -1,4 +1,4 @@
-"""A claim on a place of an object store, where no file is made exclusively in one step."""
+"""Claim a location of an object store that can't create a file exclusively in one step."""
 
 from __future__ import annotations
 
@@ -19,15 +19,16 @@ _MOST_WAIT_SECONDS = 2.0
 
 @contextmanager
 def claimed(storage: Storage, location: str, attempt_id: str) -> Iterator[None]:
-    """Claim a place for as long as it is written to.
+    """Claim a location while a run writes to it.
 
-    Each run writes a claim under a name of its own, and then looks for those of others: stores
-    list what was written before, so of two runs at least one sees the other, and steps back.
-    Claims are renewed every minute. Those whose run died on this machine, or that were not renewed
-    for ten, don't count; over Spark Connect they do, for there the server may still be at work.
+    Each run writes a claim under its own name, then looks for claims of other runs. A store lists
+    all that was written before. So if two runs do this, at least one sees the other and gives way.
+    A run renews its claim every minute. A claim does not count if its run died on this machine, or
+    if it was not renewed for ten minutes. Over Spark Connect every claim counts, since the server
+    may still be at work.
 
     Raises:
-        ConflictError: Another run has claimed the place.
+        ConflictError: Another run has claimed the location.
     """
     claim, mine = sibling(location, f"claim-{attempt_id}"), owner_text(attempt_id)
     for _ in range(_TRIES):
@@ -35,7 +36,7 @@ def claimed(storage: Storage, location: str, attempt_id: str) -> Iterator[None]:
         if not _is_claimed_by_another(storage, location, claim):
             break
         storage.delete(claim)
-        time.sleep(random.uniform(0, _MOST_WAIT_SECONDS))  # noqa: S311  # both may have stepped back
+        time.sleep(random.uniform(0, _MOST_WAIT_SECONDS))  # noqa: S311  # both may have given way
     else:
         raise held(location)
     try:
@@ -53,7 +54,7 @@ def _is_claimed_by_another(storage: Storage, location: str, mine: str) -> bool:
         claim = f"{parent}/{name}"
         if not name.startswith(prefix) or claim == mine:
             continue
-        with contextlib.suppress(StorageError):  # given up meanwhile
+        with contextlib.suppress(StorageError):  # its run has deleted it meanwhile
             if storage.is_remote or is_alive(storage, claim, storage.read_text(claim)):
                 found = True
             else:

@@ -1,4 +1,4 @@
-"""The lock on an output for the time of publishing."""
+"""Lock an output while a run publishes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from dedup_lib.errors import ConflictError, StorageError
 from dedup_lib.publish.owners import died_here, owner_text, sibling
 from dedup_lib.session.storage import Storage
 
-# A lock this old was left by a run that died elsewhere: one that lives renews it meanwhile.
+# The owner of a lock this old died, maybe on another machine: a live run renews its lock.
 LOCK_TAKEOVER_SECONDS = 600
 HEARTBEAT_SECONDS = 60
 _log = logging.getLogger(__name__)
@@ -21,9 +21,10 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def publishing_lock(storage: Storage, location: str, attempt_id: str) -> Iterator[None]:
-    """Hold the lock on an output for the time of publishing, and renew it every minute.
+    """Hold the lock on an output while a run publishes, and renew it every minute.
 
-    A lock whose owner died on this machine, or that was not renewed for ten, is taken over.
+    The run takes over a lock if its owner died on this machine, or if it was not renewed for ten
+    minutes.
 
     Raises:
         ConflictError: Another run holds the lock.
@@ -45,7 +46,7 @@ def publishing_lock(storage: Storage, location: str, attempt_id: str) -> Iterato
 
 @contextmanager
 def heartbeat(storage: Storage, lock: str, mine: str) -> Iterator[None]:
-    """Renew a lock's time while it is held; deleting a large old output may take long."""
+    """Renew a lock while it is held: it can take long to delete a large old output."""
     is_over = threading.Event()
 
     def beat() -> None:
@@ -64,10 +65,10 @@ def heartbeat(storage: Storage, lock: str, mine: str) -> Iterator[None]:
 
 
 def take_over(storage: Storage, lock: str, location: str, attempt_id: str) -> None:
-    """Take a lock away whose owner died.
+    """Delete a lock whose owner died.
 
     Raises:
-        ConflictError: It lives, or another run was quicker.
+        ConflictError: The owner lives, or another run took the lock first.
     """
     try:
         seen = storage.read_text(lock)
@@ -90,15 +91,15 @@ def take_over(storage: Storage, lock: str, location: str, attempt_id: str) -> No
 
 
 def held(location: str) -> ConflictError:
-    """Return the error for a place that another run has."""
+    """Return the error for a location that another run holds."""
     return ConflictError(
         f"another run is publishing to {location!r}: let it finish, then run again."
     )
 
 
 def is_alive(storage: Storage, lock: str, owner: str) -> bool:
-    """Tell whether a lock or claim was renewed of late, by an owner not known to be dead."""
-    # The file's own time: a run killed between making and filling its lock leaves it empty.
+    """Tell whether a lock or claim was renewed lately and its owner is not known to be dead."""
+    # Use the file's own time: a run that is killed before it fills its lock leaves it empty.
     files = storage.list_files(lock)
     if not files:
         return False

@@ -1,4 +1,4 @@
-"""Parquet where no rename is one step: written in its place, and complete once it is marked."""
+"""Publish an output by a marker file, in a store that can't rename a directory in one step."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def open_output(storage: Storage, location: str, attempt_id: str) -> Iterator[None]:
-    """Claim a place for an output, empty it of what a run that died left, and say whose it is.
+    """Claim a location for an output, delete what a dead run left there, and note the owner.
 
-    At the end what was written is deleted, unless it was marked as complete.
+    The output is deleted at the end, unless it was marked as complete.
 
     Raises:
-        ConflictError: Another run is at work there, or has written there meanwhile.
+        ConflictError: Another run is at work there, or another writer has written there meanwhile.
     """
     with claimed(storage, location, attempt_id):
         if is_incomplete(storage, location):
@@ -40,16 +40,16 @@ def open_output(storage: Storage, location: str, attempt_id: str) -> Iterator[No
 
 
 def is_incomplete(storage: Storage, location: str) -> bool:
-    """Tell whether what is at a place was not finished, or nothing that a run relies on."""
+    """Tell whether an output is incomplete, or a record whose run has not published its output."""
     manifest = read_manifest(storage, location)
     return bool(manifest.get("incomplete") or manifest.get("unfinished"))
 
 
 def mark(storage: Storage, location: str, manifest: dict[str, Any], attempt_id: str) -> None:
-    """Mark an output as complete: from here on it is published.
+    """Mark an output as complete, which publishes it.
 
     Raises:
-        ConflictError: Another run took this one for dead, and the place over.
+        ConflictError: Another run took over the location, because this run seemed dead.
     """
     if read_manifest(storage, location).get("run") != attempt_id:
         raise ConflictError(
@@ -61,7 +61,7 @@ def mark(storage: Storage, location: str, manifest: dict[str, Any], attempt_id: 
 
 
 def finish_marking(storage: Storage, location: str) -> None:
-    """Write `_SUCCESS`, for those who wait for it, where a run died just before it did."""
+    """Write `_SUCCESS` if a run died just before it did so: readers may wait for that file."""
     manifest = read_manifest(storage, location)
     is_complete = bool(manifest.get("run")) and not manifest.get("incomplete")
     if is_complete and not storage.exists(f"{location}/{_SUCCESS}"):

@@ -1,4 +1,4 @@
-"""Refuse to write where an input is, whatever way the place is spelled."""
+"""Refuse to write where an input is, however its location is spelled."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Place:
     """A canonical location, and what it is for.
 
     Attributes:
-        role: As a user would call it.
+        role: What a user would call it.
         root: The canonical URI.
-        is_shared: Whether the run writes only files of its own below it, beside what is there.
+        is_shared: Whether the run only adds its own files below it, beside those of others.
     """
 
     role: str
@@ -41,10 +41,10 @@ class Place:
 
 
 def check_no_overlap(read: Sequence[Place], written: Sequence[Place]) -> None:
-    """Check that nothing is written to a place that is read, or to two places at once.
+    """Check that each written location is apart from all read and all other written locations.
 
     Raises:
-        OverlapError: A written place is, holds, or lies in another one.
+        OverlapError: A written location is another one, holds it, or lies in it.
     """
     for index, place in enumerate(written):
         for other in [*read, *written[:index]]:
@@ -65,11 +65,11 @@ def _check_apart(written: Place, other: Place) -> None:
 
 
 def check_places(session: Session, settings: Settings) -> None:
-    """Check that no place that a run's settings would write to overlaps an input.
+    """Check that no location that a run would write to overlaps an input or another such location.
 
     Raises:
         OverlapError: One does.
-        TableNotFoundError: An input's catalog name is none.
+        TableNotFoundError: The catalog has no table with an input's name.
     """
 
     def place(role: str, location: str) -> Place:
@@ -90,13 +90,13 @@ def check_places(session: Session, settings: Settings) -> None:
 
 
 def check_report(session: Session, settings: Settings) -> None:
-    """Check that the report overlaps no input: a failed run writes it as well.
+    """Check that the report overlaps no input, since a failed run also writes its report.
 
-    Inputs that can't be found are no matter here.
+    Inputs that can't be found are ignored here.
 
     Raises:
         OverlapError: It does.
-        UsageError: Its store can't be reached, which is better known before the work than after.
+        UsageError: Its store can't be reached. It is better to fail before the work than after it.
     """
     if settings.report is None:
         return
@@ -111,12 +111,12 @@ def check_report(session: Session, settings: Settings) -> None:
 
 
 def check_metrics(session: Session, settings: Settings) -> None:
-    """Check that the metrics overlap nothing of the run: one that fails appends to them as well.
+    """Check that the metrics table overlaps no other location of the run.
 
-    Places that can't be found are no matter here.
+    A failed run also appends to it. Locations that can't be found are ignored here.
 
     Raises:
-        OverlapError: They do.
+        OverlapError: It does.
     """
     if settings.metrics_output is None:
         return
@@ -133,7 +133,7 @@ def check_metrics(session: Session, settings: Settings) -> None:
 
 
 def _inputs_found(session: Session, settings: Settings) -> list[Place]:
-    """The places of the inputs, but for those that can't be found."""
+    """Return the locations of the inputs, without those that can't be found."""
     found = []
     for role, location in _inputs(settings):
         with contextlib.suppress(InputError, StorageError):
@@ -142,14 +142,14 @@ def _inputs_found(session: Session, settings: Settings) -> list[Place]:
 
 
 def _metrics(session: Session, location: str) -> list[Place]:
-    """The place of the metrics; none where nothing can be appended: that fails no run."""
+    """Return the location of the metrics; none if no row can be appended, which fails no run."""
     with contextlib.suppress(OutputExistsError, PySparkException, StorageError):
         return [Place("metrics output", _output_root(session, location))]
     return []
 
 
 def _file(storage: Storage, role: str, location: str) -> list[Place]:
-    """The place of a report or a review; none of a client's file, which no server may see."""
+    """Return the location of a report or review; none if only the client sees the file."""
     try:
         return [Place(role, storage.canonical(report_uri(location)))]
     except StorageError:

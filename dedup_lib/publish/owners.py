@@ -1,4 +1,4 @@
-"""Who works beside an output: the hidden names there, and whether their owners live."""
+"""Name hidden files beside an output, and tell whether the run that owns them still lives."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def sibling(location: str, suffix: str) -> str:
 
 
 def owner_text(attempt_id: str) -> str:
-    """Say who an attempt is: on which machine, in which process."""
+    """Return the text that identifies an attempt: its name, machine and process."""
     return json.dumps(
         {
             "attempt": attempt_id,
@@ -31,7 +31,7 @@ def owner_text(attempt_id: str) -> str:
 
 
 def died_here(owner: str) -> bool:
-    """Tell whether an owner is a process of this machine that is no more; False where unsure."""
+    """Tell whether an owner was a process of this machine and has ended; False if unsure."""
     try:
         values = json.loads(owner)
         host, pid, process = values["host"], int(values["pid"]), values["process"]
@@ -52,10 +52,10 @@ def died_here(owner: str) -> bool:
 
 
 def _is_zombie(pid: int) -> bool:
-    """Tell whether a process has ended unnoticed, as all do whose container has no init.
+    """Tell whether a process has ended, but its parent has not collected it.
 
-    Where /proc numbers other processes, of an outer container, it tells nothing; and one whose
-    first thread has ended may have others.
+    That is the usual end in a container without an init. The answer is False if /proc numbers the
+    processes of an outer container. It is also False if only the process's first thread has ended.
     """
     try:
         is_ours = str(Path("/proc/self").readlink()) == str(os.getpid())
@@ -67,9 +67,9 @@ def _is_zombie(pid: int) -> bool:
 
 
 def _machine() -> list[str]:
-    """Tell apart machines and containers of the same name, whose processes have numbers of theirs.
+    """Return what tells apart machines and containers of the same name.
 
-    Of a system that says nothing of this the name must do.
+    Each of them numbers its own processes. If the system does not tell, the name alone must do.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

@@ -1,4 +1,4 @@
-"""Put a staged directory in its location by a rename."""
+"""Put a staged directory in its final location by a rename."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from dedup_lib.tables.target import Attempt, Staged
 
 
 def rename_into_place(session: Session, staged: Staged, attempt: Attempt) -> None:
-    """Rename a staged directory into its location; one that is there is replaced in two renames.
+    """Rename a staged directory to its final location; two renames replace an existing directory.
 
     Raises:
-        ConflictError: Another run is publishing, or has published, there.
+        ConflictError: Another run is publishing there, or another writer has written there.
     """
     storage, target = session.storage, staged.target
     with publishing_lock(storage, target.location, attempt.attempt_id):

@@ -1,4 +1,4 @@
-"""Whether executors have the disk of the driver's that a run is to write to."""
+"""Check that executors share the disk of the driver that a run writes to."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import cores, get_setting
 
 _LINE = "shared\n"
-# Several for each core: so that every executor has some.
+# Several lines per core, so that every executor reads some.
 _LINES_PER_CORE = 4
 _A_TASK_FOR_EACH_LINE = {
     "spark.sql.files.maxPartitionBytes": str(len(_LINE)),
@@ -20,18 +20,18 @@ _A_TASK_FOR_EACH_LINE = {
 def check_shared(session: Session, directory: str) -> None:
     """Check that executors see what the driver writes into a directory.
 
-    What an executor writes on a disk of its own is lost without a word: Spark's commit moves the
-    files that the driver sees.
+    Spark's commit moves only the files that the driver sees. Files that an executor writes on its
+    own disk would be lost without an error.
 
     Args:
         session: The session, with its file systems.
-        directory: A canonical location; checked where it is on the driver's own disk.
+        directory: A canonical location. It is checked only if it is on a disk.
 
     Raises:
-        SettingsError: Not all of them do.
+        SettingsError: Some executors don't see it.
 
-    *Cost:* a small job, on the executors that there are by now; none on a single machine, or where
-    the directory is in a store.
+    *Cost:* a small job, on the executors that exist by now; no job on a single machine, or if the
+    directory is in a store.
     """
     master = get_setting(session.spark, "spark.master") or "local"
     if get_scheme(directory) != "file" or master.startswith("local"):
@@ -40,7 +40,7 @@ def check_shared(session: Session, directory: str) -> None:
     place = f"{directory}/shared"
     session.storage.write_text(place, _LINE * wanted)
     with session_settings(session.spark, _A_TASK_FOR_EACH_LINE):
-        # A file that is missing has no lines: as an error, it would be tried on other executors.
+        # A missing file counts as no lines: an error would make Spark retry on other executors.
         found = session.spark.read.option("ignoreMissingFiles", "true").text(place).count()
     if found != wanted:
         raise SettingsError(

@@ -1,4 +1,4 @@
-"""Check what was staged, and describe it."""
+"""Verify a staged output, and describe it for the report."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from dedup_lib.tables.target import Staged
 def check_rows(
     staged: Staged, *, expected_rows: int, found_rows: int, what: str = "comes to"
 ) -> None:
-    """Compare what was written with the plan.
+    """Compare the number of written rows with the plan.
 
     Raises:
-        VerificationError: They differ, and nothing is published. Where a commit was made already,
-            the message names it, and the command that undoes it.
+        VerificationError: They differ, and nothing is published. If a commit was made already, the
+            message names it and the command that undoes it.
     """
     if expected_rows == found_rows:
         return
@@ -31,7 +31,7 @@ def check_rows(
 
 
 def describe(staged: Staged) -> dict[str, Any]:
-    """Return what a report says of an output that is about to be published."""
+    """Return what the report says about an output that is about to be published."""
     described: dict[str, Any] = {
         "location": staged.target.location,
         "format": staged.target.format,

@@ -1,4 +1,4 @@
-"""Put a directory in the place of another, and repair what a run that died left half done."""
+"""Replace a directory by another in two renames, and repair a replacement that a dead run began."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _log = logging.getLogger(__name__)
 
 
 def replace(storage: Storage, staged: str, location: str, attempt: Attempt) -> None:
-    """Put a staged directory in the place of another one, in two renames; the lock is held."""
+    """Replace a directory by a staged one, in two renames. The caller holds the lock."""
     old = sibling(location, f"old-{attempt.attempt_id}")
     journal = sibling(location, "journal")
-    # Names, not locations: another machine may spell the same place in another way.
+    # Names, not locations: another machine may spell the same location in another way.
     moved = {"old": old.rpartition("/")[2], "run": attempt.attempt_id}
     storage.write_text(journal, json.dumps(moved))
     try:
@@ -33,12 +33,12 @@ def replace(storage: Storage, staged: str, location: str, attempt: Attempt) -> N
     try:
         storage.delete(old)
         storage.delete(journal)
-    except StorageError as error:  # it is published: the next run deletes the rest
+    except StorageError as error:  # the output is published: the next run deletes the rest
         _log.warning("the output that was replaced stays at %r for now: %s", old, error)
 
 
 def repair(storage: Storage, location: str, attempt_id: str) -> None:
-    """Put back the old output where a run died between the two renames that replace it."""
+    """Finish or undo a replacement by a run that died between or after its two renames."""
     if not is_path(location):
         return
     canonical = storage.canonical(location)
@@ -48,10 +48,10 @@ def repair(storage: Storage, location: str, attempt_id: str) -> None:
 
 
 def repair_locked(storage: Storage, location: str) -> None:
-    """Put back the old output, or delete it where the new one is there; the lock is held.
+    """Put back the old output, or delete it if the new one is there. The caller holds the lock.
 
     Raises:
-        ConflictError: Another writer has put something in the place meanwhile.
+        ConflictError: Another writer has written to the location meanwhile.
     """
     moved = _journal(storage, location)
     if moved is None:
@@ -75,7 +75,7 @@ def repair_locked(storage: Storage, location: str) -> None:
 
 @dataclass(frozen=True)
 class _Moved:
-    """What a journal says: where the old output is, and the run whose output takes its place."""
+    """The content of a journal: where the old output is, and which run replaces it."""
 
     old: str | None
     run: str | None
@@ -90,8 +90,8 @@ def _journal(storage: Storage, location: str) -> _Moved | None:
         values = json.loads(storage.read_text(journal))
         name, run = str(values["old"]).rpartition("/")[2], values.get("run")
     except (ValueError, TypeError, KeyError, AttributeError):
-        # Died while writing it, as a rule: then nothing was moved, and there is none.
+        # Usually the run died while it wrote the journal: then it has not moved an old output.
         moved = [name for name in storage.list_names(parent) if name.startswith(prefix)]
         name, run = moved[0] if len(moved) == 1 else "", None
-    # Who may write beside the output must not have other things moved or deleted by that.
+    # Others may be able to write a journal: it must not make a run move or delete other things.
     return _Moved(f"{parent}/{name}" if name.startswith(prefix) else None, run)

@@ -1,4 +1,4 @@
-"""Delete what runs left beside an output when they were killed."""
+"""Delete the files that killed runs left beside an output."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _log = logging.getLogger(__name__)
 
 
 def sweep(storage: Storage, location: str, attempt_id: str) -> None:
-    """Delete what runs on this machine left beside a location when they were killed.
+    """Delete what killed runs of this machine left beside a location.
 
     Args:
         storage: The session's file systems.
         location: A canonical location.
-        attempt_id: Of the run that sweeps: what is its own stays.
+        attempt_id: The name of the calling run, whose own files stay.
     """
     parent, _, _ = location.rpartition("/")
     prefix = sibling(location, "").rpartition("/")[2]
@@ -30,8 +30,8 @@ def sweep(storage: Storage, location: str, attempt_id: str) -> None:
         if not name.startswith(prefix) or suffix.startswith((attempt_id, "old-", "journal")):
             continue
         if suffix == f"claim-{attempt_id}" or (storage.is_remote and suffix.startswith("claim-")):
-            continue  # of a client that died: its server may still be at work
-        # What is there now may be gone in an instant: others tidy up, too.
+            continue  # the client may have died, but its server may still be at work
+        # Another run may delete the same files at the same time.
         with contextlib.suppress(ConflictError, StorageError):
             if suffix == "lock":
                 take_over(storage, f"{parent}/{name}", location, attempt_id)
@@ -42,7 +42,8 @@ def sweep(storage: Storage, location: str, attempt_id: str) -> None:
 def _sweep_one(storage: Storage, place: str, *, is_lock: bool) -> None:
     owner_file = place if is_lock else f"{place}/{OWNER_FILE}"
     if not storage.exists(owner_file):
-        # Killed before it said whose it is; a companion that was handed over is never empty.
+        # The run was killed before it wrote the owner file. A companion that was handed over
+        # also has no such file, but it is never empty.
         if storage.delete_if_empty(place):
             _log.info("deleting %r, which is empty", place)
         elif not place.endswith("-companion"):
@@ -58,8 +59,8 @@ def _sweep_one(storage: Storage, place: str, *, is_lock: bool) -> None:
 
 
 def delete_owned(storage: Storage, directory: str) -> None:
-    """Delete a directory, and last what says whose it is: a deletion may be cut off, too."""
-    is_link = storage.canonical(directory) != directory  # then what it leads to is not ours
+    """Delete a directory, its owner file last: if this is cut off, the owner is still known."""
+    is_link = storage.canonical(directory) != directory  # then its target is not ours
     if is_link:
         storage.delete(directory)
     else:

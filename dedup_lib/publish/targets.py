@@ -1,4 +1,4 @@
-"""Where the attempts at a target work."""
+"""Choose the directory beside which a run keeps its files for an output."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from dedup_lib.tables.target import UNTOLD, Target
 
 
 def default_base(session: Session, target: Target) -> str:
-    """Return the canonical location beside which a target's attempts work.
+    """Return the canonical location beside which a run keeps its files for a target.
 
-    For a path it is the path; for a table that is, its directory; for one that is yet to be
-    made, a name in the directory of its catalog schema.
+    For a path it is the path. For an existing table it is the table's directory. For a new table
+    it is a name in the directory of its catalog schema.
     """
     if target.root is not None:
         return target.root
@@ -23,10 +23,10 @@ def default_base(session: Session, target: Target) -> str:
 
 
 def check_told(base: str, advice: str) -> None:
-    """Check that files can be kept at a base, which is none where a catalog keeps places to itself.
+    """Check that the run can keep its own files at a base.
 
     Raises:
-        SettingsError: They can't.
+        SettingsError: It can't, because the catalog does not tell the table's location.
     """
     if get_scheme(base) == UNTOLD:
         name = base.partition(":/")[2].replace("/", ".")

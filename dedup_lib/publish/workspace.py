@@ -1,4 +1,4 @@
-"""Where a run works: beside its output, hidden, and what runs that were killed left there."""
+"""Manage the hidden directories where a run works, and delete those that killed runs left."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ from dedup_lib.tables.target import Attempt, Target
 
 @dataclass(frozen=True)
 class Workspace:
-    """The places of one run for its plan and for staged files."""
+    """The hidden directories of one run, for its plan and its staged files."""
 
     session: Session
     settings: Settings
@@ -36,7 +36,7 @@ class Workspace:
     _swept: set[str] = field(default_factory=set)
 
     def tidy_up(self) -> None:
-        """Put in order what runs that were killed left at the paths that this one writes to."""
+        """Repair and delete what killed runs left at the paths that this run writes to."""
         if self.settings.dry_run:
             return
         output = self.settings.output if self._keeps_files else None
@@ -53,14 +53,14 @@ class Workspace:
         self._sweep(location)
 
     def tidy_up_beside(self, root: str) -> None:
-        """Delete what killed runs left that worked beside a table."""
+        """Delete what killed runs left beside a table."""
         if self._keeps_files:
             self._sweep(root)
 
     def open_attempt(
         self, output: Target | None, images: PinnedTable, cleanup: ExitStack
     ) -> Attempt | None:
-        """Make the place for plan and staged files; a dry run needs none."""
+        """Make the directory for the plan and staged files; a dry run needs none."""
         if self.settings.dry_run:
             return None
         base = images.root
@@ -89,12 +89,16 @@ class Workspace:
         return attempt
 
     def materialiser(self, attempt: Attempt | None) -> Callable[[DataFrame], DataFrame]:
-        """Return what evaluates a frame once: in files, which no lost executor can change."""
+        """Return a function that evaluates a frame once, and returns a frame of the result.
+
+        If the attempt has a directory, the result is in files there: the loss of an executor can't
+        change it.
+        """
         numbers = itertools.count()
 
         def materialise(rows: DataFrame) -> DataFrame:
             if attempt is None or not attempt.is_made:
-                # Not `persist`: frames are made of frames here, and their plans would nest.
+                # Not `persist`: each frame is made from earlier ones, so their plans would nest.
                 return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
             place = f"{attempt.plan}/{next(numbers)}"
             rows.write.options(**self.session.storage.committer_options(place)).parquet(place)
@@ -105,7 +109,7 @@ class Workspace:
 
     @property
     def _keeps_files(self) -> bool:
-        """Whether the run keeps files beside its output: a commit over Spark Connect needs none."""
+        """Whether the run keeps files beside its output; a commit over Spark Connect does not."""
         output = format_named(self.settings.resolved_output_format)
         return not self.session.storage.is_remote or not output.traits.takes_commits
 
@@ -118,7 +122,7 @@ class Workspace:
             self._swept.add(place)
 
     def _work_base(self, base: str) -> str:
-        """Return beside which place an attempt works that would by itself work beside `base`."""
+        """Return the location beside which the attempt works: `base`, or one in --work-location."""
         if self.settings.work_location is None:
             return base
         work = self.session.storage.canonical(self.settings.work_location)
