@@ -1,4 +1,4 @@
-"""The seam for table formats: find a table, pin it, and say what there is to write."""
+"""The interface to table formats: find a table, pin it, and say what a run will write."""
 
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.pinned import PinnedTable

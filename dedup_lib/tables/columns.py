@@ -1,4 +1,4 @@
-"""What a table's files call its columns, and what Spark tells of the files."""
+"""The names of a table's columns in its files, and the file metadata that Spark offers."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pyspark.sql import Column, DataFrame
 
 
 class FileColumns:
-    """The names by which files have the columns of a table; here those of the table."""
+    """The names of a table's columns in its files; this class uses the names of the table."""
 
     def path(self, names: Sequence[str]) -> tuple[str, ...]:
         """Return a column's names from outside to inside."""
@@ -16,5 +16,5 @@ class FileColumns:
 
 
 def metadata(frame: DataFrame, name: str) -> Column:
-    """Return a field of the hidden file metadata, whatever the user's columns are called."""
+    """Return a field of the hidden file metadata, whatever names the user's columns have."""
     return frame.metadataColumn("_metadata").getField(name)

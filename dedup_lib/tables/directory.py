@@ -1,4 +1,4 @@
-"""What a directory of Parquet files is: its data files, partitions and schemas."""
+"""Find the data files, partitions and schemas of a directory of Parquet files."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from dedup_lib.tables.foreign import check_files
 from dedup_lib.tables.schema import hadoop_variable, id_columns, leaf_types
 
 MANIFEST_NAME = "_remove_duplicates.json"
-# Files that writers leave beside the data, and that hold none.
+# Files that writers leave beside the data. They hold no rows.
 MARKERS = re.compile(
     r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
     rf"|{re.escape(MANIFEST_NAME)}"
@@ -34,11 +34,11 @@ MARKERS = re.compile(
 
 
 def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
-    """List the data files of a Parquet directory (or the one file).
+    """List the data files of a Parquet directory, or return the file if the location is a file.
 
     Raises:
-        TableFormatError: There is something that Spark would skip in silence.
-        UnreadableFileError: A file has no bytes.
+        TableFormatError: The directory holds a file that Spark would skip in silence.
+        UnreadableFileError: A file is empty, or the directory can't be listed.
         NoImageRowsError: There is no data file.
     """
     try:
@@ -66,10 +66,12 @@ def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
 
 
 def relative_parts(location: str, file: FileInfo) -> list[str]:
-    """Return the parts of a file's path below a directory; the name alone for the file itself.
+    """Return the parts of a file's path below a directory.
+
+    If the location is the file itself, return only its name.
 
     Raises:
-        TableFormatError: It lies elsewhere: a store's names may hold `..`.
+        TableFormatError: The file lies outside the directory: names in a store may hold `..`.
     """
     if file.path == location:
         return [location.rpartition("/")[2]]
@@ -81,10 +83,11 @@ def relative_parts(location: str, file: FileInfo) -> list[str]:
 
 
 def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str) -> tuple[str, ...]:
-    """Return the partition columns that the directories of a Parquet table name.
+    """Return the partition columns of a Parquet table, which its directory names hold.
 
     Raises:
-        TableFormatError: A sub-directory is no partition, or files lie at different depths.
+        TableFormatError: A sub-directory is not a partition, or the files lie at different depths
+            or below different partition columns.
     """
     layouts = {}
     for file in files:
@@ -104,7 +107,7 @@ def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str)
 
 
 def fingerprint(files: Sequence[FileInfo]) -> str:
-    """Return a SHA-256 over paths, sizes and times of files."""
+    """Return a SHA-256 over the paths, sizes and modification times of files."""
     lines = (f"{file.path}\t{file.size_bytes}\t{file.modified_ms}\n" for file in files)
     return hashlib.sha256("".join(lines).encode()).hexdigest()
 
@@ -113,9 +116,9 @@ def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
     """Return the schema of one Parquet file as Spark reads it, without partition columns.
 
     Raises:
-        UnreadableFileError: Spark can't read the file, or a type in it.
+        UnreadableFileError: Spark can't read the file, or a type or column name in it.
     """
-    # A file below name=value directories would bring those names along as columns.
+    # Without basePath, Spark would add the names of name=value directories as columns.
     root = file.path.rpartition("/")[0]
     reader = spark.read.options(**PARQUET_READER_OPTIONS).option("basePath", root)
     try:
@@ -141,8 +144,8 @@ def footers_of(
     Args:
         session: The session, with its file systems.
         files: The files.
-        what: Whose files they are, for the message.
-        advice: What to do about a broken one, for the message.
+        what: For the error message: the table or list that the files belong to.
+        advice: For the error message: what the user can do about a broken file.
 
     Raises:
         UnreadableFileError: A file has no readable footer.
@@ -163,13 +166,14 @@ def by_schema(footers: Mapping[FileInfo, ParquetFooter]) -> dict[ParquetSchema, 
 
 @dataclass(frozen=True)
 class CommonSchema:
-    """What the files of an image table have in common.
+    """The schema that the files of an image table share.
 
     Attributes:
-        columns: As Spark reads them; only those that may hold IDs, where it can't read all.
-        why_not_all: Why Spark can't read all columns; None where it can.
-        examples: A file for each Parquet schema in the footers; one with rows, if there is one.
-        empty_files: The files that hold no row.
+        columns: The columns as Spark reads them. If Spark can't read all columns, only the columns
+            that may hold IDs.
+        why_not_all: Why Spark can't read all columns; None if it can.
+        examples: One file for each Parquet schema in the footers; a file with rows if there is one.
+        empty_files: The files that hold no rows.
     """
 
     columns: StructType

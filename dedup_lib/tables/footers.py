@@ -1,4 +1,4 @@
-"""Read the footers of the files of a table or list: on executors, if there are many files."""
+"""Read the Parquet footers of a table or list; on executors if there are many files."""
 
 from __future__ import annotations
 
@@ -20,16 +20,16 @@ _log = logging.getLogger(__name__)
 
 
 def read_footers(session: Session, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
-    """Yield what the footer of each file says, in the order of the files.
+    """Yield the footer of each file, in the order of the files.
 
     If pyarrow finds the same schema in several files, all of them get the schema of the first.
 
     Raises:
         StorageError: A file has no readable Parquet footer; the message names it.
 
-    *Cost:* one footer for each file. If there are many files, executors read them by pyarrow, eight
-    at a time and each in 1 ms on a local disk; the driver then reads one footer for each schema,
-    and those that executors could not read.
+    *Cost:* one footer for each file. If there are many files, executors read the footers with
+    pyarrow, eight at a time; a footer on a local disk takes 1 ms. The driver then reads one footer
+    for each schema, and the footers that executors could not read.
     """
     by_executors = _read_on_executors(session, files) if len(files) >= MANY_FILES else {}
     examples = {digest: path for path, (digest, _) in reversed(by_executors.items())}
@@ -48,12 +48,12 @@ def read_footers(session: Session, files: Sequence[FileInfo]) -> Iterator[Parque
 
 
 def _read_on_executors(session: Session, files: Sequence[FileInfo]) -> dict[str, tuple[str, int]]:
-    """Return pyarrow's digest of the schema and the number of rows, by path, of readable files."""
-    # Not commonpath, which would make one slash of the two in a URI.
+    """Return the digest of the schema and the number of rows of each readable file, by path."""
+    # Not commonpath: it would turn the two slashes of a URI into one.
     common = os.path.commonprefix([file.path for file in files])  # noqa: RUF071  # cut at a slash
     directory = common.rpartition("/")[0]
     below = [(file.path[len(directory) + 1 :], file.size_bytes) for file in files]
-    size = max(_FILES_PER_TASK, -(-len(below) // _MOST_TASKS))  # each task is sent all paths
+    size = max(_FILES_PER_TASK, -(-len(below) // _MOST_TASKS))  # each task receives all paths
     parts = [below[start : start + size] for start in range(0, len(below), size)]
     options = dict(session.storage.pyarrow_options)
 

@@ -1,4 +1,4 @@
-"""Directories of tables whose own metadata says which rows count, known by what is in them."""
+"""Recognise directories of tables whose own metadata says which rows count, by their entries."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class TableKind:
     """A kind of table whose files alone do not say which rows count.
 
     Attributes:
-        name: As in "lies in the … table".
-        marks: Groups of entries; a directory that has all entries of one group is such a table.
-            An entry is `name` or `directory/name`; in a name, `*` and `[…]` are a pattern.
-        truth: What says which rows count.
-        advice: What to do, where such a table was given as an input.
+        name: The name for messages, such as "lies in the … table".
+        marks: Groups of entries. A directory that has all entries of one group is such a table.
+            An entry is `name` or `directory/name`. A name may be a pattern with `*` and `[…]`.
+        truth: The part of the table that says which rows count.
+        advice: What the user can do if such a table was given as an input.
     """
 
     name: str
@@ -38,7 +38,7 @@ def _write_anew(reader: str) -> str:
 
 
 DELTA = TableKind("Delta table", (("_delta_log",),), "its log", "Give the table itself.")
-# The order counts: a Delta table may keep metadata for readers of Iceberg and Hudi beside its log.
+# The order matters: a Delta table may keep metadata for Iceberg and Hudi readers beside its log.
 KINDS = (
     DELTA,
     TableKind(
@@ -84,22 +84,22 @@ KINDS = (
 )
 _GROUPS = [group for kind in KINDS for group in kind.marks]
 _DEEP = [entry.partition("/") for group in _GROUPS for entry in group if "/" in entry]
-# What is looked for in a directory, which of it is looked into, and for what.
+# Names to find in a directory, sub-directories to look into, and names to find there.
 _NAMES = sorted({entry.partition("/")[0] for group in _GROUPS for entry in group})
 _DIRECTORIES = {directory for directory, _, _ in _DEEP}
 _BELOW = sorted({name for _, _, name in _DEEP})
-# Names that tell of a table without others.
+# Names that identify a table on their own.
 _TELLING = re.compile("|".join(translate(group[0]) for group in _GROUPS if len(group) == 1))
 
 
 @dataclass(frozen=True)
 class FoundTable:
-    """A table that a location is, or lies in.
+    """A table that is at a location or around it.
 
     Attributes:
-        kind: What it is.
-        root: The canonical URI of its directory.
-        mark: The entry of this directory by which it is known.
+        kind: The kind of the table.
+        root: The canonical URI of the table's directory.
+        mark: The entry of this directory that identifies the kind.
     """
 
     kind: TableKind
@@ -107,7 +107,7 @@ class FoundTable:
     mark: str
 
     def described(self, subject: str, location: str) -> str:
-        """Say what something at a location has to do with the table."""
+        """Say how a location relates to the table: it is the table, or lies in it."""
         name = self.kind.name
         if self.root != location:
             relation = f"lies in the {name} {self.root!r}"
@@ -117,13 +117,13 @@ class FoundTable:
 
 
 def kind_of(entries: Collection[str]) -> tuple[TableKind, str] | None:
-    """Tell what table a directory is, if any, by its entries.
+    """Find the kind of table that a directory is, if any, from its entries.
 
     Args:
-        entries: Names of what is in the directory, and as `directory/name` what is below these.
+        entries: The names in the directory, and the names one level below as `directory/name`.
 
     Returns:
-        The kind, and the entry by which it is known.
+        The kind, and the entry that identifies it.
     """
     for kind in KINDS:
         for group in kind.marks:
@@ -134,10 +134,10 @@ def kind_of(entries: Collection[str]) -> tuple[TableKind, str] | None:
 
 
 def find_table(storage: Storage, location: str) -> FoundTable | None:
-    """Find the table that a canonical location is, or lies in; of several the innermost.
+    """Find the innermost table that a canonical location is, or lies in.
 
-    A location that is a Delta table itself is not looked at: Delta is read and written as such.
-    A directory that may not be listed counts as empty.
+    If the location itself is a Delta table, return None: the library reads and writes Delta.
+    A directory that can't be listed for lack of permission counts as empty.
 
     *Cost:* one listing of the location and of each directory above it, and one of each
     `metadata`, `schema` and `_versions` there; over Spark Connect one or two tasks.
@@ -151,11 +151,11 @@ def find_table(storage: Storage, location: str) -> FoundTable | None:
 
 
 def _entries_of(storage: Storage, directories: Sequence[str]) -> list[set[str]]:
-    """List what may tell of a table in a location and in each directory above it."""
+    """List entries that may identify a table, in a location and in each directory above it."""
     entries = [set(names) for names in storage.find_names(directories, _NAMES)]
-    entries[0].discard(name_of(directories[0]))  # a file, which lists itself
+    entries[0].discard(name_of(directories[0]))  # a file lists itself
     for inner, outer in pairwise(range(len(directories))):
-        entries[outer].add(name_of(directories[inner]))  # also where it may not be listed
+        entries[outer].add(name_of(directories[inner]))  # even if `outer` can't be listed
     deeper = [(n, name) for n, names in enumerate(entries) for name in names & _DIRECTORIES]
     if deeper:
         found = storage.find_names([child(directories[n], name) for n, name in deeper], _BELOW)
@@ -165,12 +165,12 @@ def _entries_of(storage: Storage, directories: Sequence[str]) -> list[set[str]]:
 
 
 def check_read(storage: Storage, location: str, what: str) -> None:
-    """Refuse to read files of a table that its own metadata alone can read right.
+    """Refuse to read files of a table that can't be read correctly without its own metadata.
 
     Args:
         storage: The session's file systems.
         location: A canonical location.
-        what: What it is to the run, for the message.
+        what: For the error message: the role of the location in the run.
 
     Raises:
         TableFormatError: The location is or lies in such a table.
@@ -181,10 +181,10 @@ def check_read(storage: Storage, location: str, what: str) -> None:
 
 
 def check_written(storage: Storage, location: str, what: str) -> None:
-    """Refuse to write where files belong to a table that does not know of ours.
+    """Refuse to write into a table whose metadata would not know the new files.
 
     Raises:
-        OutputExistsError: The canonical location is or lies in such a table.
+        OutputExistsError: The canonical location is such a table, or lies in one.
     """
     if (found := find_table(storage, location)) is not None:
         said = found.described(f"{what} {location!r}", location)
@@ -195,10 +195,10 @@ def check_written(storage: Storage, location: str, what: str) -> None:
 
 
 def check_files(files: Sequence[FileInfo], subject: str) -> None:
-    """Refuse files whose names say that a table of another kind keeps its rows there.
+    """Refuse files whose names show that they belong to a table of another kind.
 
     Raises:
-        TableFormatError: There is one.
+        TableFormatError: There is such a file.
     """
     named = ((name_of(file.path), file.path) for file in files)
     paths = {name: path for name, path in named if _TELLING.match(name)}

@@ -1,4 +1,4 @@
-"""The seam for table formats: everything that the rest of the library asks of a format."""
+"""The base class of table formats: everything that the library needs from a format."""
 
 from __future__ import annotations
 
@@ -18,51 +18,52 @@ if TYPE_CHECKING:
 
 
 class TableFormat(WritableFormat):
-    """One table format; a subclass answers for its tables, and `registry.register` makes it known.
+    """One table format. Each format is a subclass, and `registry.register` makes it known.
 
-    A method that a subclass leaves out refuses, or does what holds for a directory of files that
-    no log describes.
+    A method that a subclass does not override either raises, or does what is right for a directory
+    of files without a log.
 
     Attributes:
-        traits: What settings need to know of it, its name among that.
-        sign: What tells such a table, for messages.
-        serves_as_list: Whether a table of it can be a removal, protect or keep list. Directories
-            of plain files are read by `lists` itself.
+        traits: The facts that settings need about the format, such as its name.
+        sign: For messages: what identifies such a table.
+        serves_as_list: Whether a table of this format can be a removal, protect or keep list.
+            `lists` itself reads directories of plain files.
         methods: The methods, apart from `rewrite`, that a table of this format offers: `in-place`
-            for a table that is an image table, `clone` and `since-last-run` for one that is an
-            output. Each is a class, as `methods.method` says.
-        file_engine: What rewrites its files one by one into the same format, as
-            `methods.file_engine` says; None where only Spark can rewrite it.
+            for an image table, `clone` and `since-last-run` for an output. Each is a class, as
+            `methods.method` says.
+        file_engine: The engine that rewrites the files one by one into the same format, as
+            `methods.file_engine` says; None if only Spark can rewrite them.
     """
 
     serves_as_list = False
     methods: Mapping[str, Any] = {}
     file_engine: Any = None
 
-    # What it says of the runs that wrote it
+    # The runs that wrote a table
 
     def find_run(
         self, session: Session, location: str, key: str, value: str | None
     ) -> EarlierRun | None:
-        """Find the newest run whose note has a value under a key; any value where it is None.
+        """Find the newest run whose note has a key with a value.
 
         Args:
             session: The session, with its file systems.
             location: A canonical path, or a catalog name.
-            key: Of the note.
-            value: What it must be.
+            key: The key in the note.
+            value: The value that the key must have; None accepts any value.
         """
         raise NotImplementedError
 
     def check_repeated(self, session: Session, earlier: EarlierRun) -> None:
-        """Check that an output still has the rows that the run which made it had planned.
+        """Check that an output still has the rows that its run planned.
 
         Raises:
-            VerificationError: It hasn't. A run that ended in that must not end well when repeated.
+            VerificationError: It has other rows. If a run ended with this error, its repetition
+                must not end well.
         """
 
     def read_kept(
         self, session: Session, location: str, schema: StructType
     ) -> tuple[Pinned, DataFrame]:
-        """Read rows that a run kept as a table of this format, at a canonical path or by name."""
+        """Read rows that a run stored in this format, at a canonical path or by catalog name."""
         raise UnsupportedError(f"a plan can't be read from a {self.title} table.")

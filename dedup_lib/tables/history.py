@@ -1,4 +1,4 @@
-"""What a table says of the runs that wrote it."""
+"""Values that describe earlier runs on a table, and what is new in it since then."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from pyspark.sql import DataFrame
 
 @dataclass(frozen=True)
 class EarlierRun:
-    """A run that wrote a table, by the note that it left there.
+    """A run that wrote a table, as its note in the table describes it.
 
     Attributes:
         location: The table: a canonical path, or the name in the catalog.
-        note: What the run wrote into the table's manifest, or into its commit.
+        note: The values that the run wrote into the table's manifest or commit.
         version: The version that the run made; None for a format without versions.
-        was_undone: Whether the table was restored to an earlier version since.
-        commit: The format's own description of the commit; None where there is none.
+        was_undone: Whether the table was later restored to an earlier version.
+        commit: The format's own description of the commit; None if there is no commit.
     """
 
     location: str
@@ -30,15 +30,15 @@ class EarlierRun:
 
 @dataclass(frozen=True)
 class ImagesState:
-    """An image table as a run had it.
+    """The state of an image table when a run read it.
 
     Attributes:
         location: The canonical URI, or the catalog name.
         image_id_column: Its ID column.
-        table_id: The format's own ID of the table; None where it has none.
+        table_id: The format's own ID of the table; None if the format has no such ID.
         version: The version; None for a format without versions.
-        files: For a format without versions: size in bytes and time in ms of each data file, by
-            its path below the table's directory; else empty.
+        files: For a format without versions: size in bytes and modification time in ms of each
+            data file, by its path below the table's directory. Otherwise empty.
     """
 
     location: str
@@ -50,12 +50,12 @@ class ImagesState:
 
 @dataclass(frozen=True)
 class ImageChanges:
-    """What is new in an image table since a state.
+    """The changes in an image table since a state.
 
     Attributes:
-        added: The rows that came, with the image table's columns; None where none did.
-        touched: One row per ID of rows that were changed or deleted, `image_id`; None where none
-            were.
+        added: The new rows, with the image table's columns; None if there are no new rows.
+        touched: The IDs of changed or deleted rows, one row per ID, column `image_id`; None if no
+            row was changed or deleted.
     """
 
     added: DataFrame | None

@@ -1,4 +1,4 @@
-"""Which Parquet types Spark writes as it has read them."""
+"""Check that Spark writes Parquet types and column names as it read them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dedup_lib.session.storage import Leaf, ParquetSchema
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.schema import hadoop_variable
 
-# A Parquet type of instants, and the value of spark.sql.parquet.outputTimestampType for it.
+# For each Parquet type of instants, the value of spark.sql.parquet.outputTimestampType.
 _INSTANTS = {
     "INT96": "INT96",
     "TIMESTAMP(MICROS,true)": "TIMESTAMP_MICROS",
@@ -50,7 +50,7 @@ def check_names_are_kept(images: PinnedTable) -> None:
     """Refuse column names of a Delta table that Spark would write to Parquet as other names.
 
     Raises:
-        ColumnTypeError: A name, or a comment, would become another one.
+        ColumnTypeError: Spark would change a name or a comment.
     """
     if (variable := hadoop_variable(images.frame.schema)) is not None:
         raise ColumnTypeError(
@@ -61,7 +61,7 @@ def check_names_are_kept(images: PinnedTable) -> None:
 
 
 def timestamp_type(file_schemas: Sequence[ParquetSchema]) -> str:
-    """Return the spark.sql.parquet.outputTimestampType with which instants keep their type."""
+    """Return the value of spark.sql.parquet.outputTimestampType that keeps the type of instants."""
     return next(iter(_find_instants(file_schemas)), "TIMESTAMP_MICROS")
 
 

@@ -10,7 +10,7 @@ from dedup_lib.tables.directory import MANIFEST_NAME
 
 
 def read_manifest(storage: Storage, location: str) -> dict[str, Any]:
-    """Read a directory's manifest; empty where there is none that can be read."""
+    """Read a directory's manifest; empty if there is no manifest, or it is not valid JSON."""
     path = f"{location}/{MANIFEST_NAME}"
     if not storage.exists(path):
         return {}
@@ -22,5 +22,5 @@ def read_manifest(storage: Storage, location: str) -> dict[str, Any]:
 
 
 def write_manifest(storage: Storage, location: str, manifest: dict[str, Any]) -> None:
-    """Write a directory's manifest, replacing one that is there."""
+    """Write a directory's manifest; replace an existing one."""
     storage.write_text(f"{location}/{MANIFEST_NAME}", json.dumps(manifest, indent=2))

@@ -1,4 +1,4 @@
-"""A table as it was pinned, with its rows."""
+"""A pinned table: its rows and files as they were when the run first looked at it."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ ID_TYPES = ("string", "bigint", "int")
 
 @dataclass(frozen=True)
 class Pinned:
-    """What was read, as it was when the run looked at it.
+    """An input, as it was when the run looked at it.
 
     Attributes:
         location: The canonical URI, or the catalog name as given.
-        format: `parquet` or `delta`; of a list also `npy`, `jsonl` or `csv`.
+        format: `parquet` or `delta`; for a list also `npy`, `jsonl` or `csv`.
         version: The Delta version; None for files.
-        fingerprint: SHA-256 over paths, sizes and times of the files; None for Delta.
+        fingerprint: SHA-256 over paths, sizes and modification times of the files; None for Delta.
     """
 
     location: str
@@ -44,7 +44,7 @@ class Pinned:
 
 @dataclass(frozen=True)
 class FileRows:
-    """What a scan of the IDs found in one file: path as `_metadata` spells it, sizes and counts."""
+    """The results of an ID scan for one file; the path is spelled as in `_metadata`."""
 
     file_path: str
     size_bytes: int
@@ -61,13 +61,13 @@ class PinnedTable(Pinned):
     Attributes:
         root: The canonical URI of the directory or file that holds the data.
         frame: The rows, lazily. Each evaluation reads the same files.
-        partition_columns: The columns that are kept in directory names.
+        partition_columns: The columns whose values are in directory names.
         files: The data files of a Parquet table; empty for Delta.
         file_schemas: The distinct Parquet schemas of the files; empty for Delta.
-        schema_examples: A file for each of these.
-        unreadable: Why Spark can't read all columns; None where it can. The frame then has those
-            that may hold IDs.
-        empty_files: Those of the files that hold no row.
+        schema_examples: One file for each of these schemas.
+        unreadable: Why Spark can't read all columns; None if it can. If it can't, the frame has
+            only the columns that may hold IDs.
+        empty_files: The files that hold no rows.
         has_row_index: Whether `_metadata.row_index` can be read.
     """
 
@@ -84,7 +84,7 @@ class PinnedTable(Pinned):
 
     @property
     def table_format(self) -> TableFormat:
-        """The format of the table: what else is to be asked of it."""
+        """The object that implements the table's format."""
         return format_named(self.format)
 
 
@@ -92,8 +92,8 @@ def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
     """Return the type of an ID column: `string`, `bigint` or `int`.
 
     Raises:
-        MissingColumnError: There is no such column (the case counts).
-        ColumnTypeError: The type is none that IDs may have.
+        MissingColumnError: There is no such column (names are case-sensitive).
+        ColumnTypeError: IDs can't have this type.
     """
     if column not in frame.columns:
         raise MissingColumnError.of(what, column, frame.columns, flag)
@@ -109,17 +109,17 @@ def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
 
 
 def check_is_readable(table: PinnedTable) -> None:
-    """Check that Spark can read all columns of a table, for what reads its images by Spark.
+    """Check that Spark can read all columns of a table; for steps that read images with Spark.
 
     Raises:
-        UnreadableFileError: It can't.
+        UnreadableFileError: Spark can't read all columns.
     """
     if table.unreadable is not None:
         raise UnreadableFileError(table.unreadable)
 
 
 def has_row_index(frame: DataFrame) -> bool:
-    """Tell whether `_metadata.row_index` can be read: not of every Delta table."""
+    """Tell whether `_metadata.row_index` can be read; some Delta tables do not have it."""
     try:
         return "row_index" in frame.select(metadata(frame, "row_index").alias("row_index")).columns
     except AnalysisException:

@@ -19,7 +19,7 @@ def read_images(session: Session, location: str, images_format: ImagesFormat) ->
     Args:
         session: The session, with its file systems.
         location: A path, a URI, or a catalog table name.
-        images_format: The name of a format; `auto` takes that of what is there.
+        images_format: The name of a format; `auto` takes the format of the table that is there.
 
     Returns:
         The table, one row per image, with its columns as they are; partition columns of a
@@ -27,11 +27,11 @@ def read_images(session: Session, location: str, images_format: ImagesFormat) ->
 
     Raises:
         TableNotFoundError: There is nothing at the location.
-        TableFormatError: The layout is not that of the format.
-        UnreadableFileError: A data file is empty or is not of the format.
-        UnsupportedError: A column is called like the metadata that tells the files.
+        TableFormatError: The table does not have the layout of the format.
+        UnreadableFileError: A data file is empty, or is not a file of the format.
+        UnsupportedError: A column has the name of the file metadata, and hides it.
 
-    Cost: Parquet: one listing, and one footer a file. Delta: the log.
+    *Cost:* Parquet: one listing, and one footer for each file. Delta: the log.
     """
     if is_path(location):
         location = session.storage.canonical(location)
@@ -42,7 +42,7 @@ def read_images(session: Session, location: str, images_format: ImagesFormat) ->
 
 
 def root_of(session: Session, location: str) -> str:
-    """Return where a table's files are, as a canonical URI; nothing needs to be there yet."""
+    """Return the canonical URI of a table's directory; the directory need not exist yet."""
     if is_path(location):
         return session.storage.canonical(location)
     return format_of(session, location).root_of(session, location)

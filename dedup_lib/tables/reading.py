@@ -1,4 +1,4 @@
-"""The seam for table formats, its first half: what is there, reading it, what is new in it."""
+"""The first half of the base class of table formats: find, read and compare tables."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ if TYPE_CHECKING:
 
 
 class ReadableFormat:
-    """What is asked of a format whose tables are read; `format.TableFormat` says how to fill it in.
+    """The methods of a format for reading; `format.TableFormat` says how to implement them.
 
     Attributes:
-        traits: What settings need to know of the format, its name among that.
-        sign: What tells such a table, for messages.
-        deletes_by_log: Whether its deletions go by row counts in a log, which `check_log` compares.
+        traits: The facts that settings need about the format, such as its name.
+        sign: For messages: what identifies such a table.
+        deletes_by_log: Whether deletions rely on row counts in a log, which `check_log` compares.
     """
 
     traits: FormatTraits
@@ -38,15 +38,15 @@ class ReadableFormat:
 
     @property
     def name(self) -> str:
-        """What --images-format, --output-format and the report call it."""
+        """The name in --images-format, --output-format and the report."""
         return self.traits.name
 
     @property
     def title(self) -> str:
-        """What messages call it."""
+        """The name in messages."""
         return self.traits.title
 
-    # What is there
+    # Find a table
 
     def is_at(self, session: Session, location: str) -> bool:
         """Tell whether there is a table of this format at a canonical path."""
@@ -57,21 +57,21 @@ class ReadableFormat:
         return False
 
     def root_of(self, session: Session, location: str) -> str:
-        """Return where a table's files are, as a canonical URI; it need not exist yet."""
+        """Return the canonical URI of a table's directory; the directory need not exist yet."""
         return session.storage.canonical(location)
 
     def root_of_new(self, session: Session, name: str) -> str:
-        """Return where the catalog would put a new table, as a canonical URI."""
+        """Return the canonical URI of the directory that the catalog would give a new table."""
         raise NotImplementedError
 
     def wrong_format(self, asked: ReadableFormat, location: str) -> TableFormatError:
-        """Return the error for a table of this format that is to be read as one of another."""
+        """Return the error for a table of this format that the user wants to read as another."""
         return TableFormatError(
             f"image table {location!r} is a {self.title} table: read as {asked.title} it would "
             f"bring back deleted rows. Use --images-format {self.name} (or auto)."
         )
 
-    # Reading it
+    # Read it
 
     def pin(self, session: Session, location: str) -> PinnedTable:
         """Pin a table as it is now, and read it lazily.
@@ -81,7 +81,7 @@ class ReadableFormat:
             location: A canonical path, or a catalog name.
 
         Raises:
-            InputError: It can't be read as this format.
+            InputError: The table can't be read as this format.
         """
         raise NotImplementedError
 
@@ -89,50 +89,50 @@ class ReadableFormat:
         """Check that a pinned table still has the files that were pinned.
 
         Raises:
-            InputChangedError: A file was replaced or deleted. New files don't matter.
+            InputChangedError: A file was replaced or deleted. New files are accepted.
         """
 
     def check_all_read(self, table: PinnedTable, counted: Sequence[FileRows]) -> None:
         """Check that a scan of the IDs read the pinned files.
 
         Raises:
-            InputChangedError: A file was replaced, deleted or added meanwhile.
+            InputChangedError: A file was replaced, deleted or added in the meantime.
         """
 
     def check_log(self, table: PinnedTable, counted: DataFrame) -> None:
-        """Check that the log says as many rows of each file as a scan found.
+        """Check that the log has the same number of rows for each file as a scan found.
 
         Args:
             table: The pinned table.
-            counted: As `plan.id_scan.rows_by_file` makes it, evaluated.
+            counted: The evaluated result of `plan.id_scan.rows_by_file`.
 
         Raises:
-            TableFormatError: The log says another number.
+            TableFormatError: The log has another number.
         """
 
     def check_id_column(self, table: PinnedTable, column: str) -> None:
-        """Check that a column can hold the IDs, as far as the format has a say.
+        """Check that the format has no objection to a column as the ID column.
 
         Raises:
-            ColumnTypeError: It can't.
+            ColumnTypeError: The column can't hold the IDs.
         """
 
     def table_id(self, session: Session, table: PinnedTable) -> str | None:
-        """Return the format's own ID of a table; None where it has none."""
+        """Return the format's own ID of a table; None if it has no such ID."""
         return None
 
     def log_settings(self, session: Session, location: str) -> Mapping[str, str]:
-        """Return session settings under which a table's log is read well."""
+        """Return session settings that make reading a table's log efficient."""
         return {}
 
     def file_columns(self, session: Session, table: PinnedTable) -> FileColumns | None:
-        """Return what the files call the table's columns; None where that can't be told."""
+        """Return the names of the table's columns in its files; None if they are unknown."""
         return FileColumns()
 
     def column_sizes(
         self, session: Session, files: Sequence[FileInfo]
     ) -> Iterable[ColumnChunkSizes]:
-        """Return what each column weighs in some of the data files; nothing if it is unknown."""
+        """Return the size of each column in some of the data files; nothing if it is unknown."""
         return session.storage.read_column_sizes(files)
 
     def find_rows(
@@ -144,20 +144,20 @@ class ReadableFormat:
     ) -> dict[tuple[str, ImageId], int]:
         """Find the first row of each of a few IDs in each of a few files, for the review.
 
-        It is asked where the table itself tells no row index; as `row_positions.row_indexes`.
+        The review calls it only if the table offers no row index. See `row_positions.row_indexes`.
         """
         return row_positions.row_indexes(session.spark, paths, id_field, ids)
 
     def draw_rows(
         self, session: Session, rows: Sequence[RowPosition], columns: ReadColumns, bounds: Bounds
     ) -> tuple[Mapping[RowPosition, RowPicture], int]:
-        """Read rows by position and draw them, for the review; as `row_pictures.draw_rows`."""
+        """Read rows by position and draw them, for the review. See `row_pictures.draw_rows`."""
         return row_pictures.draw_rows(session, rows, columns, bounds)
 
-    # What is new in it
+    # Find what is new in it
 
     def state(self, session: Session, table: PinnedTable, image_id_column: str) -> ImagesState:
-        """Return the state of a pinned image table, from which `find_changes` goes on."""
+        """Return the state of a pinned image table, for a later call of `find_changes`."""
         files = {
             file.path.removeprefix(table.root): (file.size_bytes, file.modified_ms)
             for file in table.files
@@ -170,7 +170,7 @@ class ReadableFormat:
         """Find what is new in a pinned image table since a state.
 
         Raises:
-            ImagesChangedError: It can't be told.
+            ImagesChangedError: The changes can't be determined.
         """
         raise UnsupportedError(
             f"image table {table.location!r} is {self.title}, where --since-last-run can't tell "

@@ -1,4 +1,4 @@
-"""The table formats that are known: which one a table is of."""
+"""The registry of table formats, and the search for the format of a table."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ _FORMATS: dict[str, TableFormat] = {}
 def register(table_format: TableFormat) -> None:
     """Make a format known.
 
-    One that is registered later is asked first whether a table is its. The first one, of plain
-    files, is what there is where no other is.
+    The search for the format of a table tries the formats in reverse order of registration. The
+    first registered format, of plain files, is the default if no other format matches.
     """
     register_format(table_format.traits)
     _FORMATS[table_format.name] = table_format
@@ -27,14 +27,14 @@ def format_named(name: str) -> TableFormat:
 
 
 def format_at(session: Session, location: str) -> TableFormat:
-    """Return the format of the table at a canonical path; Parquet where no other is there."""
+    """Return the format of the table at a canonical path; Parquet if no other format matches."""
     return next(one for one in reversed(_FORMATS.values()) if one.is_at(session, location))
 
 
 def format_of_name(session: Session, name: str) -> TableFormat:
     """Return the format of the table that the catalog has under a name.
 
-    Where the catalog has none, it is the one in which a table of that name would be made.
+    If the catalog has no such table, return the format that a new table of that name would have.
     """
     taking = [one for one in _FORMATS.values() if one.traits.takes_names]
     if len(taking) == 1:
@@ -43,14 +43,14 @@ def format_of_name(session: Session, name: str) -> TableFormat:
 
 
 def format_of(session: Session, location: str) -> TableFormat:
-    """Return the format of the table at a path, or of that name."""
+    """Return the format of the table at a path, or of the table with a catalog name."""
     if is_path(location):
         return format_at(session, session.storage.canonical(location))
     return format_of_name(session, location)
 
 
 def format_of_record(session: Session, location: str) -> TableFormat:
-    """Return the format in which a run keeps its records: plain files, or that of a name."""
+    """Return the format for a run's records: plain files at a path, or the format of a name."""
     return _plain() if is_path(location) else format_of_name(session, location)
 
 
@@ -64,12 +64,12 @@ def _plain() -> TableFormat:
 
 
 def format_asked_for(session: Session, location: str, asked: str) -> TableFormat:
-    """Return the format of an image table, and check that it is what was asked for.
+    """Return the format of an image table, and check that it is the format that the user asked for.
 
     Raises:
         TableNotFoundError: There is nothing at the path.
-        TableFormatError: It is of another format.
-        SettingsError: No catalog table can be of the format.
+        TableFormatError: The table has another format.
+        SettingsError: A catalog table can't have this format.
     """
     if not is_path(location):
         if asked != "auto" and not format_named(asked).traits.takes_names:

@@ -1,4 +1,4 @@
-"""Pictures of rows: drawn by threads of the driver, or over Spark Connect by executors."""
+"""Draw pictures of rows in threads of the driver, or over Spark Connect on executors."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import cores
 
-# A Python task takes a while before its first row.
+# A Python task takes some time to start, so it should have several rows.
 _LEAST_ROWS_PER_TASK = 4
 _READERS_PER_TASK = 4
 _LEAST_HELD_BYTES = 64 * 1024**2
@@ -38,21 +38,20 @@ def draw_rows(
     columns: ReadColumns,
     bounds: Bounds,
 ) -> tuple[Mapping[RowPosition, RowPicture], int]:
-    """Read rows and draw them, where files can be opened.
+    """Read rows and draw them, on the side that can open files: the driver or the executors.
 
     Args:
         session: The session, with its file systems.
-        rows: Each once.
-        columns: What is read of them.
+        rows: The positions of the rows, each once.
+        columns: The columns to read.
         bounds: When to stop.
 
     Returns:
-        What is shown of each row: whatever its file is like, no error comes of it. And how many
-        bytes were read.
+        The picture of each row, and how many bytes were read. A broken file raises no error.
 
-    *Cost:* as `read_pictures` says. Over Spark Connect one job, of about as many Python tasks as
-    there are cores: each has its part of the bytes and of the memory, and draws one image at a
-    time.
+    *Cost:* as `read_pictures` says. Over Spark Connect one job, with about as many Python tasks as
+    there are cores. Each task has its part of the bytes and of the memory, and draws one image at
+    a time.
     """
     if not rows:
         return {}, 0
@@ -97,7 +96,7 @@ def _on_executors(
 
 
 def _parts(rows: Sequence[RowPosition], most: int) -> list[list[RowPosition]]:
-    """Cut rows in parts of about one size, so that few files are in several."""
+    """Cut rows into parts of about equal size, so that few files are in several parts."""
     files = {path: number for number, path in enumerate(dict.fromkeys(r.file_path for r in rows))}
     ordered = sorted(rows, key=lambda row: (files[row.file_path], row.row_index))
     wanted = max(min(most, len(rows) // _LEAST_ROWS_PER_TASK), 1)

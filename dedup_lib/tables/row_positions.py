@@ -1,4 +1,4 @@
-"""Row positions within files, where the table itself tells none: Delta without deletion vectors."""
+"""Find row positions in the files of Delta tables without deletion vectors, which offer none."""
 
 from __future__ import annotations
 
@@ -23,12 +23,13 @@ def row_indexes(
 
     Args:
         spark: The session.
-        paths: The files, as `FileInfo` has them.
-        id_field: Their ID column.
-        ids: What to look for.
+        paths: The paths of the files, as in `FileInfo`.
+        id_field: The ID column of the files.
+        ids: The IDs to find.
 
     Returns:
-        Counted from the file's first row, by file and ID; without those that are not there.
+        The index of the row, counted from 0 within the file, by file and ID. An ID that is not in a
+        file has no entry for it.
 
     *Cost:* a scan of the IDs of these files.
     """

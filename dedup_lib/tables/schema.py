@@ -1,4 +1,4 @@
-"""What the schema of a Parquet file says about columns: required ones, possible IDs, types."""
+"""Read the schema of a Parquet file: required columns, possible ID columns, types."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _ID_TYPES = {
 
 
 def required_columns(schema: ParquetSchema) -> set[str]:
-    """Return the top-level columns that are `required`: none of their values is NULL."""
+    """Return the top-level columns that are `required`: they have no NULL values."""
     return {
         leaf.path[0]
         for leaf in schema.leaves
@@ -31,8 +31,8 @@ def required_columns(schema: ParquetSchema) -> set[str]:
 def id_columns(schema: ParquetSchema) -> StructType:
     """Return the top-level columns that may hold IDs, as Spark reads them.
 
-    Names that differ only by case are left out, since Spark can't tell them apart; and names with
-    a variable of Hadoop's, since Spark would read another name.
+    Names that differ only by case are left out, because Spark can't tell them apart. Names with a
+    Hadoop variable are left out, because Spark would read another name.
     """
     num_names = Counter(name.lower() for name in column_names(schema))
     return StructType(
@@ -58,9 +58,10 @@ def leaf_types(schema: ParquetSchema) -> dict[str, str]:
 
 
 def hadoop_variable(schema: StructType) -> str | None:
-    """Return what Hadoop takes for a variable in the names and comments of a schema, or None.
+    """Return the first text in a schema's names and comments that Hadoop takes for a variable.
 
-    Spark's Parquet hands schemas on as a setting of Hadoop's, which replaces variables by values.
+    Return None if there is no such text. Spark's Parquet code passes schemas on as a Hadoop
+    setting, and Hadoop replaces variables in settings by values.
     """
     found = re.search(r"\$\{[^}\"]*\}?", schema.json())
     return None if found is None else found.group()

@@ -1,4 +1,4 @@
-"""A table that is to be written: where it goes, where it is staged, what was written."""
+"""Values that describe the output table: its target, a run's attempt, the staged table."""
 
 from __future__ import annotations
 
@@ -9,22 +9,22 @@ from dedup_lib.errors import OutputExistsError
 from dedup_lib.settings import OutputMode
 
 Publishing = Literal["rename", "commit", "marker"]
-# The scheme of a table's location that its catalog does not tell.
+# The scheme of the location of a table whose catalog does not reveal its location.
 UNTOLD = "table"
 
 
 @dataclass(frozen=True)
 class Target:
-    """A table that is to be written.
+    """The table that a run will write.
 
     Attributes:
         location: The canonical URI, or the catalog name as given.
         format: The name of its format.
         mode: `error` or `overwrite`.
-        publishing: How it is published: by the `rename` of what was staged beside it, by a
-            `commit` of its format, or by a `marker` where no rename is one step.
-        root: The canonical URI of its directory; None for a table that is yet to be made.
-        exists: Whether there is a table to be replaced.
+        publishing: How it is published: `rename` renames the staged directory beside it, `commit`
+            is a commit of its format, `marker` writes a marker if a rename is not one step.
+        root: The canonical URI of its directory; None for a table that does not exist yet.
+        exists: Whether there is a table to replace.
         may_replace: Whether `overwrite` could replace it; a clone can't.
     """
 
@@ -38,21 +38,21 @@ class Target:
 
     @property
     def is_renamed(self) -> bool:
-        """Whether it is staged beside its location and renamed."""
+        """Whether the table is staged beside its location and renamed."""
         return self.publishing == "rename"
 
     @property
     def is_marked(self) -> bool:
-        """Whether it is written at its location and marked as complete."""
+        """Whether the table is written at its location and marked as complete."""
         return self.publishing == "marker"
 
     @property
     def is_committed(self) -> bool:
-        """Whether a commit of its format publishes it."""
+        """Whether a commit of its format publishes the table."""
         return self.publishing == "commit"
 
     def exists_error(self) -> OutputExistsError:
-        """Return the error for a location that is taken."""
+        """Return the error for a location where something exists."""
         replace = (
             "Use --output-mode overwrite to replace it, or choose" if self.may_replace else "Choose"
         )
@@ -65,9 +65,10 @@ class Attempt:
 
     Attributes:
         attempt_id: A random name.
-        directory: Its own directory, for plan and staged files. No reader looks there.
-        output: The output's own location, where the output is written there at once.
-        is_made: Whether the directory is made. A commit over Spark Connect needs none.
+        directory: Its own directory, for the plan and staged files. Readers do not look there.
+        output: The output's own location if the run writes there directly; otherwise None.
+        is_made: Whether the run creates the directory. A commit over Spark Connect does not need
+            it.
     """
 
     attempt_id: str
@@ -77,29 +78,29 @@ class Attempt:
 
     @property
     def plan(self) -> str:
-        """Where the plan is kept."""
+        """The location of the plan."""
         return f"{self.directory}/plan"
 
     @property
     def staged(self) -> str:
-        """Where the output is written before it is published."""
+        """The location of the output before it is published."""
         return self.output or f"{self.directory}/output"
 
     @property
     def partial(self) -> str:
-        """Where unfinished files are, and those of tasks that failed."""
+        """The location of unfinished files, and of files from failed tasks."""
         return f"{self.directory}/partial"
 
 
 @dataclass(frozen=True)
 class Staged:
-    """A table that was written, and is to be verified and published.
+    """A table that was written, but not yet verified and published.
 
     Attributes:
-        target: What it is for.
+        target: The target that it was written for.
         location: Where it is: staged, or already at the target's location (a commit).
         version: The version that holds it; None for a format without versions.
-        deletion_vectors: For a clone, how many of them hide rows.
+        deletion_vectors: For a clone, how many deletion vectors hide rows.
     """
 
     target: Target
@@ -109,5 +110,5 @@ class Staged:
 
     @property
     def is_in_place(self) -> bool:
-        """Whether it is at the target's location already."""
+        """Whether the table is already at the target's location."""
         return self.location == self.target.location

@@ -1,4 +1,4 @@
-"""The seam for table formats, its second half: how a table is written and published."""
+"""The second half of the base class of table formats: write and publish tables."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 class WritableFormat(ReadableFormat):
-    """What is asked of a format whose tables are written; it refuses all by itself."""
+    """The methods of a format for writing; by default, a format can't be written."""
 
     def find_target(
         self,
@@ -32,19 +32,20 @@ class WritableFormat(ReadableFormat):
         may_append: bool = False,
         is_unfinished: bool = False,
     ) -> Target:
-        """Look at the location that is to be written, and refuse what may not be replaced.
+        """Examine the location of an output, and refuse it if the run may not replace its content.
 
         Args:
             session: The session, with its file systems.
             location: A path, a URI, or a catalog table name.
-            mode: What to do where something is there.
-            may_replace: Whether what makes the output can replace a table at all.
-            may_append: Whether what is there may stay, and be added to.
-            is_unfinished: Whether a run that died left what is there: nobody relies on it.
+            mode: What to do if something is there.
+            may_replace: Whether the method that makes the output can replace a table at all.
+            may_append: Whether the run may add to an existing table.
+            is_unfinished: Whether a run that died left the content, so that nobody relies on it.
 
         Raises:
-            OutputExistsError: There is something, and it may not be replaced.
-            UnsupportedError: It can't be replaced safely there.
+            OutputExistsError: Something is there, and the run may not replace it.
+            UnsupportedError: The existing table can't be replaced safely.
+            SettingsError: The location is the root of a file system.
         """
         canonical = session.storage.canonical(location)
         if not canonical.rpartition("/")[2] or canonical.count("/") < 1:
@@ -71,14 +72,14 @@ class WritableFormat(ReadableFormat):
         raise UnsupportedError(f"--output-format {self.name}: such a table can't be written.")
 
     def is_finished_at(self, session: Session, location: str) -> bool:
-        """Tell whether a marked output was finished, so that somebody may rely on it."""
+        """Tell whether an output with a marker is complete, so that somebody may rely on it."""
         return True
 
     def check_replaceable(self, session: Session, location: str) -> None:
         """Check that there is a table of this format at a canonical path.
 
         Raises:
-            OutputExistsError: It is something else.
+            OutputExistsError: Something else is there.
         """
         if not self.is_at(session, location):
             raise OutputExistsError(
@@ -87,25 +88,25 @@ class WritableFormat(ReadableFormat):
             )
 
     def check_replacing(self, session: Session, target: Target) -> None:
-        """Check that a table can be replaced where it is.
+        """Check that a table can be replaced at its location.
 
         Raises:
-            UnsupportedError: It can't.
+            UnsupportedError: The table can't be replaced.
         """
 
     def check_keeps(self, table: PinnedTable) -> None:
         """Check that Spark can write a table's columns to this format as they are.
 
         Raises:
-            ColumnTypeError: It would change one.
+            ColumnTypeError: Spark would change a column.
         """
 
     def writer_options(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return those of the chosen session settings that its writer takes as options."""
+        """Return the chosen session settings that the format's writer accepts as options."""
         return {}
 
     def prepare_writer(self, writer: DataFrameWriter, *, is_changed_later: bool) -> DataFrameWriter:
-        """Return a writer for an output; `is_changed_later`: rows will be deleted from it."""
+        """Return a writer for an output; `is_changed_later`: a later step deletes rows from it."""
         return writer
 
     def stage(
@@ -123,20 +124,20 @@ class WritableFormat(ReadableFormat):
 
         Args:
             session: The session, with its file systems.
-            target: What is to be written.
+            target: The table to write.
             writer: The rows, with their partitioning and options.
-            attempt: Where to stage.
-            schema: Of the rows.
-            num_rows: How many rows the plan comes to.
-            note: What a commit shall say of itself.
+            attempt: The run's attempt, which says where to stage.
+            schema: The schema of the rows.
+            num_rows: How many rows the plan expects.
+            note: The note for the commit.
 
         Returns:
-            What was written, yet to be verified.
+            The written table, not yet verified.
         """
         raise UnsupportedError(f"--output-format {self.name}: Spark can't write such a table.")
 
     def count_rows(self, session: Session, staged: Staged) -> int:
-        """Count the rows of what was written, without trust in any statistic.
+        """Count the rows of a written table, without trust in any statistic.
 
         Raises:
             VerificationError: A file is broken.
@@ -144,27 +145,27 @@ class WritableFormat(ReadableFormat):
         raise NotImplementedError
 
     def count_marked(self, session: Session, staged: Staged, column: str) -> int:
-        """Count the rows of what was written whose boolean column is true."""
+        """Count the rows of a written table whose boolean column is true."""
         raise NotImplementedError
 
     def written_bytes(self, session: Session, staged: Staged) -> int:
-        """Return the size of the data files of what was written."""
+        """Return the size of the data files of a written table."""
         return sum(file.size_bytes for file in session.storage.list_files(staged.location))
 
     def undo(self, staged: Staged) -> str | None:
-        """Return the command that undoes a commit that was made; None where nothing was."""
+        """Return the command that undoes a commit; None if there was no commit."""
         return None
 
     def promote(
         self, session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]
     ) -> None:
-        """Put a verified table in its location, in one step (two for a replaced directory).
+        """Publish a verified table at its location, in one step (two for a replaced directory).
 
         Args:
             session: The session, with its file systems.
-            staged: What was written.
-            attempt: The run's attempt at it.
-            note: For the manifest, or the commit.
+            staged: The written table.
+            attempt: The run's attempt at the output.
+            note: The note for the manifest or the commit.
 
         Raises:
             ConflictError: Another run is publishing, or has published, to the same location.
@@ -180,16 +181,17 @@ class WritableFormat(ReadableFormat):
         name: str,
         check: Callable[[StructType, bool], None],
     ) -> None:
-        """Append a row of metrics to a table, which is made where there is none.
+        """Append a row of metrics to a table; make the table if it does not exist.
 
         Args:
             session: The session, with its file systems.
             location: A canonical path, or a catalog name.
             row: The row.
-            name: A name of its own, for a file.
-            check: Checks the columns of what is there; whether it needs all is its second argument.
+            name: A unique name, for a file.
+            check: Checks the columns of the existing table. The second argument says whether the
+                table needs all columns.
 
         Raises:
-            OutputExistsError: There is something else.
+            OutputExistsError: Something else is at the location.
         """
         raise UnsupportedError(f"metrics can't be appended to a {self.title} table.")
