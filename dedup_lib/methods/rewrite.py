@@ -10,6 +10,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.errors import DedupError, InputError, UnsupportedError
 from dedup_lib.methods import gpu_check, gpu_plans, spark_engine
+from dedup_lib.methods.file_engine import FileEngine
 from dedup_lib.methods.gpu import check_is_usable, find_accelerator, uses_gpu
 from dedup_lib.methods.new_output import NewOutput
 from dedup_lib.methods.spark_engine import Tuning
@@ -68,9 +69,8 @@ class Rewrite(NewOutput):
         """Let the chosen engine write the output's rows."""
         run = self.run
         if run.report.engine != _SPARK:
-            engine = plan.images.table_format.file_engine
-            staged: Staged = engine.write(run, plan, output, attempt)
-            return staged
+            engine: FileEngine = plan.images.table_format.file_engine
+            return engine.write(run, plan, output, attempt)
         tuning = self._tuning
         if tuning is None:
             tuning = tune(run.session, plan, settings=run.settings, report=run.report)
@@ -185,7 +185,7 @@ def _why_not_by_files(
     output: Target | None,
     attempt: Attempt | None,
 ) -> str | DedupError | None:
-    engine = images.table_format.file_engine
+    engine: FileEngine | None = images.table_format.file_engine
     if settings.engine == _SPARK:
         return "asked for"
     if engine is None or written is not images.table_format:
@@ -197,8 +197,7 @@ def _why_not_by_files(
     if settings.engine == "auto" and output is not None and output.is_marked:
         return "in an object store its files would be seen before the output is complete"
     partial = None if attempt is None else attempt.partial
-    refused: DedupError | None = engine.why_not(session, images, partial, settings)
-    return refused
+    return engine.why_not(session, images, partial, settings)
 
 
 def _is_for_gpu(
