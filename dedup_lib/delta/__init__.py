@@ -1,4 +1,4 @@
-"""Delta tables: the table format, with the methods that only Delta offers."""
+"""Delta tables: the table format, and the methods that only Delta offers."""
 
 from dedup_lib.delta.format import DeltaFormat
 

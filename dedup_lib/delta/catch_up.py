@@ -1,4 +1,4 @@
-"""Bring an output up to what a full run would give, by its difference (--since-last-run)."""
+"""Update an output to what a full run would give, by writing only the difference."""
 
 from __future__ import annotations
 
@@ -38,17 +38,17 @@ _NEWEST = 1000
 
 @dataclass(frozen=True)
 class Difference:
-    """In what an output differs from what a full run would give.
+    """The difference between an output and the result of a full run.
 
     Attributes:
-        added: The image rows that came since; None where none did.
-        added_rows: How many of them stay.
-        ids: One row per ID of a row that came, or whose published rows are not those that are
-            due: `image_id`; how many rows came (`added`), and whether these are no new rows of the
-            output by themselves (`is_left_out`); whether published rows go (`is_deleted`); whether
-            all rows of the image table are due instead (`is_copied`).
-        deleted_ids: How many IDs have rows that go.
-        copied_ids: How many have rows that are copied anew.
+        added: The image rows that are new since the last run; None if there are no new rows.
+        added_rows: How many of the new rows the output gets.
+        ids: One row per ID that has new rows, or whose published rows are wrong. Its columns are
+            `image_id`; `added`, the number of new rows; `is_left_out`, whether these rows are not
+            appended as new rows; `is_deleted`, whether published rows are deleted; `is_copied`,
+            whether all its rows of the image table are copied to the output instead.
+        deleted_ids: How many IDs have rows to delete.
+        copied_ids: How many IDs have rows to copy again.
     """
 
     added: DataFrame | None
@@ -59,7 +59,7 @@ class Difference:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the output is what it should be."""
+        """Whether the output is already what a full run would give."""
         return not (self.added_rows or self.deleted_ids or self.copied_ids)
 
     def described(self) -> dict[str, int]:
@@ -80,20 +80,21 @@ def compare(
     image_id_column: str,
     materialise: Callable[[DataFrame], DataFrame],
 ) -> Difference:
-    """Compare the IDs of an output with those of the image table, less the planned ones.
+    """Compare the IDs of an output with the IDs of the image table, without the planned ones.
 
     Args:
         spark: The session.
         plan: The plan, for all of the image table.
-        changes: What is new in the image table.
+        changes: The changes in the image table.
         output: The output's path or name.
-        image_id_column: The ID column, in both.
-        materialise: Evaluates a frame once, and returns one that reads what came out.
+        image_id_column: The ID column, in both tables.
+        materialise: Evaluates a frame once, and returns a frame that reads the result.
 
     Raises:
-        ImagesChangedError: So much is new that a full run is due, or it can't be told.
+        ImagesChangedError: There are so many changes that a full run is needed, or the changes
+            can't be determined.
 
-    *Cost:* a scan of the IDs of both tables and of the rows that came, which are shuffled.
+    *Cost:* a scan of the IDs of both tables and of the new rows, and a shuffle of these IDs.
     """
     column = F.col(quoted(image_id_column)).alias("image_id")
     published = spark.sql(f"SELECT * FROM {sql_name(output)}").select(column)
@@ -115,7 +116,7 @@ def compare(
     with tuning_settings(spark, PLAN_SETTINGS), lost_files_named(plan.images):
         by_id = reduce(DataFrame.unionAll, counted).groupBy("image_id").agg(*totals)
         is_removed, is_touched = F.col("removed") > 0, F.col("touched") > 0
-        # Rows without an ID are all alike: what is wrong with their number, nothing can mend.
+        # Rows without an ID can't be told apart, so a wrong number of them can't be corrected.
         has_id = F.col("image_id").isNotNull()
         is_wrong = is_touched | (F.col("published") + F.col("added") != F.col("images"))
         is_copied = has_id & ~is_removed & is_wrong & (F.col("images") > 0)
@@ -149,17 +150,17 @@ def compare(
 
 @dataclass(frozen=True)
 class CatchingUp:
-    """Two commits that bring an output up to date: of deletions, where there are any, and of rows.
+    """Update an output by two commits: one of deletions, if there are any, and one of new rows.
 
     Attributes:
         spark: The session.
         plan: The plan, for all of the image table.
-        difference: Between the output and what is due.
+        difference: The difference between the output and the result of a full run.
         output: The output's path or name.
         image_id_column: The ID column.
-        reached: How far the output has come.
-        note: What the commits shall say of themselves; its `run` names the attempt.
-        image_settings: Works out session settings for a statement that reads or writes images.
+        reached: The progress of the output.
+        note: The note for the commits; its `run` names the attempt.
+        image_settings: Returns session settings for a statement that reads or writes images.
     """
 
     spark: SparkSession
@@ -172,20 +173,20 @@ class CatchingUp:
     image_settings: Callable[[], Mapping[str, str]]
 
     def commit(self) -> Commit:
-        """Make both; return the second, from which on the output is what a full run would give.
+        """Make both commits, and return the second; then the output equals that of a full run.
 
         Raises:
-            ConflictError: Another such run came between.
+            ConflictError: Another such run committed in the meantime.
 
-        *Cost:* deletion vectors; the images of the rows that came are read and written once. Where
-        rows are copied anew, all of the image table is read.
+        *Cost:* deletion vectors; the images of the new rows are read and written once. If rows are
+        copied again, the whole image table is read.
         """
         if self.difference.deleted_ids:
             self.delete()
         return self.append()
 
     def delete(self) -> None:
-        """Delete the rows that go, by deletion vectors."""
+        """Delete the rows that the output should not have, by deletion vectors."""
         if not delete.has_deletion_vectors(self.spark, self.output):
             delete.enable_deletion_vectors(self.spark, self.output)
         name = {"run": deletion_name(self.note["run"]), "run_key": None}
@@ -207,7 +208,7 @@ class CatchingUp:
             raise _overtaken(self.output)
 
     def append(self) -> Commit:
-        """Append the rows that are due, if only none, with how far the output has come."""
+        """Append the missing rows, even if there are none, with the progress of the output."""
         note = {**self.note, **self.reached.note_of_end()}
         with tuning_settings(self.spark, self.image_settings()):
             return append_rows(self.spark, self.output, self.due_rows(), note)
@@ -228,13 +229,13 @@ class CatchingUp:
 def append_rows(
     spark: SparkSession, output: str, rows: DataFrame, note: Mapping[str, Any]
 ) -> Commit:
-    """Append rows to an output, with the note of a run's end.
+    """Append rows to an output, with the note that ends a run.
 
     Raises:
-        ConflictError: Another such run came between.
+        ConflictError: Another such run committed in the meantime.
     """
     writer = rows.write.format("delta").mode("append").option("mergeSchema", "true")
-    # Options rather than settings: some platforms let no session set these.
+    # Options rather than settings: on some platforms a session can't set these.
     writer = writer.options(userMetadata=note_text(note), **transaction_of(note))
     try:
         if is_path(output):
@@ -246,22 +247,22 @@ def append_rows(
             raise _overtaken(output) from error
         raise
     commit = commit_with(spark, output, "run", str(note["run"]), newest=_NEWEST)
-    if commit is None:  # Delta has skipped it
+    if commit is None:  # Delta has skipped the commit
         raise _overtaken(output)
     return commit
 
 
 def verify(spark: SparkSession, plan: Plan, output: str, commit: Commit | None) -> int:
-    """Compare the rows of an output with those that the plan keeps; return its version.
+    """Compare the rows of an output with the rows that the plan keeps; return its version.
 
     Args:
         spark: The session.
         plan: The plan.
         output: The output's path or name.
-        commit: That brought it up to date; None for its newest version.
+        commit: The commit that updated the output; None for its newest version.
 
     Raises:
-        VerificationError: They differ.
+        VerificationError: The rows differ.
     """
     version = delta_version(spark, output) if commit is None else commit.version
     found = count_rows_at(spark, output, version)
@@ -276,7 +277,7 @@ def verify(spark: SparkSession, plan: Plan, output: str, commit: Commit | None) 
 
 
 def _check_weight(output: str, num_bytes: int) -> None:
-    """Check that IDs can be broadcast."""
+    """Check that the IDs are small enough for a broadcast."""
     if num_bytes > BROADCAST_MOST_BYTES:
         raise ImagesChangedError(
             f"so much has changed since the last run to {output!r} that the IDs of it weigh "

@@ -1,4 +1,4 @@
-"""Method `clone`: a Delta table that shares its source's files, less the planned rows."""
+"""Method `clone`: make a Delta table that shares its source's files, without the planned rows."""
 
 from __future__ import annotations
 
@@ -31,19 +31,19 @@ _PARTITIONED_SOURCE_SETTINGS = {
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",  # 007 stays 007
     "spark.databricks.delta.convert.useCatalogPartitions": "false",
 }
-# Features of a place rather than of the data: a clone never has them from its source.
+# Features of a location rather than of the data: a clone never gets them from its source.
 _NOT_CLONED = {"catalogManaged", "catalogOwned-preview", "coordinatedCommits-preview"}
 _GLOB = re.compile(r"[\[\]{}*?\\]")
 
 
 @dataclass(frozen=True)
 class Cloned:
-    """A clone that was made where no reader looks.
+    """A clone at a location where readers do not look.
 
     Attributes:
         version: Its Delta version.
-        deletion_vectors: How many of them hide rows.
-        purge: What a purge rewrote; None where none was asked for.
+        deletion_vectors: How many deletion vectors hide rows.
+        purge: The files that a purge rewrote; None if the user did not ask for a purge.
     """
 
     version: int
@@ -57,10 +57,10 @@ class Clone(NewOutput):
     name = "clone"
 
     def check(self) -> None:
-        """Check that the table can be cloned, and rows deleted from the clone.
+        """Check that Delta can clone the table, and delete rows from the clone.
 
         Raises:
-            UnsupportedError: Its layout or its protocol stands in the way.
+            UnsupportedError: The table's layout or protocol does not allow it.
         """
         images = self.images
         check_is_readable(images)
@@ -70,9 +70,9 @@ class Clone(NewOutput):
             delete.check_deletes(spark, images.location, must_be_allowed=False)
 
     def write(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
-        """Make the clone where no reader sees it yet."""
+        """Make the clone at a location where readers do not see it yet."""
         run = self.run
-        if not output.is_renamed:  # its location must last: the output will refer to files there
+        if not output.is_renamed:  # the location must stay: the output will refer to files there
             base = targets.default_base(run.session, output)
             targets.check_told(base, "use --method rewrite, or give --output as a path.")
             run.workspace.tidy_up_beside(base)
@@ -109,15 +109,15 @@ def make_clone(
 
     Args:
         spark: The session.
-        plan: The plan, and the image table that it is for.
+        plan: The plan, with its image table.
         image_id_column: The table's ID column.
-        location: A free path.
-        note: What the clone's commits shall say of themselves; its `run` names the attempt.
-        image_settings: Works out session settings for reading and writing images.
-        is_purged: Whether files with removed rows are rewritten without them.
-        report: Gets the seconds of each step.
+        location: A path where nothing is.
+        note: The note for the clone's commits; its `run` names the attempt.
+        image_settings: Returns session settings for reading and writing images.
+        is_purged: Whether to rewrite files with removed rows without these rows.
+        report: Receives the seconds of each step.
 
-    *Cost:* the log (of Parquet, the footers), and one scan of the IDs. A purge reads and writes
+    *Cost:* the log (for Parquet, the footers), and one scan of the IDs. A purge reads and writes
     the images of each file that loses rows.
     """
     run, marked = str(note["run"]), delete.transaction(note, None)
@@ -144,10 +144,10 @@ def make_clone(
 
 
 def check_clonable(images: PinnedTable) -> None:
-    """Check that Delta can clone a table of this layout, as far as its path tells.
+    """Check that Delta can clone a table of this layout, as far as its path shows.
 
     Raises:
-        UnsupportedError: It can't.
+        UnsupportedError: Delta can't clone the table.
     """
     if images.format == "delta":
         return
@@ -175,19 +175,19 @@ def check_clonable(images: PinnedTable) -> None:
 
 
 def clone(spark: SparkSession, images: PinnedTable, location: str, *, name: str) -> None:
-    """Make a Delta table that refers to the data files of another one, or of Parquet files.
+    """Make a Delta table that refers to the data files of a Delta table or a Parquet directory.
 
     Args:
         spark: The session.
         images: The source, at its pinned version.
         location: The path of the new table, which has deletion vectors on.
-        name: Of a catalog table that a partitioned Parquet source needs for the time of this.
+        name: The name of a temporary catalog table, which a partitioned Parquet source needs.
 
     Raises:
         UnsupportedError: Delta refused, or would drop a feature of the source.
-        InputChangedError: The source's files are no longer those that were pinned.
+        InputChangedError: The source no longer has the pinned files.
 
-    *Cost:* Delta: its log. Parquet: the footers, too. No data is copied.
+    *Cost:* Delta: its log. Parquet: also the footers. No data is copied.
     """
     try:
         with _clone_source(spark, images, name) as source:
@@ -220,9 +220,10 @@ def _newest(spark: SparkSession, location: str, run: str) -> Commit:
 
 @contextmanager
 def _clone_source(spark: SparkSession, images: PinnedTable, name: str) -> Iterator[str]:
-    """Spell the source for a SHALLOW CLONE.
+    """Return the SQL text of the source for a SHALLOW CLONE.
 
-    Delta clones a partitioned Parquet directory only as a catalog table: it is one for a moment.
+    Delta clones a partitioned Parquet directory only as a catalog table, so this makes a temporary
+    catalog table.
     """
     if images.format == "delta":
         yield f"{sql_name(images.location)} VERSION AS OF {images.version}"
@@ -238,12 +239,12 @@ def _clone_source(spark: SparkSession, images: PinnedTable, name: str) -> Iterat
 
 
 def drop_clone_source(spark: SparkSession, name: str) -> None:
-    """Drop the catalog's entry of a clone's source, where there is one; no file is touched."""
+    """Drop the temporary catalog table of a clone's source, if it exists; its files stay."""
     spark.sql(f"DROP TABLE IF EXISTS {quoted(name)}")
 
 
 def _check_features_kept(spark: SparkSession, source: str, cloned: str) -> None:
-    """Delta leaves out, in silence, what it does not know of the source's protocol."""
+    """Refuse a clone without a feature of its source: Delta drops unknown features in silence."""
     lost = _features(spark, source) - _features(spark, cloned) - _NOT_CLONED
     if lost:
         raise UnsupportedError(
@@ -253,7 +254,7 @@ def _check_features_kept(spark: SparkSession, source: str, cloned: str) -> None:
 
 
 def _features(spark: SparkSession, location: str) -> set[str]:
-    # Cheaper than DESCRIBE DETAIL, which works out the state of a new table.
+    # This costs less than DESCRIBE DETAIL, which computes the state of a new table.
     rows = spark.sql(f"SHOW TBLPROPERTIES {sql_name(location)}").collect()
     prefix = "delta.feature."
     return {row["key"].removeprefix(prefix) for row in rows if row["key"].startswith(prefix)}

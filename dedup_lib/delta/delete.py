@@ -1,4 +1,4 @@
-"""Rows of Delta tables deleted by deletion vectors, without touching an image."""
+"""Delete rows of Delta tables by deletion vectors, without a rewrite of images."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from dedup_lib.session.sql_names import quoted, sql_name, values_of
 
 DELETION_VECTORS = "delta.enableDeletionVectors"
 _DELETE_SETTINGS = {
-    # Delta has EXISTS in DELETE from 4.3 on, behind this; without it DELETE is refused.
+    # Delta supports EXISTS in DELETE from 4.3 on, with this setting; without it, DELETE fails.
     "spark.databricks.delta.delete.allowExistsSubquery": "true",
     "spark.databricks.delta.delete.deletionVectors.persistent": "true",
     "spark.databricks.delta.merge.deletionVectors.persistent": "true",
@@ -32,15 +32,15 @@ _DELETE_SETTINGS = {
 
 @dataclass(frozen=True)
 class Purge:
-    """What a purge rewrote.
+    """The result of a purge.
 
     Attributes:
-        removed_files: Data files that the table no longer refers to.
-        added_files: Data files that take their place.
-        removed_bytes: The size of the former.
-        added_bytes: The size of the latter.
-        vacuum: The statement that deletes the former; None where they are another table's.
-        vacuum_after: From when on, in UTC.
+        removed_files: How many data files the table no longer refers to.
+        added_files: How many data files replace them.
+        removed_bytes: The size of the removed files.
+        added_bytes: The size of the added files.
+        vacuum: The statement that deletes the removed files; None if they belong to another table.
+        vacuum_after: The time in UTC from which on the statement deletes them.
     """
 
     removed_files: int
@@ -52,13 +52,13 @@ class Purge:
 
 
 def check_deletes(spark: SparkSession, location: str, *, must_be_allowed: bool) -> None:
-    """Check that rows of a Delta table can be deleted by this Spark; nothing is written.
+    """Check that this Spark can delete rows of a Delta table; write nothing.
 
     Args:
         spark: The session.
         location: The table's path or catalog name.
-        must_be_allowed: Whether the deletion is to happen in this very table; else refusals
-            for want of a privilege are no matter.
+        must_be_allowed: Whether the run will delete from this table itself. If not, a missing
+            privilege does not matter.
 
     Raises:
         UnsupportedError: The table is append-only, or its protocol has a feature that this
@@ -82,7 +82,7 @@ def has_deletion_vectors(spark: SparkSession, location: str) -> bool:
 
 
 def enable_deletion_vectors(spark: SparkSession, location: str) -> None:
-    """Let deletes in a Delta table write deletion vectors; this raises its protocol, for good."""
+    """Let deletes in a Delta table write deletion vectors; its protocol stays upgraded."""
     with deletions_named(location):
         spark.sql(
             f"ALTER TABLE {sql_name(location)} SET TBLPROPERTIES ('{DELETION_VECTORS}' = 'true')"
@@ -99,26 +99,26 @@ def delete_ids(
     settings: Mapping[str, str],
     image_settings: Callable[[], Mapping[str, str]],
 ) -> int | None:
-    """Delete the rows of a Delta table whose ID is among some IDs, in one commit.
+    """Delete the rows of a Delta table with given IDs, in one commit.
 
     Args:
         spark: The session.
-        location: The table, with deletion vectors on.
+        location: The table, which must have deletion vectors on.
         image_id_column: Its ID column.
-        removed_ids: One row per ID, `image_id`, of the same type.
-        view: A free name for a temporary view.
+        removed_ids: One row per ID, column `image_id`, of the same type as the ID column.
+        view: An unused name for a temporary view.
         settings: Session settings for the statement.
-        image_settings: Works out more of them for a statement that reads images.
+        image_settings: Returns more session settings for a statement that reads images.
 
     Returns:
-        The number of rows that were deleted; None where Delta skipped the commit, since one
-        with the same transaction ID is in the table.
+        The number of deleted rows; None if Delta skipped the commit, because the table has a
+        commit with the same transaction ID.
 
     Raises:
-        ConflictError: Another writer's commit came between.
+        ConflictError: Another writer committed in the meantime.
 
     *Nulls:* rows with a NULL ID stay.
-    *Cost:* one scan of the IDs. Delta below 4.3, which has no EXISTS in DELETE, reads every
+    *Cost:* one scan of the IDs. Delta below 4.3 does not support EXISTS in DELETE: it reads every
     column of the files that lose rows (MERGE), but writes no more.
     """
     table, column = sql_name(location), f"images.{quoted(image_id_column)}"
@@ -148,13 +148,13 @@ def delete_ids(
 
 
 def transaction(note: Mapping[str, Any], run_key: str | None) -> dict[str, str]:
-    """Return the session settings that mark a commit: a note and, with a key, a transaction ID.
+    """Return session settings that mark a commit: a note and, if there is a key, a transaction ID.
 
-    Delta skips a statement whose transaction ID is in the table already.
+    Delta skips a statement if its transaction ID is already in the table.
     """
     settings = {USER_METADATA: note_text(note)}
     if run_key is not None:
-        spelled = run_key.replace("${", "$\\{")  # which Spark would replace
+        spelled = run_key.replace("${", "$\\{")  # Spark would replace ${…}
         settings |= {
             "spark.databricks.delta.write.txnAppId": f"remove-duplicates:{spelled}",
             "spark.databricks.delta.write.txnVersion": "1",
@@ -165,7 +165,7 @@ def transaction(note: Mapping[str, Any], run_key: str | None) -> dict[str, str]:
 def count_ids(
     spark: SparkSession, location: str, version: int, image_id_column: str, removed_ids: DataFrame
 ) -> int:
-    """Count the rows of a version of a Delta table whose ID is among some IDs.
+    """Count the rows with given IDs in a version of a Delta table.
 
     *Cost:* one scan of the IDs.
     """
@@ -177,10 +177,10 @@ def count_ids(
 def purge(spark: SparkSession, location: str, note: Mapping[str, Any]) -> Purge:
     """Rewrite the files of a Delta table that have deletion vectors, without the hidden rows.
 
-    The files before stay on disk until a VACUUM, which is not run.
+    The old files stay on disk until a VACUUM. This function does not run one.
 
     Raises:
-        ConflictError: Another writer's commit came between.
+        ConflictError: Another writer committed in the meantime.
     """
     settings = {USER_METADATA: note_text(note)}
     with session_settings(spark, settings), deletions_named(location):
@@ -196,9 +196,9 @@ def purge(spark: SparkSession, location: str, note: Mapping[str, Any]) -> Purge:
 
 
 def vacuum_time(spark: SparkSession, location: str) -> str | None:
-    """Return the time, in UTC, from which on VACUUM deletes what a table no longer refers to.
+    """Return the time in UTC from which on VACUUM deletes files that a table no longer refers to.
 
-    None where the table's retention can't be read: that is no reason for a run to fail.
+    Return None if the table's retention can't be read: a run should not fail for that.
     """
     properties = delta_detail(spark, location)["properties"]
     retention = properties.get("delta.deletedFileRetentionDuration", "interval 1 week")

@@ -1,4 +1,4 @@
-"""Delta tables, by path or by catalog name: what is there, where, and at which version."""
+"""Find a Delta table by path or catalog name, its directory and its version."""
 
 from __future__ import annotations
 
@@ -21,20 +21,21 @@ _WRITE_ANEW = "read it by Spark, write it anew as Parquet or Delta, and give tha
 
 
 def delta_root(session: Session, location: str) -> str:
-    """Return where a Delta table keeps its files, as a canonical URI.
+    """Return the canonical URI of a Delta table's directory.
 
     Raises:
         TableNotFoundError: There is no table of that name.
-        TableFormatError: It is a view, or no Delta table.
+        TableFormatError: It is a view, or not a Delta table.
     """
     return root_in(session.storage, delta_detail(session.spark, location))
 
 
 def root_in(storage: Storage, detail: Row) -> str:
-    """Return where a table's detail says that its files are, as a canonical URI.
+    """Return the canonical URI of the directory in a table's detail.
 
-    Over Connect a place in a store is taken as the catalog spells it: to ask would be to read
-    there, which catalogs that govern access (Unity) allow by the table's name alone.
+    Over Connect, a location in a store stays as the catalog spells it. To make it canonical, the
+    session would have to read there, and catalogs that govern access (Unity) allow reads only by
+    the table's name.
     """
     location = unquote(detail["location"])
     is_in_store = re.match(r"[a-z0-9]+://[^/]", location) is not None
@@ -44,11 +45,11 @@ def root_in(storage: Storage, detail: Row) -> str:
 
 
 def delta_detail(spark: SparkSession, location: str) -> Row:
-    """Return what Delta says of a table: among others `location` and `partitionColumns`.
+    """Return Delta's details of a table, such as `location` and `partitionColumns`.
 
     Raises:
         TableNotFoundError: There is no table of that name.
-        TableFormatError: It is a view, or no Delta table.
+        TableFormatError: It is a view, or not a Delta table.
     """
     try:
         detail = spark.sql(f"DESCRIBE DETAIL {sql_name(location)}").collect()[0]
@@ -73,9 +74,9 @@ def table_exists(spark: SparkSession, name: str) -> bool:
 
 
 def new_table_root(session: Session, name: str) -> str:
-    """Return where the catalog would put a table that is yet to be made, as a canonical URI.
+    """Return the canonical URI of the directory that the catalog would give a new table.
 
-    Where the catalog does not tell (Unity), it is the name, as a URI that no file can have.
+    If the catalog does not reveal it (Unity), return a URI made of the name. No file can have it.
     """
     *schema, table = name_parts(name)
     quoted_schema = ".".join(map(quoted, schema or [session.spark.catalog.currentDatabase()]))
@@ -87,10 +88,10 @@ def new_table_root(session: Session, name: str) -> str:
 
 
 def log_settings(spark: SparkSession, log_bytes: int) -> dict[str, str]:
-    """Return session settings under which Delta reads a log in as few tasks as its size asks for.
+    """Return session settings that let Delta read a log in as few tasks as its size needs.
 
-    Delta's default is 50 tasks for each state of each table, which for a small log costs more than
-    the deletion itself. Where the session says otherwise, that holds.
+    Delta's default is 50 tasks for each state of each table. For a small log, they cost more than
+    the deletion itself. A value that the session sets itself takes precedence.
     """
     if get_setting(spark, _SNAPSHOT_PARTITIONS) is not None:
         return {}
@@ -104,7 +105,7 @@ def is_delta_path(storage: Storage, location: str) -> bool:
 
 def _no_delta_table(location: str, error: AnalysisException) -> InputError:
     condition = error.getCondition() or ""
-    if condition == "DELTA_OPERATION_MISSING_PATH":  # what Delta says of another catalog's table
+    if condition == "DELTA_OPERATION_MISSING_PATH":  # Delta's error for another catalog's table
         return TableFormatError(
             f"table {location!r} is not a Delta table, but one of another format, such as "
             f"Iceberg: {_WRITE_ANEW}"

@@ -1,4 +1,4 @@
-"""What Delta says in the texts of its errors."""
+"""Translate Delta's errors into errors of this library."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _CONFLICT = re.compile(
 
 @contextmanager
 def deletions_named(location: str) -> Iterator[None]:
-    """Turn Delta's refusals into this library's errors."""
+    """Turn errors with which Delta refuses a deletion into this library's errors."""
     try:
         yield
     except SPARK_ERRORS as error:
@@ -26,12 +26,12 @@ def deletions_named(location: str) -> Iterator[None]:
 
 
 def is_conflict(error: Exception) -> bool:
-    """Tell whether Delta refused a commit since another writer's came between."""
+    """Tell whether Delta refused a commit because another writer committed in the meantime."""
     return _CONFLICT.search(str(error)) is not None
 
 
 def refusal(location: str, error: Exception) -> DedupError | None:
-    """Return the error of this library for a refusal of Delta; None for any other error."""
+    """Return this library's error if Delta refused a statement; None for any other error."""
     text = str(error)
     if is_conflict(error):
         return ConflictError(

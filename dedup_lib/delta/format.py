@@ -76,7 +76,7 @@ class DeltaFormat(TableFormat):
         """Ask the catalog where it would put a table."""
         return new_table_root(session, name)
 
-    # Reading it
+    # Read it
 
     def pin(self, session: Session, location: str) -> PinnedTable:
         """Pin a table at its newest version."""
@@ -100,7 +100,7 @@ class DeltaFormat(TableFormat):
         )
 
     def check_log(self, table: PinnedTable, counted: DataFrame) -> None:
-        """Compare file by file; some writers log too few rows."""
+        """Compare file by file, because some writers log too few rows."""
         check_logged_rows(table, counted)
 
     def table_id(self, session: Session, table: PinnedTable) -> str | None:
@@ -108,12 +108,12 @@ class DeltaFormat(TableFormat):
         return str(delta_detail(session.spark, table.location)["id"])
 
     def log_settings(self, session: Session, location: str) -> Mapping[str, str]:
-        """Let Delta read a small log in few tasks."""
+        """Return settings that let Delta read a small log in few tasks."""
         root = self.root_of(session, location)
         return log_settings(session.spark, session.storage.total_bytes(f"{root}/_delta_log"))
 
     def file_columns(self, session: Session, table: PinnedTable) -> FileColumns | None:
-        """Look up the physical names, where columns are mapped."""
+        """Look up the physical names if the table has column mapping."""
         return physical_names(session.spark, table)
 
     def state(self, session: Session, table: PinnedTable, image_id_column: str) -> ImagesState:
@@ -127,7 +127,7 @@ class DeltaFormat(TableFormat):
         """Read the change data feed, or the commits."""
         return image_changes.find_changes(session.spark, table, before, now)
 
-    # Writing it
+    # Write it
 
     def find_target(
         self,
@@ -157,13 +157,13 @@ class DeltaFormat(TableFormat):
         return target
 
     def publishing(self, session: Session, location: str, *, exists: bool) -> Publishing:
-        """By a commit; a new directory by a rename, where that is one step."""
+        """Return `rename` for a new directory if a rename is one step; otherwise `commit`."""
         storage = session.storage
         is_renamed = storage.renames_in_one_step(location) and not exists and not storage.is_remote
         return "rename" if is_renamed else "commit"
 
     def prepare_writer(self, writer: DataFrameWriter, *, is_changed_later: bool) -> DataFrameWriter:
-        """Switch deletion vectors on, where rows will be deleted later."""
+        """Switch deletion vectors on if a later step deletes rows."""
         return writer.option(DELETION_VECTORS, "true") if is_changed_later else writer
 
     def stage(
@@ -177,11 +177,11 @@ class DeltaFormat(TableFormat):
         num_rows: int,
         note: Mapping[str, Any],
     ) -> Staged:
-        """Write a table beside the location, or commit to the one that is there."""
+        """Write a table beside the location, or in one commit at the location."""
         return output.stage(session, target, writer, attempt, column_names=schema.names, note=note)
 
     def count_rows(self, session: Session, staged: Staged) -> int:
-        """Count the rows of the version that was written."""
+        """Count the rows of the written version."""
         return count_rows_at(session.spark, staged.location, staged.version or 0)
 
     def count_marked(self, session: Session, staged: Staged, column: str) -> int:
@@ -192,12 +192,12 @@ class DeltaFormat(TableFormat):
             return frame.where(F.col(column)).count()
 
     def written_bytes(self, session: Session, staged: Staged) -> int:
-        """Ask Delta."""
+        """Ask Delta for the size."""
         frame = session.spark.sql(f"DESCRIBE DETAIL {sql_name(staged.location)}")
         return int(frame.select("sizeInBytes").collect()[0][0])
 
     def undo(self, staged: Staged) -> str | None:
-        """Say how to undo a commit at the location itself."""
+        """Return the command that undoes a commit at the location itself."""
         if staged.version is None or not staged.is_in_place:
             return None
         name = sql_name(staged.location)
@@ -208,7 +208,7 @@ class DeltaFormat(TableFormat):
     def promote(
         self, session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]
     ) -> None:
-        """Rename it into its location, or make the output a clone of a staged clone."""
+        """Rename the table to its location, or make the output a clone of a staged clone."""
         output.promote(session, staged, attempt, note)
 
     def append_row(
@@ -220,14 +220,14 @@ class DeltaFormat(TableFormat):
         name: str,
         check: Callable[[StructType, bool], None],
     ) -> None:
-        """Append it in one commit, to a table that the first such run makes."""
+        """Append the row in one commit; the first such run makes the table."""
         if is_path(location):
             check(session.spark.read.format("delta").load(location).schema, True)
             row.write.format("delta").mode("append").save(location)
             return
         for attempt in range(1, _TRIES + 1):
             if table_exists(session.spark, location):
-                delta_root(session, location)  # which refuses what is not a Delta table
+                delta_root(session, location)  # raises if it is not a Delta table
                 check(session.spark.table(sql_name(location)).schema, True)
             try:
                 row.write.format("delta").mode("append").saveAsTable(sql_name(location))
@@ -239,7 +239,7 @@ class DeltaFormat(TableFormat):
             else:
                 return
 
-    # What it says of the runs that wrote it
+    # The runs that wrote a table
 
     def find_run(
         self, session: Session, location: str, key: str, value: str | None
@@ -254,7 +254,7 @@ class DeltaFormat(TableFormat):
         return EarlierRun(location, commit.note, commit.version, is_undone, commit)
 
     def check_repeated(self, session: Session, earlier: EarlierRun) -> None:
-        """Count the rows of the version that the run made, while it is the newest."""
+        """Count the rows of the version that the run made, if it is still the newest."""
         version, location = earlier.version, earlier.location
         if version is None or delta_version(session.spark, location) != version:
             return
@@ -269,6 +269,6 @@ class DeltaFormat(TableFormat):
     def read_kept(
         self, session: Session, location: str, schema: StructType
     ) -> tuple[Pinned, DataFrame]:
-        """Pin the table."""
+        """Pin the table and read it."""
         table = self.pin(session, location)
         return Pinned(table.location, self.name, table.version, None), table.frame

@@ -1,4 +1,4 @@
-"""What a Delta table's history tells: who committed what, and what was undone."""
+"""Read a Delta table's history: the commits of this library's runs, and which were undone."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from pyspark.sql import functions as F
 from dedup_lib.session.spark_session import one_row
 from dedup_lib.session.sql_names import sql_name
 
-# The session setting whose value a commit carries as its note.
+# The session setting whose value becomes the note of a commit.
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
-# Said where a commit that was made is not there.
+# The message if a commit that the run made is not in the history.
 LOST_COMMIT = (
     "another process may have written over it, where Delta's log store does not exclude that. "
     "Look at the history; then run again."
@@ -43,9 +43,9 @@ class Commit:
 
     Attributes:
         version: The version that it made.
-        read_version: The version that it read; None for the first of a table.
-        operation: What it was, in Delta's words: `DELETE`, `CLONE`, …
-        note: What the run wrote into its `userMetadata`.
+        read_version: The version that it read; None for the first commit of a table.
+        operation: Delta's name of the operation: `DELETE`, `CLONE`, …
+        note: The values that the run wrote into its `userMetadata`.
         metrics: Delta's own metrics of the operation, by name.
     """
 
@@ -57,26 +57,26 @@ class Commit:
 
     @property
     def deleted_rows(self) -> int:
-        """How many rows it deleted, by Delta's metrics of DELETE or MERGE."""
+        """The number of deleted rows, from Delta's metrics of DELETE or MERGE."""
         return int(self.metrics.get("numDeletedRows", self.metrics.get("numTargetRowsDeleted", 0)))
 
     @property
     def written_bytes(self) -> int:
-        """How much it wrote, by Delta's metrics of a write."""
+        """The number of written bytes, from Delta's metrics of a write."""
         return int(self.metrics.get("numOutputBytes", 0))
 
     @property
     def deletion_vectors(self) -> int:
-        """How many deletion vectors it added or changed, by Delta's metrics."""
+        """The number of deletion vectors that it added or changed, from Delta's metrics."""
         return sum(int(self.metrics.get(name, 0)) for name in _DELETION_VECTOR_METRICS)
 
 
 def commit_with(
     spark: SparkSession, location: str, key: str, value: str | None, *, newest: int | None = None
 ) -> Commit | None:
-    """Find the newest commit of a Delta table whose note has a value (None: any) under a key.
+    """Find the newest commit of a Delta table whose note has a key with a value (None: any value).
 
-    *Cost:* the files of as many of the newest commits; default as far back as Delta keeps them.
+    *Cost:* the files of the `newest` newest commits; by default, as far back as Delta keeps them.
     """
     for row in _history(spark, location, newest):
         note = as_note(row["userMetadata"] or "")
@@ -93,9 +93,9 @@ def commit_with(
 
 @dataclass(frozen=True)
 class Operation:
-    """A commit of a Delta table, by whomever: its version, what it was, in Delta's words, its note.
+    """A commit of a Delta table by any writer: version, Delta's name of the operation, note.
 
-    The note is empty where there is none.
+    The note is empty if the commit has no note.
     """
 
     version: int
@@ -115,15 +115,15 @@ def operations(spark: SparkSession, location: str) -> list[Operation]:
 
 
 def count_rows_at(spark: SparkSession, location: str, version: int) -> int:
-    """Count the rows of a version of a Delta table; from its log, where that has statistics."""
+    """Count the rows of a version of a Delta table; from its log if the log has statistics."""
     table = f"{sql_name(location)} VERSION AS OF {version}"
     return int(spark.sql(f"SELECT count(*) AS num_rows FROM {table}").collect()[0]["num_rows"])
 
 
 def was_undone(spark: SparkSession, location: str, version: int) -> bool:
-    """Tell whether a Delta table's newest state does not come from some version of it.
+    """Tell whether a version of a Delta table was undone: the newest state does not contain it.
 
-    That is so where it was restored to a version before, and not back again since.
+    That is so if the table was restored to an earlier version, and was not restored back since.
     """
     history = {row["version"]: row for row in _history(spark, location, None)}
     state: int = max(history)
@@ -134,7 +134,7 @@ def was_undone(spark: SparkSession, location: str, version: int) -> bool:
 
 
 def _restored(spark: SparkSession, history: dict[int, Row], restore: Row) -> int:
-    """Return the version that a RESTORE went back to."""
+    """Return the version that a RESTORE restored."""
     to_version = restore["operationParameters"]["version"]
     if to_version is not None:
         return int(to_version)
@@ -145,15 +145,15 @@ def _restored(spark: SparkSession, history: dict[int, Row], restore: Row) -> int
 
 
 def note_text(note: Mapping[str, Any]) -> str:
-    """Spell a note for a commit's `userMetadata`, so that it can be a session setting's value.
+    """Return a note as text for a commit's `userMetadata`, safe as the value of a session setting.
 
-    There Spark would put an environment variable in the place of ${env:…}.
+    In such a value Spark would replace ${env:…} by an environment variable.
     """
     return json.dumps(note).replace("${", "\\u0024{")
 
 
 def as_note(text: str) -> dict[str, Any]:
-    """Read a note; what is none, since others write such too, is empty."""
+    """Parse a note; a text that is not a note, such as other writers', gives an empty one."""
     try:
         note = json.loads(text)
     except ValueError:
@@ -162,7 +162,7 @@ def as_note(text: str) -> dict[str, Any]:
 
 
 def _history(spark: SparkSession, location: str, newest: int | None) -> list[Row]:
-    """Return the newest commits, or all of them, newest first."""
+    """Return the newest commits or, for None, all commits; newest first."""
     limit = "" if newest is None else f" LIMIT {newest}"
     history = spark.sql(f"DESCRIBE HISTORY {sql_name(location)}{limit}").select(*_COLUMNS)
     return sorted(history.collect(), key=lambda row: -row["version"])

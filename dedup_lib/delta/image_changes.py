@@ -1,4 +1,4 @@
-"""What is new in an image table since an earlier run: rows that came, IDs of rows that changed."""
+"""Find what is new in a Delta image table since an earlier run: new rows, IDs of changed rows."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from dedup_lib.tables.history import NOTHING_NEW, ImageChanges, ImagesState
 from dedup_lib.tables.pinned import PinnedTable
 
 _FULL_RUN = "add --output-mode overwrite once, for a full run"
-# What Delta says of a feed that does not reach back so far, or whose files a VACUUM deleted.
+# Delta's errors if a feed does not reach back far enough, or a VACUUM deleted its files.
 _NO_FEED = re.compile(
     r"CHANGE_DATA|CHANGE_TABLE_FEED|CHANGE_FEED|DELTA_VERSION|SCHEMA|FileNotFound|FILE_NOT_EXIST"
 )
@@ -49,14 +49,14 @@ def find_changes(
     Args:
         spark: The session.
         images: The image table.
-        before: The image table as it was.
-        now: As it is pinned.
+        before: The state of the image table at the earlier run.
+        now: The pinned state.
 
     Raises:
-        ImagesChangedError: It can't be told: rows were changed or deleted, without a change data
-            feed.
+        ImagesChangedError: The changes can't be determined, for example because rows were changed
+            or deleted without a change data feed.
 
-    *Cost:* the commits since. Who uses the rows reads them.
+    *Cost:* the commits since the earlier run. The new rows are read only when they are used.
     """
     since, until = before.version or 0, now.version or 0
     if since == until:
@@ -71,7 +71,7 @@ def find_changes(
 
 @contextmanager
 def lost_files_named(images: PinnedTable) -> Iterator[None]:
-    """Say what it means where a file of rows that came is gone: a VACUUM was quicker."""
+    """Explain the error if a file with new rows is gone: a VACUUM deleted it first."""
     try:
         yield
     except SPARK_ERRORS as error:
@@ -86,7 +86,7 @@ def lost_files_named(images: PinnedTable) -> Iterator[None]:
 
 @dataclass(frozen=True)
 class _Commits:
-    """Commits of a Delta table, from the one after the last run on to the pinned one."""
+    """Commits of a Delta table, from the first one after the last run to the pinned one."""
 
     spark: SparkSession
     images: PinnedTable
@@ -108,7 +108,7 @@ class _Commits:
         return self.by_log(properties, reason)
 
     def by_feed(self) -> ImageChanges:
-        """Let Delta's change data feed say it."""
+        """Find the changes by Delta's change data feed."""
         reader = self.spark.read.format("delta").option("readChangeFeed", "true")
         reader = reader.option("startingVersion", self.first).option("endingVersion", self.last)
         location = self.images.location
@@ -125,7 +125,7 @@ class _Commits:
         )
 
     def by_log(self, properties: Mapping[str, str], why_no_feed: str) -> ImageChanges:
-        """Take the files that were added, if nothing else was done."""
+        """Take the rows of the added files, if the commits changed nothing else."""
         added, removed = self.read_log(why_no_feed)
         if removed:
             raise self.refusal(f"rows were changed or deleted, and {why_no_feed}")
@@ -136,7 +136,7 @@ class _Commits:
         return ImageChanges(self.read_files(added, why_no_feed), None)
 
     def read_log(self, why_no_feed: str) -> tuple[list[Any], int]:
-        """Return the files that the commits added with their partitions; and how many they took."""
+        """Return the files that the commits added, with partitions, and how many they removed."""
         versions = range(self.first, self.last + 1)
         try:
             actions = read_commits(self.spark, self.images.root, versions, _LOG_SCHEMA)
@@ -150,7 +150,7 @@ class _Commits:
         return added, len(removed)
 
     def read_files(self, added: Sequence[Any], why_no_feed: str) -> DataFrame:
-        """Read data files: those of each partition with its values."""
+        """Read data files; the files of each partition get its partition values."""
         schema = self.images.frame.schema
         names = set(self.images.partition_columns)
         for name in names:
@@ -177,7 +177,7 @@ class _Commits:
             raise self.refusal(f"rows came to {len(by_partition)} partitions, and {why_no_feed}")
         try:
             frames = [read(key, files) for key, files in by_partition.items()]
-        except AnalysisException as error:  # a VACUUM came by
+        except AnalysisException as error:  # a VACUUM deleted a file
             raise self.refusal(f"a file that came is gone again ({first_line(error)})") from error
         return reduce(DataFrame.unionAll, frames)
 

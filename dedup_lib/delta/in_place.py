@@ -1,4 +1,4 @@
-"""Method `in-place`: the planned rows are deleted from the Delta image table itself."""
+"""Method `in-place`: delete the planned rows from the Delta image table itself."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ class InPlace(Method):
     name = "in-place"
 
     def check(self) -> None:
-        """Check that rows of the image table can be deleted; nothing is written."""
+        """Check that rows of the image table can be deleted; write nothing."""
         may_enable = self.run.settings.enable_deletion_vectors
         in_place_commit.check_in_place(self.run.session.spark, self.images, may_enable=may_enable)
 
     def apply(self, plan: Plan) -> None:
-        """Delete, verify, and purge where that was asked for.
+        """Delete, verify, and purge if the user asked for it.
 
-        Where Delta knows the run key, another run was quicker: that one's work is reported.
+        If Delta already knows the run key, another run was faster. Then report that run's work.
         """
         run, column = self.run, self.run.settings.image_id_column
         with run.phase("apply"):
@@ -59,17 +59,17 @@ class InPlace(Method):
 
     @staticmethod
     def check_repeated(images: PinnedTable, earlier: EarlierRun) -> None:
-        """Check that an earlier run's commit deleted what that run had planned."""
+        """Check that an earlier run's commit deleted the rows that the run planned."""
         in_place_commit.check_repeated(images.location, earlier.commit)
 
     @staticmethod
     def make_up(run: RunContext, images: PinnedTable, files: Sequence[FileRows]) -> None:
-        """Purge, where an earlier run with the same key was stopped before it could."""
+        """Purge if an earlier run with the same key stopped before its purge."""
         purge(run, images, files)
 
 
 def purge(run: RunContext, images: PinnedTable, files: Sequence[FileRows]) -> None:
-    """Rewrite what holds hidden rows (--purge), once the deletion has been verified."""
+    """Rewrite the files with hidden rows (--purge), after the deletion is verified."""
     if run.settings.purge:
         settings = run.image_settings(images, files)
         with run.report.step("purge"), session_settings(run.session.spark, settings):

@@ -1,4 +1,4 @@
-"""Method `in-place`: the planned rows are deleted from the image table itself, in one commit."""
+"""Make and verify the commit of the method `in-place`, which deletes rows from the image table."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ from dedup_lib.plan.plan import Plan
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.tables.pinned import PinnedTable
 
-# A run looks for its own commit, just made, among as many of the newest.
+# A run looks for the commit that it has just made among this many newest commits.
 _NEWEST = 1000
 
 
 @dataclass(frozen=True)
 class Deleted:
-    """What a deletion in place came to.
+    """The result of a deletion in place.
 
     Attributes:
-        rows: How many rows went.
-        commit: The commit; None where no planned row was there any more.
-        planned_version: The version that has the rows that were planned with.
+        rows: How many rows were deleted.
+        commit: The commit; None if the table no longer had any planned row.
+        planned_version: The version with the rows that the plan is based on.
     """
 
     rows: int
@@ -39,22 +39,22 @@ class Deleted:
 
 @dataclass(frozen=True)
 class TableRows:
-    """Rows of the table just before the commit, and with it."""
+    """The number of rows of the table just before the commit, and after it."""
 
     before: int
     after: int
 
 
 def check_in_place(spark: SparkSession, images: PinnedTable, *, may_enable: bool) -> None:
-    """Check that rows of an image table can be deleted in place; nothing is written.
+    """Check that rows of an image table can be deleted in place; write nothing.
 
     Args:
         spark: The session.
         images: The image table.
-        may_enable: Whether deletion vectors may be switched on.
+        may_enable: Whether the run may switch deletion vectors on.
 
     Raises:
-        UnsupportedError: It has no deletion vectors, or Delta would refuse.
+        UnsupportedError: The table has no deletion vectors, or Delta would refuse the deletion.
     """
     delete.check_deletes(spark, images.location, must_be_allowed=True)
     if not may_enable and not delete.has_deletion_vectors(spark, images.location):
@@ -80,15 +80,15 @@ def delete_in_place(
         spark: The session.
         plan: The plan.
         image_id_column: The table's ID column.
-        note: What the commit shall say of itself; its `run` is the attempt's name.
-        run_key: Ties the commit to a key, so that Delta takes it once.
-        image_settings: Works out session settings for a statement that reads images.
+        note: The note for the commit; its `run` is the attempt's name.
+        run_key: The key of the commit: Delta accepts only one commit with this key.
+        image_settings: Returns session settings for a statement that reads images.
 
     Returns:
-        What went; None where Delta skipped the commit, since one with the key is there.
+        The deletion; None if Delta skipped the commit, because the table has a commit with the key.
 
     Raises:
-        ConflictError: Another writer's commit came between.
+        ConflictError: Another writer committed in the meantime.
     """
     images = plan.images
     if plan.counts.removed_rows == 0:
@@ -118,12 +118,12 @@ def delete_in_place(
 def verify_in_place(
     spark: SparkSession, plan: Plan, deleted: Deleted, image_id_column: str
 ) -> TableRows:
-    """Compare what was deleted with the plan, evaluated at the version that the commit read.
+    """Compare the deleted rows with the plan, evaluated at the version that the commit read.
 
     Raises:
         VerificationError: They differ; the message names the commit, and how to undo it.
 
-    *Cost:* the Delta log; one more scan of the IDs where the table changed after the plan.
+    *Cost:* the Delta log; one more scan of the IDs if the table changed after the plan.
     """
     location, commit = plan.images.location, deleted.commit
     if commit is None:
@@ -151,8 +151,8 @@ def purge_in_place(spark: SparkSession, location: str, run: str) -> Purge:
     """Rewrite the table's files that have deletion vectors, without the hidden rows.
 
     Raises:
-        ConflictError: Another writer's commit came between; the rows stay deleted.
-        VerificationError: The table has other rows than before.
+        ConflictError: Another writer committed in the meantime; the rows stay deleted.
+        VerificationError: The purge changed the number of rows.
     """
     table, name = sql_name(location), f"{run}-purge"
     try:
@@ -179,7 +179,7 @@ def purge_in_place(spark: SparkSession, location: str, run: str) -> Purge:
 
 
 def check_deleted(location: str, commit: Commit, *, expected_rows: int) -> None:
-    """Compare what a commit deleted, by Delta's own count, with what a plan says.
+    """Compare the number of rows that a commit deleted, by Delta's own count, with a plan's.
 
     Raises:
         VerificationError: They differ; the message names the commit, and how to undo it.
@@ -194,10 +194,10 @@ def check_deleted(location: str, commit: Commit, *, expected_rows: int) -> None:
 
 
 def check_repeated(location: str, commit: Commit) -> None:
-    """Compare what an earlier run's commit deleted with what that run had planned.
+    """Compare the rows that an earlier run's commit deleted with the rows that the run planned.
 
-    A run that ended in exit code 5 for that must not end well when it is repeated. Where the table
-    changed between the plan and the commit this can't be told any more.
+    If a run ended with exit code 5 because they differ, its repetition must not end well. If the
+    table changed between the plan and the commit, this can no longer be checked.
 
     Raises:
         VerificationError: They differ.
@@ -207,7 +207,7 @@ def check_repeated(location: str, commit: Commit) -> None:
 
 
 def undo(location: str, commit: Commit) -> str:
-    """Say how to undo a commit; no program should, since others may have written meanwhile."""
+    """Say how to undo a commit. A program should not: others may have written in the meantime."""
     return (
         f"To undo it (and all that was committed since): RESTORE TABLE {sql_name(location)} "
         f"TO VERSION AS OF {commit.version - 1}; a --run-key that was used is spent."
@@ -215,7 +215,7 @@ def undo(location: str, commit: Commit) -> str:
 
 
 def _with_deletion_vectors(spark: SparkSession, images: PinnedTable) -> int:
-    """Switch deletion vectors on where they are off; return the version with the planned rows."""
+    """Switch deletion vectors on if they are off; return the version with the planned rows."""
     pinned = images.version or 0
     if delete.has_deletion_vectors(spark, images.location):
         return pinned

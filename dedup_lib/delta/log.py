@@ -1,4 +1,4 @@
-"""A Delta table's log, read as files: its commits and checkpoints, and what they say of files."""
+"""Read a Delta table's log as files: commits, checkpoints and the actions on data files."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 
-# A checkpoint is one file, several numbered ones, or (v2) a file with a name of its own, which may
-# refer to others in `_sidecars`.
+# A checkpoint is one file, several numbered files, or (v2) a file with a unique name, which may
+# refer to other files in `_sidecars`.
 _CHECKPOINT = re.compile(
     r"(?P<version>\d{20})\.checkpoint(\.\d{10}\.(?P<parts>\d{10})|\.[0-9A-Za-z-]+)?"
     r"\.(?P<kind>parquet|json)"
@@ -24,31 +24,31 @@ _FILES_SCHEMA = (
 
 
 def read_commits(spark: SparkSession, root: str, versions: Iterable[int], schema: str) -> DataFrame:
-    """Read commits of a log: one row per action, those of one commit in any order.
+    """Read commits of a log: one row per action; the actions of one commit are in any order.
 
     Args:
         spark: The session.
-        root: Where the table is.
-        versions: Which commits.
-        schema: The actions that are wanted, and their fields; another action is a row of NULLs.
+        root: The URI of the table's directory.
+        versions: The versions of the commits.
+        schema: The actions to read, with their fields. Any other action is a row of NULLs.
     """
     names = [f"{_log(root)}/{version:020d}.json" for version in versions]
     return _reader(spark, schema).json(names)
 
 
 def read_file_actions(spark: SparkSession, root: str, version: int) -> DataFrame:
-    """Read what a log says of a table's data files, up to a version.
+    """Read the actions of a log on a table's data files, up to a version.
 
     Returns:
-        One row per action: `path`, as the log spells it; `action_order` (bigint): a file's last
-        action is the one that holds; `is_live` (boolean): whether it adds the file or takes it
-        away; `num_rows` (bigint): how many rows the file has, without those that its deletion
-        vector hides, or NULL where the log does not say.
+        One row per action: `path`, as the log spells it; `action_order` (bigint): only a file's
+        last action is valid; `is_live` (boolean): true if the action adds the file, false if it
+        removes it; `num_rows` (bigint): how many rows the file has, without the rows that its
+        deletion vector hides, or NULL if the log does not say.
 
     Raises:
-        PySparkException: The log can't be read as files, or lacks some.
+        PySparkException: The log can't be read as files, or some of its files are missing.
 
-    *Cost:* one listing of the log; lazily the newest checkpoint, and the commits since.
+    *Cost:* one listing of the log; lazily the newest checkpoint, and the commits after it.
     """
     listed = spark.read.options(**PARQUET_READER_OPTIONS).format("binaryFile").load(_log(root))
     known = [path.rpartition("/")[2] for path in listed.inputFiles()]
@@ -63,7 +63,7 @@ def read_file_actions(spark: SparkSession, root: str, version: int) -> DataFrame
 
 
 def _newest_checkpoint(names: Sequence[str], version: int) -> tuple[int, Sequence[str]]:
-    """Return the newest whole checkpoint up to a version, and its files; -1 where none is."""
+    """Return version and files of the newest complete checkpoint up to a version; -1 if none."""
     found: dict[tuple[int, str], list[str]] = {}
     for name in names:
         match = _CHECKPOINT.fullmatch(name)
@@ -78,7 +78,7 @@ def _newest_checkpoint(names: Sequence[str], version: int) -> tuple[int, Sequenc
 
 
 def _read(spark: SparkSession, root: str, names: Sequence[str]) -> list[DataFrame]:
-    """Read a checkpoint's files, and those that they refer to."""
+    """Read a checkpoint's files, and the files that they refer to."""
     if not names:
         return []
     kind = names[0].rpartition(".")[2]
@@ -87,7 +87,7 @@ def _read(spark: SparkSession, root: str, names: Sequence[str]) -> list[DataFram
     rows = frame.where("sidecar IS NOT NULL").select("sidecar.path").collect()
     if not rows:
         return [frame]
-    # Spelled as a name alone or with its directory, which is always the same.
+    # The path is a name alone, or a name with its directory, which is always the same.
     sidecars = [f"{_log(root)}/_sidecars/{row['path'].rpartition('/')[2]}" for row in rows]
     return [frame, _reader(spark, _FILES_SCHEMA).parquet(*sidecars)]
 
@@ -99,7 +99,7 @@ def _of_files(frames: Sequence[DataFrame]) -> DataFrame:
     is_live = F.col("add").isNotNull()
     return actions.where("add IS NOT NULL OR remove IS NOT NULL").select(
         F.coalesce("add.path", "remove.path").alias("path"),
-        # Where one commit takes a file away and adds it, it has another deletion vector since.
+        # If one commit removes and adds the same file, the file gets another deletion vector.
         (F.col("version") * 2 + is_live.cast("bigint")).alias("action_order"),
         is_live.alias("is_live"),
         _visible_rows().alias("num_rows"),

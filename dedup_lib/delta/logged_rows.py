@@ -1,4 +1,4 @@
-"""Compare a scan of the IDs with Delta's log, before Delta deletes rows by that log."""
+"""Compare an ID scan with Delta's log, before Delta relies on that log to delete rows."""
 
 from __future__ import annotations
 
@@ -21,20 +21,20 @@ _log = logging.getLogger(__name__)
 
 
 def check_logged_rows(images: PinnedTable, counted: DataFrame) -> None:
-    """Check that Delta's log says of each file as many rows as the scan found.
+    """Check that Delta's log has the same number of rows for each file as the scan found.
 
-    A file all of whose rows are deleted, as the log has it, Delta drops as a whole. Some writers
-    log too few rows (trinodb/trino#30343): then it would drop rows that nobody named.
+    If the log says that all rows of a file are deleted, Delta drops the whole file. Some writers
+    log too few rows (trinodb/trino#30343): then Delta would drop rows that nobody named.
 
     Args:
         images: The pinned Delta table.
-        counted: As `plan.id_scan.rows_by_file` makes it, evaluated.
+        counted: The evaluated result of `plan.id_scan.rows_by_file`.
 
     Raises:
-        TableFormatError: It says another number; the message names the file and both.
+        TableFormatError: The log has another number; the message names the file and both numbers.
 
-    *Nulls:* a file of which the log has no statistics is not compared.
-    *Cost:* the log, shuffled, a row for each action; one row comes to the driver.
+    *Nulls:* a file without statistics in the log is not compared.
+    *Cost:* a shuffle of the log, with one row for each action; the driver gets one row.
     """
     found = _compare(images, counted)
     if found is None:
@@ -46,7 +46,7 @@ def check_logged_rows(images: PinnedTable, counted: DataFrame) -> None:
 
 
 def _compare(images: PinnedTable, counted: DataFrame) -> Row | None:
-    """Compare file by file; None where the log can't be read, or spells files in unknown ways."""
+    """Compare file by file; None if the log can't be read, or spells files in an unknown way."""
     spark = images.frame.sparkSession
     try:
         root = delta_detail(spark, images.location)["location"]
@@ -67,7 +67,7 @@ def _compare(images: PinnedTable, counted: DataFrame) -> Row | None:
 
 
 def _differences(logged: DataFrame, counted: DataFrame, root: str) -> Row:
-    """Return how many files differ, and the first; and how many the log does not name."""
+    """Return how many files differ, the first of them, and how many files the log does not name."""
     actions = logged.select(
         _location(F.col("path"), root).alias("path"),
         "action_order",
@@ -99,7 +99,7 @@ def _differences(logged: DataFrame, counted: DataFrame, root: str) -> Row:
 
 
 def _check_sum(images: PinnedTable, counted: DataFrame) -> None:
-    """Compare the sum: Delta tells that itself, by its log if all files have statistics."""
+    """Compare the total: Delta itself counts it, from its log if all files have statistics."""
     scanned_rows = counted.agg(F.coalesce(F.sum("num_rows"), F.lit(0))).collect()[0][0]
     spark, version = images.frame.sparkSession, images.version or 0
     logged_rows = count_rows_at(spark, images.location, version)
@@ -121,7 +121,7 @@ def _refusal(
 
 
 def _location(path: Column, root: str) -> Column:
-    """Spell a file as `locations.decode_path` does; a log or `_metadata` names it by a URI."""
+    """Turn the URI of a file in a log or `_metadata` into a path, as `locations.decode_path`."""
     text = F.coalesce(F.try_url_decode(F.replace(path, F.lit("+"), F.lit("%2B"))), path)
     origin = re.match(r"(?:[^/]*:(?://[^/]*)?)?", root)
     store = F.lit("" if origin is None else origin[0])

@@ -29,7 +29,7 @@ from dedup_lib.session.sql_names import sql_name
 from dedup_lib.session.storage import Storage
 from dedup_lib.tables.target import Attempt, Staged, Target
 
-# Delta takes column names with these characters only with column mapping.
+# Delta accepts column names with these characters only with column mapping.
 _NEEDS_MAPPING = re.compile(r"[ ,;{}()\n\t=]")
 _log = logging.getLogger(__name__)
 
@@ -47,15 +47,15 @@ def stage(
 
     Args:
         session: The session, with its file systems.
-        target: What is to be written.
+        target: The table to write.
         writer: The rows, with their partitioning and options.
-        attempt: Where to stage.
+        attempt: The run's attempt, which says where to stage.
         column_names: The names of the columns; some need Delta's column mapping.
-        note: What the commit shall say of itself.
+        note: The note for the commit.
 
     Raises:
-        ConflictError: Another writer's commit came between.
-        OutputExistsError: Another writer made the table meanwhile.
+        ConflictError: Another writer committed in the meantime.
+        OutputExistsError: Another writer made the table in the meantime.
     """
     text = note_text(note)
     numbered = transaction_of(note)
@@ -72,7 +72,7 @@ def stage(
         if is_path(target.location):
             delta.save(target.location)
         else:
-            # A table that is created by a write ignores the writer's option of this name.
+            # If a write creates the table, Delta ignores the writer's option of this name.
             settings = {f"spark.databricks.delta.write.{key}": numbered[key] for key in numbered}
             with session_settings(session.spark, {USER_METADATA: text, **settings}):
                 delta.saveAsTable(sql_name(target.location))
@@ -83,7 +83,7 @@ def stage(
 
 
 def promote(session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]) -> None:
-    """Publish what was staged: by a rename, or by a commit that makes the output its clone."""
+    """Publish a staged table by a rename, or by a commit that makes the output its clone."""
     if staged.is_in_place:
         return  # Delta's commit was the step
     if staged.target.is_renamed:
@@ -93,7 +93,7 @@ def promote(session: Session, staged: Staged, attempt: Attempt, note: Mapping[st
 
 
 def _publish_clone(session: Session, staged: Staged, note: Mapping[str, Any]) -> None:
-    """Make the output a clone of the staged clone: one commit, which never had duplicates."""
+    """Make the output a clone of the staged clone: one commit, which shows no duplicates."""
     directory = staged.location.rpartition("/")[0]
     hand_over(session.storage, directory)
     name = sql_name(staged.target.location)
@@ -130,7 +130,7 @@ def _as_conflict(target: Target, error: Exception) -> Exception:
             "another run is making it, or one that was killed left them. Delete the directory "
             f"once no run is at work: {error}"
         )
-    if is_conflict(error):  # which pyspark does not always turn into an exception of its own
+    if is_conflict(error):  # pyspark does not always have its own exception for it
         return ConflictError(
             f"another writer changed {target.location!r} meanwhile, so Delta refused the commit. "
             f"Run again: {first_line(error)}"
@@ -140,7 +140,7 @@ def _as_conflict(target: Target, error: Exception) -> Exception:
 
 def _version_of(spark: SparkSession, location: str, run: str, *, is_numbered: bool) -> int:
     commit = commit_with(spark, location, "run", run, newest=1000)
-    if commit is None and is_numbered:  # so Delta has skipped it
+    if commit is None and is_numbered:  # Delta has skipped the commit
         raise ConflictError(f"another run changed {location!r} meanwhile: run again.")
     if commit is None:
         raise VerificationError(

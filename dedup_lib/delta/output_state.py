@@ -1,4 +1,4 @@
-"""How far an output has come with its images (--since-last-run); its own Delta commits say so."""
+"""Read from an output's Delta commits which images it already contains (--since-last-run)."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from dedup_lib.tables.history import ImagesState
 from dedup_lib.tables.target import Target
 
 _KEY = "since_last_run"
-# Each commit of such runs has a transaction of this application: Delta takes none twice.
+# Each commit of such runs has a transaction of this application; Delta accepts each only once.
 TRANSACTION_APP = "remove-duplicates:since-last-run"
-# Between the last commits of two runs: as many deletions may come that no last one follows.
+# Transactions between the last commits of two runs: the most deletions without a last commit.
 _STRIDE = 1_000_000
-# Operations of others, in Delta's words, after which the output has the same rows.
+# Delta's names of operations of other writers that do not change the output's rows.
 _CHANGING_NO_ROW = (
     *("OPTIMIZE", "VACUUM", "ANALYZE", "COMPUTE STATS", "REORG"),
     *("SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL", "CLUSTER BY"),
@@ -32,18 +32,18 @@ _CHANGING_NO_ROW = (
 
 @dataclass(frozen=True)
 class RunState:
-    """How far an output has come, by its history.
+    """The progress of an output, by its history.
 
     Attributes:
-        images: The image table as the newest run had it that came to its end; None where there is
-            none, or others have written to the output since.
+        images: The state of the image table in the newest complete run; None if there is no such
+            run, or if others have written to the output since.
         version: The output's newest version.
-        note: What that run's last commit says of it: what was asked, its counts; empty where there
-            is no such run.
+        note: The note of that run's last commit: its settings and counts; empty if there is no
+            such run.
         newest: The newest transaction of any such run.
-        written_by: The operation of others that came since; None where there was none.
-        is_undisturbed: Whether that run's commits are the newest, and follow on another such
-            run's: nobody else wrote between the two, and so none while it was at work.
+        written_by: The operation of another writer since that run; None if there was none.
+        is_undisturbed: Whether that run's commits are the newest, and directly follow another such
+            run's commits. Then nobody else wrote between the two runs or during the newer run.
     """
 
     images: ImagesState | None
@@ -55,19 +55,19 @@ class RunState:
 
     @property
     def ended(self) -> int:
-        """The transaction of the last commit of the newest run that came to its end."""
+        """The transaction of the last commit of the newest complete run."""
         return _transaction(self.note) if self.note else 0
 
 
 @dataclass(frozen=True)
 class Reached:
-    """How far an output has come, and how far it is to come.
+    """The progress of an output now, and after this run.
 
     Attributes:
-        now: The image table as it is pinned.
-        before: The image table as it is in the output; None for a run that does all.
-        state: The output's state; None where there is no output yet.
-        asked: Fingerprint of the lists, limits, and what else a run's outcome depends on.
+        now: The pinned state of the image table.
+        before: The state of the image table that the output reflects; None for a full run.
+        state: The output's state; None if there is no output yet.
+        asked: The lists' fingerprint, the limits, and all else that a run's outcome depends on.
     """
 
     now: ImagesState
@@ -77,9 +77,9 @@ class Reached:
 
     @property
     def done(self) -> Mapping[str, Any] | None:
-        """What the output says of the run that this one would repeat; None where there is none.
+        """The note of the run that this run would repeat; None if there is no such run.
 
-        That is where images and lists are the same, and no other run came between.
+        A run repeats another if images and lists are the same, and no other run came between.
         """
         state = self.state
         if state is None or not state.is_undisturbed or self.before != self.now:
@@ -88,24 +88,24 @@ class Reached:
 
     @property
     def deletion(self) -> int:
-        """The transaction of a run's first commit: later than all there are."""
+        """The transaction of a run's first commit: later than all existing ones."""
         return 1 + (0 if self.state is None else self.state.newest)
 
     @property
     def ending(self) -> int:
-        """The transaction of its last commit: one for all that go on from the same state."""
+        """The transaction of its last commit: the same for all runs that start at one state."""
         return _STRIDE + (0 if self.state is None else self.state.ended)
 
     def note_of_deletion(self) -> dict[str, Any]:
-        """What a run's first commit says."""
+        """The note of a run's first commit."""
         return {_KEY: {"transaction": self.deletion, "images": None}}
 
     def note_of_end(self) -> dict[str, Any]:
-        """What its last commit says."""
+        """The note of a run's last commit."""
         return self._end(self.ending)
 
     def note_of_all(self) -> dict[str, Any]:
-        """What the commit of a run that does all says: later than all that was ever there."""
+        """The note of a full run's commit; its transaction is later than all earlier ones."""
         newest = 0 if self.state is None else self.state.newest
         number = max(newest + _STRIDE, int(time.time() * 1000))
         return self._end(number)
@@ -116,7 +116,7 @@ class Reached:
 
 
 def transaction_of(note: Mapping[str, Any]) -> dict[str, str]:
-    """Return what ties a commit with such a note to its transaction, as a writer's options."""
+    """Return the writer options that give a commit with such a note its transaction."""
     if _KEY not in note:
         return {}
     return {"txnAppId": TRANSACTION_APP, "txnVersion": str(note[_KEY]["transaction"])}
@@ -125,10 +125,10 @@ def transaction_of(note: Mapping[str, Any]) -> dict[str, str]:
 def how_far(
     spark: SparkSession, now: ImagesState, output: Target, asked: Mapping[str, Any]
 ) -> Reached:
-    """Compare the state of an output with the pinned image table, and with what a run asks for.
+    """Compare the state of an output with the pinned image table, and with the run's settings.
 
     Raises:
-        OutputExistsError: It has none that still holds, and is not to be overwritten.
+        OutputExistsError: The output has no valid state, and the run may not overwrite it.
 
     *Cost:* the files of the output's commits.
     """
@@ -151,7 +151,7 @@ def how_far(
 
 
 def read_state(spark: SparkSession, location: str) -> RunState:
-    """Read how far an output has come, as far back as Delta keeps its history."""
+    """Read the progress of an output, as far back as Delta keeps its history."""
     commits = operations(spark, location)
     notes = [commit.note for commit in commits if _KEY in commit.note]
     note = next(filter(_is_end, notes), {})
@@ -167,15 +167,16 @@ def read_state(spark: SparkSession, location: str) -> RunState:
 
 
 def deletion_name(run: str) -> str:
-    """Return what a run calls itself in its commit of deletions.
+    """Return the name of a run in the note of its deletion commit.
 
-    No one finds it who looks for what the run, or one with its key, has done.
+    It differs from the run's own name, so a search for the work of the run, or of a run with its
+    key, does not find this commit.
     """
     return f"{run}-delete"
 
 
 def _is_undisturbed(commits: Sequence[Operation]) -> bool:
-    """Tell whether the newest commits are a run's one or two, and those before of another's end."""
+    """Tell whether the newest one or two commits are of one run, right after another run's end."""
     notes = [commit.note for commit in commits if _may_change_rows(commit)]
     if not notes or not _is_end(notes[0]):
         return False
@@ -186,7 +187,7 @@ def _is_undisturbed(commits: Sequence[Operation]) -> bool:
 
 
 def _written_since(commits: Sequence[Operation], note: Mapping[str, Any]) -> str | None:
-    """Return the newest operation of others, of the commits after the one with a note."""
+    """Return the newest operation of another writer after the commit with a note."""
     since = takewhile(lambda commit: commit.note is not note, commits)
     return next((one.name for one in since if _KEY not in one.note and _may_change_rows(one)), None)
 
@@ -196,7 +197,7 @@ def _may_change_rows(commit: Operation) -> bool:
 
 
 def _is_end(note: Mapping[str, Any]) -> bool:
-    """Tell whether a run came to its end with a commit."""
+    """Tell whether a commit with this note completed a run."""
     return _KEY in note and note[_KEY]["images"] is not None
 
 

@@ -1,4 +1,4 @@
-"""What columns of a Delta table are called in its files, where they were renamed."""
+"""Find the names of a Delta table's columns in its files, which differ after a rename."""
 
 from __future__ import annotations
 
@@ -17,13 +17,13 @@ from dedup_lib.tables.pinned import PinnedTable
 
 _MODE = "delta.columnMapping.mode"
 _PHYSICAL_NAME = "delta.columnMapping.physicalName"
-# What a log has of a table's schema: commits, and where these are gone checkpoints.
+# Files of a log with the table's schema: commits, or checkpoints if the commits are gone.
 _LOG_FILES = {"json": "*.json", "parquet": "*.checkpoint*.parquet"}
 _LOG_SCHEMA = "metaData struct<schemaString: string>"
 
 
 def physical_names(spark: SparkSession, images: PinnedTable) -> FileColumns | None:
-    """Return the names by which files have the columns of a table; None where that can't be told.
+    """Return the names of a table's columns in its files; None if they are unknown.
 
     *Cost:* with column mapping, the commits that the log still has.
     """
@@ -34,7 +34,7 @@ def physical_names(spark: SparkSession, images: PinnedTable) -> FileColumns | No
 
 
 class PhysicalNames(FileColumns):
-    """The names of mapped columns, by a schema of the log."""
+    """The names of mapped columns, from a schema in the log."""
 
     def __init__(self, schema: Any) -> None:
         self._schema = schema
@@ -52,7 +52,7 @@ class PhysicalNames(FileColumns):
 
 
 def _has_other_names(spark: SparkSession, images: PinnedTable) -> bool:
-    """Tell whether files may have other names; where that can't be told, they may."""
+    """Tell whether files may have other names; true if it is unknown."""
     try:
         properties = delta_detail(spark, images.location)["properties"] or {}
     except (*SPARK_ERRORS, DedupError):
@@ -61,7 +61,7 @@ def _has_other_names(spark: SparkSession, images: PinnedTable) -> bool:
 
 
 def _schema_of(spark: SparkSession, images: PinnedTable) -> Any:
-    """Return the newest schema in a log; None where none is read."""
+    """Return the newest schema in a log; None if no schema could be read."""
     try:
         for kind, names in _LOG_FILES.items():
             reader = spark.read.format(kind).schema(_LOG_SCHEMA).option("pathGlobFilter", names)
@@ -70,6 +70,6 @@ def _schema_of(spark: SparkSession, images: PinnedTable) -> Any:
             newest = log.where(text.isNotNull()).select(F.max(F.struct(file, text)).alias("newest"))
             if (found := newest.collect()[0]["newest"]) is not None:
                 return json.loads(found[1])
-    except (*SPARK_ERRORS, DedupError):  # such as of a catalog that lets nobody see the log
+    except (*SPARK_ERRORS, DedupError):  # for example, some catalogs do not show the log
         return None
     return None

@@ -1,4 +1,4 @@
-"""Method `since-last-run`: only what is new goes into the output."""
+"""Method `since-last-run`: update the output by what is new since the last run."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ from dedup_lib.tables.read import root_of
 from dedup_lib.tables.target import Attempt, Staged, Target
 from dedup_lib.version import __version__
 
-# What decides, beside the fingerprint, whether a run comes to its end, and what it reports.
+# Settings that, like the fingerprint, decide whether a run completes and what it reports.
 _ASKED = ("max_removed_fraction", "allow_no_matches", "allow_empty_list", "list_counts")
 _log = logging.getLogger(__name__)
 
 
 class SinceLastRun(Rewrite):
-    """Bring an output up to date by what is new; where there is none yet, make all of it."""
+    """Update an output by what is new; if there is no output yet, make it by a full run."""
 
     name = "since-last-run"
 
@@ -48,9 +48,9 @@ class SinceLastRun(Rewrite):
         run.state = self._reached.note_of_all()
 
     def is_done(self) -> bool:
-        """Tell whether nothing is new, so that the output can be left as it is; report that then.
+        """Tell whether nothing is new, so that the output can stay as it is; report that.
 
-        It is not where the output has other rows than it should.
+        The answer is false if the output has other rows than it should.
         """
         state, done = self._reached.state, self._reached.done
         if state is None or done is None:
@@ -76,7 +76,7 @@ class SinceLastRun(Rewrite):
         run.report.finish("succeeded")
 
     def _keep_key(self, note: Mapping[str, Any]) -> None:
-        """Commit no row, but a note with the run's key, so that its repeat is known."""
+        """Commit a note with the run's key, but no rows, so that a repeat is recognised."""
         spark = self.run.session.spark
         nothing = spark.createDataFrame([], self.images.frame.schema)
         note = {**note, **self._reached.note_of_end()}
@@ -84,7 +84,7 @@ class SinceLastRun(Rewrite):
         self._note_output(commit.version, note["kept_rows"], commit)
 
     def prepare(self, attempt: Attempt | None) -> None:
-        """Find what is new in the image table, unless the run does all."""
+        """Find what is new in the image table, unless it is a full run."""
         if self._reached.before is not None:
             with self.run.report.step("find changes"):
                 self._changes = self._find_changes(self._reached.before, self._reached.now)
@@ -104,7 +104,7 @@ class SinceLastRun(Rewrite):
         return self.images.table_format.find_changes(self.run.session, self.images, before, now)
 
     def compare(self, plan: Plan, materialise: Callable[[DataFrame], DataFrame]) -> None:
-        """Find in what the output differs from what is due, unless the run does all."""
+        """Find how the output differs from a full run's output, unless it is a full run."""
         if self._changes is None:
             return
         with self.run.report.step("compare with output"):
@@ -119,12 +119,12 @@ class SinceLastRun(Rewrite):
         self.run.report.since_last_run = self._difference.described()
 
     def check_plan(self, plan: Plan) -> None:
-        """Ask the accelerator only where all is written."""
+        """Check the plan with the accelerator only for a full run."""
         if self._difference is None:
             super().check_plan(plan)
 
     def apply(self, plan: Plan) -> None:
-        """Bring the output up to date by its difference, and verify it."""
+        """Update the output by the difference, and verify it."""
         run, difference = self.run, self._difference
         if difference is None:
             super().apply(plan)
@@ -138,7 +138,7 @@ class SinceLastRun(Rewrite):
         run.report.finish("succeeded")
 
     def _commit(self, plan: Plan, difference: Difference) -> Commit | None:
-        """Return the last commit; None where none is needed."""
+        """Make the commits and return the last one; None if no commit is needed."""
         run = self.run
         is_known = self._reached.done is not None and run.settings.run_key is None
         if difference.is_empty and is_known:

@@ -1,4 +1,4 @@
-"""Parquet directories: the table format, with the engine that rewrites its files one by one."""
+"""Parquet directories: the table format, and the engine that rewrites its files one by one."""
 
 from dedup_lib.parquet.format import ParquetFormat
 

@@ -1,4 +1,4 @@
-"""Engine `arrow`: Parquet to Parquet, file by file, each by pyarrow in a task of its own."""
+"""Engine `arrow`: rewrite Parquet files one by one with pyarrow, in Spark tasks."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ from dedup_lib.tables.directory import relative_parts
 from dedup_lib.tables.pinned import FileRows, PinnedTable
 from dedup_lib.tables.target import Attempt, Staged, Target
 
-# What opening, naming and listing a file costs beside its bytes, as bytes.
+# The cost of opening, naming and listing a file, besides its content; expressed in bytes.
 _FILE_OVERHEAD_BYTES = 1024**2
 _ERRORS: dict[str, type[DedupError]] = {
     "changed": InputChangedError,
@@ -55,7 +55,7 @@ _OUTCOME = StructType(
 
 @dataclass(frozen=True)
 class ArrowRewritten:
-    """What the engine did: files written, those of them that were just copied, and tasks."""
+    """What the engine did: the number of written files, of files only copied, and of tasks."""
 
     written_files: int
     copied_files: int
@@ -63,7 +63,7 @@ class ArrowRewritten:
 
 
 class ArrowEngine:
-    """The engine `arrow`: pyarrow rewrites each Parquet file, its rows chosen by position."""
+    """The engine `arrow`: pyarrow rewrites each Parquet file and selects rows by position."""
 
     name = "arrow"
 
@@ -75,13 +75,13 @@ class ArrowEngine:
         Args:
             session: The session, with its file systems.
             images: The image table.
-            partial: The URI of a directory to try to write in; None where nothing may be written.
-            settings: What was asked for.
+            partial: The URI of a directory for a trial write; None if the run may not write.
+            settings: The settings of the run.
         """
         return why_not(session.spark, images, partial, settings.storage_options)
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
-        """Write the output's rows, under their files' names."""
+        """Write the output's rows to files with the names of the input files."""
         settings = run.settings
         with run.report.step("rewrite files"):
             done = rewrite(
@@ -112,16 +112,16 @@ def why_not(
     directory: str | None,
     options: Mapping[str, str],
 ) -> DedupError | None:
-    """Find out whether executors can rewrite a table's files by pyarrow, and keep all of them.
+    """Find out whether executors can rewrite a table's files with pyarrow, and keep all of them.
 
     Args:
         spark: The session.
         images: The image table.
-        directory: The URI of a directory to try to write in; None where nothing may be written.
-        options: For pyarrow's file systems.
+        directory: The URI of a directory for a trial write; None if the run may not write.
+        options: Options for pyarrow's file systems.
 
     Returns:
-        Why they can't, or None.
+        The reason why executors can't do it, or None.
 
     *Cost:* the footer of one file for each schema; one small Spark job.
     """
@@ -152,32 +152,32 @@ def rewrite(
 ) -> ArrowRewritten:
     """Write each file of a Parquet table without its planned rows, under the same name.
 
-    Or with no other rows, or with all of them and two columns more, by the action.
+    The action may also be to write only the planned rows, or all rows with two more columns.
 
     Args:
         spark: The session.
         images: The image table.
-        files: Rows and sizes of its files.
+        files: The numbers of rows and sizes of its files.
         planned: The removal plan.
         staged: The URI of the directory to write to.
-        partial: The URI of a directory for files that are not finished; None where a rename is no
-            single step: then they are finished on the executor's own disk, and uploaded.
-        options: For pyarrow's file systems.
-        action: What is written.
-        image_id_column: Whose type the keepers have.
-        keeps_empty: Whether no row is written at all: then one file is kept for its schema.
+        partial: The URI of a directory for unfinished files; None if a rename is not a single
+            step. Then executors finish the files on their own disks, and upload them.
+        options: Options for pyarrow's file systems.
+        action: Which rows and columns to write.
+        image_id_column: The ID column; keepers have the same type.
+        keeps_empty: Whether the output has no rows. Then one file is kept for its schema.
 
     Returns:
         What was written.
 
     Raises:
-        InputChangedError: A file is not what it was when it was planned.
+        InputChangedError: A file changed after the plan was made.
         ColumnTypeError: pyarrow would change a column.
-        PySparkException: A task failed; `FileReadError` and the file are in its text where pyarrow
-            can't read one, however often that was tried.
+        PySparkException: A task failed. If pyarrow can't read a file in any attempt, the text has
+            `FileReadError` and the file.
 
-    *Cost:* each file is read and written once; the positions of the rows that go are shuffled
-    (with their keepers, to annotate), and the names of the files broadcast.
+    *Cost:* each file is read and written once. The positions of the planned rows are shuffled
+    (to annotate, with their keepers), and the names of the files are broadcast.
     """
     tasks = file_tasks(images, files, staged, partial, keeps_empty=keeps_empty)
     weights = [task.size_bytes + _FILE_OVERHEAD_BYTES for _, task in tasks]
@@ -213,7 +213,7 @@ def file_tasks(
     *,
     keeps_empty: bool,
 ) -> list[tuple[str, FileTask]]:
-    """Return each file's path as `_metadata` spells it, and what is to be done with it."""
+    """Return each file's path, spelled as in `_metadata`, and the task for the file."""
     scanned = {decode_path(file.file_path): file for file in files}
     tasks = []
     for index, file in enumerate(images.files):
@@ -233,19 +233,19 @@ def file_tasks(
 def gather(
     planned: DataFrame, tasks: DataFrame, num_partitions: int, *, keepers: bool = False
 ) -> DataFrame:
-    """Bring the bitmaps of each file together, in the partition of its group.
+    """Collect the bitmaps of each file, in the partition of the file's group.
 
     Args:
         planned: The removal plan.
-        tasks: `number`, `key`, `file_path` and more, one row per file.
+        tasks: `number`, `key`, `file_path` and other columns, one row per file.
         num_partitions: How many keys there are.
-        keepers: Whether to bring the surviving keepers, too.
+        keepers: Whether to collect also the surviving keepers.
 
     Returns:
         One row per file: `key`, `number`, `bitmaps` (array of struct `bucket`, `bitmap`, and
-        perhaps `keepers`; empty for a file that loses nothing).
+        perhaps `keepers`; empty for a file that loses no rows).
 
-    *Cost:* one shuffle, of the positions of rows that go.
+    *Cost:* one shuffle of the positions of planned rows.
     """
     of_row = ["row_index", "surviving_keeper_id"] if keepers else ["row_index"]
     numbers = tasks.select("file_path", "key", "number")
@@ -254,7 +254,7 @@ def gather(
     placed = (
         goes.select("key", "number", *of_row)
         .unionByName(tasks.select("key", "number", *none))  # every file
-        .repartition(num_partitions, "key")  # by which all that follows is grouped, too
+        .repartition(num_partitions, "key")  # all later steps also group by it
     )
     fields = ["bucket", "bitmap", "keepers"] if keepers else ["bucket", "bitmap"]
     marked = F.when(F.col("bucket").isNotNull(), F.struct(*fields))
@@ -272,7 +272,7 @@ def _task_schema() -> str:
 
 
 def _frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]], schema: str) -> DataFrame:
-    # createDataFrame sends rows through a Python worker, where there is a JVM to take text.
+    # createDataFrame would send rows through a Python worker; the JVM can parse text itself.
     parsed = F.from_json(F.lit(json.dumps(rows)), f"array<struct<{schema}>>")
     return one_row(spark).select(F.inline(parsed))
 

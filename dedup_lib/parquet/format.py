@@ -1,4 +1,4 @@
-"""Parquet directories as a table format."""
+"""The table format of plain Parquet directories."""
 
 from __future__ import annotations
 
@@ -50,17 +50,17 @@ _FULL_RUN = "add --output-mode overwrite once, for a full run"
 
 
 class ParquetFormat(TableFormat):
-    """A directory of Parquet files, or one file. It is what there is where nothing else is."""
+    """A directory of Parquet files, or one file. It is the format if no other format matches."""
 
     traits = find_format("parquet")
     file_engine = ArrowEngine()
 
     def is_at(self, session: Session, location: str) -> bool:
-        """Tell whether there may be a table: always, since the files alone say more."""
+        """Return true: only a look at the files could tell more."""
         return True
 
     def pin(self, session: Session, location: str) -> PinnedTable:
-        """Pin a directory; one listing, and one footer a file."""
+        """Pin a directory; this needs one listing, and one footer for each file."""
         check_read(session.storage, location, "image table")
         files = data_files(session.storage, location, what="image table")
         partition_columns = partition_columns_of(location, files, what="image table")
@@ -91,7 +91,7 @@ class ParquetFormat(TableFormat):
         )
 
     def check_unchanged(self, session: Session, table: PinnedTable) -> None:
-        """List the files once more, and compare."""
+        """List the files again, and compare."""
         now = {file.path: file for file in session.storage.list_files(table.root)}
         for file in table.files:
             if now.get(file.path) != file:
@@ -115,7 +115,7 @@ class ParquetFormat(TableFormat):
                 )
 
     def check_id_column(self, table: PinnedTable, column: str) -> None:
-        """Refuse a column that is kept in directory names."""
+        """Refuse a column whose values are in directory names."""
         if column in table.partition_columns:
             raise ColumnTypeError(
                 f"image table {table.location!r}: column {column!r} is kept in directory names, "
@@ -125,7 +125,7 @@ class ParquetFormat(TableFormat):
     def find_changes(
         self, session: Session, table: PinnedTable, before: ImagesState, now: ImagesState
     ) -> ImageChanges:
-        """Take the files that came; no file may have changed or gone."""
+        """Take the rows of new files; no old file may have changed or disappeared."""
         for path, file in before.files.items():
             if now.files.get(path) != file:
                 what = "was changed" if path in now.files else "is gone"
@@ -139,19 +139,19 @@ class ParquetFormat(TableFormat):
         reader = session.spark.read.schema(table.frame.schema).options(**PARQUET_READER_OPTIONS)
         return ImageChanges(reader.option("basePath", table.root).parquet(*new), None)
 
-    # Writing it
+    # Write it
 
     def publishing(self, session: Session, location: str, *, exists: bool) -> Publishing:
-        """By a rename, or by a marker where no rename is one step."""
+        """Return `rename` if a rename is one step; otherwise `marker`."""
         return "rename" if session.storage.renames_in_one_step(location) else "marker"
 
     def is_finished_at(self, session: Session, location: str) -> bool:
-        """Look at the manifest; S3A finds even an empty directory."""
+        """Look at the manifest, because S3A finds even an empty directory."""
         is_started = is_incomplete(session.storage, location)
         return not is_started and bool(session.storage.list_files(location))
 
     def check_replaceable(self, session: Session, location: str) -> None:
-        """Check that there is a Parquet directory, by its names and some of its footers."""
+        """Check that there is a Parquet directory, by its file names and some of its footers."""
         found = registry.format_at(session, location)
         if found is not self:
             raise OutputExistsError(
@@ -178,7 +178,7 @@ class ParquetFormat(TableFormat):
             ) from error
 
     def check_replacing(self, session: Session, target: Target) -> None:
-        """Refuse where replacing takes more than two renames."""
+        """Refuse if the replacement takes more than two renames."""
         advice = (
             "Use --output-format delta, whose overwrite is one commit, or choose another place."
         )
@@ -194,11 +194,11 @@ class ParquetFormat(TableFormat):
             )
 
     def check_keeps(self, table: PinnedTable) -> None:
-        """Refuse column names that Spark would write to Parquet as other ones."""
+        """Refuse column names that Spark would write to Parquet as other names."""
         check_names_are_kept(table)
 
     def writer_options(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return what Spark's Parquet writer takes as options, on any platform."""
+        """Return the settings that Spark's Parquet writer accepts as options, on any platform."""
         options = {key: value for key, value in settings.items() if key.startswith("parquet.")}
         codec = settings.get(_CODEC)
         return options if codec is None else options | {"compression": codec}
@@ -214,9 +214,9 @@ class ParquetFormat(TableFormat):
         num_rows: int,
         note: Mapping[str, Any],
     ) -> Staged:
-        """Write the files; of no rows one file that carries the schema.
+        """Write the files; for an output without rows, write one file with the schema.
 
-        A partitioned write of no rows would leave a directory that can't be read.
+        A partitioned write without rows would leave a directory that can't be read.
         """
         if not num_rows:
             writer = (
@@ -224,14 +224,14 @@ class ParquetFormat(TableFormat):
                 .coalesce(1)
                 .write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
             )
-        # At its own location a manifest is there already, and nothing else.
+        # An output at its own location already has a manifest, and nothing else.
         mode = "append" if target.is_marked else "error"
         options = session.storage.committer_options(attempt.staged)
         writer.options(**options).mode(mode).parquet(attempt.staged)
         return Staged(target, attempt.staged, None)
 
     def count_rows(self, session: Session, staged: Staged) -> int:
-        """Count by the files' footers, read by executors."""
+        """Count by the files' footers, which executors read."""
         try:
             data_files(session.storage, staged.location, what="staged output")
             with tuning_settings(session.spark, SCAN_SETTINGS):
@@ -251,7 +251,7 @@ class ParquetFormat(TableFormat):
     def promote(
         self, session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]
     ) -> None:
-        """Mark it as complete where it is, or rename it into its location."""
+        """Mark the output as complete at its location, or rename it to its location."""
         storage, target = session.storage, staged.target
         if target.is_marked:
             mark(storage, target.location, dict(note), attempt.attempt_id)
@@ -269,10 +269,10 @@ class ParquetFormat(TableFormat):
         name: str,
         check: Callable[[StructType, bool], None],
     ) -> None:
-        """Add a file of one row."""
+        """Add a file with one row."""
         add_file(session, location, row, name, check)
 
-    # What it says of the runs that wrote it
+    # The runs that wrote a table
 
     def find_run(
         self, session: Session, location: str, key: str, value: str | None
@@ -285,10 +285,10 @@ class ParquetFormat(TableFormat):
     def read_kept(
         self, session: Session, location: str, schema: StructType
     ) -> tuple[Pinned, DataFrame]:
-        """Read the files with a schema."""
+        """Read the files with the given schema."""
         if not session.storage.exists(location):
             raise TableNotFoundError(f"plan {location!r} does not exist.")
-        # A plan of no rows has its files, too.
+        # A plan without rows also has files.
         files = fingerprint(data_files(session.storage, location, what="plan"))
         rows = session.spark.read.schema(schema).options(**PARQUET_READER_OPTIONS).parquet(location)
         return Pinned(location, self.name, None, files), rows

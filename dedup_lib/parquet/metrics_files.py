@@ -1,4 +1,4 @@
-"""Metrics as a directory of Parquet files, one for each run."""
+"""Write metrics to a directory of Parquet files, one file for each run."""
 
 from __future__ import annotations
 
@@ -21,17 +21,17 @@ def add_file(
     name: str,
     check: Callable[[StructType, bool], None],
 ) -> None:
-    """Write a file of one row where no reader looks, and move it in under its own name.
+    """Write a file with one row where readers do not look, and move it into the directory.
 
     Args:
         session: The session, with its file systems.
         location: The canonical path of the directory.
         row: The row.
-        name: Of the file, without its suffix; it ends with the name of the run.
-        check: Checks the columns of what is there.
+        name: The name of the file, without its suffix; it ends with the name of the run.
+        check: Checks the columns of existing files.
 
     Raises:
-        OutputExistsError: There is something else.
+        OutputExistsError: Something else is at the location.
     """
     storage = session.storage
     _check_rows_fit(session, location, check)

@@ -1,4 +1,4 @@
-"""The page that shows a plan in figures and pictures, before anything is removed."""
+"""Make the review page, which shows a plan in figures and pictures before rows are removed."""
 
 from dedup_lib.review.making import make_review
 from dedup_lib.review.page import check_installed

@@ -1,4 +1,4 @@
-"""Which columns of a table are shown for review: the image, and texts."""
+"""Choose the columns of a table that the review page shows: the image, and texts."""
 
 from __future__ import annotations
 
@@ -6,20 +6,20 @@ from dataclasses import dataclass
 
 from pyspark.sql.types import BinaryType, DataType, StringType, StructType
 
-# What people call it, where several columns are binary; the likeliest first.
+# Usual names of an image column, if several columns are binary; the likeliest first.
 _NAMES = ("image", "image_bytes", "img", "bytes", "jpg", "jpeg", "png", "webp", "data", "content")
 _MOST_TEXTS = 4
 
 
 @dataclass(frozen=True)
 class ShownColumns:
-    """The columns that are shown.
+    """The columns that the page shows.
 
     Attributes:
-        image: The column with encoded images, of a struct the names from outside to inside; None
-            where that can't be told.
-        texts: Columns of strings, but for the ID.
-        why_no_image: Why there is none, where there is none.
+        image: The column with encoded images; for a field of a struct, the names from outside to
+            inside. None if the column is unknown.
+        texts: Columns of strings, without the ID column.
+        why_no_image: If there is no image column, the reason.
     """
 
     image: tuple[str, ...] | None
@@ -30,12 +30,12 @@ class ShownColumns:
 def shown_columns(
     schema: StructType, image_id_column: str, in_directories: tuple[str, ...]
 ) -> ShownColumns:
-    """Tell the image from its type and name, and take the first texts.
+    """Find the image column by its type and name, and take the first text columns.
 
     Args:
-        schema: Of the table.
+        schema: The schema of the table.
         image_id_column: Its ID column.
-        in_directories: Columns that are in no file.
+        in_directories: Columns that are not in the files, but in directory names.
     """
     fields = {field.name: field.dataType for field in schema if field.name not in in_directories}
     texts = [name for name, of in fields.items() if _is_text(of) and name != image_id_column]

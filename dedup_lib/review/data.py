@@ -1,4 +1,4 @@
-"""What a review page shows: plain values, gathered by whoever knows Spark."""
+"""The data that a review page shows, as plain values without Spark."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from dedup_lib.executor.thumbnails import Thumbnail
 
 ImageId = str | int
 Sign = Literal["keeper is smaller", "shapes differ", "texts differ", "no keeper", "not shown"]
-# What two roundings of one shape may differ by.
+# The most by which two roundings of the same shape may differ.
 _SAME_SHAPE = 0.02
 
 
 @dataclass(frozen=True)
 class Picture:
-    """An image of the table, as it is shown.
+    """An image of the table, as the page shows it.
 
     Attributes:
-        image_id: Its ID, of the type that it has in the table.
-        thumbnail: The small picture, or why there is none.
-        size_bytes: Of the encoded image.
-        texts: Its other columns, as text; None where they aren't known.
-        file_path: The file that it is in.
+        image_id: Its ID, with the type that it has in the table.
+        thumbnail: The small picture, or the reason why there is no picture.
+        size_bytes: The size of the encoded image.
+        texts: Its other columns, as text; None if they are unknown.
+        file_path: The file with the image.
     """
 
     image_id: ImageId
@@ -34,22 +34,22 @@ class Picture:
 
     @property
     def pixels(self) -> int | None:
-        """How many pixels it has; None where that isn't known."""
+        """The number of pixels; None if it is unknown."""
         width, height = self.thumbnail.width, self.thumbnail.height
         return None if width is None or height is None else width * height
 
 
 @dataclass(frozen=True)
 class Pair:
-    """An image that goes, and the one that stays instead.
+    """An image that is removed, and the image that stays instead.
 
     Attributes:
-        removed: The image that goes.
-        keeper: Its surviving keeper; of one that is in no row of this table only the ID.
-        no_keeper: Where there is none, why.
-        score: How similar the list says that the two are; None where it doesn't.
-        reasons: Which lists mark it, in words.
-        group_size: How many images its group has, itself and the keeper included.
+        removed: The image that is removed.
+        keeper: Its surviving keeper; only the ID if the keeper is not in this table.
+        no_keeper: If there is no keeper, the reason.
+        score: The similarity of the two images in the list; None if the list has no score.
+        reasons: Which lists mark the image, in words.
+        group_size: The number of images in its group, with itself and the keeper.
     """
 
     removed: Picture
@@ -61,7 +61,7 @@ class Pair:
 
     @property
     def signs(self) -> Sequence[Sign]:
-        """What speaks against removing this image, or against deciding it by its picture."""
+        """Reasons not to remove this image, or not to decide by its picture."""
         removed, keeper = self.removed, self.keeper
         found: list[Sign] = []
         if keeper is None:
@@ -82,14 +82,14 @@ def _shapes_differ(one: Thumbnail, other: Thumbnail) -> bool:
     if not (one.width and one.height and other.width and other.height):
         return False
     ratio = (one.width * other.height) / (one.height * other.width)
-    # Small images have coarse shapes: a pixel more or less is none of another shape.
+    # Small images have coarse shapes: a pixel more or less does not make another shape.
     smallest = min(one.width, one.height, other.width, other.height)
     return abs(ratio - 1) > _SAME_SHAPE + 1 / smallest
 
 
 @dataclass(frozen=True)
 class Bin:
-    """How many scores lie from `low` to below `high`; the highest bin has its upper end, too."""
+    """The number of scores from `low` to below `high`; the highest bin includes its upper end."""
 
     low: float
     high: float
@@ -98,11 +98,11 @@ class Bin:
 
 @dataclass(frozen=True)
 class Scores:
-    """The scores of a list with pairs, and the line from which on images go.
+    """The scores of a list with pairs, and the threshold for removal.
 
     Attributes:
-        bins: One beside the other, ascending; best with the line between two of them.
-        eps: Images go whose score is at least 1 - eps.
+        bins: Adjacent bins in ascending order; the threshold should be an edge of a bin.
+        eps: An image is removed if its score is at least 1 - eps.
     """
 
     bins: Sequence[Bin]
@@ -110,25 +110,25 @@ class Scores:
 
     @property
     def threshold(self) -> float:
-        """The least score with which an image goes."""
+        """The lowest score with which an image is removed."""
         return 1.0 - self.eps
 
 
 def bin_edges(least: float, most: float, threshold: float, *, bins: int = 40) -> list[float]:
-    """Return ascending edges of about so many equal bins, with the threshold among them.
+    """Return ascending edges of about equal bins; the threshold is one of the edges.
 
     Args:
         least: The lowest score.
         most: The highest score.
-        threshold: The least score with which an image goes.
-        bins: At least so many; it may be two more.
+        threshold: The lowest score with which an image is removed.
+        bins: The least number of bins; there may be two more.
 
     Returns:
-        Edges from `least` to `most`; where the threshold is beyond these, to what holds it.
+        Edges from `least` to `most`, extended to the threshold if it lies outside.
     """
     least, most = min(least, threshold), max(most, threshold)
     width = (most - least) / bins or 1 / bins
-    if most == threshold:  # who has just this score goes, and needs a bin
+    if most == threshold:  # an image with exactly this score is removed, and needs a bin
         most += width
     steps = range(-int((threshold - least) / width), int((most - threshold) / width) + 1)
     between = (threshold + step * width for step in steps)
@@ -139,7 +139,7 @@ def bin_edges(least: float, most: float, threshold: float, *, bins: int = 40) ->
 
 @dataclass(frozen=True)
 class Part:
-    """An input file, or a partition, and the rows that it loses."""
+    """An input file or a partition, and how many rows it loses."""
 
     name: str
     input_rows: int
@@ -147,19 +147,19 @@ class Part:
 
     @property
     def removed_fraction(self) -> float:
-        """The share of its rows that go; none of an empty one."""
+        """The share of its rows that are removed; 0 if it is empty."""
         return self.removed_rows / self.input_rows if self.input_rows else 0.0
 
 
 @dataclass(frozen=True)
 class Unmatched:
-    """What the lists name and the table doesn't have.
+    """IDs that the lists name, but the table does not have.
 
     Attributes:
-        num_ids: How many IDs; None where they were not counted.
-        listed_ids: Of how many that the lists name; None where they were not counted.
-        examples: Some of them.
-        hints: Why that may be, in sentences without a full stop.
+        num_ids: The number of these IDs; None if they were not counted.
+        listed_ids: The number of all IDs in the lists; None if they were not counted.
+        examples: Some of these IDs.
+        hints: Possible causes, as sentences without a full stop.
     """
 
     num_ids: int | None
@@ -173,24 +173,24 @@ class Review:
     """All that a review page shows.
 
     Attributes:
-        run: The run's name: marks made on the page are kept under it.
+        run: The run's name; the page stores the user's marks under it.
         images: The image table's location.
-        lists: Each list: its location and what it was taken for.
-        input_rows: Rows of the image table.
-        removed_rows: Rows that go.
-        input_bytes: Size of the table's data files; None where it isn't known.
-        removed_bytes: About how much of that goes.
-        pairs: Some of the images that go, or all; the page sorts them.
-        sample: How these were chosen, in a sentence.
-        scores: Of a list with scores.
-        group_sizes: How many groups there are of each number of images.
-        parts: What each input file or partition loses.
-        part_kind: What parts are, in the plural.
-        unmatched: Listed IDs that aren't in the table.
+        lists: The location of each list, and how the run used it.
+        input_rows: The number of rows of the image table.
+        removed_rows: The number of rows that are removed.
+        input_bytes: The size of the table's data files; None if it is unknown.
+        removed_bytes: About how many of these bytes are removed.
+        pairs: Some or all of the images that are removed; the page sorts them.
+        sample: A sentence that says how the pairs were chosen.
+        scores: The scores of a list with scores.
+        group_sizes: The number of groups for each number of images.
+        parts: The losses of each input file or partition.
+        part_kind: The name of the parts, in the plural.
+        unmatched: Listed IDs that are not in the table.
         is_dry_run: Whether nothing has been removed yet.
-        state: What is to be said of that, in a sentence, where it is no dry run.
-        made_at: When, as it shall be shown.
-        version: Of the library.
+        state: If it is not a dry run, a sentence about the state of the removal.
+        made_at: The time of the review, as the page shows it.
+        version: The version of the library.
     """
 
     run: str
@@ -219,12 +219,12 @@ class Review:
 
     @property
     def shows_all(self) -> bool:
-        """Whether every row that goes is on the page."""
+        """Whether the page shows every removed row."""
         return len(self.pairs) >= self.removed_rows
 
 
 def least_certain_first(pairs: Sequence[Pair]) -> list[Pair]:
-    """Sort pairs by score, the lowest first; then those without, the ones with most signs first."""
+    """Sort pairs by score, the lowest first; then pairs without a score, most signs first."""
 
     def certainty(pair: Pair) -> tuple[bool, float, int]:
         return pair.score is None, pair.score or 0.0, -len(pair.signs)

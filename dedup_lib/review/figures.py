@@ -1,4 +1,4 @@
-"""The figures of a review page, as shares and heights that a template can draw."""
+"""Compute the figures of a review page, as sizes that a template can draw."""
 
 from __future__ import annotations
 
@@ -16,14 +16,14 @@ _GROUPS = ((2, 2), (3, 3), (4, 4), (5, 9), (10, 19), (20, 49), (50, 99), (100, N
 
 @dataclass(frozen=True)
 class Column:
-    """A column of a histogram; heights and places are hundredths of the figure.
+    """A column of a histogram; sizes and positions are hundredths of the figure.
 
     Attributes:
-        left: Where it begins.
-        width: How wide it is.
-        height: How high it is.
-        pairs: How many scores it stands for.
-        low: The least of them; `high`, the bound above.
+        left: The position of its left edge.
+        width: Its width.
+        height: Its height.
+        pairs: How many scores it represents.
+        low: The lower bound of the scores; `high` is the upper bound.
         goes: Whether these scores remove an image.
     """
 
@@ -38,14 +38,14 @@ class Column:
 
 @dataclass(frozen=True)
 class Histogram:
-    """Columns, and the line from which on images go.
+    """Columns, and the line of the threshold for removal.
 
     Attributes:
         columns: From the lowest scores to the highest.
-        is_logarithmic: Whether heights go by the logarithm, for some are many times others.
-        line: Where the line stands, in hundredths of the figure.
+        is_logarithmic: Whether heights are logarithmic, because some counts are far larger.
+        line: The position of the line, in hundredths of the figure.
         removing: How many scores remove an image.
-        sparing: How many don't.
+        sparing: How many scores do not remove an image.
     """
 
     columns: Sequence[Column]
@@ -57,7 +57,7 @@ class Histogram:
 
 @dataclass(frozen=True)
 class Row:
-    """A bar with a name; `share` is of the longest bar, in hundredths."""
+    """A bar with a name; `share` is its length in hundredths of the longest bar."""
 
     name: str
     count: int
@@ -66,7 +66,7 @@ class Row:
 
 @dataclass(frozen=True)
 class Losses:
-    """What parts lose: those that lose most, those that lose least, and how many lie between."""
+    """The parts that lose most, the parts that lose least, and the number of parts between."""
 
     most: Sequence[Part]
     left_out: int
@@ -75,7 +75,7 @@ class Losses:
 
 
 def histogram(scores: Scores) -> Histogram | None:
-    """Lay out a histogram; None where there is no score."""
+    """Lay out a histogram; None if there are no scores."""
     bins = sorted(scores.bins, key=lambda one: one.low)
     counts = [one.pairs for one in bins if one.pairs]
     if not counts:
@@ -89,7 +89,7 @@ def histogram(scores: Scores) -> Histogram | None:
         Column(
             left=(one.low - first) * per_unit,
             width=(one.high - one.low) * per_unit,
-            # What is there at all shall be seen.
+            # A column with any scores must be visible.
             height=max(100 * scaled(one.pairs) / highest, 1.5) if one.pairs else 0,
             pairs=one.pairs,
             low=one.low,
@@ -108,7 +108,7 @@ def histogram(scores: Scores) -> Histogram | None:
 
 
 def group_rows(group_sizes: Mapping[int, int]) -> list[Row]:
-    """Return a bar for each group size, the large sizes together; none beyond the largest."""
+    """Return a bar for each group size; large sizes share bars, up to the largest size."""
     counts = [
         (_between(least, most), sum(_counted(group_sizes, least, most))) for least, most in _GROUPS
     ]
@@ -133,7 +133,7 @@ def _counted(group_sizes: Mapping[int, int], least: int, most: int | None) -> Se
 
 
 def losses(parts: Sequence[Part]) -> Losses:
-    """Sort parts by the share that they lose, and leave out the middle of many."""
+    """Sort parts by the share that they lose; if there are many, leave out the middle."""
     ordered = sorted(
         parts, key=lambda part: (-part.removed_fraction, -part.removed_rows, part.name)
     )

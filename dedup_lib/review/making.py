@@ -40,7 +40,7 @@ from dedup_lib.settings import Settings
 from dedup_lib.version import __version__
 
 _EXAMPLES = 12
-# Of more files than that the directories tell more, where there are any.
+# If there are more files than that, the page shows partition directories, if there are any.
 _MANY_FILES = 100
 _STATES = {
     "remove": "made before anything was removed; the run's report says how it ended.",
@@ -58,20 +58,20 @@ def make_review(
     settings: Settings,
     report: Report,
 ) -> None:
-    """Write the review that was asked for; what goes wrong is a warning, and fails no run.
+    """Write the review; if it can't be made, log a warning and let the run go on.
 
     Args:
         session: The session, with its file systems.
-        plan: What goes.
-        inputs: What it was made from.
-        settings: Where the review goes, and how many pairs it shows.
-        report: Told of the review (`review`).
+        plan: The removal plan.
+        inputs: The inputs of the plan.
+        settings: The location of the review, and how many pairs it shows.
+        report: Receives the facts about the review (`review`).
 
     Raises:
-        UsageError: It can't be written.
+        UsageError: The review can't be written.
 
-    *Cost:* one scan of the image IDs and some passes over the plan and the lists; of images those
-    that are shown: by this process, over Spark Connect by Python tasks of executors.
+    *Cost:* one scan of the image IDs, and some passes over the plan and the lists. Only the shown
+    images are read: by this process, or over Spark Connect by Python tasks of executors.
     """
     location = str(settings.review)
     try:
@@ -79,7 +79,7 @@ def make_review(
             making = _Making(session, plan, inputs, settings, str(report.run))
             review = making.review()
             page = render(review)
-    except Exception as error:  # a picture of the plan is no reason to lose the plan
+    except Exception as error:  # a failed review must not lose the plan
         reason = redact(f"{type(error).__name__}: {error}")
         _log.warning("no review was made: %s", reason)
         report.review = {"location": location, "pairs": None, "reason": reason[:1000]}
@@ -92,7 +92,7 @@ def make_review(
 
 @dataclass
 class _Making:
-    """The making of a review, a step a method."""
+    """Makes a review; each method is one step."""
 
     session: Session
     plan: Plan
@@ -152,7 +152,7 @@ class _Making:
         return round(sum(row_bytes[path] * num_rows for path, num_rows in removed.items()))
 
     def parts(self, removed: Mapping[str, int]) -> dict[str, Any]:
-        """Count what files lose; directories of partitions, where there are many files."""
+        """Count the losses of files, or of partition directories if there are many files."""
         plan = self.plan
         by_directory = bool(plan.images.partition_columns) and len(plan.files) > _MANY_FILES
         rows_in, rows_out = Counter[str](), Counter[str]()
@@ -169,7 +169,7 @@ class _Making:
         return redact(path.removeprefix(root).lstrip("/") or path.rpartition("/")[2])
 
     def scores(self) -> Scores | None:
-        """Count the scores of all pairs: the plan's lists hold those from the line on only."""
+        """Count the scores of all pairs: the plan's lists lack those below the threshold."""
         eps = self.settings.planned_eps
         pairwise = [
             asked
@@ -189,7 +189,7 @@ class _Making:
             ).frame
             for asked in pairwise
         ]
-        # Each cluster's first names itself, with a score that says nothing.
+        # The first image of each cluster names itself, with a meaningless score.
         others = [frame.where(F.col("image_id") != F.col("keeper_id")) for frame in frames]
         scores = [frame.select("score") for frame in others]
         return score_bins.count_scores(reduce(DataFrame.unionByName, scores), eps)

@@ -1,7 +1,7 @@
-"""The review page: one HTML file that shows what goes, and asks for nothing but itself.
+"""Render the review page: one HTML file that shows what a run removes, and loads nothing else.
 
-All text is escaped, nothing is run but the page's own script, and nothing is fetched: the page's
-policy says so to the browser, by the hashes of its script and its style.
+All text is escaped. The page's content security policy has the hashes of its script and its style,
+so that the browser runs only this script, and fetches nothing.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from jinja2 import Environment
 
 _NEEDED = {"jinja2": "Jinja2", "PIL": "Pillow"}
-# By this, in its first lines, a page is known to be one.
+# This text in its first lines identifies a review page.
 MARK = '<meta name="generator" content="remove-duplicates: review">'
 _MOST_TEXT_CHARACTERS = 600
 _POLICY = (
@@ -35,10 +35,10 @@ _POLICY = (
 
 
 def check_installed() -> None:
-    """Check that what a review needs is there.
+    """Check that the packages for a review are installed.
 
     Raises:
-        UnsupportedError: It isn't; the message has the command that mends it.
+        UnsupportedError: They are not; the message has the command that installs them.
     """
     missing = [name for module, name in _NEEDED.items() if not importlib.util.find_spec(module)]
     if missing:
@@ -51,7 +51,7 @@ def check_installed() -> None:
 def render(review: Review) -> str:
     """Return the page, as the text of one HTML file.
 
-    *Cost:* the text is held twice at most; it is as long as the pictures in it and a third more.
+    *Cost:* memory for the text, at most twice; it is a third longer than the pictures in it.
     """
     template = _environment().get_template("page.html.j2")
     script, style = _file("page.js"), _file("page.css")
@@ -102,18 +102,18 @@ def _environment() -> Environment:
 
 @cache
 def _file(name: str) -> str:
-    """Read a file of the page: out of a zip, too."""
+    """Read a file of the page; this also works in a zip."""
     found = importlib.resources.files("dedup_lib.review").joinpath("templates").joinpath(name)
     return found.read_text(encoding="utf-8")
 
 
 def _trusted(text: str) -> str:
-    """Mark a file of the page as text that isn't to be escaped."""
+    """Mark a file of the page as text that must not be escaped."""
     from markupsafe import Markup
 
     if "</script" in text.lower() or "</style" in text.lower():
         raise ValueError("a script or a style can't hold its own end")
-    return Markup(text)  # noqa: S704  # never a user's
+    return Markup(text)  # noqa: S704  # never a user's text
 
 
 def _digest(text: str) -> str:
@@ -121,15 +121,15 @@ def _digest(text: str) -> str:
 
 
 def _id_json(image_id: ImageId) -> str:
-    """Spell an ID as JSON does, in ASCII: the page hands on this text as it is.
+    """Return an ID as JSON in ASCII; the page passes this text on unchanged.
 
-    A script would round large integers, and take 1 for '1'.
+    A script would round large integers, and confuse 1 with '1'.
     """
     return json.dumps(image_id)
 
 
 def _visible(value: object) -> str:
-    """Spell out what can't be seen, or turns the direction of writing."""
+    """Replace characters that are invisible or change the text direction by visible text."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in str(value)
@@ -141,7 +141,7 @@ def _location(text: str) -> str:
 
 
 def _text(value: str | None) -> str:
-    """Spell the value of a column; two long ones may differ in what is left out."""
+    """Format the value of a column; long values are cut, so two may differ in the cut part."""
     if value is None:
         return "NULL"
     rest = len(value) - _MOST_TEXT_CHARACTERS
@@ -158,7 +158,7 @@ def _count(number: int) -> str:
 
 
 def _size(num_bytes: int) -> str:
-    """Spell a size in the unit that leaves one to three digits before the point."""
+    """Format a size in the unit that gives one to three digits before the decimal point."""
     size = float(num_bytes)
     for unit in ("bytes", "kB", "MB", "GB", "TB"):
         if size < 1000:
@@ -168,7 +168,7 @@ def _size(num_bytes: int) -> str:
 
 
 def _percent(fraction: float) -> str:
-    """Spell a share so that only nothing is 0 %, and only all is 100 %."""
+    """Format a share so that only zero is 0 %, and only the whole is 100 %."""
     if 0 < fraction < 0.001:
         return "under 0.1 %"
     if 0.999 < fraction < 1:

@@ -1,4 +1,4 @@
-"""Where a review is written: nothing but an older review is replaced."""
+"""Write the file of a review; replace only an older review."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ _HEAD_BYTES = 500
 
 
 def check_review(storage: Storage, location: str) -> None:
-    """Check that a review can be written to a place, before any work.
+    """Check that a review can be written to a location, before any work.
 
     Raises:
-        UsageError: There is something else, or its store can't be reached.
+        UsageError: Something else is there, or its store can't be reached.
     """
     with _usage_errors():
         if has_scheme(location):
@@ -36,10 +36,10 @@ def check_review(storage: Storage, location: str) -> None:
 
 
 def write_review(storage: Storage, location: str, page: str) -> None:
-    """Write a page: without a scheme to a file on the driver.
+    """Write a page; a location without a scheme is a file on the driver.
 
     Raises:
-        UsageError: It can't be written.
+        UsageError: The page can't be written.
     """
     check_review(storage, location)
     with _usage_errors():
@@ -58,7 +58,7 @@ def _usage_errors() -> Iterator[None]:
 
 
 def _local_head(path: Path) -> bytes | None:
-    """Return how a file begins, nothing where there is none; None where it is no file."""
+    """Return the first bytes of a file; empty if nothing is there, None if it is not a file."""
     if path.is_file():
         with path.open("rb") as stream:
             return stream.read(_HEAD_BYTES)

@@ -1,4 +1,4 @@
-"""Pairs for a review: what goes and what stays instead, with their pictures."""
+"""Make the pairs for a review: each removed row and its keeper, with pictures."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.pinned import PinnedTable
 
-# What is shown of a row of a table, by its ID and its place.
+# The pictures of rows, by ID and location of the row.
 Pictures = Mapping[tuple[ImageId, Place], Picture]
 _NO_NAMES = "not read: what the files call the table's columns can't be told"
 _NO_INDEX = "not read: the table does not tell which row of its file it is"
@@ -27,16 +27,16 @@ _NO_INDEX = "not read: the table does not tell which row of its file it is"
 
 @dataclass
 class Showing:
-    """What is needed to show rows of a table.
+    """Reads rows of a table, to show them.
 
     Attributes:
         spark: The session.
-        storage: Where the files are.
+        storage: The file systems of the files.
         images: The table.
         image_id_column: Its ID column.
-        columns: What is shown.
-        file_bytes: How large its files were when the IDs were read.
-        read_bytes: How much was read of its files.
+        columns: The columns to show.
+        file_bytes: The sizes of its files when the IDs were read.
+        read_bytes: How many bytes of its files were read.
     """
 
     session: Session
@@ -52,12 +52,12 @@ class Showing:
         keepers: Mapping[ImageId, Place],
         why_none: str | None,
     ) -> Pictures:
-        """Make the pictures of rows that go, and of their keepers.
+        """Make the pictures of removed rows and of their keepers.
 
         Args:
-            sample: What goes; pictures of the first ones are made first.
-            keepers: Where the keepers are.
-            why_none: Why no picture can be made; None where they can.
+            sample: The removed rows; pictures of the first rows are made first.
+            keepers: The locations of the keepers.
+            why_none: Why pictures can't be made; None if they can.
         """
         wanted: dict[tuple[ImageId, Place], None] = {}
         for row in sample:
@@ -78,24 +78,24 @@ class Showing:
 
     @cached_property
     def known_names(self) -> FileColumns | None:
-        """What the files call the table's columns; None where that can't be told."""
+        """The names of the table's columns in its files; None if they are unknown."""
         return self.images.table_format.file_columns(self.session, self.images)
 
     @property
     def names(self) -> FileColumns:
-        """The same, or the table's own names."""
+        """The names of the columns in the files or, if they are unknown, in the table."""
         return self.known_names or FileColumns()
 
     @property
     def id_field(self) -> StructField:
-        """The ID column, as the files have it."""
+        """The ID column, with its name in the files."""
         of = self.images.frame.schema[self.image_id_column].dataType
         return StructField(self.names.path([self.image_id_column])[0], of)
 
     def row_places(
         self, wanted: Sequence[tuple[ImageId, Place]]
     ) -> dict[tuple[ImageId, Place], RowPosition]:
-        """Tell where rows are, but for those of which it can't be told."""
+        """Return the positions of rows; rows with an unknown position are left out."""
         unknown = [key for key in wanted if key[1].row_index is None]
         indexes = self.images.table_format.find_rows(
             self.session,
@@ -112,7 +112,7 @@ class Showing:
         return places
 
     def shown(self, places: Sequence[RowPosition]) -> Mapping[RowPosition, RowPicture]:
-        """Read rows and draw them; the pictures are nobody's yet."""
+        """Read rows and draw them; the result has pictures by position, not yet by ID."""
         if self.columns.image is None:
             return {}
         texts = {name: self.names.path([name]) for name in self.columns.texts}
@@ -128,13 +128,13 @@ def pair_of(
     pictures: Pictures,
     group_sizes: Mapping[ImageId, int],
 ) -> Pair:
-    """Put a row that goes beside its keeper.
+    """Make the pair of a removed row and its keeper.
 
     Args:
-        row: What goes.
-        keepers: Where keepers are that are in this table.
-        pictures: Of both.
-        group_sizes: How many images each keeper stands for, itself included.
+        row: The removed row.
+        keepers: The locations of the keepers that are in this table.
+        pictures: The pictures of both.
+        group_sizes: The number of images in each keeper's group, with the keeper.
     """
     keeper, group_size, no_keeper = None, None, Pair.no_keeper
     named = {reason["keeper_id"] for reason in row.reasons} - {None, row.image_id}

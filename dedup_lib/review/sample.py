@@ -1,4 +1,4 @@
-"""Which of the rows that go are shown for review, and where their keepers are: IDs only."""
+"""Choose the removed rows that a review shows, and find their keepers; this reads only IDs."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from dedup_lib.plan.id_scan import candidates_of
 from dedup_lib.review.data import ImageId
 from dedup_lib.tables.pinned import PinnedTable
 
-# The worst alone would tell nothing of the rest.
+# The rows with the lowest scores alone would say nothing about the rest.
 _RANDOM_FRACTION = 0.2
 
 
 class Place(NamedTuple):
-    """Where a row is, as `_metadata` spells it; a table may not tell the index."""
+    """The location of a row, as `_metadata` spells it; some tables do not offer the index."""
 
     file_path: str
     row_index: int | None
@@ -26,14 +26,14 @@ class Place(NamedTuple):
 
 @dataclass(frozen=True)
 class Removed:
-    """A row that goes.
+    """A row that is removed.
 
     Attributes:
         image_id: Its ID.
-        place: Where it is.
-        keeper_id: Its surviving keeper; None where none is known.
-        score: The best that a list says of it; None where none says any.
-        reasons: What marks it: list_location, list_kind, keeper_id and score.
+        place: Its location.
+        keeper_id: Its surviving keeper; None if the keeper is unknown.
+        score: Its best score in the lists; None if the lists have no score for it.
+        reasons: The list entries that mark it: list_location, list_kind, keeper_id and score.
     """
 
     image_id: ImageId
@@ -45,23 +45,23 @@ class Removed:
 
 @dataclass(frozen=True)
 class Sample:
-    """Some rows that go, and how they were chosen, in a sentence."""
+    """Some removed rows, and a sentence that says how they were chosen."""
 
     rows: Sequence[Removed]
     described: str
 
 
 def choose(rows: DataFrame, num_rows: int, removed_rows: int) -> Sample:
-    """Choose rows of a plan: those of the lowest scores, and some at random.
+    """Choose rows of a plan: the rows with the lowest scores, and some random rows.
 
     The same plan gives the same rows.
 
     Args:
         rows: A materialised plan.
-        num_rows: How many are chosen, at most.
-        removed_rows: How many there are.
+        num_rows: The most rows to choose.
+        removed_rows: The number of rows in the plan.
 
-    *Cost:* two passes over the plan, of which each task hands over no more than it chooses.
+    *Cost:* two passes over the plan; each task returns only the rows that it chooses.
     """
     score = F.array_max(F.transform("reasons", lambda reason: reason["score"]))
     scored = rows.withColumn("score", score)
@@ -106,7 +106,7 @@ def keepers_of(rows: Sequence[Removed]) -> list[ImageId]:
 def find_places(
     images: PinnedTable, image_id_column: str, ids: Sequence[ImageId]
 ) -> dict[ImageId, Place]:
-    """Find the first row of each of a few IDs; those that are in no row are left out.
+    """Find the first row of each of a few IDs; an ID that is not in the table is left out.
 
     *Cost:* one scan of the image IDs.
     """
@@ -121,10 +121,10 @@ def find_places(
 def group_sizes(
     rows: DataFrame, keepers: Sequence[ImageId]
 ) -> tuple[dict[int, int], dict[Any, int]]:
-    """Count how many images are in a group: one that stays, and the rows that go for it.
+    """Count the images in each group: the image that stays, and the rows removed in its favour.
 
     Returns:
-        How many groups there are of each size; and the sizes of those of some keepers.
+        The number of groups of each size, and the sizes of the groups of some keepers.
 
     *Cost:* two passes over the plan, with a shuffle of IDs.
     """
@@ -139,6 +139,6 @@ def group_sizes(
 
 
 def removed_by_file(rows: DataFrame) -> dict[str, int]:
-    """Count the rows that go of each file, by its path as `_metadata` spells it."""
+    """Count the removed rows of each file, by its path as `_metadata` spells it."""
     counted = rows.groupBy("file_path").agg(F.count(F.lit(1)).alias("num_rows")).collect()
     return {row["file_path"]: row["num_rows"] for row in counted}

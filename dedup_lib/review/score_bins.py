@@ -1,4 +1,4 @@
-"""How the scores of pairs are spread, those below the line included."""
+"""Count the scores of all pairs in bins, also the scores below the threshold."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from dedup_lib.review.data import Bin, Scores, bin_edges
 
 
 def count_scores(pairs: DataFrame, eps: float) -> Scores | None:
-    """Count scores in bins; None where there is none.
+    """Count scores in bins; None if there are no scores.
 
     Args:
-        pairs: `score`, one row per pair.
-        eps: Images go whose score is at least 1 - eps.
+        pairs: One row per pair, with the column `score`.
+        eps: An image is removed if its score is at least 1 - eps.
 
-    *Nulls:* a NULL or NaN is no score.
+    *Nulls:* a NULL or NaN does not count as a score.
     *Cost:* two passes over the pairs.
     """
     scores = pairs.select("score").where(F.col("score").isNotNull() & ~F.isnan("score"))
