@@ -80,7 +80,13 @@ def test_a_list_directory_without_parquet_is_an_error(refused, images, tmp_path,
 
 def test_a_list_that_is_a_text_file_is_an_error(refused, images, tmp_path):
     (tmp_path / "list.txt").write_text("b\n")
-    refused(UnreadableFileError, 3, r"list\.txt' is no Parquet", images, tmp_path / "list.txt")
+    refused(
+        UnreadableFileError,
+        3,
+        r"list\.txt' is neither a Parquet file",
+        images,
+        tmp_path / "list.txt",
+    )
 
 
 def test_a_list_directory_of_directories_alone_is_an_error(refused, images, tmp_path):
@@ -121,7 +127,7 @@ def test_a_table_name_that_is_none_is_named(refused, images, listed, missing):
 
 
 def test_a_malformed_table_name_is_a_usage_error(refused, images, listed):
-    message = "neither a path .* nor a table name"
+    message = "is not a path .*, and not a table name"
     refused(SettingsError, 2, message, "a b", listed)
     refused(SettingsError, 2, message, images, "a..b")
     refused(SettingsError, 2, message, images, listed, output="a.b.c.d")

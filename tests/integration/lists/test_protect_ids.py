@@ -288,7 +288,7 @@ def test_numbers_are_numbers(planned, tmp_path):
     assert planned(images, [listed], saved(tmp_path / "a.jsonl", [large]))[1].keys() == {1, 2}
     assert planned(images, [listed], saved(tmp_path / "b.csv", [1]))[1].keys() == {2, large}
     for path in (saved(tmp_path / "c.jsonl", ["1"]), saved(tmp_path / "d.csv", ["1"])):
-        with pytest.raises(ColumnTypeError, match=r"list to protect .* line .* is no bigint"):
+        with pytest.raises(ColumnTypeError, match=r"list to protect .* line .* is not bigint"):
             planned(images, [listed], path)
     with pytest.raises(ColumnTypeError, match=r"list to protect .* is string"):
         planned(images, [listed], write_list(tmp_path / "e.parquet", ["1"]))
