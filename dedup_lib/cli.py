@@ -88,7 +88,7 @@ def run_command(argv: Sequence[str], report: Report | None = None) -> int:
 
 def _run(settings: Settings, report: Report) -> None:
     spark = start_session()
-    with show_progress(spark, report):
+    with show_progress(spark, report.progress):
         run(spark, settings, report=report)
 
 

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
+from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import metrics
 from dedup_lib.errors import DedupError, InputError, SafetyLimitError, TableNotFoundError
 from dedup_lib.lineage import emit_lineage
+from dedup_lib.lists.removal_list import is_plain
 from dedup_lib.methods import repeats, run_key
 from dedup_lib.methods.choice import choose_method
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan import from_kept_plan
-from dedup_lib.plan.inputs import Inputs, read_inputs
+from dedup_lib.plan import inputs as plan_inputs
+from dedup_lib.plan.inputs import Inputs
+from dedup_lib.plan.kept_plan import read_kept_plan
 from dedup_lib.plan.limits import check_limits
 from dedup_lib.plan.plan import Plan
 from dedup_lib.plan.planning import PLAN_SETTINGS, make_plan
@@ -30,6 +34,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import name_jobs
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
+from dedup_lib.tables.read import read_images
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Target
 
@@ -69,7 +74,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
             one_run(spark),
             tuning_settings(spark, run_settings(spark.version)),
             name_jobs(spark) as describe,
-            report.followed(describe),
+            report.progress.heard_by(describe),
         ):
             with storage_errors_as(InputError):
                 check_report(session, settings)
@@ -163,10 +168,10 @@ class _Run(RunContext):
 
     def read_inputs(self) -> Inputs:
         settings = self.settings
-        with self.report.step("read inputs"):
-            inputs = read_inputs(self.session, settings, self.report)
+        with self.step("read inputs"):
+            inputs = self.note_inputs()
         if settings.run_key is not None or settings.since_last_run:
-            with self.report.step("fingerprint lists"):
+            with self.step("fingerprint lists"):
                 self.fingerprint = run_key.fingerprint(
                     self.session.storage,
                     settings,
@@ -177,33 +182,72 @@ class _Run(RunContext):
                 )
         return inputs
 
+    def note_inputs(self) -> Inputs:
+        """Read one input after another: the report of a failed run has those before the fault."""
+        session, settings, noted = self.session, self.settings, self.report.inputs
+        table = read_images(session, settings.images, settings.images_format)
+        noted["images"] = table.described()
+        images = plan_inputs.image_table(table, settings)
+        lists = []
+        for index, removal_list in enumerate(plan_inputs.read_lists(session, images, settings)):
+            lists.append(removal_list)
+            noted["duplicate_ids"][index] = removal_list.described()
+        plan_inputs.check_kinds(lists, settings)
+        protected = []
+        for index, listed in enumerate(plan_inputs.read_protected(session, images, settings)):
+            protected.append(listed)
+            noted["protect_ids"][index] = {**listed.described(), "kind": "protect"}
+        kept_plan = None
+        if settings.apply_plan is not None:
+            kept_plan = read_kept_plan(session, settings.apply_plan, images)
+            noted["plan"] = kept_plan.described()
+        return Inputs(images, lists, protected, kept_plan)
+
     def make_plan(self, inputs: Inputs, materialise: Materialise) -> Plan:
-        settings, report = self.settings, self.report
+        settings = self.settings
         with tuning_settings(self.session.spark, PLAN_SETTINGS):
             if inputs.kept_plan is None:
-                plan = make_plan(settings, inputs, report, materialise)
+                plan = make_plan(settings, inputs, self.step, materialise)
             else:
                 plan = from_kept_plan.make_plan(
                     self.session,
                     inputs.images,
                     inputs.kept_plan,
                     settings=settings,
-                    report=report,
+                    step=self.step,
                     materialise=materialise,
                 )
+            self.note_plan(plan, inputs)
             if settings.removed_output is not None:
-                self.made_for = from_kept_plan.note_of(self.session, plan, inputs, settings, report)
+                note = from_kept_plan.note_of(self.session, plan, inputs, settings)
+                self.made_for = self.report.hide(note)
         return plan
+
+    def note_plan(self, plan: Plan, inputs: Inputs) -> None:
+        """Report the plan's counts, and what it found out about the lists."""
+        report = self.report
+        report.counts |= plan.reported_counts()
+        report.bytes["input"] = plan.input_bytes
+        for name, value in plan.reported_facts().items():
+            setattr(report, name, value)
+        if plan.join:
+            report.choices["plan join"] = dict(plan.join)
+        if not is_plain(inputs.lists):
+            _note_matches(report.inputs["duplicate_ids"], plan.matched_by_list)
+        if plan.protection is not None:
+            matched = [item.matched_ids for item in plan.protection.lists]
+            _note_matches(report.inputs["protect_ids"], matched)
 
     def make_review(self, plan: Plan, inputs: Inputs) -> None:
         """Write the review of the plan, even if a safety limit will stop the run."""
         if self.settings.review is not None:
-            making.make_review(
+            self.report.review = making.make_review(
                 self.session,
                 plan,
                 inputs,
                 settings=self.settings,
-                report=self.report,
+                run=self.attempt_id,
+                step=self.step,
             )
 
     def check_limits(self, plan: Plan, inputs: Inputs) -> None:
@@ -220,6 +264,11 @@ class _Run(RunContext):
             if not self.settings.dry_run:
                 self.keep_records(plan, "unmatched_output")
             raise
+
+
+def _note_matches(described: Sequence[dict[str, Any]], matched: Sequence[int]) -> None:
+    for item, num_ids in zip(described, matched, strict=True):
+        item["matched_ids"] = num_ids
 
 
 def _warn_of_secrets(settings: Settings) -> None:

@@ -8,8 +8,7 @@ import json
 import logging
 import platform
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +18,7 @@ from dedup_lib.errors import DiskFullError, StorageError, UsageError
 from dedup_lib.locations import has_scheme
 from dedup_lib.redaction import redact, redact_all, secret_values
 from dedup_lib.session import local_files
+from dedup_lib.session.progress import Progress
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
 from dedup_lib.version import __version__
@@ -82,6 +82,7 @@ class Report:
         run_key: The run key from the settings.
         repeated: Whether an earlier run with the same key did the work; counts are its plan's.
         steps: Seconds of each step of a phase.
+        progress: Times the phases and steps; not a part of the written report.
         purge: What --purge rewrote, and when VACUUM will delete the old files.
         keepers: For lists with keepers: how many removed IDs have a survivor, how many are lost.
         protected: For protected IDs: entries and NULLs of their lists; IDs and rows that stay.
@@ -124,64 +125,16 @@ class Report:
     run: str | None = None
     started_at: str = field(default_factory=_now)
     finished_at: str | None = None
-    _places: list[str] = field(default_factory=list, repr=False)
-    _listener: Callable[[str], None] | None = field(default=None, repr=False)
     _started: float = field(default_factory=time.monotonic, repr=False)
     _secrets: tuple[str, ...] = field(default=(), repr=False)
 
-    @contextmanager
-    def phase(self, name: str) -> Iterator[None]:
-        """Time a phase of the run."""
-        started = time.monotonic()
-        try:
-            with self._within(name):
-                yield
-        finally:
-            self.seconds[name] = round(time.monotonic() - started, 3)
-            self.total_seconds = round(time.monotonic() - self._started, 3)
+    def __post_init__(self) -> None:
+        self.progress = Progress(self.seconds, self.steps)
 
     def choose(self, name: str, chosen: str, **because: Any) -> None:
         """Note a choice of the run, and the facts that decided it."""
         self.choices[name] = {"chosen": chosen, **because}
         _log.info("%s: %s %s", name, chosen, because)
-
-    @contextmanager
-    def step(self, name: str) -> Iterator[None]:
-        """Time a step of a phase."""
-        started = time.monotonic()
-        try:
-            with self._within(name):
-                yield
-        finally:
-            self.steps[name] = round(time.monotonic() - started, 3)
-
-    @property
-    def place(self) -> str:
-        """The current phase and step: `plan / scan image IDs`; empty outside the phases."""
-        return " / ".join(self._places)
-
-    @contextmanager
-    def followed(self, listener: Callable[[str], None]) -> Iterator[None]:
-        """Call a function with the current phase and step, now and after each change."""
-        self._listener = listener
-        listener(self.place)
-        try:
-            yield
-        finally:
-            self._listener = None
-
-    @contextmanager
-    def _within(self, name: str) -> Iterator[None]:
-        self._move([*self._places, name])
-        try:
-            yield
-        finally:
-            self._move(self._places[:-1])
-
-    def _move(self, places: list[str]) -> None:
-        self._places = places  # a new list, since other threads read it
-        if self._listener is not None:
-            self._listener(self.place)
 
     def repeat(self, note: Mapping[str, Any], version: int | None) -> None:
         """Copy the counts that an earlier run with the same key noted."""

@@ -16,8 +16,8 @@ from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
 
 from dedup_lib.redaction import one_record, redact
-from dedup_lib.report import Report
 from dedup_lib.session.failures import SPARK_ERRORS
+from dedup_lib.session.progress import Progress
 from dedup_lib.session.spark_session import count_tasks
 from dedup_lib.session.start import is_under_spark_submit
 
@@ -45,17 +45,17 @@ def log_to_stderr(level: str, secrets: Sequence[str] = ()) -> None:
 
 
 @contextmanager
-def show_progress(spark: SparkSession, report: Report) -> Iterator[None]:
+def show_progress(spark: SparkSession, progress: Progress) -> Iterator[None]:
     """Show from another thread how far a run is, if the log goes to a terminal.
 
     Args:
         spark: The session.
-        report: The report of the run.
+        progress: Where the run is.
     """
     with contextlib.ExitStack() as showing:
         for terminal in _find_terminals():
             tasks = showing.enter_context(count_tasks(spark))
-            showing.enter_context(_show_from_thread(terminal, report, tasks))
+            showing.enter_context(_show_from_thread(terminal, progress, tasks))
         yield
 
 
@@ -159,11 +159,11 @@ def _find_terminals() -> list[Terminal]:
 
 @contextmanager
 def _show_from_thread(
-    terminal: Terminal, report: Report, count_tasks: Callable[[], tuple[int, int]]
+    terminal: Terminal, progress: Progress, count_tasks: Callable[[], tuple[int, int]]
 ) -> Iterator[None]:
     is_over = threading.Event()
     thread = threading.Thread(
-        target=_show_until, args=(is_over, terminal, report, count_tasks), daemon=True
+        target=_show_until, args=(is_over, terminal, progress, count_tasks), daemon=True
     )
     thread.start()
     try:
@@ -177,15 +177,15 @@ def _show_from_thread(
 def _show_until(
     is_over: threading.Event,
     terminal: Terminal,
-    report: Report,
+    progress: Progress,
     count_tasks: Callable[[], tuple[int, int]],
 ) -> None:
     step, since = "", time.monotonic()
     # Spark may be gone, or not be there yet: the run itself will say so.
     with contextlib.suppress(*SPARK_ERRORS, OSError):
         while not is_over.wait(_INTERVAL_SECONDS):
-            if report.place != step:
-                step, since = report.place, time.monotonic()
+            if progress.where != step:
+                step, since = progress.where, time.monotonic()
             done, every = count_tasks()
             of_tasks = f", {done:,} of {every:,} tasks" if every else ""
             terminal.show(f"{step or 'start'}: {time.monotonic() - since:.0f} s{of_tasks}")

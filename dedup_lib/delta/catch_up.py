@@ -30,7 +30,7 @@ from dedup_lib.plan.plan import Plan
 from dedup_lib.plan.planning import PLAN_SETTINGS
 from dedup_lib.session.conf import tuning_settings
 from dedup_lib.session.failures import SPARK_ERRORS
-from dedup_lib.session.sql_names import quoted, sql_name
+from dedup_lib.session.sql_names import sql_name
 from dedup_lib.tables.history import ImageChanges
 
 _NEWEST = 1000
@@ -76,8 +76,6 @@ def compare(
     plan: Plan,
     changes: ImageChanges,
     output: str,
-    *,
-    image_id_column: str,
     materialise: Callable[[DataFrame], DataFrame],
 ) -> Difference:
     """Compare the IDs of an output with the IDs of the image table, without the planned ones.
@@ -87,7 +85,6 @@ def compare(
         plan: The plan, for all of the image table.
         changes: The changes in the image table.
         output: The output's path or name.
-        image_id_column: The ID column, in both tables.
         materialise: Evaluates a frame once, and returns a frame that reads the result.
 
     Raises:
@@ -96,7 +93,7 @@ def compare(
 
     *Cost:* a scan of the IDs of both tables and of the new rows, and a shuffle of these IDs.
     """
-    column = F.col(quoted(image_id_column)).alias("image_id")
+    column = plan.images.stored_id
     published = spark.sql(f"SELECT * FROM {sql_name(output)}").select(column)
     sides = {
         "images": plan.images.frame.select(column),
@@ -157,7 +154,6 @@ class CatchingUp:
         plan: The plan, for all of the image table.
         difference: The difference between the output and the result of a full run.
         output: The output's path or name.
-        image_id_column: The ID column.
         reached: The progress of the output.
         note: The note for the commits; its `run` names the attempt.
         image_settings: Returns session settings for a statement that reads or writes images.
@@ -167,7 +163,6 @@ class CatchingUp:
     plan: Plan
     difference: Difference
     output: str
-    image_id_column: str
     reached: Reached
     note: Mapping[str, Any]
     image_settings: Callable[[], Mapping[str, str]]
@@ -195,7 +190,7 @@ class CatchingUp:
         rows = delete.delete_ids(
             self.spark,
             self.output,
-            self.image_id_column,
+            self.plan.images.id_column,
             self.difference.ids.where("is_deleted").select("image_id"),
             view="dedup_deleted_since_last_run",
             settings={
@@ -215,14 +210,14 @@ class CatchingUp:
 
     def due_rows(self) -> DataFrame:
         """The rows that the output lacks."""
-        images, ids, added = self.plan.images.frame, self.difference.ids, self.difference.added
-        parts = [self.spark.createDataFrame([], images.schema)]
+        images, ids, added = self.plan.images, self.difference.ids, self.difference.added
+        parts = [self.spark.createDataFrame([], images.frame.schema)]
         if added is not None and self.difference.added_rows:
             left_out = ids.where("is_left_out").select("image_id")
-            parts.append(keep_by_ids(added, self.image_id_column, left_out))
+            parts.append(keep_by_ids(added, images.id_column, left_out))
         if self.difference.copied_ids:
             copied = ids.where("is_copied").select("image_id")
-            parts.append(keep_by_ids(images, self.image_id_column, copied, drops=False))
+            parts.append(keep_by_ids(images.frame, images.id_column, copied, drops=False))
         return reduce(DataFrame.unionByName, parts)
 
 

@@ -20,9 +20,9 @@ from dedup_lib.methods.new_output import NewOutput
 from dedup_lib.plan.plan import Plan
 from dedup_lib.publish import targets
 from dedup_lib.publish.attempts import companion_directory
-from dedup_lib.report import Report
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
+from dedup_lib.session.progress import Step
 from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.tables.pinned import PinnedTable, check_is_readable
 from dedup_lib.tables.target import Attempt, Staged, Target
@@ -81,12 +81,11 @@ class Clone(NewOutput):
         cloned = make_clone(
             run.session.spark,
             plan,
-            run.settings.image_id_column,
             attempt.staged,
             note=run.note(plan),
             image_settings=lambda: run.image_settings(plan.images, plan.files),
             is_purged=run.settings.purge,
-            report=run.report,
+            step=run.step,
         )
         run.report.bytes["output"] = 0
         if cloned.purge is not None:
@@ -97,48 +96,46 @@ class Clone(NewOutput):
 def make_clone(
     spark: SparkSession,
     plan: Plan,
-    image_id_column: str,
     location: str,
     *,
     note: Mapping[str, Any],
     image_settings: Callable[[], Mapping[str, str]],
     is_purged: bool,
-    report: Report,
+    step: Step,
 ) -> Cloned:
     """Clone the image table and delete the planned rows from the clone.
 
     Args:
         spark: The session.
         plan: The plan, with its image table.
-        image_id_column: The table's ID column.
         location: A path where nothing is.
         note: The note for the clone's commits; its `run` names the attempt.
         image_settings: Returns session settings for reading and writing images.
         is_purged: Whether to rewrite files with removed rows without these rows.
-        report: Receives the seconds of each step.
+        step: Times a step.
 
     *Cost:* the log (for Parquet, the footers), and one scan of the IDs. A purge reads and writes
     the images of each file that loses rows.
     """
     run, marked = str(note["run"]), delete.transaction(note, None)
-    with report.step("clone"), session_settings(spark, marked):
+    with step("clone"), session_settings(spark, marked):
         clone(spark, plan.images, location, name=f"dedup_source_{run}")
     if plan.counts.removed_rows > 0:
-        with report.step("delete"):
+        with step("delete"):
             delete.delete_ids(
                 spark,
                 location,
-                image_id_column,
+                plan.images.id_column,
                 plan.removed_ids,
                 view=f"dedup_removed_{run}",
                 settings=marked,
                 image_settings=image_settings,
             )
-    with report.step("read history"):
+    with step("read history"):
         commit = _newest(spark, location, run)
     if not is_purged:
         return Cloned(commit.version, commit.deletion_vectors, None)
-    with report.step("purge"), session_settings(spark, image_settings()):
+    with step("purge"), session_settings(spark, image_settings()):
         purge = delete.purge(spark, location, note)
     return Cloned(_newest(spark, location, run).version, 0, purge)
 

@@ -41,6 +41,7 @@ from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
+from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import Pinned, PinnedTable, has_row_index
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
 
@@ -116,10 +117,10 @@ class DeltaFormat(TableFormat):
         """Look up the physical names if the table has column mapping."""
         return physical_names(session.spark, table)
 
-    def state(self, session: Session, table: PinnedTable, image_id_column: str) -> ImagesState:
+    def state(self, session: Session, table: ImageTable) -> ImagesState:
         """Return the table's ID and version."""
         table_id = self.table_id(session, table)
-        return ImagesState(table.location, image_id_column, table_id, table.version)
+        return ImagesState(table.location, table.id_column, table_id, table.version)
 
     def find_changes(
         self, session: Session, table: PinnedTable, before: ImagesState, now: ImagesState

@@ -14,7 +14,8 @@ from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.plan import Plan
 from dedup_lib.session.conf import session_settings
 from dedup_lib.tables.history import EarlierRun
-from dedup_lib.tables.pinned import FileRows, PinnedTable
+from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.pinned import FileRows
 
 _log = logging.getLogger(__name__)
 
@@ -34,14 +35,13 @@ class InPlace(Method):
 
         If Delta already knows the run key, another run was faster. Then report that run's work.
         """
-        run, column = self.run, self.run.settings.image_id_column
+        run = self.run
         with run.phase("apply"):
             run.keep_records(plan)
-            with run.report.step("delete"):
+            with run.step("delete"):
                 deleted = in_place_commit.delete_in_place(
                     run.session.spark,
                     plan,
-                    column,
                     note=run.note(plan),
                     run_key=run.settings.run_key,
                     image_settings=lambda: run.image_settings(plan.images, plan.files),
@@ -51,28 +51,28 @@ class InPlace(Method):
             return
         run.finish_records()
         with run.phase("verify"):
-            rows = in_place_commit.verify_in_place(run.session.spark, plan, deleted, column)
+            rows = in_place_commit.verify_in_place(run.session.spark, plan, deleted)
             _note_deleted(run, plan.images.location, deleted, rows)
         with run.phase("publish"):
             purge(run, plan.images, plan.files)
         run.report.finish("succeeded")
 
     @staticmethod
-    def check_repeated(images: PinnedTable, earlier: EarlierRun) -> None:
+    def check_repeated(images: ImageTable, earlier: EarlierRun) -> None:
         """Check that an earlier run's commit deleted the rows that the run planned."""
         in_place_commit.check_repeated(images.location, earlier.commit)
 
     @staticmethod
-    def make_up(run: RunContext, images: PinnedTable, files: Sequence[FileRows]) -> None:
+    def make_up(run: RunContext, images: ImageTable, files: Sequence[FileRows]) -> None:
         """Purge if an earlier run with the same key stopped before its purge."""
         purge(run, images, files)
 
 
-def purge(run: RunContext, images: PinnedTable, files: Sequence[FileRows]) -> None:
+def purge(run: RunContext, images: ImageTable, files: Sequence[FileRows]) -> None:
     """Rewrite the files with hidden rows (--purge), after the deletion is verified."""
     if run.settings.purge:
         settings = run.image_settings(images, files)
-        with run.report.step("purge"), session_settings(run.session.spark, settings):
+        with run.step("purge"), session_settings(run.session.spark, settings):
             purged = in_place_commit.purge_in_place(
                 run.session.spark, images.location, run.attempt_id
             )

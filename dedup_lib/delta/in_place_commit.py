@@ -68,7 +68,6 @@ def check_in_place(spark: SparkSession, images: PinnedTable, *, may_enable: bool
 def delete_in_place(
     spark: SparkSession,
     plan: Plan,
-    image_id_column: str,
     *,
     note: Mapping[str, Any],
     run_key: str | None,
@@ -79,7 +78,6 @@ def delete_in_place(
     Args:
         spark: The session.
         plan: The plan.
-        image_id_column: The table's ID column.
         note: The note for the commit; its `run` is the attempt's name.
         run_key: The key of the commit: Delta accepts only one commit with this key.
         image_settings: Returns session settings for a statement that reads images.
@@ -98,7 +96,7 @@ def delete_in_place(
     rows = delete.delete_ids(
         spark,
         images.location,
-        image_id_column,
+        images.id_column,
         plan.removed_ids,
         view=f"dedup_removed_{note['run']}",
         settings=delete.transaction(marked, run_key),
@@ -115,9 +113,7 @@ def delete_in_place(
     return Deleted(rows, commit, planned_version)
 
 
-def verify_in_place(
-    spark: SparkSession, plan: Plan, deleted: Deleted, image_id_column: str
-) -> TableRows:
+def verify_in_place(spark: SparkSession, plan: Plan, deleted: Deleted) -> TableRows:
     """Compare the deleted rows with the plan, evaluated at the version that the commit read.
 
     Raises:
@@ -134,7 +130,7 @@ def verify_in_place(
         expected = plan.counts.removed_rows
     else:
         expected = delete.count_ids(
-            spark, location, commit.read_version or 0, image_id_column, plan.removed_ids
+            spark, location, commit.read_version or 0, plan.images.id_column, plan.removed_ids
         )
     before = count_rows_at(spark, location, commit.version - 1)
     after = count_rows_at(spark, location, commit.version)

@@ -18,7 +18,7 @@ from dedup_lib.plan.plan import Plan
 from dedup_lib.publish import stage
 from dedup_lib.report import COUNTS
 from dedup_lib.tables.history import ImageChanges, ImagesState
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.read import root_of
 from dedup_lib.tables.target import Attempt, Staged, Target
 from dedup_lib.version import __version__
@@ -33,17 +33,16 @@ class SinceLastRun(Rewrite):
 
     name = "since-last-run"
 
-    def __init__(self, run: RunContext, images: PinnedTable, output: Target | None) -> None:
+    def __init__(self, run: RunContext, images: ImageTable, output: Target | None) -> None:
         super().__init__(run, images, output)
         if output is None:
             raise TypeError("--since-last-run has an output")
         self._target = output
-        self._column = run.settings.image_id_column
         self._changes: ImageChanges | None = None
         self._difference: Difference | None = None
         asked = {name: getattr(run.settings, name) for name in _ASKED}
         asked |= {"fingerprint": run.fingerprint, "dedup_lib": __version__}
-        now = images.table_format.state(run.session, images, self._column)
+        now = images.table_format.state(run.session, images)
         self._reached = output_state.how_far(run.session.spark, now, output, asked)
         run.state = self._reached.note_of_all()
 
@@ -86,7 +85,7 @@ class SinceLastRun(Rewrite):
     def prepare(self, attempt: Attempt | None) -> None:
         """Find what is new in the image table, unless it is a full run."""
         if self._reached.before is not None:
-            with self.run.report.step("find changes"):
+            with self.run.step("find changes"):
                 self._changes = self._find_changes(self._reached.before, self._reached.now)
         super().prepare(attempt)
 
@@ -107,14 +106,13 @@ class SinceLastRun(Rewrite):
         """Find how the output differs from a full run's output, unless it is a full run."""
         if self._changes is None:
             return
-        with self.run.report.step("compare with output"):
+        with self.run.step("compare with output"):
             self._difference = catch_up.compare(
                 self.run.session.spark,
                 plan,
                 self._changes,
                 self._target.location,
-                image_id_column=self._column,
-                materialise=materialise,
+                materialise,
             )
         self.run.report.since_last_run = self._difference.described()
 
@@ -148,7 +146,6 @@ class SinceLastRun(Rewrite):
             plan,
             difference,
             self._target.location,
-            self._column,
             self._reached,
             note=run.note(plan),
             image_settings=lambda: run.image_settings(plan.images, plan.files),

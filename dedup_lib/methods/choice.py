@@ -7,11 +7,11 @@ from dedup_lib.methods.method import DryRun, Method
 from dedup_lib.methods.rewrite import Rewrite
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.tables import registry
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.target import Target
 
 
-def choose_method(run: RunContext, images: PinnedTable, output: Target | None) -> Method:
+def choose_method(run: RunContext, images: ImageTable, output: Target | None) -> Method:
     """Return the method that the settings ask for, as the table's format implements it.
 
     Raises:
@@ -21,7 +21,7 @@ def choose_method(run: RunContext, images: PinnedTable, output: Target | None) -
     return DryRun(method) if run.settings.dry_run else method
 
 
-def _method_class(run: RunContext, images: PinnedTable, output: Target | None) -> type[Method]:
+def _method_class(run: RunContext, images: ImageTable, output: Target | None) -> type[Method]:
     settings = run.settings
     name: str = settings.method
     if settings.since_last_run and output is not None:

@@ -9,7 +9,7 @@ from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.plan import Plan
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.target import Attempt, Staged, Target
 
 
@@ -23,7 +23,7 @@ class FileEngine(Protocol):
     name: str
 
     def why_not(
-        self, session: Session, images: PinnedTable, partial: str | None, settings: Settings
+        self, session: Session, images: ImageTable, partial: str | None, settings: Settings
     ) -> DedupError | None:
         """Return why it can't rewrite the table and keep all of it, or None.
 

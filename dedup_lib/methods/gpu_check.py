@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 
 from pyspark.sql import DataFrame, SparkSession
@@ -12,17 +11,15 @@ from dedup_lib.errors import UnsupportedError
 from dedup_lib.methods import spark_engine
 from dedup_lib.methods.gpu_plans import Fallback, Output, fallbacks
 from dedup_lib.methods.spark_engine import Tuning
-from dedup_lib.report import Report
 from dedup_lib.session.conf import tuning_settings
-from dedup_lib.session.sql_names import quoted
 from dedup_lib.settings import Settings
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.image_table import ImageTable
 
 _UNTUNED = Tuning("broadcast-ids", {}, {})
 _log = logging.getLogger(__name__)
 
 
-def can_read(images: PinnedTable, settings: Settings) -> bool:
+def can_read(images: ImageTable, settings: Settings) -> bool:
     """Tell whether a GPU can read an image table at all; True if that is not known.
 
     *Cost:* that of `check_gpu`.
@@ -36,17 +33,14 @@ def can_read(images: PinnedTable, settings: Settings) -> bool:
 
 def check_gpu(
     spark: SparkSession,
-    images: PinnedTable,
+    images: ImageTable,
     tuning: Tuning,
-    *,
     settings: Settings,
-    report: Report,
-) -> None:
-    """Ask the RAPIDS Accelerator which parts of the rewrite a GPU can't run, and report them.
+) -> list[Fallback] | None:
+    """Ask the RAPIDS Accelerator which parts of the rewrite a GPU can't run; None if unknown.
 
     Raises:
-        UnsupportedError: --require-gpu was given, and a GPU can't run some part, or that is not
-            known.
+        UnsupportedError: --require-gpu was given, and the answer is not known.
 
     *Cost:* the rewrite is planned twice, but not run.
     """
@@ -57,32 +51,37 @@ def check_gpu(
         if settings.require_gpu:
             raise
         _log.info("what falls back is not known: %s", error)
-        return
-    report.gpu = (report.gpu or {}) | {"falls_back": [dataclasses.asdict(item) for item in found]}
-    if found and settings.require_gpu:
+        return None
+    if found and not settings.require_gpu:
+        _log.warning("the RAPIDS Accelerator leaves to the CPU %s", _listed(found))
+    return found
+
+
+def check_none_falls_back(found: list[Fallback]) -> None:
+    """Refuse a rewrite of which a GPU can't run some part (--require-gpu).
+
+    Raises:
+        UnsupportedError: There is such a part.
+    """
+    if found:
         raise UnsupportedError(
             f"--require-gpu: the RAPIDS Accelerator would leave to the CPU {_listed(found)}."
         )
-    if found:
-        _log.warning("the RAPIDS Accelerator leaves to the CPU %s", _listed(found))
 
 
-def _fallbacks(images: PinnedTable, tuning: Tuning, settings: Settings) -> list[Fallback]:
-    column = settings.image_id_column
-    rows = spark_engine.apply(
-        images, column, _stand_in(images.frame, column), tuning.strategy, settings.action
-    )
+def _fallbacks(images: ImageTable, tuning: Tuning, settings: Settings) -> list[Fallback]:
+    rows = spark_engine.apply(images, _stand_in(images), tuning.strategy, settings.action)
     output = Output(
         settings.resolved_output_format, images.root, tuning.options, images.partition_columns
     )
     return fallbacks(rows, output)
 
 
-def _stand_in(images: DataFrame, image_id_column: str) -> DataFrame:
+def _stand_in(images: ImageTable) -> DataFrame:
     """Return a substitute for the plan: a dry run has no plan file that a GPU could read."""
-    image_id = F.col(quoted(image_id_column))
-    return images.select(
-        image_id.alias("image_id"),
+    image_id = images.stored_id
+    return images.frame.select(
+        image_id,
         image_id.alias("surviving_keeper_id"),
         F.lit("").alias("file_path"),
         F.lit(0).cast("bigint").alias("row_index"),

@@ -8,7 +8,7 @@ from pyspark.sql import DataFrame
 
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.plan import Plan
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.target import Attempt, Target
 
 
@@ -23,7 +23,7 @@ class Method:
         attempt: The run's own directory; None in a dry run.
     """
 
-    def __init__(self, run: RunContext, images: PinnedTable, output: Target | None) -> None:
+    def __init__(self, run: RunContext, images: ImageTable, output: Target | None) -> None:
         self.run = run
         self.images = images
         self.output = output

@@ -9,7 +9,7 @@ from dedup_lib.methods import run_key
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan import id_scan
 from dedup_lib.tables.history import EarlierRun
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.read import root_of
 from dedup_lib.tables.registry import format_of
 
@@ -25,11 +25,11 @@ def find_earlier_run(run: RunContext) -> EarlierRun | None:
     return run_key.find_earlier_run(run.session, location, settings.run_key)
 
 
-def _in_place(images: PinnedTable) -> Any:
+def _in_place(images: ImageTable) -> Any:
     return images.table_format.methods["in-place"]
 
 
-def repeat(run: RunContext, earlier: EarlierRun | None, images: PinnedTable) -> None:
+def repeat(run: RunContext, earlier: EarlierRun | None, images: ImageTable) -> None:
     """Check that the earlier run with the same key was the same run, and report what it did."""
     settings = run.settings
     earlier = run_key.check_same_run(earlier, settings.run_key, run.fingerprint)
@@ -44,7 +44,7 @@ def repeat(run: RunContext, earlier: EarlierRun | None, images: PinnedTable) -> 
         return
     run.workspace.tidy_up_beside(root_of(run.session, earlier.location))
     if settings.output is None and settings.purge:
-        files = id_scan.count_files(images, settings.image_id_column)
+        files = id_scan.count_files(images)
         _in_place(images).make_up(run, images, files)
     run.finish_records()
     run.report.finish("succeeded")

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import dataclasses
 import logging
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 
@@ -16,20 +18,28 @@ from dedup_lib.methods.new_output import NewOutput
 from dedup_lib.methods.spark_engine import Tuning
 from dedup_lib.methods.tuning import TARGET_FILE_BYTES, settings_for, split_settings
 from dedup_lib.plan.plan import Plan
-from dedup_lib.report import Report
 from dedup_lib.session.conf import tuning_settings
 from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import is_connect
 from dedup_lib.settings import Settings
 from dedup_lib.tables.format import TableFormat
+from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.kept_types import check_types_are_kept
-from dedup_lib.tables.pinned import PinnedTable, check_is_readable
+from dedup_lib.tables.pinned import check_is_readable
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Staged, Target
 
 _SPARK = "spark"
 _log = logging.getLogger(__name__)
 _GPU_KEYS = ("falls_back", "ran_on_gpu", "ran_on_cpu")
+
+
+@dataclass(frozen=True)
+class ChosenEngine:
+    """The engine of a rewrite, as the report names it, and why it was chosen."""
+
+    name: str
+    reason: str
 
 
 class Rewrite(NewOutput):
@@ -41,16 +51,21 @@ class Rewrite(NewOutput):
     def prepare(self, attempt: Attempt | None) -> None:
         """Choose the engine."""
         super().prepare(attempt)
-        run = self.run
-        with run.report.step("choose engine"):
-            choose_engine(
-                run.session,
-                self.images,
-                run.settings,
-                output=self.output,
-                attempt=attempt,
-                report=run.report,
+        run, report = self.run, self.run.report
+        with run.step("choose engine"):
+            accelerator = find_accelerator(run.session.spark)
+            if accelerator is not None:
+                report.gpu = {"mode": accelerator.mode, **dict.fromkeys(_GPU_KEYS)}
+            if run.settings.require_gpu:
+                check_is_usable(accelerator, is_dry_run=run.settings.dry_run)
+                gpu_plans.check_can_be_asked(run.session.spark)
+            chosen = choose_engine(
+                run.session, self.images, run.settings, output=self.output, attempt=attempt
             )
+            report.engine = chosen.name
+            report.choose("engine", chosen.name, reason=chosen.reason)
+            if chosen.name == _SPARK:
+                _check_spark_keeps(self.images, run.settings)
 
     def check_plan(self, plan: Plan) -> None:
         """If a GPU is to run the rewrite, find out which parts it can't run."""
@@ -59,11 +74,15 @@ class Rewrite(NewOutput):
             return
         if not settings.require_gpu and not uses_gpu(run.session.spark):
             return
-        tuning = self._tuning = tune(run.session, plan, settings=settings, report=report)
-        with report.step("ask the accelerator"):
-            gpu_check.check_gpu(
-                run.session.spark, plan.images, tuning, settings=settings, report=report
-            )
+        tuning = self._tuning = self._tune(plan)
+        with run.step("ask the accelerator"):
+            found = gpu_check.check_gpu(run.session.spark, plan.images, tuning, settings)
+        if found is None:
+            return
+        falls_back = [dataclasses.asdict(item) for item in found]
+        report.gpu = (report.gpu or {}) | {"falls_back": falls_back}
+        if settings.require_gpu:
+            gpu_check.check_none_falls_back(found)
 
     def write(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
         """Let the chosen engine write the output's rows."""
@@ -71,25 +90,53 @@ class Rewrite(NewOutput):
         if run.report.engine != _SPARK:
             engine: FileEngine = plan.images.table_format.file_engine
             return engine.write(run, plan, output, attempt)
-        tuning = self._tuning
-        if tuning is None:
-            tuning = tune(run.session, plan, settings=run.settings, report=run.report)
-        return self._write_by_spark(plan, output, attempt, tuning)
+        return self._write_by_spark(plan, output, attempt, self._tuning or self._tune(plan))
+
+    def _tune(self, plan: Plan) -> Tuning:
+        """Choose the strategy and settings of the `spark` engine by the sizes of plan and images.
+
+        Raises:
+            UnsupportedError: No strategy can do the rewrite.
+        """
+        run, images, settings = self.run, plan.images, self.run.settings
+        is_on_gpu = settings.require_gpu or uses_gpu(run.session.spark)
+        strategy = spark_engine.choose_strategy(
+            settings.strategy,
+            plan.counts,
+            has_row_index=images.has_row_index,
+            action=settings.action,
+            is_on_gpu=is_on_gpu,
+        )
+        run.report.strategy = strategy
+        run.report.choose(
+            "strategy",
+            strategy,
+            matched_ids=plan.counts.matched_ids,
+            broadcast_bytes=plan.counts.broadcast_bytes,
+            limit_bytes=spark_engine.broadcast_limit_bytes(is_on_gpu=is_on_gpu),
+        )
+        with run.step("weigh images"):
+            values = settings_for(run.session, images, plan.files, is_on_gpu=is_on_gpu)
+        options = format_named(settings.resolved_output_format).writer_options(values)
+        kept_fraction = plan.output_rows(settings.action) / plan.image_ids.num_rows
+        file_bytes = settings.target_file_bytes or TARGET_FILE_BYTES
+        split = split_settings(file_bytes, kept_fraction, is_on_gpu=is_on_gpu)
+        return Tuning(strategy, options, values | split)
 
     def _write_by_spark(
         self, plan: Plan, output: Target, attempt: Attempt, tuning: Tuning
     ) -> Staged:
         run, images, action = self.run, plan.images, self.run.settings.action
-        column, spark = run.settings.image_id_column, run.session.spark
-        rows = spark_engine.apply(images, column, plan.rows, tuning.strategy, action)
+        spark = run.session.spark
+        rows = spark_engine.apply(images, plan.rows, tuning.strategy, action)
         written = format_named(output.format)
         writer = spark_engine.writer(rows, images.partition_columns).options(**tuning.options)
         # With --since-last-run, later runs delete rows from this output.
         writer = written.prepare_writer(writer, is_changed_later=run.settings.since_last_run)
         with (
             tuning_settings(spark, tuning.settings) as refused,
-            run.report.step("rewrite"),
-            _operators_noted(spark, run.report),
+            run.step("rewrite"),
+            self._noting_operators(),
         ):
             run.report.choices["settings"] = {
                 "chosen": dict(tuning.settings),
@@ -105,6 +152,22 @@ class Rewrite(NewOutput):
                 note=run.note(plan),
             )
 
+    @contextmanager
+    def _noting_operators(self) -> Iterator[None]:
+        """Note in the report where Spark's operators ran, if the session has the accelerator."""
+        spark, report = self.run.session.spark, self.run.report
+        if report.gpu is None or is_connect(spark):
+            yield
+            return
+        newest = gpu_plans.newest_query(spark)
+        yield
+        if newest is None or (names := gpu_plans.operators_since(spark, newest)) is None:
+            return
+        on_gpu = [name for name in names if gpu_plans.is_on_gpu(name)]
+        report.gpu |= {"ran_on_gpu": on_gpu, "ran_on_cpu": [n for n in names if n not in on_gpu]}
+        if uses_gpu(spark) and not on_gpu:
+            _log.warning("the RAPIDS Accelerator is there, and nothing of the rewrite ran on a GPU")
+
     def note_written(self, staged: Staged) -> None:
         """Note the size of the files that were written."""
         written = format_named(staged.target.format)
@@ -113,13 +176,12 @@ class Rewrite(NewOutput):
 
 def choose_engine(
     session: Session,
-    images: PinnedTable,
+    images: ImageTable,
     settings: Settings,
     *,
     output: Target | None,
     attempt: Attempt | None,
-    report: Report,
-) -> str:
+) -> ChosenEngine:
     """Choose the engine: the file engine of the format if it can do the rewrite, else `spark`.
 
     Args:
@@ -128,7 +190,6 @@ def choose_engine(
         settings: The run's settings.
         output: The target to write; None in a dry run without an output.
         attempt: Where files will be written, to try a write; None if nothing may be written.
-        report: Receives the choice and its reason.
 
     Raises:
         DedupError: The engine that was asked for, or the only possible one, can't keep the table's
@@ -136,37 +197,26 @@ def choose_engine(
 
     *Cost:* one small Spark job.
     """
-    accelerator = find_accelerator(session.spark)
-    if accelerator is not None:
-        report.gpu = {"mode": accelerator.mode, **dict.fromkeys(_GPU_KEYS)}
-    if settings.require_gpu:
-        check_is_usable(accelerator, is_dry_run=settings.dry_run)
-        gpu_plans.check_can_be_asked(session.spark)
     written = format_named(settings.resolved_output_format)
     reason = _why_not_by_files(session, images, settings, written, output=output, attempt=attempt)
     if settings.action == "annotate":
         _check_added_columns(images)
     if reason is None:
-        engine: str = images.table_format.file_engine.name
-        report.choose("engine", engine, reason=f"{images.table_format.title} to {written.title}")
-        report.engine = engine
-        return engine
+        engine: FileEngine = images.table_format.file_engine
+        return ChosenEngine(engine.name, f"{images.table_format.title} to {written.title}")
     if settings.engine not in ("auto", _SPARK):
         refusal = reason if isinstance(reason, DedupError) else UnsupportedError(reason)
         raise refusal
-    report.choose("engine", _SPARK, reason=str(reason))
-    report.engine = _SPARK
-    _check_spark_keeps(images, written)
-    return _SPARK
+    return ChosenEngine(_SPARK, str(reason))
 
 
-def _check_spark_keeps(images: PinnedTable, written: TableFormat) -> None:
+def _check_spark_keeps(images: ImageTable, settings: Settings) -> None:
     check_is_readable(images)
     check_types_are_kept(images)
-    written.check_keeps(images)
+    format_named(settings.resolved_output_format).check_keeps(images)
 
 
-def _check_added_columns(images: PinnedTable) -> None:
+def _check_added_columns(images: ImageTable) -> None:
     taken = {name.lower() for name in images.frame.columns}
     for name in spark_engine.ADDED_COLUMNS:
         if name in taken:
@@ -178,7 +228,7 @@ def _check_added_columns(images: PinnedTable) -> None:
 
 def _why_not_by_files(
     session: Session,
-    images: PinnedTable,
+    images: ImageTable,
     settings: Settings,
     written: TableFormat,
     *,
@@ -189,10 +239,10 @@ def _why_not_by_files(
     if settings.engine == _SPARK:
         return "asked for"
     if engine is None or written is not images.table_format:
-        return "arrow goes from Parquet to Parquet only"
+        return f"no file engine goes from {images.table_format.title} to {written.title}"
     if settings.strategy != "auto" or settings.target_file_size is not None:
         return "what only the spark engine does was asked for: a strategy, or a target file size"
-    if settings.engine == "auto" and _is_for_gpu(session.spark, images, settings, written):
+    if settings.engine == "auto" and _is_for_gpu(session.spark, images, settings):
         return f"the RAPIDS Accelerator is there, and {engine.name} would leave it idle"
     if settings.engine == "auto" and output is not None and output.is_marked:
         return "in an object store its files would be seen before the output is complete"
@@ -200,9 +250,7 @@ def _why_not_by_files(
     return engine.why_not(session, images, partial, settings)
 
 
-def _is_for_gpu(
-    spark: SparkSession, images: PinnedTable, settings: Settings, written: TableFormat
-) -> bool:
+def _is_for_gpu(spark: SparkSession, images: ImageTable, settings: Settings) -> bool:
     """Tell whether a GPU should do the rewrite although a file engine could.
 
     It should if it was asked for, or if it is there and can read the images: otherwise the CPU
@@ -211,55 +259,7 @@ def _is_for_gpu(
     if settings.require_gpu or not uses_gpu(spark):
         return settings.require_gpu
     try:
-        _check_spark_keeps(images, written)
+        _check_spark_keeps(images, settings)
     except InputError:
         return False
     return gpu_check.can_read(images, settings)
-
-
-def tune(session: Session, plan: Plan, *, settings: Settings, report: Report) -> Tuning:
-    """Choose the strategy and settings of the `spark` engine by the sizes of plan and images.
-
-    Raises:
-        UnsupportedError: No strategy can do the rewrite.
-    """
-    images, action = plan.images, settings.action
-    is_on_gpu = settings.require_gpu or uses_gpu(session.spark)
-    strategy = spark_engine.choose_strategy(
-        settings.strategy,
-        plan.counts,
-        has_row_index=images.has_row_index,
-        action=action,
-        is_on_gpu=is_on_gpu,
-    )
-    report.strategy = strategy
-    report.choose(
-        "strategy",
-        strategy,
-        matched_ids=plan.counts.matched_ids,
-        broadcast_bytes=plan.counts.broadcast_bytes,
-        limit_bytes=spark_engine.broadcast_limit_bytes(is_on_gpu=is_on_gpu),
-    )
-    with report.step("weigh images"):
-        values = settings_for(session, images, plan.files, is_on_gpu=is_on_gpu)
-    options = format_named(settings.resolved_output_format).writer_options(values)
-    kept_fraction = plan.output_rows(action) / plan.image_ids.num_rows
-    file_bytes = settings.target_file_bytes or TARGET_FILE_BYTES
-    split = split_settings(file_bytes, kept_fraction, is_on_gpu=is_on_gpu)
-    return Tuning(strategy, options, values | split)
-
-
-@contextmanager
-def _operators_noted(spark: SparkSession, report: Report) -> Iterator[None]:
-    """Note in the report where Spark's operators ran, if the session has the accelerator."""
-    if report.gpu is None or is_connect(spark):
-        yield
-        return
-    newest = gpu_plans.newest_query(spark)
-    yield
-    if newest is None or (names := gpu_plans.operators_since(spark, newest)) is None:
-        return
-    on_gpu = [name for name in names if gpu_plans.is_on_gpu(name)]
-    report.gpu |= {"ran_on_gpu": on_gpu, "ran_on_cpu": [n for n in names if n not in on_gpu]}
-    if uses_gpu(spark) and not on_gpu:
-        _log.warning("the RAPIDS Accelerator is there, and nothing of the rewrite ran on a GPU")

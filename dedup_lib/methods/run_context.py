@@ -32,6 +32,7 @@ class RunContext:
     """What the steps of one run share.
 
     Attributes:
+        step: Times a step of a phase.
         attempt_id: The run's own name.
         workspace: The directories that it works in.
         fingerprint: The fingerprint of its settings and inputs, if one is needed.
@@ -45,6 +46,7 @@ class RunContext:
         self.session = session
         self.settings = settings
         self.report = report
+        self.step = report.progress.step
         self.attempt_id = report.run = new_attempt_id()
         self.workspace = Workspace(session, settings, self.attempt_id)
         self.fingerprint: str | None = None
@@ -55,7 +57,10 @@ class RunContext:
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
         """Time one of the run's phases, and log its numbers at its end."""
-        with self.report.phase(name), storage_errors_as(_STORAGE_ERRORS.get(name, PublishError)):
+        with (
+            self.report.progress.phase(name),
+            storage_errors_as(_STORAGE_ERRORS.get(name, PublishError)),
+        ):
             yield
         numbers = numbers_of(name, self.report, self.settings)
         _log.info("%s took %.1f s: %s", name, self.report.seconds[name], numbers)
@@ -70,7 +75,7 @@ class RunContext:
             if names and name not in names:
                 continue
             made_for = self.made_for if name == "removed_output" else {}
-            with storage_errors_as(PublishError), self.report.step(f"keep {name}"):
+            with storage_errors_as(PublishError), self.step(f"keep {name}"):
                 records.keep(
                     self.session,
                     plan.records[name],
@@ -86,7 +91,7 @@ class RunContext:
 
     def image_settings(self, images: PinnedTable, files: Sequence[FileRows]) -> dict[str, str]:
         """Work out the session's settings for reading and writing images."""
-        with self.report.step("weigh images"):
+        with self.step("weigh images"):
             is_on_gpu = uses_gpu(self.session.spark)
             return settings_for(self.session, images, files, is_on_gpu=is_on_gpu)
 

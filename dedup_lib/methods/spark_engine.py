@@ -17,8 +17,8 @@ from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.session.storage import ParquetSchema
 from dedup_lib.settings import Action, Strategy
-from dedup_lib.tables import PinnedTable
 from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.schema import required_columns
 
 ADDED_COLUMNS = (IS_DUPLICATE, KEPT_IMAGE_ID)
@@ -112,18 +112,17 @@ def broadcast_limit_bytes(*, is_on_gpu: bool) -> int:
 
 
 def apply(
-    images: PinnedTable,
-    image_id_column: str,
+    images: ImageTable,
     planned: DataFrame,
     strategy: ChosenStrategy,
     action: Action = "remove",
 ) -> DataFrame:
     """Remove the planned rows, keep only them, or mark them; both strategies give the same rows."""
     if action == "annotate":
-        rows = annotated(images.frame, image_id_column, planned)
+        rows = annotated(images.frame, images.id_column, planned)
     elif strategy == "broadcast-ids":
         planned_ids = planned.select("image_id").distinct()
-        rows = keep_by_ids(images.frame, image_id_column, planned_ids, drops=action == "remove")
+        rows = keep_by_ids(images.frame, images.id_column, planned_ids, drops=action == "remove")
     else:
         bitmaps = position_bitmaps(planned, "file_path")
         rows = keep_by_positions(images.frame, bitmaps, drops=action == "remove")

@@ -32,7 +32,8 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import cores, one_row
 from dedup_lib.settings import Action, Settings
 from dedup_lib.tables.directory import relative_parts
-from dedup_lib.tables.pinned import FileRows, PinnedTable
+from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.pinned import FileRows
 from dedup_lib.tables.target import Attempt, Staged, Target
 
 # The cost of opening, naming and listing a file, besides its content; expressed in bytes.
@@ -68,7 +69,7 @@ class ArrowEngine:
     name = "arrow"
 
     def why_not(
-        self, session: Session, images: PinnedTable, partial: str | None, settings: Settings
+        self, session: Session, images: ImageTable, partial: str | None, settings: Settings
     ) -> DedupError | None:
         """Return why executors can't rewrite the table's files and keep all of them, or None.
 
@@ -83,7 +84,7 @@ class ArrowEngine:
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write the output's rows to files with the names of the input files."""
         settings = run.settings
-        with run.report.step("rewrite files"):
+        with run.step("rewrite files"):
             done = rewrite(
                 run.session.spark,
                 plan.images,
@@ -93,7 +94,6 @@ class ArrowEngine:
                 partial=None if output.is_marked else attempt.partial,
                 options=settings.storage_options,
                 action=settings.action,
-                image_id_column=settings.image_id_column,
                 keeps_empty=plan.output_rows(settings.action) == 0,
             )
         run.report.choose(
@@ -108,7 +108,7 @@ class ArrowEngine:
 
 def why_not(
     spark: SparkSession,
-    images: PinnedTable,
+    images: ImageTable,
     directory: str | None,
     options: Mapping[str, str],
 ) -> DedupError | None:
@@ -139,7 +139,7 @@ def why_not(
 
 def rewrite(
     spark: SparkSession,
-    images: PinnedTable,
+    images: ImageTable,
     files: Sequence[FileRows],
     planned: DataFrame,
     *,
@@ -147,7 +147,6 @@ def rewrite(
     partial: str | None,
     options: Mapping[str, str],
     action: Action,
-    image_id_column: str,
     keeps_empty: bool,
 ) -> ArrowRewritten:
     """Write each file of a Parquet table without its planned rows, under the same name.
@@ -164,7 +163,6 @@ def rewrite(
             step. Then executors finish the files on their own disks, and upload them.
         options: Options for pyarrow's file systems.
         action: Which rows and columns to write.
-        image_id_column: The ID column; keepers have the same type.
         keeps_empty: Whether the output has no rows. Then one file is kept for its schema.
 
     Returns:
@@ -190,7 +188,7 @@ def rewrite(
     frame = F.broadcast(_frame(spark, rows, _task_schema()))
     gathered = gather(planned, frame, len(keys), keepers=action == "annotate")
     fields = F.struct(*(field.name for field in dataclasses.fields(FileTask)))
-    wanted = Wanted(action, image_id_column)
+    wanted = Wanted(action, images.id_column)
     function = functools.partial(rewrite_file.rewrite, wanted=wanted)
     rewritten = _outcomes(function, options)(fields, "bitmaps")
     done = gathered.join(frame, "number").select(rewritten.alias("outcome"))
@@ -206,7 +204,7 @@ def rewrite(
 
 
 def file_tasks(
-    images: PinnedTable,
+    images: ImageTable,
     files: Sequence[FileRows],
     staged: str,
     partial: str | None,

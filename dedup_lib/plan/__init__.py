@@ -1,6 +1,6 @@
 """Decide which rows to remove, from IDs alone, and check the safety limits."""
 
-from dedup_lib.plan.inputs import Inputs, read_inputs
+from dedup_lib.plan.inputs import Inputs
 from dedup_lib.plan.limits import check_limits
 from dedup_lib.plan.plan import Plan
 from dedup_lib.plan.planning import make_plan
@@ -10,5 +10,4 @@ __all__ = [
     "Plan",
     "check_limits",
     "make_plan",
-    "read_inputs",
 ]

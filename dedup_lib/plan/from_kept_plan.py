@@ -14,39 +14,38 @@ from dedup_lib.plan.inputs import Inputs
 from dedup_lib.plan.kept_plan import PLAN_NOTE, KeptPlan
 from dedup_lib.plan.limits import check_lists
 from dedup_lib.plan.plan import Plan
-from dedup_lib.report import Report
+from dedup_lib.session.progress import Step
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.image_table import ImageTable
 
-# What the report says about a plan, beside its counts.
+# What a kept plan's note repeats of the report, beside the counts.
 _REPORT_KEYS = ("keepers", "protected")
 
 
-def note_of(
-    session: Session, plan: Plan, inputs: Inputs, settings: Settings, report: Report
-) -> dict[str, Any]:
+def note_of(session: Session, plan: Plan, inputs: Inputs, settings: Settings) -> dict[str, Any]:
     """Return the note that a plan's manifest or Delta commit needs, so that it can be applied.
 
     *Cost:* one pass over the plan.
     """
+    facts = plan.reported_facts()
     made_for = {
-        "images": kept_plan.images_note(session, plan.images, settings.image_id_column),
+        "images": kept_plan.images_note(session, plan.images),
         "digest": kept_plan.digest_of(plan.records["removed_output"].rows),
         "counts": plan.reported_counts(),
-        "report": {name: getattr(report, name) for name in _REPORT_KEYS},
+        "report": {name: facts[name] for name in _REPORT_KEYS},
         "refused": _why_refused(plan, inputs, settings),
     }
-    return {PLAN_NOTE: report.hide(made_for)}
+    return {PLAN_NOTE: made_for}
 
 
 def make_plan(
     session: Session,
-    images: PinnedTable,
+    images: ImageTable,
     kept: KeptPlan,
     *,
     settings: Settings,
-    report: Report,
+    step: Step,
     materialise: Callable[[DataFrame], DataFrame],
 ) -> Plan:
     """Load a kept plan, and compare the table and the plan's rows with the plan's note.
@@ -56,7 +55,7 @@ def make_plan(
         images: The pinned image table.
         kept: The plan.
         settings: The run's settings.
-        report: Receives the counts of the run that made the plan.
+        step: Times a step.
         materialise: Evaluates a frame once, and returns a frame that reads the result.
 
     Raises:
@@ -64,20 +63,18 @@ def make_plan(
 
     *Cost:* a scan of the image IDs, and some passes over the plan.
     """
-    column = settings.image_id_column
-    with report.step("compare plan"):
-        kept_plan.check_same_table(kept, kept_plan.images_note(session, images, column))
+    with step("compare plan"):
+        kept_plan.check_same_table(kept, kept_plan.images_note(session, images))
         rows = materialise(kept.rows)
         kept_plan.check_whole(kept, rows)
-    with report.step("scan image IDs"):
+    with step("scan image IDs"):
         files = id_scan.scan_image_ids(
             images,
-            column,
             moves_images=settings.method_traits.moves_images,
             materialise=materialise,
         )
     counts = kept.note["counts"]
-    plan = Plan(
+    return Plan(
         images=images,
         rows=rows,
         counts=removal_plan.count_plan(rows),
@@ -89,14 +86,10 @@ def make_plan(
         matched_by_list=(),
         keepers=None,
         protection=None,
-        match_hints=(),
+        match_hints=None,
         unmatched=None,
+        kept_facts={name: kept.note["report"][name] for name in _REPORT_KEYS},
     )
-    for name in _REPORT_KEYS:
-        setattr(report, name, kept.note["report"][name])
-    report.counts |= plan.reported_counts()
-    report.bytes["input"] = plan.input_bytes
-    return plan
 
 
 def check_limits(plan: Plan, kept: KeptPlan, settings: Settings) -> None:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
-from dedup_lib.session.sql_names import quoted, values_of
+from dedup_lib.session.sql_names import quoted
 from dedup_lib.settings.values import KeeperRule
+from dedup_lib.tables.image_table import ImageTable
 
 
 @dataclass(frozen=True)
@@ -32,12 +33,12 @@ class Ranking:
         return [order("rank"), F.asc("image_id")]
 
 
-def ranking_of(images: DataFrame, image_id_column: str, rule: KeeperRule) -> Ranking:
+def ranking_of(images: ImageTable, rule: KeeperRule) -> Ranking:
     """Rank the images of a table, lazily, by one of its columns or by their IDs."""
-    image_id = values_of(image_id_column).alias("image_id")
-    value = F.lit(None).cast("int") if rule.column is None else _value_of(images, rule.column)
+    frame = images.frame
+    value = F.lit(None).cast("int") if rule.column is None else _value_of(frame, rule.column)
     best = F.max("rank") if rule.is_largest else F.min("rank")
-    ranked = images.select(image_id, value.alias("rank")).where(F.col("image_id").isNotNull())
+    ranked = frame.select(images.id, value.alias("rank")).where(F.col("image_id").isNotNull())
     return Ranking(ranked.groupBy("image_id").agg(best.alias("rank")), rule)
 
 

@@ -9,9 +9,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.lists.removal_list import ENTRY_COLUMN
-from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.tables.columns import metadata
-from dedup_lib.tables.pinned import FileRows, PinnedTable
+from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.pinned import FileRows
 
 # A row of a broadcast hash table takes the bytes of its key and about these.
 BROADCAST_ROW_OVERHEAD_BYTES = 48
@@ -31,20 +31,9 @@ class IdSizes:
         return broadcast_bytes(self.num_rows - self.num_nulls, self.id_bytes)
 
 
-def candidates_of(images: PinnedTable, image_id_column: str) -> DataFrame:
-    """Read IDs and their locations: `image_id`, `file_path`, `row_index` (NULL if unavailable)."""
-    frame = images.frame
-    row_index = metadata(frame, "row_index") if images.has_row_index else F.lit(None)
-    return frame.select(
-        values_of(image_id_column).alias(ENTRY_COLUMN),
-        metadata(frame, "file_path").alias("file_path"),
-        row_index.cast("bigint").alias("row_index"),
-    )
-
-
-def count_files(images: PinnedTable, image_id_column: str) -> list[FileRows]:
+def count_files(images: ImageTable) -> list[FileRows]:
     """Count rows and NULL IDs in each file of an image table, as `rows_by_file` does."""
-    return collect_files(rows_by_file(images, image_id_column))
+    return collect_files(rows_by_file(images))
 
 
 def collect_files(counted: DataFrame) -> list[FileRows]:
@@ -52,7 +41,7 @@ def collect_files(counted: DataFrame) -> list[FileRows]:
     return [FileRows(**row.asDict()) for row in counted.collect()]
 
 
-def rows_by_file(images: PinnedTable, image_id_column: str) -> DataFrame:
+def rows_by_file(images: ImageTable) -> DataFrame:
     """Count rows and NULL IDs in each file of an image table, lazily.
 
     Returns:
@@ -61,14 +50,13 @@ def rows_by_file(images: PinnedTable, image_id_column: str) -> DataFrame:
     *Cost:* one scan of the ID column; the shuffle has one row per file and task.
     """
     frame = images.frame
-    image_id = F.col(quoted(image_id_column))
     modified = F.unix_millis(metadata(frame, "file_modification_time"))
     return (
         frame.select(
             metadata(frame, "file_path").alias("file_path"),
             metadata(frame, "file_size").alias("size_bytes"),
             modified.alias("modified_ms"),
-            image_id.alias(ENTRY_COLUMN),
+            images.stored_id,
         )
         .groupBy("file_path", "size_bytes", "modified_ms")
         .agg(
@@ -80,8 +68,7 @@ def rows_by_file(images: PinnedTable, image_id_column: str) -> DataFrame:
 
 
 def scan_image_ids(
-    images: PinnedTable,
-    image_id_column: str,
+    images: ImageTable,
     *,
     moves_images: bool,
     materialise: Callable[[DataFrame], DataFrame],
@@ -90,7 +77,6 @@ def scan_image_ids(
 
     Args:
         images: The pinned image table.
-        image_id_column: Its ID column.
         moves_images: Whether the method writes new files; else the format deletes rows itself.
         materialise: Evaluates a frame once, and returns one that reads what came out.
 
@@ -102,7 +88,7 @@ def scan_image_ids(
     """
     table_format = images.table_format
     goes_by_log = table_format.deletes_by_log and not moves_images
-    counted = rows_by_file(images, image_id_column)
+    counted = rows_by_file(images)
     if goes_by_log:
         counted = materialise(counted)
     files = collect_files(counted)

@@ -18,7 +18,8 @@ from dedup_lib.locations import is_path
 from dedup_lib.plan.removal_plan import plan_schema
 from dedup_lib.redaction import redact
 from dedup_lib.session.session import Session
-from dedup_lib.tables.pinned import Pinned, PinnedTable
+from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.pinned import Pinned
 from dedup_lib.tables.registry import format_of
 
 _NOTED = ("images", "digest", "counts", "report", "refused")
@@ -53,7 +54,7 @@ class KeptPlan(Pinned):
         return {**super().described(), "run": self.run, **self.lists}
 
 
-def images_note(session: Session, images: PinnedTable, image_id_column: str) -> dict[str, Any]:
+def images_note(session: Session, images: ImageTable) -> dict[str, Any]:
     """Return what identifies a pinned image table, for a plan's note."""
     return {
         "image table": redact(images.location),
@@ -61,8 +62,8 @@ def images_note(session: Session, images: PinnedTable, image_id_column: str) -> 
         "ID of the Delta table": images.table_format.table_id(session, images),
         "version": images.version,
         "fingerprint of the files": images.fingerprint,
-        "image ID column": image_id_column,
-        "type of the image IDs": images.frame.schema[image_id_column].dataType.simpleString(),
+        "image ID column": images.id_column,
+        "type of the image IDs": images.id_type.simpleString(),
     }
 
 
@@ -78,9 +79,7 @@ def digest_of(rows: DataFrame) -> str:
 def read_kept_plan(
     session: Session,
     location: str,
-    *,
-    images: PinnedTable,
-    image_id_column: str,
+    images: ImageTable,
 ) -> KeptPlan:
     """Find a plan and its note. The rows are lazy; `check_whole` compares them with the note.
 
@@ -88,7 +87,6 @@ def read_kept_plan(
         session: The session, with its file systems.
         location: The location where --removed-output kept the plan.
         images: The pinned image table.
-        image_id_column: Its ID column.
 
     Raises:
         TableNotFoundError: There is nothing at the location.
@@ -100,7 +98,7 @@ def read_kept_plan(
             "--apply-plan can't find a plan's files if the image table's location holds a secret: "
             "give credentials by Spark's settings."
         )
-    schema = plan_schema(images.frame.schema[image_id_column].dataType)
+    schema = plan_schema(images.id_type)
     location = session.storage.canonical(location) if is_path(location) else location
     table_format = format_of(session, location)
     found, rows = table_format.read_kept(session, location, schema)
@@ -108,7 +106,7 @@ def read_kept_plan(
     note = {} if kept_by is None else kept_by.note
     _check_note(note, location)
     made_for = note[PLAN_NOTE]
-    _check_type(made_for, images, image_id_column, location)
+    _check_type(made_for, images, location)
     if [(it.name, it.dataType) for it in rows.schema] != [(it.name, it.dataType) for it in schema]:
         raise PlanMismatchError(f"plan {location!r} has other columns than a plan. {_AGAIN}")
     lists = {name: note["inputs"].get(name, []) for name in ("duplicate_ids", "protect_ids")}
@@ -171,12 +169,10 @@ def _check_note(note: Mapping[str, Any], location: str) -> None:
         )
 
 
-def _check_type(
-    made_for: Mapping[str, Any], images: PinnedTable, image_id_column: str, location: str
-) -> None:
+def _check_type(made_for: Mapping[str, Any], images: ImageTable, location: str) -> None:
     """Check the ID type before the rows are read; `check_same_table` compares the rest later."""
     key = "type of the image IDs"
-    found = images.frame.schema[image_id_column].dataType.simpleString()
+    found = images.id_type.simpleString()
     if (before := made_for["images"].get(key)) != found:
         raise PlanMismatchError(
             f"plan {location!r} does not fit the table as it is now: {key}: was {before}, is "

@@ -65,7 +65,7 @@ def check_lists(plan: Plan, inputs: Inputs, settings: Settings) -> None:
         num_ids=num_ids,
         matched_ids=plan.list_matched_ids,
         allow_no_matches=settings.allow_no_matches,
-        hints=plan.match_hints,
+        hints=plan.hint_texts,
     )
     must_survive = settings.on_lost_keeper == "error" and not settings.eps_values
     if plan.keepers is not None and must_survive:

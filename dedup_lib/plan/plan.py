@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import dataclasses
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from pyspark.sql import DataFrame
 
 from dedup_lib.plan import removal_plan
 from dedup_lib.plan.id_scan import IdSizes
 from dedup_lib.plan.keepers import KeeperCounts
+from dedup_lib.plan.match_hints import MatchHint
 from dedup_lib.plan.protection import Protection
 from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.settings import Action
-from dedup_lib.tables.pinned import FileRows, PinnedTable
+from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.pinned import FileRows
 
 # A smaller share of possible matches suggests that list and table spell IDs differently.
 _FEW_FRACTION = 0.1
@@ -44,13 +48,16 @@ class Plan:
         matched_by_list: The same number for each list.
         keepers: What became of the keepers; None if no list names keepers.
         protection: The protected IDs; None if no list protects IDs.
-        match_hints: Possible reasons why only few listed IDs are in the table, as sentences. Empty
-            if enough IDs are, or if no reason was found.
+        match_hints: Possible reasons why only few listed IDs are in the table; None if enough IDs
+            are.
         unmatched: The listed IDs that are not in the table, one row per list and ID: `image_id`,
             `list_location`, `list_kind`. None if the settings do not ask for them.
+        join: How IDs were joined (`chosen`), and the numbers that decided; empty for a kept plan.
+        eps_sweep: What each of several eps values would remove; None if there are not several.
+        kept_facts: For a kept plan: what the report of the run that kept it says of it.
     """
 
-    images: PinnedTable
+    images: ImageTable
     rows: DataFrame
     counts: PlanCounts
     files: Sequence[FileRows]
@@ -61,8 +68,11 @@ class Plan:
     matched_by_list: Sequence[int]
     keepers: KeeperCounts | None
     protection: Protection | None
-    match_hints: Sequence[str]
+    match_hints: Sequence[MatchHint] | None
     unmatched: Record | None
+    join: Mapping[str, Any] = field(default_factory=dict)
+    eps_sweep: list[dict[str, Any]] | None = None
+    kept_facts: Mapping[str, Any] | None = None
 
     @property
     def records(self) -> dict[str, Record]:
@@ -70,6 +80,11 @@ class Plan:
         rows = removal_plan.without_secrets(self.rows, self.images.root)
         kept = {"removed_output": Record("removal plan", rows, self.counts.removed_rows)}
         return kept if self.unmatched is None else {**kept, "unmatched_output": self.unmatched}
+
+    @property
+    def hint_texts(self) -> list[str]:
+        """The possible reasons why only few IDs match, as sentences without a full stop."""
+        return [hint.text for hint in self.match_hints or ()]
 
     @property
     def matches_few(self) -> bool:
@@ -111,4 +126,16 @@ class Plan:
             "list_distinct_ids": distinct,
             "list_matched_ids": matched,
             "list_unmatched_ids": None if distinct is None else distinct - matched,
+        }
+
+    def reported_facts(self) -> dict[str, Any]:
+        """Return what the report says of the plan beside its counts, by the report's keys."""
+        if self.kept_facts is not None:
+            return dict(self.kept_facts)
+        hints = self.match_hints
+        return {
+            "keepers": None if self.keepers is None else self.keepers.described(),
+            "protected": None if self.protection is None else self.protection.described(),
+            "eps_sweep": self.eps_sweep,
+            "match_hints": None if hints is None else [dataclasses.asdict(hint) for hint in hints],
         }

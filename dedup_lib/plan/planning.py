@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TypedDict
+from typing import Any, TypedDict
 
 from pyspark.sql import DataFrame
 
@@ -27,14 +26,15 @@ from dedup_lib.plan.groups import Ranking
 from dedup_lib.plan.id_scan import IdSizes
 from dedup_lib.plan.inputs import Inputs
 from dedup_lib.plan.keepers import KeeperCounts
-from dedup_lib.plan.match_hints import why_few_match
+from dedup_lib.plan.match_hints import MatchHint, why_few_match
 from dedup_lib.plan.plan import Plan, Record
 from dedup_lib.plan.protection import Protection
 from dedup_lib.plan.removal_plan import PlanCounts
-from dedup_lib.report import Report
 from dedup_lib.session.conf import SCAN_SETTINGS
+from dedup_lib.session.progress import Step
 from dedup_lib.settings import Settings
-from dedup_lib.tables.pinned import FileRows, PinnedTable
+from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.pinned import FileRows
 
 _NAMING_KEEPERS = {"pairwise", "groups"}
 # Hash joins of IDs where each partition is small: they take half the time of sort joins.
@@ -50,7 +50,7 @@ _log = logging.getLogger(__name__)
 def make_plan(
     settings: Settings,
     inputs: Inputs,
-    report: Report,
+    step: Step,
     materialise: Callable[[DataFrame], DataFrame],
 ) -> Plan:
     """Find and count the rows to remove, and materialise them for the rest of the run.
@@ -58,7 +58,7 @@ def make_plan(
     Args:
         settings: The run's settings.
         inputs: The pinned inputs.
-        report: Receives the counts.
+        step: Times a step.
         materialise: Evaluates a frame once, and returns a frame that reads the result.
 
     *Cost:* two scans of the image IDs, and two or three of the lists. Each of these adds one scan
@@ -66,7 +66,7 @@ def make_plan(
     protected IDs, which also take two scans of their lists. If few IDs match, two more.
     If Delta is to delete rows, its log is read.
     """
-    return _Planning(settings, inputs, report, materialise).make()
+    return _Planning(settings, inputs, step, materialise).make()
 
 
 class _Sizes(TypedDict):
@@ -80,16 +80,16 @@ class _Planning:
 
     settings: Settings
     inputs: Inputs
-    report: Report
+    step: Step
     materialise: Callable[[DataFrame], DataFrame]
 
     def make(self) -> Plan:
         files = self.scan_image_ids()
-        sizes, distinct = self.weigh(files)
-        ranking = groups.ranking_of(self.images.frame, self.column, self.settings.keeper_rule)
+        sizes, distinct, join = self.weigh(files)
+        ranking = groups.ranking_of(self.images, self.settings.keeper_rule)
         protected = self.find_protected(sizes["image_ids"])
         found, protected = self.find_rows(ranking, sizes, protected)
-        self.sweep_eps(found, files)
+        swept = self.sweep_eps(found, files)
         found, keeper_counts = self.follow_keepers(found, ranking)
         rows, counts = self.count(found)
         matched, by_list = self.count_matched(counts, sizes, protected)
@@ -104,35 +104,25 @@ class _Planning:
             matched_by_list=by_list,
             keepers=keeper_counts,
             protection=protected,
-            match_hints=(),
+            match_hints=None,
             unmatched=self.find_unmatched(sizes),
+            join=join,
+            eps_sweep=swept,
         )
-        self.report.counts |= plan.reported_counts()
-        self.report.bytes["input"] = plan.input_bytes
         return replace(plan, match_hints=self.why_few_match(sizes)) if plan.matches_few else plan
 
     @property
-    def images(self) -> PinnedTable:
+    def images(self) -> ImageTable:
         return self.inputs.images
 
     @property
     def lists(self) -> Sequence[RemovalList]:
         return self.inputs.lists
 
-    @property
-    def column(self) -> str:
-        return self.settings.image_id_column
-
-    @property
-    def own_ids(self) -> DataFrame:
-        """`image_id`, one row per row of the image table."""
-        return id_scan.candidates_of(self.images, self.column).select("image_id")
-
     def scan_image_ids(self) -> Sequence[FileRows]:
-        with self.report.step("scan image IDs"):
+        with self.step("scan image IDs"):
             files = id_scan.scan_image_ids(
                 self.images,
-                self.column,
                 moves_images=self.settings.method_traits.moves_images,
                 materialise=self.materialise,
             )
@@ -140,53 +130,49 @@ class _Planning:
             raise NoImageRowsError(f"image table {self.images.location!r} has no rows.")
         return files
 
-    def weigh(self, files: Sequence[FileRows]) -> tuple[_Sizes, int | None]:
+    def weigh(self, files: Sequence[FileRows]) -> tuple[_Sizes, int | None, dict[str, Any]]:
         """Measure the IDs of both sides, and choose how to join them."""
         image_ids = id_scan.total(files)
-        with self.report.step("count list entries"):
+        with self.step("count list entries"):
             list_ids, distinct = list_sizes.count_entries(self.lists, self.settings.list_counts)
         if not is_plain(self.lists):  # IDs are joined together with their marks
             id_bytes = 2 * list_ids.id_bytes + _MARK_BYTES * list_ids.num_rows
             list_ids = replace(list_ids, id_bytes=id_bytes)
-        self.report.choose(
-            "plan join",
-            id_join.choose_join(image_ids, list_ids),
-            list_bytes=list_ids.broadcast_bytes,
-            image_id_bytes=image_ids.broadcast_bytes,
-            limit_bytes=id_join.BROADCAST_LIMIT_BYTES,
-        )
-        return {"image_ids": image_ids, "list_ids": list_ids}, distinct
+        join = {
+            "chosen": id_join.choose_join(image_ids, list_ids),
+            "list_bytes": list_ids.broadcast_bytes,
+            "image_id_bytes": image_ids.broadcast_bytes,
+            "limit_bytes": id_join.BROADCAST_LIMIT_BYTES,
+        }
+        _log.info("plan join: %s", join)
+        return {"image_ids": image_ids, "list_ids": list_ids}, distinct, join
 
     def find_protected(self, image_ids: IdSizes) -> Protection | None:
         lists = self.inputs.protected
         if not lists:
             return None
-        with self.report.step("find protected IDs"):
-            found = protection.find_protected(self.own_ids, lists, image_ids, self.materialise)
-        described = self.report.inputs["protect_ids"]
-        for item, counts in zip(described, found.lists, strict=True):
-            item["matched_ids"] = counts.matched_ids
-        return found
+        with self.step("find protected IDs"):
+            return protection.find_protected(
+                self.images.own_ids, lists, image_ids, self.materialise
+            )
 
     def find_rows(
         self, ranking: Ranking, sizes: _Sizes, protected: Protection | None
     ) -> tuple[DataFrame, Protection | None]:
         """Find the rows to remove, without the protected ones."""
-        with self.report.step("find rows that go"):
+        with self.step("find rows that go"):
             marking = [_marking(item, ranking) for item in self.lists]
-            found = removal_plan.find_rows(self.images, self.column, marking, **sizes)
+            found = removal_plan.find_rows(self.images, marking, **sizes)
             if protected is None:
                 return self.materialise(found), None
             found, spared = protection.spare(self.materialise(protected.mark(found)))
-        protected = replace(protected, spared=spared)
-        self.report.protected = protected.described()
-        return found, protected
+        return found, replace(protected, spared=spared)
 
-    def sweep_eps(self, found: DataFrame, files: Sequence[FileRows]) -> None:
-        if self.settings.eps_values:
-            with self.report.step("sweep eps"):
-                swept = eps_sweep.sweep(found, files, self.settings.eps_values)
-            self.report.eps_sweep = swept
+    def sweep_eps(self, found: DataFrame, files: Sequence[FileRows]) -> list[dict[str, Any]] | None:
+        if not self.settings.eps_values:
+            return None
+        with self.step("sweep eps"):
+            return eps_sweep.sweep(found, files, self.settings.eps_values)
 
     def follow_keepers(
         self, found: DataFrame, ranking: Ranking
@@ -194,9 +180,8 @@ class _Planning:
         if not _NAMING_KEEPERS.intersection(item.kind for item in self.lists):
             return found, None
         on_lost = self.settings.on_lost_keeper
-        with self.report.step("follow keepers"):
-            settled = keepers.settle(found, self.own_ids, ranking, on_lost, self.materialise)
-        self.report.keepers = settled[1].described()
+        with self.step("follow keepers"):
+            settled = keepers.settle(found, self.images.own_ids, ranking, on_lost, self.materialise)
         self.warn_of_keepers(settled[1])
         return settled
 
@@ -216,9 +201,8 @@ class _Planning:
 
     def count(self, found: DataFrame) -> tuple[DataFrame, PlanCounts]:
         """Add the columns of a plan to the rows, and count them."""
-        id_type = self.images.frame.schema[self.column].dataType
-        with self.report.step("count rows that go"):
-            rows = removal_plan.finish_plan(found, self.lists, id_type)
+        with self.step("count rows that go"):
+            rows = removal_plan.finish_plan(found, self.lists, self.images.id_type)
             return rows, removal_plan.count_plan(rows)
 
     def count_matched(
@@ -229,13 +213,10 @@ class _Planning:
             spared_ids = 0 if protected is None else protected.spared.num_ids
             matched = counts.matched_ids + spared_ids
             return matched, [matched]
-        with self.report.step("count matches"):
+        with self.step("count matches"):
             join = id_join.choose_join(**sizes)
-            matched, by_list = list_counts.count_matched(self.own_ids, self.lists, join)
-        for described, item, num_ids in zip(
-            self.report.inputs["duplicate_ids"], self.lists, by_list, strict=True
-        ):
-            described["matched_ids"] = num_ids
+            matched, by_list = list_counts.count_matched(self.images.own_ids, self.lists, join)
+        for item, num_ids in zip(self.lists, by_list, strict=True):
             if num_ids == 0:
                 _log.warning("no ID of list %r is in the image table", item.location)
         return matched, by_list
@@ -243,23 +224,21 @@ class _Planning:
     def find_unmatched(self, sizes: _Sizes) -> Record | None:
         if self.settings.unmatched_output is None:
             return None
-        with self.report.step("find unmatched IDs"):
+        with self.step("find unmatched IDs"):
             rows = self.materialise(self.unmatched(sizes))
             return Record("listed IDs that are not in the image table", rows, rows.count())
 
     def unmatched(self, sizes: _Sizes) -> DataFrame:
         join = id_join.choose_join(**sizes)
-        return list_counts.unmatched_ids(self.own_ids, self.lists, join)
+        return list_counts.unmatched_ids(self.images.own_ids, self.lists, join)
 
-    def why_few_match(self, sizes: _Sizes) -> list[str]:
-        """Look for reasons why listed IDs do not match; add them to the report and the log."""
-        with self.report.step("look why few IDs match"):
-            hints = why_few_match(self.own_ids, self.unmatched(sizes))
-        self.report.match_hints = [dataclasses.asdict(hint) for hint in hints]
-        texts = [hint.text for hint in hints]
-        shown = "; ".join(texts) or "no reason was found"
+    def why_few_match(self, sizes: _Sizes) -> list[MatchHint]:
+        """Look for reasons why listed IDs do not match, and log them."""
+        with self.step("look why few IDs match"):
+            hints = why_few_match(self.images.own_ids, self.unmatched(sizes))
+        shown = "; ".join(hint.text for hint in hints) or "no reason was found"
         _log.warning("hardly any listed ID is in the image table: %s", shown)
-        return texts
+        return hints
 
 
 def _marking(item: RemovalList, ranking: Ranking) -> RemovalList:

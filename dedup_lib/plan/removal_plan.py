@@ -26,10 +26,10 @@ from dedup_lib.lists.removal_list import (
     text_array,
 )
 from dedup_lib.plan.id_join import choose_join, hint_of
-from dedup_lib.plan.id_scan import IdSizes, broadcast_bytes, candidates_of, sum_of_id_bytes
+from dedup_lib.plan.id_scan import IdSizes, broadcast_bytes, sum_of_id_bytes
 from dedup_lib.redaction import HIDDEN, SPARK_PATTERN, redact
 from dedup_lib.settings import ListKind
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.image_table import ImageTable
 
 
 @dataclass(frozen=True)
@@ -76,8 +76,7 @@ def plan_schema(image_id_type: DataType) -> StructType:
 
 
 def find_rows(
-    images: PinnedTable,
-    image_id_column: str,
+    images: ImageTable,
     lists: Sequence[RemovalList],
     *,
     image_ids: IdSizes,
@@ -87,7 +86,6 @@ def find_rows(
 
     Args:
         images: The pinned image table.
-        image_id_column: Its ID column.
         lists: The removal lists, with IDs of the same type, and with groups turned into pairs.
         image_ids: Sizes of the image IDs.
         list_ids: Sizes of all list entries together.
@@ -101,7 +99,7 @@ def find_rows(
     *Cost:* one scan of the image IDs (two if they are broadcast) and one of the lists. The smaller
     side is broadcast. If both sides are large, IDs are shuffled; images never are.
     """
-    candidates = candidates_of(images, image_id_column)
+    candidates = images.located_ids
     entries = lists[0].frame if is_plain(lists) else _marks(lists)
     entries = entries.where(F.col(ENTRY_COLUMN).isNotNull())
     join = choose_join(image_ids, list_ids)

@@ -16,11 +16,9 @@ from pyspark.sql import functions as F
 from dedup_lib.lists.removal_list import RemovalList, read_removal_list
 from dedup_lib.locations import decode_path
 from dedup_lib.plan import id_join, list_counts
-from dedup_lib.plan.id_scan import candidates_of
 from dedup_lib.plan.inputs import Inputs
 from dedup_lib.plan.plan import Plan
 from dedup_lib.redaction import redact
-from dedup_lib.report import Report
 from dedup_lib.review import score_bins
 from dedup_lib.review.columns import ShownColumns, shown_columns
 from dedup_lib.review.data import ImageId, Pair, Part, Review, Scores, Unmatched
@@ -35,6 +33,7 @@ from dedup_lib.review.sample import (
     keepers_of,
     removed_by_file,
 )
+from dedup_lib.session.progress import Step
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.version import __version__
@@ -56,8 +55,9 @@ def make_review(
     inputs: Inputs,
     *,
     settings: Settings,
-    report: Report,
-) -> None:
+    run: str,
+    step: Step,
+) -> dict[str, Any]:
     """Write the review; if it can't be made, log a warning and let the run go on.
 
     Args:
@@ -65,7 +65,11 @@ def make_review(
         plan: The removal plan.
         inputs: The inputs of the plan.
         settings: The location of the review, and how many pairs it shows.
-        report: Receives the facts about the review (`review`).
+        run: The run's name.
+        step: Times a step.
+
+    Returns:
+        The report's facts about the review (`review`).
 
     Raises:
         UsageError: The review can't be written.
@@ -75,19 +79,18 @@ def make_review(
     """
     location = str(settings.review)
     try:
-        with report.step("make review"):
-            making = _Making(session, plan, inputs, settings, str(report.run))
+        with step("make review"):
+            making = _Making(session, plan, inputs, settings, run)
             review = making.review()
             page = render(review)
     except Exception as error:  # a failed review must not lose the plan
         reason = redact(f"{type(error).__name__}: {error}")
         _log.warning("no review was made: %s", reason)
-        report.review = {"location": location, "pairs": None, "reason": reason[:1000]}
-        return
-    with report.step("write review"):
+        return {"location": location, "pairs": None, "reason": reason[:1000]}
+    with step("write review"):
         write_review(session.storage, location, page)
-    report.review = {"location": location, "reason": making.why_no_pictures, **making.numbers}
     _log.info("review: %s", redact(location))
+    return {"location": location, "reason": making.why_no_pictures, **making.numbers}
 
 
 @dataclass
@@ -136,7 +139,7 @@ class _Making:
     def columns(self) -> ShownColumns:
         images = self.plan.images
         schema = images.frame.schema
-        return shown_columns(schema, self.settings.image_id_column, images.partition_columns)
+        return shown_columns(schema, images.id_column, images.partition_columns)
 
     @property
     def why_no_pictures(self) -> str | None:
@@ -182,7 +185,7 @@ class _Making:
             read_removal_list(
                 self.session,
                 asked,
-                image_id_type=self.plan.images.frame.schema[self.settings.image_id_column].dataType,
+                image_id_type=self.plan.images.id_type,
                 default_column=self.settings.duplicate_id_column,
                 default_kind=self.settings.list_kind,
                 eps=2.0,
@@ -202,21 +205,20 @@ class _Making:
         if num_ids != 0:
             rows = self.unmatched_ids().select("image_id").distinct().limit(_EXAMPLES)
             examples = sorted(row["image_id"] for row in rows.collect())
-        return Unmatched(num_ids, counts["list_distinct_ids"], examples, plan.match_hints)
+        return Unmatched(num_ids, counts["list_distinct_ids"], examples, plan.hint_texts)
 
     def unmatched_ids(self) -> DataFrame:
         plan = self.plan
         if plan.unmatched is not None:
             return plan.unmatched.rows
         join = id_join.choose_join(plan.image_ids, plan.list_ids)
-        own_ids = candidates_of(plan.images, self.settings.image_id_column).select("image_id")
-        return list_counts.unmatched_ids(own_ids, self.inputs.lists, join)
+        return list_counts.unmatched_ids(plan.images.own_ids, self.inputs.lists, join)
 
     def pairs(self, sample: Sequence[Removed], sizes: Mapping[ImageId, int]) -> list[Pair]:
-        images, column = self.plan.images, self.settings.image_id_column
-        keepers = find_places(images, column, keepers_of(sample))
+        images = self.plan.images
+        keepers = find_places(images, keepers_of(sample))
         sizes_of_files = {decode_path(file.file_path): file.size_bytes for file in self.plan.files}
-        showing = Showing(self.session, images, column, self.columns, sizes_of_files)
+        showing = Showing(self.session, images, self.columns, sizes_of_files)
         pictures = showing.pictures(sample, keepers, self.why_no_pictures)
         self.numbers["read_bytes"] = showing.read_bytes
         return [pair_of(row, keepers, pictures, sizes) for row in sample]

@@ -17,7 +17,7 @@ from dedup_lib.review.data import ImageId, Pair, Picture
 from dedup_lib.review.sample import Place, Removed
 from dedup_lib.session.session import Session
 from dedup_lib.tables.columns import FileColumns
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.image_table import ImageTable
 
 # The pictures of rows, by ID and location of the row.
 Pictures = Mapping[tuple[ImageId, Place], Picture]
@@ -33,15 +33,13 @@ class Showing:
         spark: The session.
         storage: The file systems of the files.
         images: The table.
-        image_id_column: Its ID column.
         columns: The columns to show.
         file_bytes: The sizes of its files when the IDs were read.
         read_bytes: How many bytes of its files were read.
     """
 
     session: Session
-    images: PinnedTable
-    image_id_column: str
+    images: ImageTable
     columns: ShownColumns
     file_bytes: Mapping[str, int]
     read_bytes: int = 0
@@ -89,8 +87,8 @@ class Showing:
     @property
     def id_field(self) -> StructField:
         """The ID column, with its name in the files."""
-        of = self.images.frame.schema[self.image_id_column].dataType
-        return StructField(self.names.path([self.image_id_column])[0], of)
+        name = self.names.path([self.images.id_column])[0]
+        return StructField(name, self.images.id_type)
 
     def row_places(
         self, wanted: Sequence[tuple[ImageId, Place]]

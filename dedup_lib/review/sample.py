@@ -9,9 +9,8 @@ from typing import Any, NamedTuple
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from dedup_lib.plan.id_scan import candidates_of
 from dedup_lib.review.data import ImageId
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.image_table import ImageTable
 
 # The rows with the lowest scores alone would say nothing about the rest.
 _RANDOM_FRACTION = 0.2
@@ -103,17 +102,14 @@ def keepers_of(rows: Sequence[Removed]) -> list[ImageId]:
     return list(dict.fromkeys(row.keeper_id for row in rows if row.keeper_id is not None))
 
 
-def find_places(
-    images: PinnedTable, image_id_column: str, ids: Sequence[ImageId]
-) -> dict[ImageId, Place]:
+def find_places(images: ImageTable, ids: Sequence[ImageId]) -> dict[ImageId, Place]:
     """Find the first row of each of a few IDs; an ID that is not in the table is left out.
 
     *Cost:* one scan of the image IDs.
     """
     if not ids:
         return {}
-    candidates = candidates_of(images, image_id_column)
-    found = candidates.where(F.col("image_id").isin(list(ids))).groupBy("image_id")
+    found = images.located_ids.where(F.col("image_id").isin(list(ids))).groupBy("image_id")
     first = found.agg(F.min(F.struct("file_path", "row_index")).alias("place")).collect()
     return {row["image_id"]: Place(*row["place"]) for row in first}
 

@@ -20,6 +20,7 @@ from dedup_lib.tables.history import ImageChanges, ImagesState
 from dedup_lib.tables.row_positions import ImageId
 
 if TYPE_CHECKING:
+    from dedup_lib.tables.image_table import ImageTable
     from dedup_lib.tables.pinned import FileRows, PinnedTable
 
 
@@ -156,13 +157,13 @@ class ReadableFormat:
 
     # Find what is new in it
 
-    def state(self, session: Session, table: PinnedTable, image_id_column: str) -> ImagesState:
+    def state(self, session: Session, table: ImageTable) -> ImagesState:
         """Return the state of a pinned image table, for a later call of `find_changes`."""
         files = {
             file.path.removeprefix(table.root): (file.size_bytes, file.modified_ms)
             for file in table.files
         }
-        return ImagesState(table.location, image_id_column, None, table.version, files)
+        return ImagesState(table.location, table.id_column, None, table.version, files)
 
     def find_changes(
         self, session: Session, table: PinnedTable, before: ImagesState, now: ImagesState

@@ -13,9 +13,6 @@ from dedup_lib.errors import UnsupportedError
 from dedup_lib.methods import gpu_check, spark_engine
 from dedup_lib.methods.gpu_plans import Fallback, Output, explanations, parsed
 from dedup_lib.session.conf import session_settings
-from dedup_lib.session.open_storage import open_storage
-from dedup_lib.session.session import Session
-from dedup_lib.tables.read import read_images
 from tests.support.tables.made import (
     delta_table,
     image_rows,
@@ -24,6 +21,7 @@ from tests.support.tables.made import (
     write_list,
     write_parquet,
 )
+from tests.support.tables.pinned import pinned_images
 
 DELTA_WRITE = "spark.rapids.sql.format.delta.write.enabled"
 
@@ -63,11 +61,11 @@ def ask(spark, listed, seen):
 
 def texts(spark, images, strategy="broadcast-ids", **output):
     """The accelerator's own words on reading what stays, and on writing it."""
-    table = read_images(Session(spark, open_storage(spark)), str(images), "auto")
+    table = pinned_images(spark, images)
     planned = table.frame.selectExpr(
         "image_id", "'f' file_path", "0L row_index", "image_id surviving_keeper_id"
     )
-    rows = spark_engine.apply(table, "image_id", planned, strategy)
+    rows = spark_engine.apply(table, planned, strategy)
     output = {"format": "parquet", "location": table.root, "options": {}, **output}
     return explanations(rows, Output(partition_columns=(), **output))
 
@@ -126,7 +124,7 @@ def test_arrow_is_taken_for_what_a_gpu_can_not_read(spark, images, tmp_path):
     without_zone = write_parquet(rows, tmp_path / "others/1.parquet").parent
     settings = Settings(images="./i", duplicate_ids=(DuplicateIds("./d"),), output="./o")
     for path, can_read in {images: True, without_zone: False}.items():
-        table = read_images(Session(spark, open_storage(spark)), str(path), "auto")
+        table = pinned_images(spark, path)
         assert gpu_check.can_read(table, settings) is can_read
 
 

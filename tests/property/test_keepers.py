@@ -6,7 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
-from dedup_lib.plan.groups import ranking_of
+from dedup_lib.plan.groups import Ranking
 from dedup_lib.plan.keepers import settle
 from dedup_lib.settings.values import KeeperRule
 
@@ -56,7 +56,9 @@ def settled(spark, marks, on_lost):
     rows = [(one, [(0, keeper, 0.5) for keeper in keepers]) for one, keepers in marks.items()]
     frame = spark.createDataFrame(rows, f"image_id string, marks {MARKS}")
     images = spark.createDataFrame([(one,) for one in IDS], "image_id string")
-    ranking = ranking_of(images, "image_id", KeeperRule(None, is_largest=False))
+    ranking = Ranking(
+        images.withColumn("rank", F.lit(None).cast("int")), KeeperRule(None, is_largest=False)
+    )
     kept, counts = settle(frame, images, ranking, on_lost, lambda rows: rows.localCheckpoint())
     found = kept.select("image_id", F.col("surviving_keeper_id")).collect()
     assert len({row.image_id for row in found}) == len(found)

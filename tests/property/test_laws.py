@@ -16,8 +16,8 @@ from dedup_lib.plan import id_scan, removal_plan
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.settings import DuplicateIds
-from dedup_lib.tables.read import read_images
 from tests.support.tables.made import delta_table, write_list, write_parquet
+from tests.support.tables.pinned import pinned_images
 
 SLOW = settings(
     max_examples=12,
@@ -69,34 +69,33 @@ def multiset(frame):
 @given(case=cases())
 def test_g1_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark, tmp_path, case):
     rows, kept = write_case(case, tmp_path / "case")
-    images = read_images(Session(spark, open_storage(spark)), f"{tmp_path}/case/images", "auto")
+    images = pinned_images(spark, tmp_path / "case/images")
     lists = [
         read_removal_list(
             Session(spark, open_storage(spark)),
             DuplicateIds(f"{tmp_path}/case/lists/{number}.parquet"),
-            image_id_type=images.frame.schema["image_id"].dataType,
+            image_id_type=images.id_type,
         )
         for number in range(len(case[2]))
     ]
     small, large = id_scan.IdSizes(1, 0, 1), id_scan.IdSizes(10**9, 0, 10**11)
     for image_ids, list_ids in ((large, small), (small, large), (large, large)):
         planned = removal_plan.find_rows(
-            images, "image_id", lists, image_ids=image_ids, list_ids=list_ids
+            images, lists, image_ids=image_ids, list_ids=list_ids
         ).localCheckpoint()
         removed = planned.select("image_id", "file_path", "row_index")
         assert planned.count() == removed.distinct().count() == (rows - kept).total()
     for strategy in STRATEGIES:
-        assert multiset(apply(images, "image_id", planned, strategy)) == kept
+        assert multiset(apply(images, planned, strategy)) == kept
     arrow_engine.rewrite(
         spark,
         images,
-        id_scan.count_files(images, "image_id"),
+        id_scan.count_files(images),
         planned,
         staged=f"file:{tmp_path}/case/out",
         partial=f"file:{tmp_path}/case/partial",
         options={},
         action="remove",
-        image_id_column="image_id",
         keeps_empty=not kept,
     )
     written = spark.read.schema(images.frame.schema).parquet(f"{tmp_path}/case/out")

@@ -14,10 +14,8 @@ from dedup_lib.delta.logged_rows import check_logged_rows
 from dedup_lib.errors import TableFormatError
 from dedup_lib.plan import id_scan
 from dedup_lib.session.conf import session_settings
-from dedup_lib.session.open_storage import open_storage
-from dedup_lib.session.session import Session
-from dedup_lib.tables import read_images
 from tests.support.tables.made import delta_table, tree_digest, write_list
+from tests.support.tables.pinned import pinned_images
 
 NOT_BY_FILE = "can't be compared file by file"
 
@@ -180,8 +178,8 @@ def make_table(spark, table, location, properties):
 
 def check_compares(spark, location, caplog):
     """Check that a log is found right, and wrong in all files where these have a row more."""
-    images = read_images(Session(spark, open_storage(spark, {})), str(location), "auto")
-    counted = id_scan.rows_by_file(images, "image_id").localCheckpoint()
+    images = pinned_images(spark, location)
+    counted = id_scan.rows_by_file(images).localCheckpoint()
     assert counted.count() == 3
     check_logged_rows(images, counted)
     with pytest.raises(TableFormatError, match="; 2 other files differ, too"):
@@ -234,8 +232,8 @@ def test_a_pinned_version_is_compared_with_the_log_up_to_it(spark, tmp_path, cap
 
 
 def test_a_file_of_the_log_that_was_not_read_is_named(spark, images):
-    pinned = read_images(Session(spark, open_storage(spark, {})), str(images), "auto")
-    counted = id_scan.rows_by_file(pinned, "image_id")
+    pinned = pinned_images(spark, images)
+    counted = id_scan.rows_by_file(pinned)
     with pytest.raises(TableFormatError, match=r"\.parquet' has 0 rows, .* log says 60 "):
         check_logged_rows(pinned, counted.where("num_rows != 60"))
 
@@ -243,8 +241,8 @@ def test_a_file_of_the_log_that_was_not_read_is_named(spark, images):
 def test_a_log_that_spells_files_in_unknown_ways_is_compared_by_its_sum(
     spark, images, monkeypatch, caplog
 ):
-    pinned = read_images(Session(spark, open_storage(spark, {})), str(images), "auto")
-    counted = id_scan.rows_by_file(pinned, "image_id")
+    pinned = pinned_images(spark, images)
+    counted = id_scan.rows_by_file(pinned)
     monkeypatch.setattr(logged_rows, "_location", lambda path, _: F.lower(path))
     with caplog.at_level(logging.WARNING):
         check_logged_rows(pinned, counted)

@@ -166,11 +166,11 @@ def test_g15_delta_input_is_one_version_though_rows_are_appended_meanwhile(
     ).save(table)
     rows_by_file = id_scan.rows_by_file
 
-    def append_first(images, column):
+    def append_first(images):
         spark.read.format("delta").load(str(delta_images)).write.format("delta").mode(
             "append"
         ).save(table)
-        return rows_by_file(images, column)
+        return rows_by_file(images)
 
     monkeypatch.setattr(id_scan, "rows_by_file", append_first)
     report = remove(table, listed, f"{tmp_path}/out")

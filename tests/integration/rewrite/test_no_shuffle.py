@@ -8,11 +8,9 @@ import pytest
 from dedup_lib import plan_removal, remove_duplicates
 from dedup_lib.methods import spark_engine
 from dedup_lib.session.conf import session_settings
-from dedup_lib.session.open_storage import open_storage
-from dedup_lib.session.session import Session
-from dedup_lib.tables import read_images
 from tests.support.spark.stages import newest_stage, stages_since
 from tests.support.tables.made import write_list, write_parquet
+from tests.support.tables.pinned import pinned_images
 
 pytestmark = pytest.mark.usefixtures("as_shipped")
 
@@ -84,9 +82,9 @@ def test_a_cluster_that_optimizes_writes_shuffles_no_image_either(spark, remove,
 )
 def test_no_image_column_is_in_an_exchange(spark, inputs, strategy, action):
     images, listed = inputs
-    table = read_images(Session(spark, open_storage(spark)), str(images), "auto")
+    table = pinned_images(spark, images)
     planned = plan_removal(table.frame, spark.read.parquet(str(listed)))
-    kept = spark_engine.apply(table, "image_id", planned, strategy, action)
+    kept = spark_engine.apply(table, planned, strategy, action)
     assert "image" not in shuffled_columns(kept)
     assert "image" in shuffled_columns(kept.repartition(3))
 

@@ -45,12 +45,12 @@ def killing(rows, place):
     return rows.where(F.udf(met(place), "boolean").asNondeterministic()("image_id"))
 
 
-def scanning(images, column):
-    return rows_by_file(dataclasses.replace(images, frame=killing(images.frame, "scan")), column)
+def scanning(images):
+    return rows_by_file(dataclasses.replace(images, frame=killing(images.frame, "scan")))
 
 
-def planning(settings, inputs, report, materialise):
-    return make_plan(settings, inputs, report, lambda rows: materialise(killing(rows, "join")))
+def planning(settings, inputs, step, materialise):
+    return make_plan(settings, inputs, step, lambda rows: materialise(killing(rows, "join")))
 
 
 def rewriting(*args):

@@ -30,15 +30,15 @@ from dedup_lib import cli
 from dedup_lib.delta import delete
 from dedup_lib.delta.format import DeltaFormat
 from dedup_lib.parquet.format import ParquetFormat
-from dedup_lib.report import Report
 from dedup_lib.session.hadoop_storage import HadoopStorage
+from dedup_lib.session.progress import Progress
 from tests.support.faults.in_process import StoppedError
 
 place, how = sys.argv[1:3]
 notes = Path(os.environ.get("FAULT_NOTES", os.devnull))
 calls = collections.Counter()
 phases, stops = ["start"], []
-timed, rename = Report.phase, HadoopStorage.rename
+timed, rename = Progress.phase, HadoopStorage.rename
 stage, stage_delta = ParquetFormat.stage, DeltaFormat.stage
 delete_ids = delete.delete_ids
 send_command = GatewayClient.send_command
@@ -110,7 +110,7 @@ def sending(self, command, *args, **kwargs):
 
 
 delete.delete_ids = deleting
-Report.phase, HadoopStorage.rename = phase, renaming
+Progress.phase, HadoopStorage.rename = phase, renaming
 ParquetFormat.stage, DeltaFormat.stage = staging, staging_delta
 GatewayClient.send_command = sending
 try:

@@ -14,9 +14,9 @@ from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.settings import DuplicateIds
-from dedup_lib.tables.read import read_images
 from tests.support.spark.plans import physical_plan
 from tests.support.tables.made import image_rows, write_list, write_parquet
+from tests.support.tables.pinned import pinned_images
 
 pytestmark = pytest.mark.usefixtures("as_shipped")
 
@@ -30,10 +30,10 @@ def inputs(spark, tmp_path):
     write_parquet(images.slice(0, 2), tmp_path / "images/2.parquet")
     write_list(tmp_path / "one.parquet", ["b", None, "b", "x"])
     write_list(tmp_path / "two.parquet", ["b", "d"])
-    storage = open_storage(spark)
-    table = read_images(Session(spark, storage), f"{tmp_path}/images", "auto")
-    id_type = table.frame.schema["image_id"].dataType
-    lists = [read_list(spark, tmp_path / f"{name}.parquet", id_type) for name in ("one", "two")]
+    table = pinned_images(spark, tmp_path / "images")
+    lists = [
+        read_list(spark, tmp_path / f"{name}.parquet", table.id_type) for name in ("one", "two")
+    ]
     return table, lists
 
 
@@ -45,9 +45,9 @@ def read_list(spark, path, id_type):
     )
 
 
-def planned_rows(table, column, lists, **sizes):
-    found = removal_plan.find_rows(table, column, lists, **sizes)
-    return removal_plan.finish_plan(found, lists, table.frame.schema[column].dataType)
+def planned_rows(table, lists, **sizes):
+    found = removal_plan.find_rows(table, lists, **sizes)
+    return removal_plan.finish_plan(found, lists, table.id_type)
 
 
 def test_a_list_too_long_for_a_broadcast_is_read_for_its_nulls_and_not_weighed(
@@ -79,7 +79,7 @@ def test_g1_every_way_to_join_finds_the_same_rows_and_reads_ids_only(
     inputs, image_ids, list_ids, join
 ):
     table, lists = inputs
-    planned = planned_rows(table, "image_id", lists, image_ids=image_ids, list_ids=list_ids)
+    planned = planned_rows(table, lists, image_ids=image_ids, list_ids=list_ids)
     rows = [
         (row.image_id, row.row_index, [reason.list_location[-11:] for reason in row.reasons])
         for row in planned.collect()
@@ -101,7 +101,7 @@ def test_g1_every_way_to_join_finds_the_same_rows_and_reads_ids_only(
 
 def test_the_schema_of_a_plan_is_the_stated_one(inputs):
     table, lists = inputs
-    planned = planned_rows(table, "image_id", lists, image_ids=SMALL, list_ids=SMALL)
+    planned = planned_rows(table, lists, image_ids=SMALL, list_ids=SMALL)
     stated = removal_plan.plan_schema(table.frame.schema["image_id"].dataType)
     assert [(f.name, f.dataType.simpleString()) for f in planned.schema] == [
         (f.name, f.dataType.simpleString()) for f in stated
@@ -110,7 +110,7 @@ def test_the_schema_of_a_plan_is_the_stated_one(inputs):
 
 def test_counts_of_a_plan(inputs):
     table, lists = inputs
-    planned = planned_rows(table, "image_id", lists, image_ids=SMALL, list_ids=SMALL)
+    planned = planned_rows(table, lists, image_ids=SMALL, list_ids=SMALL)
     counts = removal_plan.count_plan(planned)
     assert (counts.removed_rows, counts.matched_ids, counts.matched_id_bytes) == (4, 2, 2)
     assert removal_plan.count_plan(planned.repartition(3)).digest == counts.digest
@@ -138,6 +138,6 @@ def test_without_row_indexes_ids_are_broadcast_or_it_is_said_why_not():
 
 def test_id_bytes_are_counted_as_stored(spark, tmp_path):
     write_parquet(pa.table({"image_id": ["é", "ab", None]}), tmp_path / "images/1.parquet")
-    table = read_images(Session(spark, open_storage(spark)), f"{tmp_path}/images", "auto")
-    (file,) = id_scan.count_files(table, "image_id")
+    table = pinned_images(spark, tmp_path / "images")
+    (file,) = id_scan.count_files(table)
     assert (file.num_rows, file.num_nulls, file.id_bytes) == (3, 1, 4)

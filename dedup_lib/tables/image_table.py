@@ -1,0 +1,59 @@
+"""An image table: a pinned table, and the column that holds its image IDs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
+
+from dedup_lib.session.sql_names import quoted, values_of
+from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.pinned import PinnedTable
+
+
+@dataclass(frozen=True)
+class ImageTable(PinnedTable):
+    """A pinned image table.
+
+    Attributes:
+        id_column: The column that holds the image IDs.
+    """
+
+    id_column: str
+
+    @classmethod
+    def of(cls, table: PinnedTable, id_column: str) -> ImageTable:
+        """Return a pinned table as an image table; the caller has checked the ID column."""
+        return cls(**vars(table), id_column=id_column)
+
+    @property
+    def id_type(self) -> DataType:
+        """The type of the image IDs."""
+        return self.frame.schema[self.id_column].dataType
+
+    @property
+    def id(self) -> Column:
+        """The column `image_id`, for conditions and joins: no writer's statistic hides an ID."""
+        return values_of(self.id_column).alias("image_id")
+
+    @property
+    def stored_id(self) -> Column:
+        """The column `image_id`, just to read it: a condition on it may go by statistics."""
+        return F.col(quoted(self.id_column)).alias("image_id")
+
+    @property
+    def own_ids(self) -> DataFrame:
+        """`image_id`, one row per row of the table."""
+        return self.frame.select(self.id)
+
+    @property
+    def located_ids(self) -> DataFrame:
+        """`image_id`, `file_path`, `row_index` (NULL if unknown), one row per row of the table."""
+        row_index = metadata(self.frame, "row_index") if self.has_row_index else F.lit(None)
+        return self.frame.select(
+            self.id,
+            metadata(self.frame, "file_path").alias("file_path"),
+            row_index.cast("bigint").alias("row_index"),
+        )
