@@ -20,7 +20,7 @@ def has_scheme(location: str) -> bool:
 
 
 def check_location(name: str, location: str | None) -> None:
-    """Refuse a location that would be read as something else than it looks like.
+    """Refuse a location that looks like one thing, but would be read as another.
 
     Args:
         name: The setting.

@@ -23,7 +23,7 @@ from dedup_lib.plan.kept_plan import read_kept_plan
 from dedup_lib.plan.limits import check_limits
 from dedup_lib.plan.plan import Plan
 from dedup_lib.plan.planning import PLAN_SETTINGS, make_plan
-from dedup_lib.publish.overlap import check_places, check_report
+from dedup_lib.publish.overlap import check_locations, check_report
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
 from dedup_lib.review import making, page, page_file
@@ -111,9 +111,9 @@ class _Run(RunContext):
     def execute(self) -> None:
         with ExitStack() as cleanup:
             with self.phase("plan"):
-                check_places(self.session, self.settings)
+                check_locations(self.session, self.settings)
                 self.check_review()
-                self.workspace.tidy_up()
+                self.workspace.clean_up()
                 cleanup.enter_context(tuning_settings(self.session.spark, self.log_settings()))
                 if (earlier := repeats.find_earlier_run(self)) is not None:
                     repeats.repeat(self, earlier, self.read_inputs().images)

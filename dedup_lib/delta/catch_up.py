@@ -20,7 +20,7 @@ from dedup_lib.delta.history import (
     count_rows_at,
     note_text,
 )
-from dedup_lib.delta.image_changes import lost_files_named
+from dedup_lib.delta.image_changes import explain_lost_files
 from dedup_lib.delta.output_state import Reached, deletion_name, transaction_of
 from dedup_lib.errors import ConflictError, ImagesChangedError, VerificationError
 from dedup_lib.locations import is_path
@@ -110,7 +110,7 @@ def compare(
         for side, rows in sides.items()
     ]
     totals = [F.sum(name).alias(name) for name in names]
-    with tuning_settings(spark, PLAN_SETTINGS), lost_files_named(plan.images):
+    with tuning_settings(spark, PLAN_SETTINGS), explain_lost_files(plan.images):
         by_id = reduce(DataFrame.unionAll, counted).groupBy("image_id").agg(*totals)
         is_removed, is_touched = F.col("removed") > 0, F.col("touched") > 0
         # Rows without an ID can't be told apart, so a wrong number of them can't be corrected.

@@ -74,8 +74,8 @@ class Clone(NewOutput):
         run = self.run
         if not output.is_renamed:  # the location must stay: the output will refer to files there
             base = targets.default_base(run.session, output)
-            targets.check_told(base, "use --method rewrite, or give --output as a path.")
-            run.workspace.tidy_up_beside(base)
+            targets.check_base_is_known(base, "use --method rewrite, or give --output as a path.")
+            run.workspace.clean_up_beside(base)
             companion = companion_directory(run.session.storage, base, run.attempt_id)
             attempt = cleanup.enter_context(companion)
         cloned = make_clone(

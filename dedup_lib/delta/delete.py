@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.delta.detail import delta_detail
-from dedup_lib.delta.errors import deletions_named, refusal
+from dedup_lib.delta.errors import explain_refused_deletes, refusal
 from dedup_lib.delta.history import USER_METADATA, note_text
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.session.conf import SCAN_SETTINGS, session_settings
@@ -83,7 +83,7 @@ def has_deletion_vectors(spark: SparkSession, location: str) -> bool:
 
 def enable_deletion_vectors(spark: SparkSession, location: str) -> None:
     """Let deletes in a Delta table write deletion vectors; its protocol stays upgraded."""
-    with deletions_named(location):
+    with explain_refused_deletes(location):
         spark.sql(
             f"ALTER TABLE {sql_name(location)} SET TBLPROPERTIES ('{DELETION_VECTORS}' = 'true')"
         )
@@ -133,7 +133,7 @@ def delete_ids(
     try:
         with (
             session_settings(spark, {**_DELETE_SETTINGS, **SCAN_SETTINGS, **settings}),
-            deletions_named(location),
+            explain_refused_deletes(location),
         ):
             try:
                 rows = spark.sql(delete).collect()
@@ -183,7 +183,7 @@ def purge(spark: SparkSession, location: str, note: Mapping[str, Any]) -> Purge:
         ConflictError: Another writer committed in the meantime.
     """
     settings = {USER_METADATA: note_text(note)}
-    with session_settings(spark, settings), deletions_named(location):
+    with session_settings(spark, settings), explain_refused_deletes(location):
         rows = spark.sql(f"REORG TABLE {sql_name(location)} APPLY (PURGE)").collect()
     metrics = rows[0]["metrics"]
     removed, added = metrics["filesRemoved"], metrics["filesAdded"]

@@ -13,7 +13,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import get_setting
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
 from dedup_lib.session.storage import Storage
-from dedup_lib.tables.target import UNTOLD
+from dedup_lib.tables.target import UNKNOWN_SCHEME
 
 _SNAPSHOT_PARTITIONS = "spark.databricks.delta.snapshotPartitions"
 _LOG_BYTES_PER_PARTITION = 4 * 1024**2
@@ -83,7 +83,7 @@ def new_table_root(session: Session, name: str) -> str:
     described = session.spark.sql(f"DESCRIBE SCHEMA {quoted_schema}")
     rows = {row[0]: row[1] for row in described.collect()}
     if not rows.get("Location"):
-        return "/".join([f"{UNTOLD}:", *map(str.lower, [*schema, table])])
+        return "/".join([f"{UNKNOWN_SCHEME}:", *map(str.lower, [*schema, table])])
     return f"{session.storage.canonical(rows['Location'])}/{table.lower()}"
 
 

@@ -15,7 +15,7 @@ _CONFLICT = re.compile(
 
 
 @contextmanager
-def deletions_named(location: str) -> Iterator[None]:
+def explain_refused_deletes(location: str) -> Iterator[None]:
     """Turn errors with which Delta refuses a deletion into this library's errors."""
     try:
         yield

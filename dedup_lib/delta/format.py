@@ -53,7 +53,7 @@ class DeltaFormat(TableFormat):
 
     traits = find_format("delta")
     sign = "_delta_log"
-    deletes_by_log = True
+    deletes_by_log_counts = True
     serves_as_list = True
     methods = MappingProxyType(
         {"in-place": InPlace, "clone": Clone, "since-last-run": SinceLastRun}
@@ -185,7 +185,7 @@ class DeltaFormat(TableFormat):
         """Count the rows of the written version."""
         return count_rows_at(session.spark, staged.location, staged.version or 0)
 
-    def count_marked(self, session: Session, staged: Staged, column: str) -> int:
+    def count_true_rows(self, session: Session, staged: Staged, column: str) -> int:
         """Scan the column."""
         name = sql_name(staged.location)
         frame = session.spark.sql(f"SELECT * FROM {name} VERSION AS OF {staged.version or 0}")

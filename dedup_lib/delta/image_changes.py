@@ -70,7 +70,7 @@ def find_changes(
 
 
 @contextmanager
-def lost_files_named(images: PinnedTable) -> Iterator[None]:
+def explain_lost_files(images: PinnedTable) -> Iterator[None]:
     """Explain the error if a file with new rows is gone: a VACUUM deleted it first."""
     try:
         yield

@@ -69,7 +69,7 @@ class SinceLastRun(Rewrite):
 
     def _leave_as_it_is(self, digest: str | None, kept_rows: int) -> None:
         run = self.run
-        run.workspace.tidy_up_beside(root_of(run.session, str(run.settings.output)))
+        run.workspace.clean_up_beside(root_of(run.session, str(run.settings.output)))
         if run.settings.run_key is not None:
             self._keep_key(run.note_of(digest, kept_rows, kept_rows))
         run.report.finish("succeeded")

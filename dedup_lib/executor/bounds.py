@@ -83,7 +83,7 @@ class Meter:
             self.read_bytes += num_bytes
 
 
-class Room:
+class MemoryBudget:
     """Memory that many threads share. A thread that asks for more than is left waits for it."""
 
     def __init__(self, most_bytes: int) -> None:

@@ -62,7 +62,7 @@ def list_below(uri: str, options: Options, *, recursive: bool) -> list[tuple[str
 
 
 def find_names(uris: Sequence[str], options: Options, patterns: Sequence[str]) -> list[list[str]]:
-    """Return those names in each directory that match a pattern; none of what can't be listed."""
+    """Return the names in each directory that match a pattern; no names if it can't be listed."""
     with ThreadPoolExecutor(_THREADS) as threads:
         listed = list(threads.map(lambda uri: _names_in(uri, options), uris))
     return [

@@ -31,7 +31,7 @@ class FileTask:
     keeps_empty: bool
 
 
-class Wanted(NamedTuple):
+class RowSelection(NamedTuple):
     """Which rows are written.
 
     Attributes:

@@ -62,7 +62,7 @@ def read_part(number: int, files: Sequence[IdFile], options: Mapping[str, str]) 
     return halves.tobytes().hex(" ", ID_BYTES)
 
 
-def why_not(uri: str, options: Mapping[str, str]) -> str | None:
+def why_unusable(uri: str, options: Mapping[str, str]) -> str | None:
     """Try to open a file here; return the reason why it can't be opened, or None."""
     try:
         store, path = open_store(uri, options)

@@ -11,7 +11,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 
-from dedup_lib.executor.bounds import Bounds, Meter, Room
+from dedup_lib.executor.bounds import Bounds, MemoryBudget, Meter
 from dedup_lib.executor.parquet_values import FileSlice, UnreadValueError, row_groups, values_at
 from dedup_lib.executor.parquet_values.column_chunks import LeafColumn, RowGroup
 from dedup_lib.executor.parquet_values.file_slices import Hold
@@ -105,8 +105,8 @@ def read_pictures(
     ):
         sizes = {row.file_path: row.file_bytes for row in rows}
         files = _Files(open_file, meter, sizes)
-        drawn = _Drawing(draw, drawers, meter, Room(bounds.held_bytes))
-        reading = _Reading(columns, files, drawn, Room(bounds.held_bytes))
+        drawn = _Drawing(draw, drawers, meter, MemoryBudget(bounds.held_bytes))
+        reading = _Reading(columns, files, drawn, MemoryBudget(bounds.held_bytes))
         footers = [(path, readers.submit(reading.find, path, by_file[path])) for path in by_file]
         found: dict[RowPosition, _Found] = {}
         reads = []
@@ -167,7 +167,7 @@ class _Drawing:
     draw: Callable[[bytes | None], Thumbnail]
     drawers: ThreadPoolExecutor
     meter: Meter
-    room: Room
+    room: MemoryBudget
 
     def read_and_draw(self, value: StoredValue | None, texts: _Texts | None) -> _Found:
         if value is None:
@@ -198,7 +198,7 @@ class _Reading:
     columns: ReadColumns
     files: _Files
     drawing: _Drawing
-    room: Room
+    room: MemoryBudget
 
     def find(self, path: str, rows: Sequence[int]) -> tuple[list[RowGroup], str]:
         """Find the row groups of rows; return the reason for rows that are in no row group, too."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dedup_lib.executor.annotated_rows import FileLayout, annotated_layout, annotated_row_groups
-from dedup_lib.executor.file_task import FileTask, Rewritten, Wanted
+from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.kept_rows import (
     Bitmap,
     invert,
@@ -22,7 +22,7 @@ from dedup_lib.executor.kept_rows import (
 from dedup_lib.executor.stores import FileRefusedError, open_store
 from dedup_lib.executor.writer_options import check_int96, writer_options
 
-_REMOVE = Wanted()
+_REMOVE = RowSelection()
 _NOTHING = Rewritten(0, 0, is_copy=False)
 
 
@@ -45,7 +45,7 @@ def rewrite(
     task: FileTask,
     bitmaps: Sequence[Bitmap] | None,
     options: Mapping[str, str],
-    wanted: Wanted = _REMOVE,
+    wanted: RowSelection = _REMOVE,
 ) -> Rewritten:
     """Write the wanted rows of a file to an unfinished file, then give that the target's name.
 
@@ -122,7 +122,7 @@ def _fill(
     source: _StoreFile,
     task: FileTask,
     bitmaps: Sequence[Bitmap],
-    wanted: Wanted,
+    wanted: RowSelection,
 ) -> tuple[int, bool]:
     """Write the wanted rows; return how many, and whether the file was copied as it is."""
     if wanted.action == "remove" and not bitmaps:
@@ -137,7 +137,7 @@ def _write_and_upload(
     source: _StoreFile,
     task: FileTask,
     bitmaps: Sequence[Bitmap],
-    wanted: Wanted,
+    wanted: RowSelection,
     options: Mapping[str, str],
 ) -> Rewritten:
     """Finish a file on the executor's own disk, then upload it.
@@ -195,7 +195,7 @@ def _get_size(file: _StoreFile) -> int:
 
 
 def _choose_rows(
-    stream: Any, task: FileTask, bitmaps: Sequence[Bitmap], wanted: Wanted
+    stream: Any, task: FileTask, bitmaps: Sequence[Bitmap], wanted: RowSelection
 ) -> _NewFile:
     """Choose the rows that are written; no row is read yet."""
     file, layout = _open(stream, task)

@@ -71,7 +71,7 @@ def _num_parts(num_ids: int) -> int:
 
 
 def _check_executors(spark: SparkSession, uri: str, options: dict[str, str], what: str) -> None:
-    probed = on_executors(lambda _: npy_ids.why_not(uri, options), "string")
+    probed = on_executors(lambda _: npy_ids.why_unusable(uri, options), "string")
     try:
         reason = spark.range(0, 1, 1, 1).select(probed("id")).collect()[0][0]
     except SPARK_ERRORS as failure:

@@ -22,7 +22,7 @@ class FileEngine(Protocol):
 
     name: str
 
-    def why_not(
+    def why_unusable(
         self, session: Session, images: ImageTable, partial: str | None, settings: Settings
     ) -> DedupError | None:
         """Return why it can't rewrite the table and keep all of it, or None.

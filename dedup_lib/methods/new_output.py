@@ -53,7 +53,7 @@ class NewOutput(Method):
         stage.check_rows(staged, expected_rows=plan.output_rows(action), found_rows=found)
         if action == "annotate":
             removed_rows = plan.counts.removed_rows
-            marked = written.count_marked(run.session, staged, IS_DUPLICATE)
+            marked = written.count_true_rows(run.session, staged, IS_DUPLICATE)
             stage.check_rows(staged, expected_rows=removed_rows, found_rows=marked, what="marks")
         run.report.counts["kept_rows"] = plan.kept_rows
         run.report.output = {**stage.describe(staged), "num_rows": found}

@@ -42,7 +42,7 @@ def repeat(run: RunContext, earlier: EarlierRun | None, images: ImageTable) -> N
     if settings.dry_run:
         run.report.finish("dry_run")
         return
-    run.workspace.tidy_up_beside(root_of(run.session, earlier.location))
+    run.workspace.clean_up_beside(root_of(run.session, earlier.location))
     if settings.output is None and settings.purge:
         files = id_scan.count_files(images)
         _in_place(images).make_up(run, images, files)

@@ -247,7 +247,7 @@ def _why_not_by_files(
     if settings.engine == "auto" and output is not None and output.is_marked:
         return "in an object store its files would be seen before the output is complete"
     partial = None if attempt is None else attempt.partial
-    return engine.why_not(session, images, partial, settings)
+    return engine.why_unusable(session, images, partial, settings)
 
 
 def _is_for_gpu(spark: SparkSession, images: ImageTable, settings: Settings) -> bool:

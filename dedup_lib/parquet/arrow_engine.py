@@ -20,7 +20,7 @@ from dedup_lib.errors import (
     UnsupportedError,
 )
 from dedup_lib.executor import rewrite_file
-from dedup_lib.executor.file_task import FileTask, Wanted, describe_outcome
+from dedup_lib.executor.file_task import FileTask, RowSelection, describe_outcome
 from dedup_lib.locations import decode_path
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.parquet.file_groups import bytes_per_group, partition_keys, spread
@@ -68,7 +68,7 @@ class ArrowEngine:
 
     name = "arrow"
 
-    def why_not(
+    def why_unusable(
         self, session: Session, images: ImageTable, partial: str | None, settings: Settings
     ) -> DedupError | None:
         """Return why executors can't rewrite the table's files and keep all of them, or None.
@@ -79,7 +79,7 @@ class ArrowEngine:
             partial: The URI of a directory for a trial write; None if the run may not write.
             settings: The settings of the run.
         """
-        return why_not(session.spark, images, partial, settings.storage_options)
+        return why_unusable(session.spark, images, partial, settings.storage_options)
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write the output's rows to files with the names of the input files."""
@@ -106,7 +106,7 @@ class ArrowEngine:
         return Staged(output, attempt.staged, None)
 
 
-def why_not(
+def why_unusable(
     spark: SparkSession,
     images: ImageTable,
     directory: str | None,
@@ -188,7 +188,7 @@ def rewrite(
     frame = F.broadcast(_frame(spark, rows, _task_schema()))
     gathered = gather(planned, frame, len(keys), keepers=action == "annotate")
     fields = F.struct(*(field.name for field in dataclasses.fields(FileTask)))
-    wanted = Wanted(action, images.id_column)
+    wanted = RowSelection(action, images.id_column)
     function = functools.partial(rewrite_file.rewrite, wanted=wanted)
     rewritten = _outcomes(function, options)(fields, "bitmaps")
     done = gathered.join(frame, "number").select(rewritten.alias("outcome"))

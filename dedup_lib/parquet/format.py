@@ -240,7 +240,7 @@ class ParquetFormat(TableFormat):
         except (InputError, *SPARK_ERRORS) as error:
             raise VerificationError(f"the staged output is broken: {error}") from error
 
-    def count_marked(self, session: Session, staged: Staged, column: str) -> int:
+    def count_true_rows(self, session: Session, staged: Staged, column: str) -> int:
         """Scan the column."""
         fields = StructType([StructField(column, BooleanType())])
         reader = session.spark.read.schema(fields).options(**PARQUET_READER_OPTIONS)

@@ -87,7 +87,7 @@ def scan_image_ids(
     *Cost:* one scan of the image IDs; where the format deletes by its log, that log.
     """
     table_format = images.table_format
-    goes_by_log = table_format.deletes_by_log and not moves_images
+    goes_by_log = table_format.deletes_by_log_counts and not moves_images
     counted = rows_by_file(images)
     if goes_by_log:
         counted = materialise(counted)

@@ -65,7 +65,7 @@ def companion_directory(storage: Storage, location: str, attempt_id: str) -> Ite
 
 def unmade_attempt(location: str, attempt_id: str) -> Attempt:
     """Return an attempt that needs no directory."""
-    return Attempt(attempt_id, sibling(location, attempt_id), is_made=False)
+    return Attempt(attempt_id, sibling(location, attempt_id), has_directory=False)
 
 
 def hand_over(storage: Storage, directory: str) -> None:

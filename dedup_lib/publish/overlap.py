@@ -26,7 +26,7 @@ from dedup_lib.tables.registry import format_of_name
 
 
 @dataclass(frozen=True)
-class Place:
+class RunLocation:
     """A canonical location, and what it is for.
 
     Attributes:
@@ -40,7 +40,7 @@ class Place:
     is_shared: bool = False
 
 
-def check_no_overlap(read: Sequence[Place], written: Sequence[Place]) -> None:
+def check_no_overlap(read: Sequence[RunLocation], written: Sequence[RunLocation]) -> None:
     """Check that each written location is apart from all read and all other written locations.
 
     Raises:
@@ -51,7 +51,7 @@ def check_no_overlap(read: Sequence[Place], written: Sequence[Place]) -> None:
             _check_apart(place, other)
 
 
-def _check_apart(written: Place, other: Place) -> None:
+def _check_apart(written: RunLocation, other: RunLocation) -> None:
     if contains(other.root, written.root) and not other.is_shared:
         relation = "is" if contains(written.root, other.root) else "lies inside"
     elif contains(written.root, other.root) and not written.is_shared:
@@ -64,7 +64,7 @@ def _check_apart(written: Place, other: Place) -> None:
     )
 
 
-def check_places(session: Session, settings: Settings) -> None:
+def check_locations(session: Session, settings: Settings) -> None:
     """Check that no location that a run would write to overlaps an input or another such location.
 
     Raises:
@@ -72,12 +72,12 @@ def check_places(session: Session, settings: Settings) -> None:
         TableNotFoundError: The catalog has no table with an input's name.
     """
 
-    def place(role: str, location: str) -> Place:
-        return Place(role, root_of(session, location))
+    def place(role: str, location: str) -> RunLocation:
+        return RunLocation(role, root_of(session, location))
 
     read = [place(role, location) for role, location in _inputs(settings)]
     written = [
-        Place(role, _output_root(session, location)) for role, location in _outputs(settings)
+        RunLocation(role, _output_root(session, location)) for role, location in _outputs(settings)
     ]
     if settings.metrics_output is not None:
         written += _metrics(session, settings.metrics_output)
@@ -85,7 +85,7 @@ def check_places(session: Session, settings: Settings) -> None:
         written += [] if file is None else _file(session.storage, role, file)
     if settings.work_location is not None:
         root = session.storage.canonical(settings.work_location)
-        written.append(Place("work location", root, is_shared=True))
+        written.append(RunLocation("work location", root, is_shared=True))
     check_no_overlap(read, written)
 
 
@@ -123,35 +123,35 @@ def check_metrics(session: Session, settings: Settings) -> None:
     others = _inputs_found(session, settings)
     for role, location in _outputs(settings):
         with contextlib.suppress(InputError, OutputExistsError, StorageError):
-            others.append(Place(role, _output_root(session, location)))
+            others.append(RunLocation(role, _output_root(session, location)))
     if settings.report is not None:
         others += _file(session.storage, "report", settings.report)
     if settings.work_location is not None:
         root = session.storage.canonical(settings.work_location)
-        others.append(Place("work location", root, is_shared=True))
+        others.append(RunLocation("work location", root, is_shared=True))
     check_no_overlap(others, _metrics(session, settings.metrics_output))
 
 
-def _inputs_found(session: Session, settings: Settings) -> list[Place]:
+def _inputs_found(session: Session, settings: Settings) -> list[RunLocation]:
     """Return the locations of the inputs, without those that can't be found."""
     found = []
     for role, location in _inputs(settings):
         with contextlib.suppress(InputError, StorageError):
-            found.append(Place(role, root_of(session, location)))
+            found.append(RunLocation(role, root_of(session, location)))
     return found
 
 
-def _metrics(session: Session, location: str) -> list[Place]:
+def _metrics(session: Session, location: str) -> list[RunLocation]:
     """Return the location of the metrics; none if no row can be appended, which fails no run."""
     with contextlib.suppress(OutputExistsError, PySparkException, StorageError):
-        return [Place("metrics output", _output_root(session, location))]
+        return [RunLocation("metrics output", _output_root(session, location))]
     return []
 
 
-def _file(storage: Storage, role: str, location: str) -> list[Place]:
+def _file(storage: Storage, role: str, location: str) -> list[RunLocation]:
     """Return the location of a report or review; none if only the client sees the file."""
     try:
-        return [Place(role, storage.canonical(report_uri(location)))]
+        return [RunLocation(role, storage.canonical(report_uri(location)))]
     except StorageError:
         if storage.is_remote and not has_scheme(location):
             return []

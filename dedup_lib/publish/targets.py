@@ -8,7 +8,7 @@ from dedup_lib.errors import (
 from dedup_lib.locations import get_scheme
 from dedup_lib.session.session import Session
 from dedup_lib.tables.registry import format_named
-from dedup_lib.tables.target import UNTOLD, Target
+from dedup_lib.tables.target import UNKNOWN_SCHEME, Target
 
 
 def default_base(session: Session, target: Target) -> str:
@@ -22,13 +22,13 @@ def default_base(session: Session, target: Target) -> str:
     return format_named(target.format).root_of_new(session, target.location)
 
 
-def check_told(base: str, advice: str) -> None:
+def check_base_is_known(base: str, advice: str) -> None:
     """Check that the run can keep its own files at a base.
 
     Raises:
         SettingsError: It can't, because the catalog does not tell the table's location.
     """
-    if get_scheme(base) == UNTOLD:
+    if get_scheme(base) == UNKNOWN_SCHEME:
         name = base.partition(":/")[2].replace("/", ".")
         raise SettingsError(
             f"the catalog does not tell where table {name!r} will keep its files, and the run has "

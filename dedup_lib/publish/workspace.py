@@ -35,7 +35,7 @@ class Workspace:
     attempt_id: str
     _swept: set[str] = field(default_factory=set)
 
-    def tidy_up(self) -> None:
+    def clean_up(self) -> None:
         """Repair and delete what killed runs left at the paths that this run writes to."""
         if self.settings.dry_run:
             return
@@ -52,7 +52,7 @@ class Workspace:
             marker.finish_marking(self.session.storage, location)
         self._sweep(location)
 
-    def tidy_up_beside(self, root: str) -> None:
+    def clean_up_beside(self, root: str) -> None:
         """Delete what killed runs left beside a table."""
         if self._keeps_files:
             self._sweep(root)
@@ -69,7 +69,9 @@ class Workspace:
         work_base = self._work_base(base)
         if self.session.storage.is_remote and (output is None or output.is_committed):
             return unmade_attempt(work_base, self.attempt_id)
-        targets.check_told(work_base, "give --work-location, such as a directory of a volume.")
+        targets.check_base_is_known(
+            work_base, "give --work-location, such as a directory of a volume."
+        )
         is_renamed = output is not None and output.is_renamed
         if is_renamed and not self.session.storage.same_file_system(work_base, base):
             raise SettingsError(
@@ -97,7 +99,7 @@ class Workspace:
         numbers = itertools.count()
 
         def materialise(rows: DataFrame) -> DataFrame:
-            if attempt is None or not attempt.is_made:
+            if attempt is None or not attempt.has_directory:
                 # Not `persist`: each frame is made from earlier ones, so their plans would nest.
                 return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
             place = f"{attempt.plan}/{next(numbers)}"

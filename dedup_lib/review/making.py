@@ -24,11 +24,11 @@ from dedup_lib.review.columns import ShownColumns, shown_columns
 from dedup_lib.review.data import ImageId, Pair, Part, Review, Scores, Unmatched
 from dedup_lib.review.page import render
 from dedup_lib.review.page_file import write_review
-from dedup_lib.review.pairs import Showing, pair_of
+from dedup_lib.review.pairs import PictureReader, pair_of
 from dedup_lib.review.sample import (
-    Removed,
+    RemovedRow,
     choose,
-    find_places,
+    find_row_locations,
     group_sizes,
     keepers_of,
     removed_by_file,
@@ -145,7 +145,7 @@ class _Making:
     def why_no_pictures(self) -> str | None:
         return self.columns.why_no_image or None
 
-    def group_sizes(self, rows: Sequence[Removed]) -> tuple[dict[int, int], dict[Any, int]]:
+    def group_sizes(self, rows: Sequence[RemovedRow]) -> tuple[dict[int, int], dict[Any, int]]:
         if self.plan.keepers is None:
             return {}, {}
         return group_sizes(self.plan.rows, keepers_of(rows))
@@ -214,11 +214,11 @@ class _Making:
         join = id_join.choose_join(plan.image_ids, plan.list_ids)
         return list_counts.unmatched_ids(plan.images.own_ids, self.inputs.lists, join)
 
-    def pairs(self, sample: Sequence[Removed], sizes: Mapping[ImageId, int]) -> list[Pair]:
+    def pairs(self, sample: Sequence[RemovedRow], sizes: Mapping[ImageId, int]) -> list[Pair]:
         images = self.plan.images
-        keepers = find_places(images, keepers_of(sample))
+        keepers = find_row_locations(images, keepers_of(sample))
         sizes_of_files = {decode_path(file.file_path): file.size_bytes for file in self.plan.files}
-        showing = Showing(self.session, images, self.columns, sizes_of_files)
+        showing = PictureReader(self.session, images, self.columns, sizes_of_files)
         pictures = showing.pictures(sample, keepers, self.why_no_pictures)
         self.numbers["read_bytes"] = showing.read_bytes
         return [pair_of(row, keepers, pictures, sizes) for row in sample]

@@ -14,19 +14,19 @@ from dedup_lib.executor.thumbnails import Thumbnail
 from dedup_lib.locations import decode_path
 from dedup_lib.review.columns import ShownColumns
 from dedup_lib.review.data import ImageId, Pair, Picture
-from dedup_lib.review.sample import Place, Removed
+from dedup_lib.review.sample import RemovedRow, RowLocation
 from dedup_lib.session.session import Session
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.image_table import ImageTable
 
 # The pictures of rows, by ID and location of the row.
-Pictures = Mapping[tuple[ImageId, Place], Picture]
+Pictures = Mapping[tuple[ImageId, RowLocation], Picture]
 _NO_NAMES = "not read: what the files call the table's columns can't be told"
 _NO_INDEX = "not read: the table does not tell which row of its file it is"
 
 
 @dataclass
-class Showing:
+class PictureReader:
     """Reads rows of a table, to show them.
 
     Attributes:
@@ -46,8 +46,8 @@ class Showing:
 
     def pictures(
         self,
-        sample: Sequence[Removed],
-        keepers: Mapping[ImageId, Place],
+        sample: Sequence[RemovedRow],
+        keepers: Mapping[ImageId, RowLocation],
         why_none: str | None,
     ) -> Pictures:
         """Make the pictures of removed rows and of their keepers.
@@ -57,7 +57,7 @@ class Showing:
             keepers: The locations of the keepers.
             why_none: Why pictures can't be made; None if they can.
         """
-        wanted: dict[tuple[ImageId, Place], None] = {}
+        wanted: dict[tuple[ImageId, RowLocation], None] = {}
         for row in sample:
             wanted[row.image_id, row.place] = None
             if row.keeper_id is not None and row.keeper_id in keepers:
@@ -91,8 +91,8 @@ class Showing:
         return StructField(name, self.images.id_type)
 
     def row_places(
-        self, wanted: Sequence[tuple[ImageId, Place]]
-    ) -> dict[tuple[ImageId, Place], RowPosition]:
+        self, wanted: Sequence[tuple[ImageId, RowLocation]]
+    ) -> dict[tuple[ImageId, RowLocation], RowPosition]:
         """Return the positions of rows; rows with an unknown position are left out."""
         unknown = [key for key in wanted if key[1].row_index is None]
         indexes = self.images.table_format.find_rows(
@@ -121,8 +121,8 @@ class Showing:
 
 
 def pair_of(
-    row: Removed,
-    keepers: Mapping[ImageId, Place],
+    row: RemovedRow,
+    keepers: Mapping[ImageId, RowLocation],
     pictures: Pictures,
     group_sizes: Mapping[ImageId, int],
 ) -> Pair:
@@ -166,6 +166,6 @@ def _reason(reason: Mapping[str, object]) -> str:
     return words
 
 
-def _picture(key: tuple[ImageId, Place], shown: RowPicture) -> Picture:
+def _picture(key: tuple[ImageId, RowLocation], shown: RowPicture) -> Picture:
     path = decode_path(key[1].file_path)
     return Picture(key[0], shown.thumbnail, shown.size_bytes, shown.texts, path)

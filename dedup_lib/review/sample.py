@@ -16,7 +16,7 @@ from dedup_lib.tables.image_table import ImageTable
 _RANDOM_FRACTION = 0.2
 
 
-class Place(NamedTuple):
+class RowLocation(NamedTuple):
     """The location of a row, as `_metadata` spells it; some tables do not offer the index."""
 
     file_path: str
@@ -24,7 +24,7 @@ class Place(NamedTuple):
 
 
 @dataclass(frozen=True)
-class Removed:
+class RemovedRow:
     """A row that is removed.
 
     Attributes:
@@ -36,7 +36,7 @@ class Removed:
     """
 
     image_id: ImageId
-    place: Place
+    place: RowLocation
     keeper_id: ImageId | None
     score: float | None
     reasons: Sequence[Any]
@@ -46,7 +46,7 @@ class Removed:
 class Sample:
     """Some removed rows, and a sentence that says how they were chosen."""
 
-    rows: Sequence[Removed]
+    rows: Sequence[RemovedRow]
     described: str
 
 
@@ -80,10 +80,10 @@ def _key(row: Any) -> tuple[Any, ...]:
     return row["image_id"], row["file_path"], row["row_index"]
 
 
-def _removed(row: Any) -> Removed:
-    return Removed(
+def _removed(row: Any) -> RemovedRow:
+    return RemovedRow(
         image_id=row["image_id"],
-        place=Place(row["file_path"], row["row_index"]),
+        place=RowLocation(row["file_path"], row["row_index"]),
         keeper_id=row["surviving_keeper_id"],
         score=row["score"],
         reasons=row["reasons"],
@@ -97,12 +97,12 @@ def _described(num_lowest: int, num_random: int, are_all: bool) -> str:
     return f"{num_lowest:,} have the lowest scores, {drawn}." if num_lowest else f"{drawn}."
 
 
-def keepers_of(rows: Sequence[Removed]) -> list[ImageId]:
+def keepers_of(rows: Sequence[RemovedRow]) -> list[ImageId]:
     """Return the keepers of some rows, each once, in the order of the rows."""
     return list(dict.fromkeys(row.keeper_id for row in rows if row.keeper_id is not None))
 
 
-def find_places(images: ImageTable, ids: Sequence[ImageId]) -> dict[ImageId, Place]:
+def find_row_locations(images: ImageTable, ids: Sequence[ImageId]) -> dict[ImageId, RowLocation]:
     """Find the first row of each of a few IDs; an ID that is not in the table is left out.
 
     *Cost:* one scan of the image IDs.
@@ -111,7 +111,7 @@ def find_places(images: ImageTable, ids: Sequence[ImageId]) -> dict[ImageId, Pla
         return {}
     found = images.located_ids.where(F.col("image_id").isin(list(ids))).groupBy("image_id")
     first = found.agg(F.min(F.struct("file_path", "row_index")).alias("place")).collect()
-    return {row["image_id"]: Place(*row["place"]) for row in first}
+    return {row["image_id"]: RowLocation(*row["place"]) for row in first}
 
 
 def group_sizes(

@@ -1,4 +1,4 @@
-"""Set settings of a Spark session for the time of an action, and put them back."""
+"""Change settings of a Spark session during an action, and restore them."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from pyspark.sql import SparkSession
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.session.spark_session import get_setting
 
-# With these a run means the same in every session, whatever the defaults of the cluster are. If a
-# platform lets no session set some of them (Databricks serverless), nobody else can set them.
+# With these settings a run does the same in every session, whatever the cluster's defaults are. If
+# a session may not set some of them (Databricks serverless), nobody else can set them either.
 RUN_SETTINGS: Mapping[str, str | None] = {
     # No file is skipped without a message.
     "spark.sql.files.ignoreCorruptFiles": "false",
     "spark.sql.files.ignoreMissingFiles": "false",
     "parquet.page.verify-checksum.enabled": "true",
-    # No statistic of a Parquet file decides which rows are seen. Those of Delta's log can't be
-    # switched off (without them Delta pins no version for a statement): see `values_of`.
+    # Statistics of a Parquet file do not decide which rows are read. The statistics of Delta's log
+    # can't be switched off: without them Delta pins no version for a statement. See `values_of`.
     "spark.sql.parquet.filterPushdown": "false",
-    # The columns of a file are those of its own footer, with the types that they have there.
+    # The columns of a file, and their types, are those in its footer.
     "spark.sql.parquet.mergeSchema": "false",
     "spark.sql.parquet.binaryAsString": "false",
     "spark.sql.parquet.int96AsTimestamp": "true",
     "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
     "spark.sql.legacy.parquet.nanosAsLong": "false",
-    # Dates and times are written as they were read: no other calendar, no other time zone.
+    # Dates and times are written as they were read: the calendar and time zone do not change.
     "spark.sql.parquet.int96TimestampConversion": "false",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",
     "spark.sql.parquet.datetimeRebaseModeInWrite": "CORRECTED",
@@ -49,19 +49,19 @@ RUN_SETTINGS: Mapping[str, str | None] = {
 # A scan of IDs reads about a thousandth of its files. With Spark's usual 128 MB a task, tasks
 # would be many and nearly empty. A small table still gets a task for each core.
 SCAN_SETTINGS = {"spark.sql.files.maxPartitionBytes": str(16 * 1024**3)}
-# Each file is read, or the read fails; and no character makes a path a pattern.
+# Each file is read, or the read fails. A path is never a pattern.
 PARQUET_READER_OPTIONS = {
     "ignoreCorruptFiles": "false",
     "ignoreMissingFiles": "false",
-    # No statistic that a writer left leaves out rows.
+    # Statistics of a file never skip rows.
     "parquet.filter.stats.enabled": "false",
     "parquet.filter.columnindex.enabled": "false",
     "parquet.filter.dictionary.enabled": "false",
     "parquet.filter.bloom.enabled": "false",
     "__globPaths__": "false",
 }
-# Spark 4.0.0 gives rows the values of other rows, where a column in DELTA_LENGTH_BYTE_ARRAY has
-# NULLs (SPARK-52240). Databricks 17.3 LTS calls itself 4.0.0 as well.
+# Spark 4.0.0 gives rows the values of other rows if a column with the encoding
+# DELTA_LENGTH_BYTE_ARRAY has NULLs (SPARK-52240). Databricks 17.3 LTS also reports version 4.0.0.
 _UNVECTORIZED = {"spark.sql.parquet.enableVectorizedReader": "false"}
 _guard = threading.Lock()
 _busy: weakref.WeakSet[SparkSession] = weakref.WeakSet()
@@ -69,7 +69,7 @@ _log = logging.getLogger(__name__)
 
 
 def run_settings(spark_version: str) -> Mapping[str, str | None]:
-    """Return the session settings of a run, for what a session says is Spark's version."""
+    """Return the session settings of a run for the Spark version that a session reports."""
     if spark_version.startswith("4.0.0"):
         return {**RUN_SETTINGS, **_UNVECTORIZED}
     return RUN_SETTINGS
@@ -80,13 +80,13 @@ def one_run(spark: SparkSession) -> Iterator[None]:
     """Allow one run at a time in a session: two would overwrite each other's settings.
 
     Raises:
-        UnsupportedError: Another thread is at a run in this session.
+        UnsupportedError: Another thread already runs in this session.
     """
     with _guard:
         if spark in _busy:
             raise UnsupportedError(
-                "another run is at work in this Spark session, and both would share its settings. "
-                "Give each run a session of its own, made by spark.newSession() (over Spark "
+                "another run uses this Spark session, and both would share its settings. "
+                "Give each run a separate session, made by spark.newSession() (over Spark "
                 "Connect by SparkSession.builder.create())."
             )
         _busy.add(spark)
@@ -99,9 +99,9 @@ def one_run(spark: SparkSession) -> Iterator[None]:
 
 @contextmanager
 def session_settings(spark: SparkSession, values: Mapping[str, str | None]) -> Iterator[None]:
-    """Set runtime settings of a session (None: unset), and put them back as they were.
+    """Set runtime settings of a session (None: unset), and restore the old values.
 
-    Other threads that use the session see the values in the meantime.
+    Other threads that use the session also see the new values.
     """
     before = {key: get_setting(spark, key) for key in values}
     try:
@@ -121,14 +121,14 @@ def _set(spark: SparkSession, values: Mapping[str, str | None]) -> None:
 
 @contextmanager
 def tuning_settings(spark: SparkSession, values: Mapping[str, str | None]) -> Iterator[list[str]]:
-    """Set settings that an action can do without, as far as the platform allows it.
+    """Set settings that are useful, but not necessary, if the platform allows it.
 
     Yields:
         The keys that the platform refused.
     """
     before: dict[str, str | None] = {}
     try:
-        refused = [key for key, value in values.items() if not _takes(spark, key, value, before)]
+        refused = [key for key, value in values.items() if not _accepts(spark, key, value, before)]
         if refused:
             _log.warning("this platform refuses the settings %s", refused)
         yield refused
@@ -136,8 +136,10 @@ def tuning_settings(spark: SparkSession, values: Mapping[str, str | None]) -> It
         _set(spark, before)
 
 
-def _takes(spark: SparkSession, key: str, value: str | None, before: dict[str, str | None]) -> bool:
-    """Set a setting, and note its old value; tell whether the platform took it."""
+def _accepts(
+    spark: SparkSession, key: str, value: str | None, before: dict[str, str | None]
+) -> bool:
+    """Set a setting, and store its old value; tell whether the platform accepted it."""
     old = get_setting(spark, key)
     try:
         _set(spark, {key: value})

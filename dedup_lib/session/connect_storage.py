@@ -1,4 +1,4 @@
-"""Files over Spark Connect, which has no file systems: by Spark's readers and executors."""
+"""Files over Spark Connect, which has no file systems: use Spark's readers and executors."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from dedup_lib.session.storage import (
 )
 
 _CHECKSUM = re.compile(r"\..*\.crc")
-# Spark's reader has an option that takes these characters literally, but Connect loses it.
+# Spark's reader has an option that takes these characters literally, but Connect drops it.
 _PATTERN = re.compile(r"[\[\]{}*?\\]")
 _FOOTERS_AT_ONCE = 512
 
@@ -40,8 +40,8 @@ _FOOTERS_AT_ONCE = 512
 class ConnectStorage(Storage):
     """The file systems that a Spark Connect server reaches.
 
-    Spark's own reader tells the canonical name of a location, and whether something is there. All
-    else is done by pyarrow in a Python task on an executor, which takes 0.1 to 0.2 s.
+    Spark's reader gives the canonical name of a location, and tells whether something exists there.
+    pyarrow does everything else in a Python task on an executor, which takes 0.1 to 0.2 s.
     """
 
     is_remote = True
@@ -54,11 +54,11 @@ class ConnectStorage(Storage):
         self._canonical: dict[str, str] = {}
 
     def committer_options(self, canonical: str) -> Mapping[str, str]:  # noqa: ARG002  # the same for all
-        """Leave it to the server: its classes can't be seen from here."""
+        """Leave the choice to the server: the client can't see its classes."""
         return {}
 
     def abort_uploads(self, canonical: str) -> None:
-        """Do nothing: pyarrow can't."""
+        """Do nothing: pyarrow can't abort uploads."""
 
     def canonical(self, location: str) -> str:
         if location not in self._canonical:
@@ -67,7 +67,7 @@ class ConnectStorage(Storage):
         return self._canonical[location]
 
     def _find_canonical(self, location: str) -> str:
-        """Ask for a file that can't exist: Spark's refusal spells the location in full."""
+        """Ask for a file that can't exist: Spark's error message has the full location."""
         _check_no_pattern(location)
         nothing = f"/.dedup-{uuid.uuid4().hex}"
         try:
@@ -83,7 +83,7 @@ class ConnectStorage(Storage):
         raise StorageError(f"{location!r} is not a location that this Spark can reach: {reason}")
 
     def exists(self, location: str) -> bool:
-        """Ask Spark to read it as files of any kind, which lists a directory."""
+        """Ask Spark to read the location as files of any kind; this lists a directory."""
         return self._files_by_spark(location) is not None
 
     def is_directory(self, location: str) -> bool:
@@ -185,7 +185,7 @@ class ConnectStorage(Storage):
             some = files[start : start + _FOOTERS_AT_ONCE]
             asked = [(file.path, file.size_bytes) for file in some]
             try:
-                answers = self._run(lambda: footers.read_footers(asked, options))  # noqa: B023  # run at once
+                answers = self._run(lambda: footers.read_footers(asked, options))  # noqa: B023  # it is called immediately
             except _RefusedError as error:
                 raise StorageError(str(error)) from error
             yield from zip(some, (FooterFacts(*answer) for answer in answers), strict=True)
@@ -210,7 +210,7 @@ class ConnectStorage(Storage):
     def _ask(
         self, failed: str, location: str, function: Callable[..., Any], *arguments: Any
     ) -> Any:
-        """Let an executor call a function of the location; `failed` completes the error."""
+        """Call a function with the location on an executor; `failed` completes the error."""
         uri, options = self.canonical(location), dict(self.pyarrow_options)
         try:
             return self._run(lambda: function(uri, options, *arguments))
@@ -234,7 +234,7 @@ class ConnectStorage(Storage):
 
 
 class _RefusedError(Exception):
-    """What an executor answered; the caller knows the location."""
+    """An executor's answer that it failed; the caller knows the location."""
 
 
 def _check_no_pattern(location: str) -> None:

@@ -1,4 +1,4 @@
-"""What Spark, Java, Python and file systems say when they fail, as errors of this library."""
+"""Turn errors of Spark, Java, Python and file systems into errors of this library."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from dedup_lib.redaction import redact
 
 try:
     from py4j.protocol import Py4JError
-except ImportError:  # pyspark's client for Spark Connect has no JVM
+except ImportError:  # pyspark's client for Spark Connect comes without py4j
 
     class Py4JError(Exception):  # type: ignore[no-redef]  # a stand-in
         """Never raised here."""
 
 
-# What Spark raises, whether it is classic or Connect.
+# The errors of Spark, classic or Connect.
 SPARK_ERRORS = (PySparkException, Py4JError)
-_NO_ROOM = (
+_DISK_FULL = (
     "No space left on device",
     "Disk quota exceeded",
     "File too large",
@@ -39,7 +39,7 @@ _MISSING_FILE = re.compile(r"FileNotFoundException: File (file:.+) does not exis
 
 @contextmanager
 def storage_errors_as(kind: type[DedupError]) -> Iterator[None]:
-    """Raise the StorageErrors of a context as another kind of error: what they mean for the run."""
+    """Raise a StorageError as another kind of error, which says what it means for the run."""
     try:
         yield
     except StorageError as error:
@@ -48,34 +48,34 @@ def storage_errors_as(kind: type[DedupError]) -> Iterator[None]:
 
 @contextmanager
 def translate_spark_errors() -> Iterator[None]:
-    """Say in one sentence what Spark, Java or Python say in a stack trace.
+    """Turn a stack trace of Spark, Java or Python into an error of one sentence.
 
     Raises:
         DiskFullError: A disk was full.
-        PublishError: A file that the run itself had written was lost.
+        PublishError: A file that the run wrote was lost.
         UnreadableFileError: An input file can't be read.
     """
     try:
         yield
     except (*SPARK_ERRORS, OSError, DedupError) as error:
         failure = str(error)
-        if line := _find_line(failure, _NO_ROOM):
+        if line := _find_line(failure, _DISK_FULL):
             raise DiskFullError(
-                f"a disk is full: {line} Make room, or name another location "
+                f"a disk is full: {line} Free some space, or choose another location "
                 "(--output, --work-location, spark.local.dir), and run again."
             ) from error
         is_foreign = isinstance(error, SPARK_ERRORS)
         if is_foreign and (reason := _find_unread_file(failure)) is not None:
             if ".dedup-" in reason:
                 raise PublishError(
-                    f"a file that the run itself had written was lost; run again. {reason}"
+                    f"a file that this run wrote was lost; run again. {reason}"
                 ) from error
             raise UnreadableFileError(f"{reason} Restore or remove that file.") from error
         if is_foreign and (missing := _MISSING_FILE.search(failure)) is not None:
             raise UnreadableFileError(
                 f"{redact(missing[1])!r} was not found where Spark reads it: it was deleted, or it "
-                "is on a disk of the driver that executors don't have. Give a location that all of "
-                "them have: a shared file system, or a store."
+                "is on a disk of the driver that executors can't read. Use a location that "
+                "all of them can read: a shared file system, or an object store."
             ) from error
         raise
 
@@ -94,7 +94,7 @@ def first_line(error: Exception) -> str:
 
 
 def exists_already(error: Exception) -> bool:
-    """Tell whether Spark refused to make a table or a directory because there is one already."""
+    """Tell whether Spark refused to make a table or a directory because it exists already."""
     return any(word in _condition(error) for word in ("ALREADY_EXISTS", "PATH_EXISTS"))
 
 
@@ -109,7 +109,7 @@ def java_did_not_start(error: PySparkException) -> bool:
 
 
 def _condition(error: Exception) -> str:
-    """Return the condition that Spark names, or the text if it names none."""
+    """Return Spark's error condition, or the text if it has no condition."""
     if not isinstance(error, SPARK_ERRORS):
         return ""
     named = error.getCondition() if isinstance(error, PySparkException) else None

@@ -1,4 +1,4 @@
-"""What Hadoop's file systems say when they refuse, as errors of this library."""
+"""Turn errors of Hadoop's file systems into errors of this library."""
 
 from __future__ import annotations
 
@@ -15,30 +15,30 @@ JAVA_ERRORS = (Py4JError, PySparkException)
 _HINTS = (
     (
         r"Class org\.apache\.hadoop\.fs\.s3a\.\S+ not found|NoClassDefFound\S+ software/amazon",
-        "Give Spark what reaches S3: for 4.0 --packages org.apache.hadoop:hadoop-aws:3.4.1.",
+        "Add S3 support to Spark: for 4.0 --packages org.apache.hadoop:hadoop-aws:3.4.1.",
     ),
     (
         r'No FileSystem for scheme "s3n?"',
-        "Write s3a://, which is how Spark's Hadoop calls S3.",
+        "Write s3a://, the scheme that Spark's Hadoop uses for S3.",
     ),
     (
         r"No FileSystem for scheme|ClassNotFoundException: Class \S+ not found",
-        "Spark lacks the connector of that store: its jar must be on the class path.",
+        "Spark lacks the connector of that store: add its jar to the class path.",
     ),
     (
         r"Status Code: 40[13]|AccessDenied|InvalidAccessKeyId|Unable to load credentials",
-        "Check the credentials that Spark has for it, and what they allow.",
+        "Check the credentials that Spark uses for that store, and their permissions.",
     ),
     (
         r"ConnectException|UnknownHostException|NoRouteToHost|SocketTimeout|Unable to execute HTTP",
-        "It does not answer: check its address (for S3 fs.s3a.endpoint) and the network.",
+        "The store does not answer: check its address (for S3 fs.s3a.endpoint) and the network.",
     ),
 )
 
 
 @contextmanager
 def hadoop_errors(what: str) -> Iterator[None]:
-    """Raise what Hadoop says as a StorageError.
+    """Raise Hadoop's errors as StorageError.
 
     Args:
         what: What failed, as the beginning of the message.
@@ -51,12 +51,12 @@ def hadoop_errors(what: str) -> Iterator[None]:
 
 
 def file_exists_already(error: Exception) -> bool:
-    """Tell whether Hadoop refused to create a file because there is one already."""
+    """Tell whether Hadoop refused to create a file because it exists already."""
     return "FileAlreadyExists" in str(error)
 
 
 def store_hint(reason: str) -> str:
-    """Return `. …`: how to solve what a file system says; or nothing if that is not known."""
+    """Return advice on a file system's error, as `. …`; an empty text if there is no advice."""
     for pattern, hint in _HINTS:
         if re.search(pattern, reason):
             return f". {hint}"

@@ -1,4 +1,4 @@
-"""Read Parquet footers by Parquet's Java, in the JVM of the driver; turn schemas into data."""
+"""Read Parquet footers with Parquet's Java library in the driver's JVM, and parse schemas."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ _BLOCK_BYTES = 128 * 1024**2
 
 
 class HadoopFooters:
-    """Reads footers, with a Hadoop configuration of the JVM."""
+    """Reads footers with a Hadoop configuration."""
 
     def __init__(self, jvm: Any, conf: Any) -> None:
         self._jvm = jvm
         self._conf = conf
-        # Each dot of a class name is a question to the JVM: ask once, not for every file.
+        # Each dot of a class name is a request to the JVM: send it once, not for every file.
         self._path_class = jvm.org.apache.hadoop.fs.Path
         self._status_class = jvm.org.apache.hadoop.fs.FileStatus
 
     def read(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
-        """Yield what the footer of each file says."""
+        """Yield the facts from the footer of each file."""
         to_json = self._jvm.com.fasterxml.jackson.databind.ObjectMapper()
         for footer in self._read(files):
             metadata, path = footer.getParquetMetadata(), str(footer.getFile().toString())
@@ -72,19 +72,19 @@ class HadoopFooters:
                         statuses.add(self._status(file))
                     footers = reader.readAllFootersInParallel(conf, statuses, False)
             except StorageError:
-                for file in some if len(some) > 1 else ():  # not every reason names the file
+                for file in some if len(some) > 1 else ():  # not every error names the file
                     list(self._read([file]))
                 raise
             yield from _items(footers)
 
     def _status(self, file: FileInfo) -> Any:
-        """Return what the listing showed of a file, so that the store is not asked again."""
+        """Return a file's entry in the listing, so that the store needs no second request."""
         path, size, modified = self._path_class(file.path), file.size_bytes, file.modified_ms
         return self._status_class(size, False, 1, _BLOCK_BYTES, modified, path)
 
 
 def _items(java_list: Any, most: int | None = None) -> Iterator[Any]:
-    # A Java iterator ends in an exception, which pyspark takes 17 ms to look at.
+    # A Java iterator ends with an exception, and pyspark takes 17 ms to examine it.
     size = int(java_list.size())
     for index in range(size if most is None else min(size, most)):
         yield java_list.get(index)
@@ -100,10 +100,10 @@ def _schema(path: str, schema: Any, to_json: Any) -> ParquetSchema:
 
 @functools.lru_cache(maxsize=64)
 def parse_schema(text: str, root: str, paths: str) -> ParquetSchema:
-    """Parse the text of a schema, which takes one call to the JVM for all columns.
+    """Parse the text of a schema, because that takes one call to the JVM for all columns.
 
-    The names are known from `paths`: in the text, a column called `x (STRING)` looks like a string
-    called `x`, and a line break in a name hides what comes after it.
+    The names come from `paths`. In the text they are ambiguous: a column called `x (STRING)` looks
+    like a string called `x`, and a line break in a name hides what comes after it.
 
     Args:
         text: The schema, as Parquet's Java writes it.
@@ -111,7 +111,7 @@ def parse_schema(text: str, root: str, paths: str) -> ParquetSchema:
         paths: The path of each leaf column, in order, as JSON.
 
     Raises:
-        ValueError: The text is not what was expected.
+        ValueError: The text has another form.
     """
     leaves = tuple(_Parser(text).parse(root, json.loads(paths)))
     unnamed = text.removeprefix(f"message {root} ")
@@ -127,7 +127,7 @@ _CLOSED = re.compile(r" *\}\n")
 
 
 class _Parser:
-    """A text, and how far it was parsed."""
+    """A text, and the position up to which it was parsed."""
 
     def __init__(self, text: str) -> None:
         self._text = text

@@ -1,4 +1,4 @@
-"""Files, by Hadoop's file systems in the JVM of the driver: classic Spark."""
+"""Files in classic Spark: Hadoop's file systems in the driver's JVM are used."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ from dedup_lib.session.hadoop_errors import JAVA_ERRORS, file_exists_already, ha
 from dedup_lib.session.hadoop_footers import HadoopFooters
 from dedup_lib.session.storage import ColumnChunkSizes, FileInfo, ParquetFooter, Storage
 
-# Java's own readNBytes asks a stream for at most so many bytes at a time.
+# Java's readNBytes requests at most this many bytes at a time from a stream.
 _MOST_BY_PY4J_BYTES = 8 * 1024
 _MOST_BUFFER_BYTES = 4 * 1024**2
-# Read what is asked for, and nothing after it. A file system ignores options that it doesn't know.
+# Read only the requested bytes. A file system ignores options that it doesn't know.
 _RANDOM_READS = {
     "fs.option.openfile.read.policy": "random",
     "fs.s3a.readahead.range": "0",
@@ -35,7 +35,7 @@ _log = logging.getLogger(__name__)
 
 
 class HadoopStorage(Storage):
-    """The file systems that a classic Spark session reaches by its JVM."""
+    """The file systems that a classic Spark session reaches through its JVM."""
 
     is_remote = False
 
@@ -46,7 +46,7 @@ class HadoopStorage(Storage):
         jvm: Any = spark._jvm
         self._jvm = jvm
         self._conf = spark._jsparkSession.sessionState().newHadoopConf()
-        # Each dot of a class name is a question to the JVM: ask once, not for every file.
+        # Each dot of a class name is a request to the JVM: send it once, not for every file.
         self._path_class = jvm.org.apache.hadoop.fs.Path
         self._footers = HadoopFooters(jvm, self._conf)
 
@@ -59,8 +59,8 @@ class HadoopStorage(Storage):
                 self._jvm.org.apache.spark.util.Utils.classForName(_S3_COMMITTER, False, False)
             except Py4JJavaError:
                 _log.warning(
-                    "spark-hadoop-cloud is missing: Parquet is written to S3 by way of copies; "
-                    "see docs/platforms.md on object stores"
+                    "spark-hadoop-cloud is missing: Parquet files on S3 are written under other "
+                    "names first and then copied; see docs/platforms.md on object stores"
                 )
                 return {}
         return {
@@ -121,8 +121,8 @@ class HadoopStorage(Storage):
     def find_names(
         self, directories: Sequence[str], patterns: Sequence[str]
     ) -> Sequence[Sequence[str]]:
-        """Return those names in each directory that match one of some patterns."""
-        # The JVM chooses: to ask for each name of a large directory would take long.
+        """Return the names in each directory that match at least one pattern."""
+        # The JVM selects the names: fetching each name of a large directory would take long.
         chosen = self._jvm.org.apache.hadoop.fs.GlobFilter("{" + ",".join(patterns) + "}")
         return [self._find_names(directory, chosen) for directory in directories]
 
@@ -132,7 +132,7 @@ class HadoopStorage(Storage):
                 found = self._file_system(directory).listStatus(self._path(directory), chosen)
                 return [str(status.getPath().getName()) for status in found]
         except StorageError as error:
-            _log.debug("passed over: %s", error)
+            _log.debug("skipped: %s", error)
             return []
 
     def list_names(self, location: str) -> list[str]:
@@ -167,7 +167,7 @@ class HadoopStorage(Storage):
         if not self.renames_in_one_step(self.canonical(location)):  # S3A sets no times
             self.write_text(location, self.read_text(location))
             return
-        with hadoop_errors(f"{location!r} can't be touched"):
+        with hadoop_errors(f"the time of {location!r} can't be changed"):
             now_ms = int(time.time() * 1000)
             self._file_system(location).setTimes(self._path(location), now_ms, -1)
 
@@ -195,14 +195,14 @@ class HadoopStorage(Storage):
         with hadoop_errors(f"{source!r} can't be renamed to {target!r}"):
             file_system = self._file_system(source)
             if file_system.exists(self._path(target)):
-                raise StorageError(f"{source!r} can't be renamed to {target!r}: that exists.")
+                raise StorageError(f"{source!r} can't be renamed to {target!r}: it exists already.")
             if not file_system.rename(self._path(source), self._path(target)):
                 raise StorageError(f"{source!r} can't be renamed to {target!r}.")
 
     def delete(self, location: str) -> None:
         with hadoop_errors(f"{location!r} can't be deleted"):
             file_system, path = self._file_system(location), self._path(location)
-            # On local disks a deletion that fails, or stops halfway, only returns `false`.
+            # On local disks a deletion that fails or stops halfway only returns `false`.
             if not file_system.delete(path, True) and file_system.exists(path):
                 raise StorageError(f"{location!r} can't be deleted.")
 
@@ -225,7 +225,7 @@ class HadoopStorage(Storage):
 
     @contextmanager
     def open_file(self, location: str) -> Iterator[FileSlice]:
-        """Open a file; one on the driver's own disk without Java."""
+        """Open a file. A file on the driver's disk is opened without Java."""
         if get_scheme(location) == "file":
             with local_files.open_file(local_path(location)) as file:
                 yield file
@@ -249,7 +249,7 @@ class HadoopStorage(Storage):
             yield FileSlice(read_at, 0, int(status.getLen()))
 
     def _read(self, stream: Any, num_bytes: int, path: str) -> bytes:
-        """Read bytes; many of them by a local file, since py4j takes 30 ms for each MB."""
+        """Read bytes; large parts go through a local file, since py4j takes 30 ms for each MB."""
         if num_bytes <= _MOST_BY_PY4J_BYTES:
             return bytes(stream.readNBytes(num_bytes))
         bounded = self._jvm.org.apache.commons.io.input.BoundedInputStream(stream, num_bytes)

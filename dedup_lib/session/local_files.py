@@ -1,4 +1,4 @@
-"""Files on the driver's own disk, where Hadoop is slow, or takes several steps instead of one."""
+"""Files on the driver's disk. Here Hadoop is slow, or takes several steps instead of one."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ from dedup_lib.executor.parquet_values import FileSlice
 from dedup_lib.locations import local_path
 from dedup_lib.session.storage import FileInfo
 
-# The answers of file systems without unnamed files (NFS, FUSE, overlays of old kernels).
+# Errors of file systems without unnamed files (NFS, FUSE, overlays of old kernels).
 _NO_UNNAMED_FILES = frozenset({errno.EOPNOTSUPP, errno.EISDIR, errno.EINVAL})
-# The answers of file systems without hard links, or of a machine without /proc.
+# Errors of file systems without hard links, or of a machine without /proc.
 _NO_LINKS = frozenset({errno.EOPNOTSUPP, errno.EPERM, errno.ENOENT, errno.EMLINK})
 
 
 def create_exclusive(path: str, text: str) -> bool:
-    """Create a small text file; if there is one already, leave it alone and return False.
+    """Create a small text file; if the file exists already, leave it unchanged and return False.
 
-    On most file systems of Linux, which have unnamed files and links, the file has its text from
-    the first moment: a process that is killed leaves no empty file.
+    Most file systems of Linux have unnamed files and links. There the file has its text from the
+    first moment, so a process that is killed leaves no empty file.
     """
-    # Hadoop's local file system first looks and then creates: two processes can both succeed.
+    # Hadoop's local file system first checks and then creates: two processes can both succeed.
     try:
         if hasattr(os, "O_TMPFILE"):
             _link_exclusive(path, text)
@@ -50,7 +50,7 @@ def _link_exclusive(path: str, text: str) -> None:
         stream.write(text)
         stream.flush()
         try:
-            # With `src_dir_fd`, although it is not used, the new link leads to the file itself.
+            # `src_dir_fd` is not used, but with it the new link leads to the file itself.
             os.link(f"/proc/self/fd/{descriptor}", path, src_dir_fd=descriptor)
         except OSError as error:
             if error.errno not in _NO_LINKS:
@@ -69,16 +69,16 @@ def _write_exclusive(path: str, text: str) -> None:
 
 
 def replace_text(path: Path, text: str) -> None:
-    """Write a file, and its directory if that is missing; replace an older file in one step.
+    """Write a file, and its directory if it is missing; replace an older file in one step.
 
     Raises:
-        OSError: It can't be written; the older file is as it was.
+        OSError: The file can't be written; the older file is unchanged.
     """
     partial = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         partial.unlink(missing_ok=True)
-        with partial.open("x", encoding="utf-8") as stream:  # never through somebody's link
+        with partial.open("x", encoding="utf-8") as stream:  # never follow a link
             stream.write(text)
         partial.replace(path)
     except OSError:
@@ -88,12 +88,12 @@ def replace_text(path: Path, text: str) -> None:
 
 
 def list_files(root: str) -> Iterator[FileInfo]:
-    """List all files below a directory, or the one file, without Hadoop's checksums.
+    """List all files below a directory, or a single file, without Hadoop's checksums.
 
     Args:
         root: A `file:` URI.
     """
-    # Hadoop's own listing starts a process for each file, and skips links that lead nowhere.
+    # Hadoop's listing starts a process for each file, and skips links that lead nowhere.
     top = local_path(root)
     return map(_file_info, [top] if os.path.isfile(top) else _names_below(top))
 
@@ -111,13 +111,13 @@ def _names_below(top: str) -> Iterator[str]:
 
 
 def _check_is_no_loop(path: str, top: str) -> None:
-    """Refuse a link to one of the directories that the link is in: the walk would never end."""
+    """Refuse a link to a directory that contains the link: the walk would never end."""
     if not os.path.islink(path):
         return
     above = os.path.dirname(path)
     while len(above) >= len(top):
         if os.path.samefile(path, above):
-            raise StorageError(f"{path!r} is a symbolic link back to {above!r}, which it is in.")
+            raise StorageError(f"{path!r} is a symbolic link back to {above!r}, which contains it.")
         above = os.path.dirname(above)
 
 
@@ -132,7 +132,7 @@ def _file_info(path: str) -> FileInfo:
 
 
 def find_device(canonical: str) -> int:
-    """Return the number of the disk that a `file:` URI is on, or would be on."""
+    """Return the device number of a `file:` URI; the file need not exist."""
     path = local_path(canonical)
     while not os.path.exists(path):
         path = os.path.dirname(path)
@@ -141,7 +141,7 @@ def find_device(canonical: str) -> int:
 
 @contextmanager
 def open_file(path: str) -> Iterator[FileSlice]:
-    """Open a file, from which many threads may read at any offset."""
+    """Open a file; many threads may read from it, at any offset."""
     try:
         descriptor = os.open(path, os.O_RDONLY)
     except OSError as error:

@@ -1,4 +1,4 @@
-"""Run Python functions on executors, which get them by value and need not have this library."""
+"""Run Python functions on executors, which get them by value and do not need this library."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from pyspark.sql.types import DataType
 from dedup_lib import executor
 from dedup_lib.executor import worker
 
-# All modules of the package are sent along with a function.
+# All modules of the package are sent together with a function.
 cloudpickle.register_pickle_by_value(executor)  # type: ignore[no-untyped-call]
 
 
@@ -21,10 +21,10 @@ def on_executors(function: Callable[..., Any], returns: DataType | str) -> Calla
     """Return a function of columns that calls a function of `executor` for each row.
 
     Args:
-        function: Takes the values as Python has them; a struct comes as a row.
+        function: Its arguments are Python values; a struct is a row.
         returns: The type of what the function returns.
     """
-    # Rows are pickled: with Arrow the driver would need pandas.
+    # Without Arrow: with it the driver would need pandas.
     return F.udf(
         lambda *values: worker.run(function, *values), returns, useArrow=False
     ).asNondeterministic()

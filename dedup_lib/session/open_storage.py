@@ -1,4 +1,4 @@
-"""Choose how a session reaches files: by its own JVM, or over Spark Connect."""
+"""Choose how a session reaches files: through its JVM, or over Spark Connect."""
 
 from __future__ import annotations
 

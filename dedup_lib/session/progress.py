@@ -1,4 +1,4 @@
-"""Where a run is, and how long its phases and steps took."""
+"""The current phase and step of a run, and how long phases and steps took."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ Step = Callable[[str], AbstractContextManager[None]]
 
 
 class Progress:
-    """Where a run is, and how long its phases and steps took.
+    """The current phase and step of a run, and how long phases and steps took.
 
     Attributes:
         seconds: Seconds of each phase that has ended.
@@ -39,7 +39,7 @@ class Progress:
 
     @contextmanager
     def heard_by(self, listener: Callable[[str], None]) -> Iterator[None]:
-        """Call a function with the current phase and step, now and after each change."""
+        """Call a listener with the current phase and step, now and after each change."""
         self._listener = listener
         listener(self.where)
         try:

@@ -1,4 +1,4 @@
-"""One Spark session together with the file systems that it reaches."""
+"""A Spark session together with the file systems that it reaches."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from dedup_lib.session.storage import Storage
 
 @dataclass(frozen=True)
 class Session:
-    """What a run works with; made once, where the run begins.
+    """A Spark session and its file systems; made once, at the start of a run.
 
     Attributes:
         spark: The Spark session, classic or Connect.
-        storage: The file systems that it reaches.
+        storage: The file systems that the session reaches.
     """
 
     spark: SparkSession

@@ -1,4 +1,4 @@
-"""Ask a Spark session for its settings, cores and tasks, and name its jobs; classic and Connect."""
+"""Read settings, cores and tasks of a Spark session, and name its jobs; classic and Connect."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def is_connect(spark: SparkSession) -> bool:
 
 
 def get_setting(spark: SparkSession, key: str) -> str | None:
-    """Return a setting of a session; None if it is not set, or the platform does not tell it."""
+    """Return a setting of a session; None if it is not set, or the platform hides it."""
     try:
         value = spark.conf.get(key, None)
     except PySparkException:
@@ -30,10 +30,10 @@ def get_setting(spark: SparkSession, key: str) -> str | None:
 
 @contextmanager
 def name_jobs(spark: SparkSession) -> Iterator[Callable[[str], None]]:
-    """Give a function that takes a step of the run, and names the jobs to come after it.
+    """Yield a function that names the following jobs after a step of the run.
 
-    Spark's UI shows the names. On classic Spark the name is the description of a job, which is put
-    back as the caller had it. Spark Connect describes jobs itself: there it is a tag.
+    Spark's UI shows the names. On classic Spark the name is the description of a job; the caller's
+    description is restored at the end. On Spark Connect, which describes jobs itself, it is a tag.
     """
     with (_tags if is_connect(spark) else _descriptions)(spark) as describe:
         yield lambda step: describe(f"{_NAME}: {step}" if step else _NAME)
@@ -46,8 +46,7 @@ def job_description(spark: SparkSession) -> str | None:
 
 @contextmanager
 def count_tasks(spark: SparkSession) -> Iterator[Callable[[], tuple[int, int]]]:
-    """Give a function that returns how many tasks of the current stages are done, and how many
-    tasks there are.
+    """Yield a function that returns two numbers: finished tasks and all tasks of current stages.
 
     Any thread may call it. The numbers are those of the whole application.
     """
@@ -70,14 +69,14 @@ def count_tasks(spark: SparkSession) -> Iterator[Callable[[], tuple[int, int]]]:
 
 def cores(spark: SparkSession) -> int:
     """Return how many tasks Spark runs at once, by its own default."""
-    # Spark cuts a range into as many partitions; Spark Connect has nothing else to ask.
+    # Spark divides a range into as many partitions; Spark Connect offers no other way.
     rows = 100_000
     last = spark.range(rows).where(F.col("id") == rows - 1).select(F.spark_partition_id())
     return int(last.collect()[0][0]) + 1
 
 
 def one_row(spark: SparkSession) -> DataFrame:
-    """Return a frame of one row, from which expressions of constants are selected without a job.
+    """Return a frame of one row; constant expressions can be selected from it without a job.
 
     Parameters of SQL (`:name`) would be shorter, but Delta's extension (4.4) does not bind them
     from Spark 4.1 on.

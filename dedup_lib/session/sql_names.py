@@ -15,7 +15,7 @@ def sql_name(location: str) -> str:
     """Spell a location for SQL: a quoted catalog name, or delta.`path`.
 
     Raises:
-        SettingsError: It is not a table name of one to three parts.
+        SettingsError: The location is not a table name of one to three parts.
     """
     if is_path(location):
         return "delta." + quoted(location)
@@ -23,7 +23,7 @@ def sql_name(location: str) -> str:
 
 
 def name_parts(name: str) -> list[str]:
-    """Split a catalog name into catalog, schema and table, as many as there are, without quotes.
+    """Split a catalog name into its parts (catalog, schema, table), without quotes.
 
     Raises:
         SettingsError: It is not a table name of one to three parts.
@@ -42,10 +42,10 @@ def quoted(name: str) -> str:
 
 
 def values_of(name: str) -> Column:
-    """Refer to a column so that conditions on it are decided by its values alone.
+    """Refer to a column so that only its values, not statistics, decide conditions on it.
 
-    Spark hands a condition on a plain column to the reader, which then leaves out files and row
-    groups by the statistics that their writer left. A condition on an expression stays with Spark.
+    Spark passes a condition on a plain column to the reader. The reader then skips files and row
+    groups by the statistics of their writer. A condition on an expression stays with Spark.
     """
     column = F.col(quoted(name))
     return F.coalesce(column, column)

@@ -1,4 +1,4 @@
-"""Find or start a Spark session for the command line; nothing else makes one."""
+"""Find or start a Spark session for the command line; no other module starts one."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ from dedup_lib.redaction import SPARK_PATTERN
 from dedup_lib.session.failures import java_did_not_start
 
 _NAME = "remove-duplicates"
-_OWN_SETTINGS = {  # conf/spark has them for spark-submit
+_LOCAL_SETTINGS = {  # for spark-submit they are in conf/spark
     "spark.redaction.string.regex": SPARK_PATTERN,
-    "spark.ui.showConsoleProgress": "false",  # it would stand in log files, too
+    "spark.ui.showConsoleProgress": "false",  # the bar would also appear in log files
 }
 _DELTA_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
@@ -33,7 +33,7 @@ def start_session() -> SparkSession:
     """Return the session that exists (spark-submit, a notebook), or start a local one.
 
     Raises:
-        JavaMissingError: A local session needs Java, and there is none that works.
+        JavaMissingError: A local session needs Java, and no working Java was found.
     """
     active = SparkSession.getActiveSession()
     if active is not None:
@@ -48,9 +48,9 @@ def start_session() -> SparkSession:
         return _start({})
     if not remote:
         _check_java()
-    # Without it Spark's workers would run the first python3 of the PATH.
+    # Otherwise Spark's workers would run the first python3 on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    return _start(_OWN_SETTINGS | (_DELTA_SETTINGS if _has_delta_jars() else {}))
+    return _start(_LOCAL_SETTINGS | (_DELTA_SETTINGS if _has_delta_jars() else {}))
 
 
 def is_under_spark_submit() -> bool:
@@ -63,13 +63,13 @@ def _start(settings: dict[str, str]) -> SparkSession:
     for key, value in settings.items():
         builder = builder.config(key, value)
     try:
-        with warnings.catch_warnings():  # a Connect server of our own gets its settings twice
+        with warnings.catch_warnings():  # a local Connect server gets its settings twice
             warnings.filterwarnings("ignore", message="Failed to set")
             return builder.getOrCreate()
     except PySparkException as error:
         if java_did_not_start(error):
             raise JavaMissingError(
-                "Spark's Java process did not start: Java 17 or newer is needed (its own "
+                "Spark's Java process did not start: Java 17 or newer is needed (Java's "
                 "message is above)."
             ) from error
         raise
@@ -80,7 +80,7 @@ def _check_java() -> None:
     java = shutil.which("java", path=f"{home}/bin") if home else shutil.which("java")
     if java is None:
         where = f"in JAVA_HOME ({home})" if home else "on the PATH, and JAVA_HOME is not set"
-        raise JavaMissingError(f"Spark needs Java 17 or newer; there is none {where}.")
+        raise JavaMissingError(f"Spark needs Java 17 or newer; no Java was found {where}.")
 
 
 def _has_delta_jars() -> bool:

@@ -1,4 +1,4 @@
-"""The file systems that a Spark session reaches, and what is known about files."""
+"""The file systems that a Spark session reaches, and the facts about files."""
 
 from __future__ import annotations
 
@@ -12,18 +12,18 @@ from typing import NamedTuple
 from dedup_lib.executor.parquet_values import FileSlice
 from dedup_lib.locations import get_scheme
 
-# Here a directory is renamed in one step; an object store copies its files one by one.
+# These file systems rename a directory in one step; an object store copies its files one by one.
 ATOMIC_RENAME_SCHEMES = frozenset({"file", "hdfs", "viewfs"})
 
 
 @dataclass(frozen=True)
 class FileInfo:
-    """A file, as a listing shows it.
+    """A file in a listing.
 
     Attributes:
-        path: Its URI. The characters stand for themselves: nothing is percent-encoded.
-        size_bytes: Its size.
-        modified_ms: When it was changed, in milliseconds since 1970.
+        path: The URI. The characters are literal: nothing is percent-encoded.
+        size_bytes: The size.
+        modified_ms: The time of the last change, in milliseconds since 1970.
     """
 
     path: str
@@ -35,12 +35,12 @@ class Leaf(NamedTuple):
     """A leaf column of a Parquet schema: one that holds values, not other columns.
 
     Attributes:
-        path: Its names, from the outside to the inside.
-        repetition: `required`, `optional` or `repeated`. Within a group, Spark Connect also counts
-            what the group is.
-        physical: Its physical type as Parquet's Java spells it, such as `binary` or `int96`.
-        logical: Its logical type in the same way, such as `STRING` or `INTEGER(32,true)`; None if
-            it has none.
+        path: The names, from outside to inside.
+        repetition: `required`, `optional` or `repeated`. Within a group, Spark Connect also takes
+            the repetition of the group into account.
+        physical: The physical type as Parquet's Java spells it, such as `binary` or `int96`.
+        logical: The logical type in the same way, such as `STRING` or `INTEGER(32,true)`; None if
+            there is no logical type.
     """
 
     path: tuple[str, ...]
@@ -59,7 +59,7 @@ class ParquetSchema:
     """The schema of a Parquet file.
 
     Attributes:
-        digest: The same for the same schema. It also covers what `leaves` leaves out, such as the
+        digest: A hash of the schema. It also covers facts that are not in `leaves`, such as the
             types of groups.
         leaves: The leaf columns, in order.
     """
@@ -70,7 +70,7 @@ class ParquetSchema:
 
 @dataclass(frozen=True)
 class ParquetFooter:
-    """What the footer of a Parquet file says: its schema, and how many rows it has."""
+    """The facts in the footer of a Parquet file: its schema, and its number of rows."""
 
     path: str
     schema: ParquetSchema
@@ -90,12 +90,12 @@ class ColumnChunkSizes:
 class Storage(ABC):
     """The file systems that a Spark session reaches, with the configuration of the session.
 
-    A location is a path or URI whose characters stand for themselves. A canonical location comes
+    A location is a path or URI with literal characters. A canonical location comes
     from `canonical`. Every method raises `StorageError` if a file system refuses.
 
     Attributes:
-        pyarrow_options: What pyarrow needs to reach the same file systems on executors.
-        is_remote: Whether the driver is another process, which may run on after this one died.
+        pyarrow_options: Options with which pyarrow reaches the same file systems on executors.
+        is_remote: Whether the driver is another process, which may go on after this one died.
     """
 
     is_remote: bool
@@ -111,31 +111,31 @@ class Storage(ABC):
     def committer_options(self, canonical: str) -> Mapping[str, str]:
         """Return options with which Spark writes Parquet to a location without renaming files.
 
-        There are none if a rename is one step, or if the store offers nothing else.
+        The result is empty if a rename is one step, or if the store offers no other way.
         """
 
     @abstractmethod
     def abort_uploads(self, canonical: str) -> None:
-        """Abort uploads below a location that a dead run began; no listing shows them."""
+        """Abort uploads that a dead run began below a location; no listing shows them."""
 
     @abstractmethod
     def canonical(self, location: str) -> str:
         """Return a location as an absolute URI, without `..` and needless slashes.
 
-        On a local disk symbolic links are resolved, too, if the driver is this process.
+        On a local disk symbolic links are also resolved if the driver is this process.
         """
 
     @abstractmethod
     def exists(self, location: str) -> bool:
-        """Tell whether there is a file or directory."""
+        """Tell whether there is a file or directory at a location."""
 
     @abstractmethod
     def is_directory(self, location: str) -> bool:
-        """Tell whether there is a directory."""
+        """Tell whether there is a directory at a location."""
 
     @abstractmethod
     def list_files(self, location: str) -> list[FileInfo]:
-        """List all files below a directory, or the one file; hidden and empty files, too.
+        """List all files below a directory, or a single file; also hidden and empty files.
 
         Hadoop's checksums on local disks (`.NAME.crc`) are left out, as Hadoop does.
 
@@ -150,20 +150,20 @@ class Storage(ABC):
     def find_names(
         self, directories: Sequence[str], patterns: Sequence[str]
     ) -> Sequence[Sequence[str]]:
-        """Return those names in each directory that match one of some patterns.
+        """Return the names in each directory that match at least one pattern.
 
-        A directory that is not there, or may not be listed, has none. Of a file it is its name.
+        A directory that is missing or can't be listed has no names. A file has only its own name.
 
         Args:
             directories: Canonical locations.
-            patterns: Names, in which `*` and `[…]` are a pattern.
+            patterns: Names, which may have `*` and `[…]` as patterns.
 
-        Cost: one listing a directory, without its names that do not match.
+        *Cost:* one listing for each directory; it returns only the matching names.
         """
 
     @abstractmethod
     def list_names(self, location: str) -> list[str]:
-        """List the names of files and directories in a directory; [] if there is none."""
+        """List the names of files and directories in a directory; [] if there is no directory."""
 
     @abstractmethod
     def read_head(self, location: str, num_bytes: int) -> bytes:
@@ -175,15 +175,15 @@ class Storage(ABC):
 
     @abstractmethod
     def write_text(self, location: str, text: str) -> None:
-        """Write a small text file; an older file is replaced."""
+        """Write a small text file, and replace an older file."""
 
     @abstractmethod
     def touch(self, location: str) -> None:
-        """Set the time of the last change of a file to now."""
+        """Set the modification time of a file to now."""
 
     @abstractmethod
     def create_exclusive(self, location: str, text: str) -> bool:
-        """Create a small text file; if there is one already, leave it alone and return False.
+        """Create a small text file; if it exists already, leave it unchanged and return False.
 
         On object stores this is not one step: two writers may both succeed.
         """
@@ -194,9 +194,9 @@ class Storage(ABC):
 
     @abstractmethod
     def rename(self, source: str, target: str) -> None:
-        """Give a file or directory another name, which must be free.
+        """Rename a file or directory; nothing may exist under the new name.
 
-        Hadoop's own rename moves the source *into* a directory that has that name; this one
+        If a directory exists there, Hadoop's rename would move the source *into* it; this function
         refuses.
         """
 
@@ -205,9 +205,9 @@ class Storage(ABC):
         """Delete a file, or a directory with its content; do nothing if it does not exist."""
 
     def delete_directory(self, location: str, last: str) -> None:
-        """Delete a directory with its content; entries with `last` in their name go last.
+        """Delete a directory with its content; entries with `last` in their name are deleted last.
 
-        So they are still there if the deletion is cut off.
+        So they still exist if the deletion is interrupted.
         """
         for name in self.list_names(location):
             if last not in name:
@@ -224,7 +224,7 @@ class Storage(ABC):
 
     @abstractmethod
     def read_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
-        """Yield what the Parquet footer of each file says.
+        """Yield the facts from the Parquet footer of each file.
 
         Raises:
             StorageError: A file has no readable Parquet footer; the message names it.
@@ -238,7 +238,7 @@ class Storage(ABC):
 
     @abstractmethod
     def open_file(self, location: str) -> AbstractContextManager[FileSlice]:
-        """Open a file, from which one thread reads at any offset.
+        """Open a file; one thread may read from it, at any offset.
 
         Raises:
             UnsupportedError: Files can't be opened in this process.

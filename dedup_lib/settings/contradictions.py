@@ -59,10 +59,10 @@ def _check_eps(settings: Settings) -> None:
     if settings.eps_sweep is None:
         return
     if settings.eps is not None:
-        raise SettingsError("--eps-sweep takes the place of --eps: leave one of the two out.")
+        raise SettingsError("--eps-sweep replaces --eps: leave one of the two out.")
     if not settings.dry_run:
         raise SettingsError(
-            "--eps-sweep is for choosing: add --dry-run, and then run with the --eps you chose."
+            "--eps-sweep helps to choose a value: add --dry-run, then run with the chosen --eps."
         )
 
 
@@ -121,7 +121,8 @@ def _check_engine(settings: Settings) -> None:
         )
     if settings.action == "annotate" and settings.strategy == "row-positions":
         raise SettingsError(
-            "--strategy row-positions knows no kept_image_id: leave it out for --action annotate."
+            "--strategy row-positions can't write kept_image_id: leave it out, or use another "
+            "--action than annotate."
         )
     output = find_format(settings.resolved_output_format)
     if settings.engine not in {"auto", *output.engines}:
@@ -136,7 +137,7 @@ def _check_engine(settings: Settings) -> None:
         )
     if settings.engine == "spark" and settings.storage_option:
         raise SettingsError(
-            "--storage-option is for --engine arrow: spark reads by its own settings."
+            "--storage-option is for --engine arrow: spark uses the settings of the Spark session."
         )
 
 
@@ -145,8 +146,8 @@ def _check_tuning_of_method(settings: Settings) -> None:
     tuned = settings.strategy != "auto" or settings.engine != "auto"
     if not method.moves_images and (tuned or settings.target_file_size is not None):
         raise SettingsError(
-            f"--strategy and --engine are for --method {_moving_methods()}, and so is "
-            f"--target-file-size: {method.name} moves no image."
+            f"--strategy, --engine and --target-file-size are for --method {_moving_methods()}: "
+            f"{method.name} moves no image."
         )
 
 
@@ -178,7 +179,9 @@ def _check_output(settings: Settings) -> None:
     method = find_method(settings.method)
     if settings.output is None and not settings.dry_run and method.takes_output:
         outputless = _both(other.name for other in all_methods() if not other.takes_output)
-        raise SettingsError(f"--output is required (but for --dry-run and --method {outputless}).")
+        raise SettingsError(
+            f"--output is required, except for --dry-run and --method {outputless}."
+        )
     to_table = settings.output is not None and not is_path(settings.output)
     output = find_format(settings.resolved_output_format)
     if to_table and not output.takes_names:
@@ -196,7 +199,7 @@ def _check_since_last_run(settings: Settings) -> None:
         able = _both(other.name for other in all_methods() if other.can_follow_last_run)
         raise SettingsError(f"{flag} is for --method {able} and --action remove.")
     if settings.output is None:
-        raise SettingsError(f"{flag} needs --output, which says how far the last run came.")
+        raise SettingsError(f"{flag} needs --output, whose commits say what the last run did.")
     if not find_format(settings.resolved_output_format).takes_commits:
         committing = _either(item.name for item in all_formats() if item.takes_commits)
         raise SettingsError(
@@ -204,10 +207,10 @@ def _check_since_last_run(settings: Settings) -> None:
             f"--output-format {committing}."
         )
     if settings.eps_sweep is not None:
-        raise SettingsError(f"--eps-sweep is for choosing: leave {flag} out.")
+        raise SettingsError(f"--eps-sweep helps to choose a value: leave {flag} out.")
     if settings.removed_output or settings.unmatched_output:
         raise SettingsError(
-            f"--removed-output and --unmatched-output are kept by full runs: leave {flag} out."
+            f"only full runs write --removed-output and --unmatched-output: leave {flag} out."
         )
     if settings.review is not None:
         raise SettingsError(f"--review shows the plan of a full run: leave {flag} out.")

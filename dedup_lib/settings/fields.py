@@ -24,13 +24,12 @@ def option(
     """Return a dataclass field that is also a flag.
 
     Args:
-        group: The group of `--help` that lists it.
-        text: Its text in `--help`.
-        default: Its default value.
-        metavar: The word for its value in `--help`; None chooses one by the name.
-        choices: Returns the values that it can have now, if they are registered while the program
-            runs.
-        is_secret: Whether to leave it out of the settings' text.
+        group: The group of `--help` that lists the flag.
+        text: The text in `--help`.
+        default: The default value.
+        metavar: The word for the value in `--help`; None derives it from the name.
+        choices: Returns the values that are possible now, if they are registered at run time.
+        is_secret: Whether to omit the field from the text of the settings.
     """
     metadata = {"group": group, "help": text, "metavar": metavar, "choices": choices}
     return field(default=default, metadata=metadata, repr=not is_secret)
@@ -58,8 +57,8 @@ def check_fields(model: type, given: Mapping[str, Any], prefix: str = "") -> Non
 
     Args:
         model: The dataclass.
-        given: Values by the names of its fields; some may be missing.
-        prefix: Stands before the name of a field in the message.
+        given: Values by field name; some may be missing.
+        prefix: Text before the field name in the message.
 
     Raises:
         SettingsError: A value has another type.
@@ -78,7 +77,7 @@ def check_fields(model: type, given: Mapping[str, Any], prefix: str = "") -> Non
 
 
 def _check_storage_option(value: Any) -> None:
-    """Check the form only, and show no value: it may be a secret."""
+    """Check only the form, and show no value, because it may be a secret."""
     if not _fits(value, tuple[str, ...]):
         raise SettingsError("storage_option must be a list of KEY=VALUE.")
     for item in value:

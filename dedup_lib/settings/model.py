@@ -42,9 +42,9 @@ class Settings:
     list_kind: values.AskedListKind = option(
         "input",
         "what the entries of the lists mean: remove: IDs to remove; keep: IDs to keep, all others "
-        "go; pairwise: pairs with scores (NeMo Curator's pairwise results); groups: groups of "
-        "which one image stays; auto recognises each list by its columns and directory (and .npy "
-        "files, which name IDs to keep)",
+        "are removed; pairwise: pairs with scores (NeMo Curator's pairwise results); groups: "
+        "groups in which one image stays; auto recognises each list by its columns and directory; "
+        ".npy files hold IDs to keep",
         default="auto",
     )
     eps: float | None = option(
@@ -55,7 +55,7 @@ class Settings:
     eps_sweep: str | None = option(
         "input",
         "dry runs: report how many rows, and about how many bytes, each of several EPS would "
-        "remove, such as 0.01,0.05,0.1; the plan is that of the largest",
+        "remove, such as 0.01,0.05,0.1; the plan is made with the largest EPS",
         metavar="EPS,EPS,…",
     )
     keeper: str = option(
@@ -78,7 +78,7 @@ class Settings:
     )
     output: str | None = option(
         "output",
-        "where the deduplicated table goes; required, except with --dry-run; not with --method "
+        "location of the deduplicated table; required, except with --dry-run; not with --method "
         "in-place",
     )
     output_format: values.TableFormat | None = option(
@@ -124,7 +124,7 @@ class Settings:
     )
     review_samples: int = option(
         "output",
-        "--review: how many of the images that go are shown",
+        "--review: how many of the removed images are shown",
         default=200,
         metavar="N",
     )
@@ -165,13 +165,14 @@ class Settings:
     )
     on_lost_keeper: values.OnLostKeeper = option(
         "safety",
-        "lists that name keepers: what to do with images whose keepers would all go too: error: "
-        "stop; keep-one: keep the best of each such cluster (by --keeper); ignore: remove them all",
+        "lists that name keepers: what to do with images whose keepers would all be removed, too: "
+        "error: stop; keep-one: keep the best image of each such cluster (by --keeper); ignore: "
+        "remove them all",
         default="error",
     )
     run_key: str | None = option(
         "safety",
-        "a run with the same key is the same run: it is not applied twice",
+        "a name for this run: a run with the same key is not applied twice",
         metavar="KEY",
     )
     enable_deletion_vectors: bool = option(
@@ -211,8 +212,8 @@ class Settings:
     require_gpu: bool = option(
         "tuning",
         "rewrites: if the RAPIDS Accelerator can't run everything on the GPU, stop (exit code 2) "
-        "and say what would run on the CPU and why; in a dry run its explain-only mode is enough, "
-        "which needs no GPU",
+        "and say what would run on the CPU and why; a dry run also accepts its explain-only "
+        "mode, which needs no GPU",
         default=False,
     )
     storage_option: tuple[str, ...] = option(
@@ -224,7 +225,7 @@ class Settings:
         is_secret=True,
     )
     work_location: str | None = option(
-        "tuning", "where the plan and staged files go (default: a hidden sibling of the output)"
+        "tuning", "location of the plan and staged files (default: a hidden sibling of the output)"
     )
     log_level: values.LogLevel = option(
         "tuning", "how much the command line logs to stderr", default="INFO"
@@ -256,7 +257,7 @@ class Settings:
 
     @property
     def eps_values(self) -> tuple[float, ...]:
-        """The values of --eps-sweep, in their order; empty without it."""
+        """The values of --eps-sweep, in their order; empty if it is not set."""
         return () if self.eps_sweep is None else values.parse_eps_sweep(self.eps_sweep)
 
     @property
@@ -266,7 +267,7 @@ class Settings:
 
     @property
     def record_locations(self) -> dict[str, str]:
-        """Where the run keeps tables beside its output, by setting; only those that are given."""
+        """The locations of the tables that the run keeps beside its output, by setting name."""
         named = {name: getattr(self, name) for name in ("removed_output", "unmatched_output")}
         return {name: location for name, location in named.items() if location is not None}
 

@@ -1,4 +1,4 @@
-"""What each table format and each method can do: the data that checks of settings read."""
+"""What each table format and each method can do, as data for the checks of settings."""
 
 from __future__ import annotations
 
@@ -15,8 +15,8 @@ class FormatTraits:
     """What a table format can do.
 
     Attributes:
-        name: Its name in --images-format and --output-format.
-        title: Its name in messages.
+        name: The name in --images-format and --output-format.
+        title: The name in messages.
         methods: The methods that can make or change a table of this format.
         engines: The engines that can write it in a rewrite.
         takes_names: Whether a table of a catalog can have this format.
@@ -36,10 +36,11 @@ class MethodTraits:
     """What a method can do.
 
     Attributes:
-        name: Its name in --method.
-        actions: What it can write, by the names of --action.
-        output_format: The format of its result if none is named; None if the output decides.
-        takes_output: Whether it makes a table of its own, and so needs --output.
+        name: The name in --method.
+        actions: The values of --action that it supports.
+        output_format: The format of its result if the user names no format; None if the output
+            decides.
+        takes_output: Whether it makes a new table, and so needs --output.
         can_replace: Whether its output can replace a table.
         moves_images: Whether it reads and writes images, by an engine.
         can_purge: Whether it leaves removed rows in data files, which --purge takes out.
@@ -87,10 +88,10 @@ def all_methods() -> tuple[MethodTraits, ...]:
 
 
 def register_format(traits: FormatTraits) -> None:
-    """Make a table format known: from then on settings, `--help` and messages take it.
+    """Register a table format, so that settings, `--help` and messages offer it.
 
     Raises:
-        ValueError: The name is taken by other traits.
+        ValueError: Another format has this name.
     """
     if traits.name == "auto" or _formats.get(traits.name, traits) != traits:
         raise ValueError(f"format {traits.name!r} is registered already, with other traits.")
@@ -103,7 +104,7 @@ def image_formats() -> tuple[str, ...]:
 
 
 def output_formats() -> tuple[str, ...]:
-    """Return the choices of --output-format: the formats that a method can make a table of."""
+    """Return the choices of --output-format: the formats in which a method can make a table."""
     makers = {method.name for method in all_methods() if method.takes_output}
     return tuple(item.name for item in all_formats() if item.methods & makers)
 

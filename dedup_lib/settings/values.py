@@ -51,7 +51,7 @@ class KeeperRule:
     Attributes:
         column: The column of the image table that is compared; None compares the IDs.
         is_largest: Whether the image with the largest value stays, rather than the smallest.
-            Of equal values the smallest ID stays.
+            If values are equal, the image with the smallest ID stays.
 
     *Nulls:* An image with NULL stays only if all images of the group have NULL.
     """
@@ -77,7 +77,7 @@ def parse_keeper(text: str) -> KeeperRule:
 
 
 def parse_eps_sweep(text: str) -> tuple[float, ...]:
-    """Read --eps-sweep, in its order.
+    """Read --eps-sweep; the order stays.
 
     Raises:
         SettingsError: A part of it is not a number.
@@ -133,7 +133,7 @@ def check_values(settings: Settings) -> None:
 
 
 def check_locations(settings: Settings) -> None:
-    """Refuse a location that would be read as something else than it looks like.
+    """Refuse a location that looks like one thing, but would be read as another.
 
     Raises:
         SettingsError: As `dedup_lib.locations.check_location` says.
@@ -150,12 +150,12 @@ def check_locations(settings: Settings) -> None:
 def _check_run_key(key: str | None) -> None:
     if key is not None and redact(key) != key:
         raise SettingsError(
-            "--run-key reads like a secret, and the output keeps it for all to see: choose a name."
+            "--run-key looks like a secret, and the output shows it to readers: use another key."
         )
 
 
 def _check_range(flag: str, value: float | None, highest: int) -> None:
-    if value is not None and not 0 <= value <= highest:  # NaN is refused, too
+    if value is not None and not 0 <= value <= highest:  # this also refuses NaN
         raise SettingsError(f"{flag} must be from 0 to {highest} (got {value}).")
 
 

@@ -30,12 +30,13 @@ class ReadableFormat:
     Attributes:
         traits: The facts that settings need about the format, such as its name.
         sign: For messages: what identifies such a table.
-        deletes_by_log: Whether deletions rely on row counts in a log, which `check_log` compares.
+        deletes_by_log_counts: Whether deletions rely on row counts in a log. `check_log` compares
+            these counts.
     """
 
     traits: FormatTraits
     sign: str = ""
-    deletes_by_log = False
+    deletes_by_log_counts = False
 
     @property
     def name(self) -> str:

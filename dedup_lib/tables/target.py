@@ -10,7 +10,7 @@ from dedup_lib.settings import OutputMode
 
 Publishing = Literal["rename", "commit", "marker"]
 # The scheme of the location of a table whose catalog does not reveal its location.
-UNTOLD = "table"
+UNKNOWN_SCHEME = "table"
 
 
 @dataclass(frozen=True)
@@ -67,14 +67,14 @@ class Attempt:
         attempt_id: A random name.
         directory: Its own directory, for the plan and staged files. Readers do not look there.
         output: The output's own location if the run writes there directly; otherwise None.
-        is_made: Whether the run creates the directory. A commit over Spark Connect does not need
-            it.
+        has_directory: Whether the run creates the directory. A commit over Spark Connect does not
+            need it.
     """
 
     attempt_id: str
     directory: str
     output: str | None = None
-    is_made: bool = True
+    has_directory: bool = True
 
     @property
     def plan(self) -> str:

@@ -144,7 +144,7 @@ class WritableFormat(ReadableFormat):
         """
         raise NotImplementedError
 
-    def count_marked(self, session: Session, staged: Staged, column: str) -> int:
+    def count_true_rows(self, session: Session, staged: Staged, column: str) -> int:
         """Count the rows of a written table whose boolean column is true."""
         raise NotImplementedError
 

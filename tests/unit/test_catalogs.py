@@ -9,7 +9,7 @@ from dedup_lib.errors import OverlapError, SettingsError, StorageError
 from dedup_lib.executor.stores import open_store
 from dedup_lib.locations import check_location, is_path
 from dedup_lib.publish.overlap import Place, check_no_overlap, check_report
-from dedup_lib.publish.targets import check_told
+from dedup_lib.publish.targets import check_base_is_known
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import name_parts, sql_name
 from dedup_lib.settings import DuplicateIds, Settings
@@ -86,9 +86,9 @@ def test_a_new_table_in_a_schema_without_a_place_is_known_by_its_name(described)
 
 
 def test_files_beside_such_a_table_need_a_place():
-    check_told("file:/work/unique", "give --work-location.")
+    check_base_is_known("file:/work/unique", "give --work-location.")
     with pytest.raises(SettingsError, match=r"'main\.images\.unique' .*give --work-location"):
-        check_told("table:/main/images/unique", "give --work-location.")
+        check_base_is_known("table:/main/images/unique", "give --work-location.")
 
 
 def test_a_report_on_the_clients_disk_need_not_be_known_to_the_server():

@@ -184,7 +184,7 @@ def test_g16_the_values_of_secret_storage_options_are_hidden_wherever_they_stand
 
 def test_g16_a_run_key_that_reads_like_a_secret_is_refused_and_not_shown():
     for key in ("token=s3cr3t", "https://u:s3cr3t@h/x"):
-        with pytest.raises(SettingsError, match="reads like a secret") as caught:
+        with pytest.raises(SettingsError, match="looks like a secret") as caught:
             Settings(images="./i", duplicate_ids=(DuplicateIds("./d"),), output="./o", run_key=key)
         assert "s3cr3t" not in str(caught.value)
 

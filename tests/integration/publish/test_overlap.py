@@ -8,7 +8,7 @@ from pyspark.errors import PySparkException
 
 from dedup_lib import DuplicateIds, Settings
 from dedup_lib.errors import DedupError, OverlapError
-from dedup_lib.publish.overlap import Place, check_no_overlap, check_places
+from dedup_lib.publish.overlap import RunLocation, check_locations, check_no_overlap
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from tests.support.tables.made import image_rows, names_in, tree_digest, write_list, write_parquet
@@ -43,7 +43,7 @@ def check(spark, places):
             dry_run=True,
             **settings,
         )
-        check_places(Session(spark, open_storage(spark)), chosen)
+        check_locations(Session(spark, open_storage(spark)), chosen)
 
     return check
 
@@ -175,15 +175,15 @@ def test_g5_places_that_only_begin_alike_are_no_overlap(check, places, tmp_path)
 @pytest.mark.parametrize("scheme", ["s3", "s3a", "s3n"])
 @pytest.mark.parametrize("key", ["data/images", "data/images/x", "data", ""])
 def test_g5_the_schemes_of_s3_name_the_same_store(scheme, key):
-    read = [Place("image table", "s3a://bucket/data/images")]
+    read = [RunLocation("image table", "s3a://bucket/data/images")]
     with pytest.raises(OverlapError):
-        check_no_overlap(read, [Place("output", f"{scheme}://bucket/{key}".rstrip("/"))])
+        check_no_overlap(read, [RunLocation("output", f"{scheme}://bucket/{key}".rstrip("/"))])
 
 
 def test_g5_other_buckets_and_stores_are_no_overlap():
-    read = [Place("image table", "s3a://bucket/data/images")]
+    read = [RunLocation("image table", "s3a://bucket/data/images")]
     for root in ("s3a://bucket2/data/images", "gs://bucket/data/images", "file:/data/images"):
-        check_no_overlap(read, [Place("output", root)])
+        check_no_overlap(read, [RunLocation("output", root)])
 
 
 @pytest.mark.parametrize("role", ["output", "removed_output", "metrics_output", "report"])

@@ -9,7 +9,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.errors import SettingsError, UnsupportedError, VerificationError
 from dedup_lib.executor import rewrite_file
-from dedup_lib.executor.file_task import Wanted
+from dedup_lib.executor.file_task import RowSelection
 from dedup_lib.executor.kept_rows import Keeper
 from dedup_lib.parquet import ParquetFormat
 from tests.support.tables.made import (
@@ -151,7 +151,7 @@ def test_a_table_that_has_such_a_column_already_is_refused(remove, images, lists
     [
         ({"method": "clone"}, "is for --method rewrite"),
         ({"method": "in-place"}, "is for --method rewrite"),
-        ({"strategy": "row-positions"}, "knows no kept_image_id"),
+        ({"strategy": "row-positions"}, "can't write kept_image_id"),
     ],
 )
 def test_what_can_not_be_annotated_is_refused(remove, images, lists, tmp_path, settings, message):
@@ -164,7 +164,7 @@ def test_g10_marks_that_are_not_the_plans_are_not_published(
     remove, images, lists, tmp_path, monkeypatch
 ):
     """The rows are all there, so that only the marks can tell."""
-    monkeypatch.setattr(ParquetFormat, "count_marked", lambda *_: 4)
+    monkeypatch.setattr(ParquetFormat, "count_true_rows", lambda *_: 4)
     with pytest.raises(VerificationError, match="the plan marks 5 rows, but 4 were"):
         remove(images, lists, tmp_path / "out", action="annotate", eps=0.2)
     assert not (tmp_path / "out").exists()
@@ -196,7 +196,7 @@ def test_a_file_is_annotated_row_group_by_row_group(tmp_path):
         )
         for part in bitmap(*rows)
     ]
-    wanted = Wanted("annotate", "image_id")
+    wanted = RowSelection("annotate", "image_id")
     done = rewrite_file.rewrite(task(tmp_path, source), of_buckets, {}, wanted)
     assert done.num_rows == num_rows
     after = pq.read_table(tmp_path / "out/1.parquet")
@@ -209,7 +209,7 @@ def test_a_file_is_annotated_row_group_by_row_group(tmp_path):
 def test_an_annotated_file_keeps_its_order_and_one_without_rows_its_place(tmp_path):
     from tests.support.tables.arrow_tasks import bitmap, task
 
-    wanted, order = Wanted("annotate", "image_id"), [pq.SortingColumn(0)]
+    wanted, order = RowSelection("annotate", "image_id"), [pq.SortingColumn(0)]
     table = pa.table({"image_id": ["a", "b"]})
     source = write_parquet(table, tmp_path / "1.parquet", sorting_columns=order)
     rewrite_file.rewrite(task(tmp_path, source), bitmap(1), {}, wanted)

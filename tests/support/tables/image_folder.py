@@ -32,7 +32,7 @@ class CopyEngine:
 
     name = "copy"
 
-    def why_not(self, session, images, partial, settings):
+    def why_unusable(self, session, images, partial, settings):
         if settings.action == "annotate":
             return UnsupportedError("a PNG file has no room for columns: leave --action annotate.")
         return None

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import pyarrow as pa
 import pytest
 
-from dedup_lib.executor.bounds import Bounds, Room
+from dedup_lib.executor.bounds import Bounds, MemoryBudget
 from dedup_lib.executor.parquet_values.file_slices import FileSlice
 from dedup_lib.executor.picture_reads import ReadColumns, RowPosition, read_pictures
 from dedup_lib.session.local_files import open_file
@@ -116,7 +116,7 @@ def test_of_a_file_that_was_replaced_nothing_is_shown(store, folder):
 
 
 def test_memory_is_shared_and_what_needs_more_than_there_is_has_all_of_it():
-    room, held, most_held, lock = Room(1000), [], [], threading.Lock()
+    room, held, most_held, lock = MemoryBudget(1000), [], [], threading.Lock()
 
     def use(num_bytes):
         with room.hold(num_bytes):

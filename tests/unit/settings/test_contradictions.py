@@ -14,7 +14,10 @@ from tests.support.made_settings import LISTS, settings
         ({"method": "clone", "output_mode": "overwrite"}, "can't replace a table"),
         ({"method": "clone", "output_format": "parquet"}, "makes a Delta table"),
         ({"method": "clone", "output": None}, "--output is required"),
-        ({"method": "clone", "strategy": "row-positions"}, "--strategy and --engine are for"),
+        (
+            {"method": "clone", "strategy": "row-positions"},
+            "--strategy, --engine and --target-file-size are for",
+        ),
         ({"engine": "arrow", "strategy": "row-positions"}, "--strategy is for --engine spark"),
         (
             {"engine": "arrow", "target_file_size": "1GB"},
@@ -73,11 +76,20 @@ def test_a_plan_is_applied_as_it_was_made(flag, values):
     [
         ({"method": "clone"}, "is for --method rewrite and --action remove"),
         ({"action": "annotate"}, "is for --method rewrite and --action remove"),
-        ({"output": None, "dry_run": True}, "needs --output, which says how far"),
+        ({"output": None, "dry_run": True}, "needs --output, whose commits say"),
         ({"output_format": "parquet"}, "use --output-format delta"),
-        ({"eps_sweep": "0.1", "dry_run": True}, "--eps-sweep is for choosing: leave --since-last"),
-        ({"removed_output": "a/removed"}, "are kept by full runs: leave --since-last-run out"),
-        ({"unmatched_output": "a/unmatched"}, "are kept by full runs: leave --since-last-run out"),
+        (
+            {"eps_sweep": "0.1", "dry_run": True},
+            "--eps-sweep helps to choose a value: leave --since-last",
+        ),
+        (
+            {"removed_output": "a/removed"},
+            "only full runs write --removed-output and --unmatched-output",
+        ),
+        (
+            {"unmatched_output": "a/unmatched"},
+            "only full runs write --removed-output and --unmatched-output",
+        ),
         ({"review": "a/review.html"}, "--review shows the plan of a full run"),
     ],
 )
@@ -99,9 +111,9 @@ def test_a_table_name_as_parquet_is_refused():
 
 
 def test_a_sweep_is_for_dry_runs_and_takes_the_place_of_eps():
-    with pytest.raises(SettingsError, match="--eps-sweep takes the place of --eps"):
+    with pytest.raises(SettingsError, match="--eps-sweep replaces --eps"):
         settings(eps_sweep="0.1", eps=0.1, dry_run=True)
-    with pytest.raises(SettingsError, match="--eps-sweep is for choosing: add --dry-run"):
+    with pytest.raises(SettingsError, match="--eps-sweep helps to choose a value: add --dry-run"):
         settings(eps_sweep="0.1")
 
 
@@ -116,5 +128,5 @@ def test_only_a_rewrite_annotates_or_extracts(action, method):
 
 def test_row_positions_extract_but_can_not_annotate():
     assert settings(action="extract", strategy="row-positions")
-    with pytest.raises(SettingsError, match="--strategy row-positions knows no kept_image_id"):
+    with pytest.raises(SettingsError, match="--strategy row-positions can't write kept_image_id"):
         settings(action="annotate", strategy="row-positions")
