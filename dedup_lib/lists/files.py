@@ -35,7 +35,7 @@ def list_files(
     Args:
         storage: The session's file systems.
         location: The canonical URI of a file or a directory.
-        what: The list, for messages.
+        what: The name of the list in messages.
 
     Raises:
         TableNotFoundError: The directory holds no file of either format.
@@ -46,7 +46,7 @@ def list_files(
     *Cost:* one listing; also the first bytes of files whose names do not tell their format.
     """
     found: dict[ListFormat, list[FileInfo]] = {}
-    for file in _not_nested(storage, location, what=what):
+    for file in _find_top_files(storage, location, what=what):
         list_format = _format_of(storage, file)
         if list_format is not None:
             found.setdefault(list_format, []).append(file)
@@ -64,8 +64,8 @@ def list_files(
     return next(iter(found.items()))
 
 
-def _not_nested(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
-    """Return the files that are not hidden, and that are in no directory except partitions."""
+def _find_top_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
+    """Return the files that are not hidden, and not in sub-directories other than partitions."""
     files, nested = [], set()
     for file in storage.list_files(location):
         *directories, name = relative_parts(location, file)
@@ -79,8 +79,8 @@ def _not_nested(storage: Storage, location: str, *, what: str) -> list[FileInfo]
     check_files(files, what)
     if nested and not files:
         raise TableFormatError(
-            f"{what} holds only directories ({', '.join(sorted(nested)[:5])}): name the "
-            "directory with the list, since the others may hold something else."
+            f"{what} holds only directories ({', '.join(sorted(nested)[:5])}): give the "
+            "directory of the list itself, since the others may hold something else."
         )
     if nested:
         _log.warning("%s: skipped directories %s", what, sorted(nested))

@@ -1,4 +1,4 @@
-"""Recognise a removal list: which producer wrote it, what it means, and which columns count."""
+"""Recognise a removal list: its producer, its meaning, and the columns to read."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from functools import partial
 
 from dedup_lib.errors import AmbiguousListError, MissingColumnError
 from dedup_lib.lists.refusals import (
-    refuse_parts_of_pairs,
+    refuse_incomplete_pairs,
+    refuse_not_a_list,
+    refuse_possible_full_list,
+    refuse_possible_groups,
     refuse_two_meanings,
-    refuse_what_is_not_a_list,
-    refuse_what_may_be_all_images,
-    refuse_what_may_be_groups,
 )
 from dedup_lib.lists.shape import (
     BY_COLUMN,
@@ -40,57 +40,57 @@ def recognise(
     kind: ListKind | None,
     id_column: str | None,
 ) -> ListShape:
-    """Tell from its columns, and the names of its directories, what a list means.
+    """Recognise the meaning of a list by its columns and the names of its directories.
 
     Args:
-        what: The list or file, for messages.
-        path: Of one of its files; of what is no file, and a slash.
-        columns: Its columns: name to type, as Spark spells types.
-        kind: What the user says it is; None where it is to be recognised.
+        what: The name of the list or file in messages.
+        path: The path of a file, or the path of a table with a slash at the end.
+        columns: Spark types by column name.
+        kind: The kind that the user gives; None to recognise it.
         id_column: The ID column that the user names; None takes the recognised producer's.
 
     Raises:
-        AmbiguousListError: It may mean several things.
-        NotAListError: It is no list of images to remove or to keep.
-        MissingColumnError: A column that it needs is missing.
+        AmbiguousListError: The list may have several meanings.
+        NotAListError: It is not a list of images to remove or to keep.
+        MissingColumnError: A necessary column is missing.
     """
-    found = FoundList.of(what, path, columns, id_column, is_said=kind is not None)
-    shape = _by_its_looks(found) if kind is None else _AS_SAID[kind](found)
+    found = FoundList.of(what, path, columns, id_column, is_kind_given=kind is not None)
+    shape = _recognise_kind(found) if kind is None else _BY_KIND[kind](found)
     others = tuple(name for name in found.columns if name not in shape.columns)
     return replace(shape, other_columns=others)
 
 
 def recognise_npy(what: str, kind: ListKind | None) -> ListShape:
-    """Tell what .npy files of IDs mean: those to keep, unless the user says otherwise.
+    """Return the meaning of .npy files: IDs to keep, unless the user gives another kind.
 
     Raises:
-        MissingColumnError: The user says what IDs alone can't be.
+        MissingColumnError: The user gives a kind that needs more than IDs.
     """
     if kind in ("pairwise", "groups"):
         raise MissingColumnError(
-            f"{what} holds IDs alone (.npy), and no {kind}: {KIND_FLAG} must be keep or remove."
+            f"{what} holds only IDs (.npy), not {kind}: {KIND_FLAG} must be keep or remove."
         )
     producer = "DataComp's IDs to keep (.npy)" if kind in (None, "keep") else f"{_PLAIN} (.npy)"
     return ListShape(kind or "keep", producer, ",".join(NPY_FIELDS))
 
 
-def _by_its_looks(found: FoundList) -> ListShape:
+def _recognise_kind(found: FoundList) -> ListShape:
     refuse_two_meanings(found)
-    refuse_what_is_not_a_list(found)
+    refuse_not_a_list(found)
     if found.is_pairwise:
         return _pairwise(found)
-    refuse_parts_of_pairs(found)
+    refuse_incomplete_pairs(found)
     group = found.group_column
     if group is not None and (group != GROUP or len(found.columns) == 2):
         return _groups(found)
-    refuse_what_may_be_all_images(found)
+    refuse_possible_full_list(found)
     shape = _plain("remove", found)
-    refuse_what_may_be_groups(found, shape.id_column)
+    refuse_possible_groups(found, shape.id_column)
     return shape
 
 
 def _plain(kind: ListKind, found: FoundList) -> ListShape:
-    id_column = found.own_id_column
+    id_column = found.likely_id_column
     return ListShape(kind, _producer(found, id_column), found.present(id_column))
 
 
@@ -104,11 +104,11 @@ def _producer(found: FoundList, id_column: str) -> str:
 
 
 def _pairwise(found: FoundList) -> ListShape:
-    own_id, keeper, score = PAIRWISE_COLUMNS
+    default_id, keeper, score = PAIRWISE_COLUMNS
     return ListShape(
         "pairwise",
         "NeMo Curator's pairwise results",
-        found.present(found.id_column or own_id),
+        found.present(found.id_column or default_id),
         keeper_column=found.present(keeper, KIND_FLAG),
         score_column=found.present(score, KIND_FLAG),
     )
@@ -117,18 +117,18 @@ def _pairwise(found: FoundList) -> ListShape:
 def _groups(found: FoundList) -> ListShape:
     group = found.group_column
     if group is None:
-        beside = f" beside the IDs' {found.id_column!r}" if found.id_column in GROUPS else ""
+        besides = f" besides the ID column {found.id_column!r}" if found.id_column in GROUPS else ""
         raise MissingColumnError(
-            f"{found.what} has no column of groups{beside}, which must be called "
-            f"{' or '.join(GROUPS)} (columns: {found.shown}). Rename the one that tells groups; "
-            f"or say with {ID_FLAG} which has the IDs, or with {KIND_FLAG} what else they are."
+            f"{found.what} has no group column{besides}: its name must be "
+            f"{' or '.join(GROUPS)} (columns: {found.shown}). Rename the column that names groups; "
+            f"or name the ID column with {ID_FLAG}, or another kind with {KIND_FLAG}."
         )
     others = [name for name in found.columns if name != group]
-    own_id = found.id_column or (others[0] if len(others) == 1 else found.own_id_column)
-    return ListShape("groups", GROUPS[group], found.present(own_id), group_column=group)
+    id_column = found.id_column or (others[0] if len(others) == 1 else found.likely_id_column)
+    return ListShape("groups", GROUPS[group], found.present(id_column), group_column=group)
 
 
-_AS_SAID: dict[ListKind, Callable[[FoundList], ListShape]] = {
+_BY_KIND: dict[ListKind, Callable[[FoundList], ListShape]] = {
     "remove": partial(_plain, "remove"),
     "keep": partial(_plain, "keep"),
     "pairwise": _pairwise,
@@ -137,20 +137,20 @@ _AS_SAID: dict[ListKind, Callable[[FoundList], ListShape]] = {
 
 
 def check_one_kind(what: str, shapes: Mapping[str, ListShape]) -> ListShape:
-    """Check that all files of a list are of one kind, and return what they have in common.
+    """Check that all files of a list are of the same kind, and return their common shape.
 
     Args:
-        what: The list, for messages.
-        shapes: What each of its files (one for each schema) was taken for, by path.
+        what: The name of the list in messages.
+        shapes: The recognised shapes, by path of one file for each schema.
 
     Raises:
-        AmbiguousListError: They mean different things.
+        AmbiguousListError: The files are of different kinds.
     """
     of_kind = {shape.kind: path for path, shape in shapes.items()}
     if len(of_kind) > 1:
         shown = "; ".join(f"{path!r} as {kind}" for kind, path in sorted(of_kind.items()))
         raise AmbiguousListError(
-            f"{what} mixes kinds: {shown}. Give each kind's files as a list of its own."
+            f"{what} mixes kinds: {shown}. Give the files of each kind as a separate list."
         )
     others = dict.fromkeys(name for shape in shapes.values() for name in shape.other_columns)
     return replace(next(iter(shapes.values())), other_columns=tuple(others))

@@ -26,18 +26,19 @@ def read_ids(session: Session, files: Sequence[FileInfo], *, what: str) -> tuple
     Args:
         session: The session, with its file systems.
         files: The files.
-        what: The list, for messages.
+        what: The name of the list in messages.
 
     Returns:
-        One row per ID, `image_id` (string, never NULL): 32 lower-case hex digits; and their number.
+        One row per ID, `image_id` (string, never NULL): 32 lower-case hex digits; and the number of
+        IDs.
 
     Raises:
         UnreadableFileError: A file is not a .npy file, or is incomplete.
         NotAListError: A file holds something other than IDs.
         UnsupportedError: Executors lack pyarrow, or can't reach the files with it.
 
-    *Cost:* the head of each file; one small Spark job. Then some 100 MB of memory for each core of
-    an executor, whatever the size of the files.
+    *Cost:* the first bytes of each file; one small Spark job. Then some 100 MB of memory for each
+    core of an executor, whatever the size of the files.
     """
     located = _locate(session.storage, files, what)
     num_ids = sum(file.num_ids for file in located)
@@ -51,7 +52,7 @@ def read_ids(session: Session, files: Sequence[FileInfo], *, what: str) -> tuple
 
 
 def _locate(storage: Storage, files: Sequence[FileInfo], what: str) -> list[IdFile]:
-    """Find the IDs of each file, and number their parts."""
+    """Find the offset of the IDs in each file, and number the parts."""
     located: list[IdFile] = []
     first_part = 0
     for file in files:

@@ -9,7 +9,7 @@ from dedup_lib.errors import NotAListError, UnreadableFileError
 from dedup_lib.executor.npy_ids import ID_BYTES
 
 NPY_MAGIC = b"\x93NUMPY"
-# Magic, version and length; then many times the header length of a list of IDs.
+# Magic, version and length; then much more than the header of a list of IDs needs.
 HEAD_BYTES = 12 + 1024
 _MOST_HEADER_BYTES = 1024
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
@@ -30,11 +30,11 @@ def parse_header(head: bytes, size_bytes: int, what: str) -> NpyIds:
     Args:
         head: The first HEAD_BYTES of the file, or all of a shorter file.
         size_bytes: The size of the whole file.
-        what: The file, for messages.
+        what: The name of the file in messages.
 
     Raises:
-        UnreadableFileError: It is not a .npy file, or is incomplete.
-        NotAListError: It holds something other than IDs.
+        UnreadableFileError: The file is not a .npy file, or is incomplete.
+        NotAListError: The file holds something other than IDs.
 
     *Source:* numpy's `numpy.lib.format`, versions 1.0 to 3.0.
     """

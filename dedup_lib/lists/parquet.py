@@ -50,7 +50,7 @@ def read_parquet(session: Session, files: Sequence[FileInfo], wanted: WantedList
     """Read a list's files lazily. The files with rows decide its kind, if there are any.
 
     Raises:
-        UnreadableFileError: A file is empty, truncated or junk.
+        UnreadableFileError: A file is empty or truncated, or is not a Parquet file.
         MissingColumnError, ColumnTypeError: A column is missing or of another type.
         AmbiguousListError, NotAListError: The kind is ambiguous, or it is not a list.
 

@@ -1,4 +1,4 @@
-"""Read lists of protected IDs (--protect-ids): as removal lists, or as the review page saves."""
+"""Read lists of protected IDs (--protect-ids): removal lists, or files from the review page."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ def read_protect_list(
         id_column: The ID column; saved files ignore it. None takes the recognised producer's.
 
     Raises:
-        InputError: As `read_removal_list`; or a saved file is too large, or can't be read.
+        InputError: As for `read_removal_list`; or a saved file is too large, or can't be read.
 
-    *Cost:* as `read_removal_list`; the driver reads a saved file as a whole.
+    *Cost:* as for `read_removal_list`; the driver reads a saved file as a whole.
     """
     saved_format = location.lower().rpartition(".")[2]
     if is_path(location) and saved_format in SAVED_FORMATS:
@@ -62,7 +62,7 @@ def _read_saved(
     if sum(file.size_bytes for file in files) > _LARGEST_BYTES:
         raise UnreadableFileError(
             f"{what} is larger than {_LARGEST_BYTES // 1024**2} MB, too large for marks of a "
-            "person: write it as Parquet, with a column id."
+            "person: write it as Parquet with a column id."
         )
     try:
         data = session.storage.read_head(location, _LARGEST_BYTES)
@@ -82,7 +82,7 @@ def _read_saved(
 
 
 def _frame(spark: SparkSession, ids: list[object], id_type: DataType) -> DataFrame:
-    """Return IDs that have this type as a frame: `image_id`, nullable."""
+    """Return a frame of IDs of a type: `image_id`, nullable."""
     # createDataFrame would send the rows through a Python worker.
     parsed = F.from_json(F.lit(json.dumps(ids)), f"array<{id_type.simpleString()}>")
     return one_row(spark).select(F.explode(parsed).alias(ENTRY_COLUMN))

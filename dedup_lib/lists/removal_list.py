@@ -51,7 +51,7 @@ class RemovalList(Pinned):
 
     @property
     def kind(self) -> ListKind:
-        """What its entries mean."""
+        """The meaning of the entries."""
         return self.shape.kind
 
     def described(self) -> dict[str, object]:
@@ -88,18 +88,18 @@ def read_removal_list(
         role: The role of the list in the run, for messages.
 
     Returns:
-        The list, one row per entry, repeats and NULLs included.
+        The list. Repeated and NULL entries are also rows.
 
     Raises:
         TableNotFoundError: There is nothing at the location.
         TableFormatError: A directory holds only directories.
-        UnreadableFileError: A file is empty, truncated or junk.
+        UnreadableFileError: A file is empty or truncated, or has another format.
         MissingColumnError, ColumnTypeError: A column is missing or of another type.
         AmbiguousListError, NotAListError: The kind is ambiguous, or it is not a list.
         SettingsError: There are pairs, but no eps.
         UnsupportedError: There are .npy files, but executors lack pyarrow.
 
-    *Cost:* Parquet, .npy: one listing, and the footers or heads. Delta: the log.
+    *Cost:* Parquet, .npy: one listing, and the footers or first bytes. Delta: the log.
     """
     kind = item.kind or default_kind
     column = item.id_column or default_column
@@ -122,7 +122,7 @@ def read_removal_list(
 
 
 def is_plain(lists: Sequence[RemovalList]) -> bool:
-    """Tell whether there is only one list, of plain IDs to remove, without keepers or scores."""
+    """Tell whether there is only one list, and it has IDs to remove without keepers or scores."""
     return [item.kind for item in lists] == ["remove"]
 
 
@@ -136,7 +136,7 @@ def union(lists: Sequence[RemovalList]) -> DataFrame:
 
 
 def sum_of_hashes(*columns: str) -> Column:
-    """Add up hashes of rows: the same for the same rows in any order; 0 without rows."""
+    """Add up hashes of rows; the sum does not depend on the order, and is 0 without rows."""
     hashed = F.xxhash64(*columns).cast("decimal(20, 0)")
     return F.coalesce(F.sum(hashed), F.lit(0))
 

@@ -34,7 +34,7 @@ def parse_ids(data: bytes, saved_format: str, *, id_type: str, what: str) -> lis
         The IDs in the file's order; None for JSON's null. Empty lines are skipped.
 
     Raises:
-        UnreadableFileError: A line has another form than the review page writes.
+        UnreadableFileError: A line does not have the form that the review page writes.
         ColumnTypeError: The type of an ID differs from the image IDs' type.
     """
     try:

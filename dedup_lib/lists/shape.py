@@ -1,4 +1,4 @@
-"""What is known of a removal list: its columns and directories, and what it was taken for."""
+"""The known facts about a removal list: its columns and directories, and its recognised shape."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ ID_FLAG = "--duplicate-id-column"
 KIND_FLAG = "--list-kind"
 PAIRWISE_COLUMNS = ("id", "max_id", "cosine_sim_score")
 GROUP = "group"
-# Columns that tell groups, and who writes them: all but the last have no other meaning.
+# Columns that name groups, with their producers. All but the last have no other meaning.
 GROUPS = {
     "_hashes": "NeMo Curator 0.x exact duplicates, every member of each group",
     "_duplicate_group_id": "NeMo Curator's connected components, every member of each group",
     GROUP: "groups, every member of each (NeMo Curator 0.x fuzzy duplicates)",
 }
-# Directories of lists of one column, which has the name that the user's own ID column has.
+# Directories of lists with one column. It has the same name as the user's ID column.
 DUPLICATES_BY_ANY_NAME = {
     "ExactDuplicateIds": "NeMo Curator's exact duplicates",
     "FuzzyDuplicateIds": "NeMo Curator's fuzzy duplicates",
@@ -30,22 +30,22 @@ BY_COLUMN = {
     "_curator_dedup_id": "NeMo Curator's generated IDs",
     "docs_to_remove": "data-prep-kit's documents to remove",
 }
-# What pandas makes of a frame's row labels, where they are not left out.
+# The column that pandas writes for the row labels of a frame, unless it is told not to.
 _ROW_LABELS = re.compile(r"__index_level_\d+__")
 
 
 @dataclass(frozen=True)
 class ListShape:
-    """What a list, or one of its files, was taken for.
+    """The recognised shape of a list, or of one of its files.
 
     Attributes:
-        kind: What its entries mean.
-        producer: Who writes such lists, in words.
+        kind: The meaning of the entries.
+        producer: The program that writes such lists, in words.
         id_column: The column with the image IDs.
-        keeper_column: Of pairs: the image that each one duplicates.
-        score_column: Of pairs: how similar the two are.
-        group_column: Of groups: what the members of a group have in common.
-        other_columns: The columns that do not count.
+        keeper_column: For pairs, the column with the image that each one duplicates.
+        score_column: For pairs, the column with the similarity.
+        group_column: For groups, the column whose value the members of a group share.
+        other_columns: The columns that are not read.
     """
 
     kind: ListKind
@@ -58,90 +58,95 @@ class ListShape:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """All columns that count, the ID first."""
+        """All columns that are read, the ID column first."""
         others = (self.keeper_column, self.score_column, self.group_column)
         return (self.id_column, *(column for column in others if column is not None))
 
 
 @dataclass(frozen=True)
 class FoundList:
-    """A list, or one of its files, before it is known what it means.
+    """A list, or one of its files, before its meaning is recognised.
 
     Attributes:
-        what: Its name for messages.
-        path: The path of one of its files. For a table it ends in a slash.
-        columns: Its columns: name to type, as Spark spells types.
-        id_column: The ID column that the user names, if any.
-        is_said: Whether the user says what kind of list it is.
+        what: The name in messages.
+        path: The path of a file, or the path of a table with a slash at the end.
+        columns: Spark types by column name.
+        id_column: The ID column that the user names; None if the user names none.
+        is_kind_given: Whether the user gives the kind of the list.
     """
 
     what: str
     path: str
     columns: Mapping[str, str]
     id_column: str | None
-    is_said: bool
+    is_kind_given: bool
 
     @classmethod
     def of(
-        cls, what: str, path: str, columns: Mapping[str, str], id_column: str | None, is_said: bool
+        cls,
+        what: str,
+        path: str,
+        columns: Mapping[str, str],
+        id_column: str | None,
+        is_kind_given: bool,
     ) -> FoundList:
-        """Leave out the row labels that pandas writes as a column."""
-        named = {name: of for name, of in columns.items() if not _ROW_LABELS.fullmatch(name)}
-        return cls(what, path, named, id_column, is_said)
+        """Make the value without the column of row labels that pandas writes."""
+        kept = {name: of for name, of in columns.items() if not _ROW_LABELS.fullmatch(name)}
+        return cls(what, path, kept, id_column, is_kind_given)
 
     @property
     def directory(self) -> str:
-        """The directory that it is in, past its partitions."""
+        """The name of the innermost directory that is not a partition."""
         above = (part for part in reversed(self.path.split("/")[:-1]) if "=" not in part)
         return next(above, "")
 
     @property
     def partition_columns(self) -> tuple[str, ...]:
-        """The columns that the directories above its files name, the innermost first."""
+        """The partition columns in the directory names, the innermost first."""
         above = takewhile(lambda part: "=" in part, reversed(self.path.split("/")[:-1]))
         return tuple(part.partition("=")[0] for part in above)
 
     @property
-    def own_id_column(self) -> str:
-        """The column that has the IDs: as the user says, else as the producer calls it."""
+    def likely_id_column(self) -> str:
+        """The ID column: the one that the user names, else the one of the recognised producer."""
         if self.id_column is not None:
             return self.id_column
         if DEFAULT_ID_COLUMN in self.columns:
             return DEFAULT_ID_COLUMN
         if self.directory in DUPLICATES_BY_ANY_NAME and len(self.columns) == 1:
             return next(iter(self.columns))
-        is_known = self.is_said or len(self.columns) == 1
+        is_known = self.is_kind_given or len(self.columns) == 1
         return (self.generated_id_column if is_known else None) or DEFAULT_ID_COLUMN
 
     @property
     def generated_id_column(self) -> str | None:
-        """The column of IDs that a producer generates, if there is one."""
+        """The column of generated IDs of a known producer; None if there is no such column."""
         return next((name for name in BY_COLUMN if name in self.columns), None)
 
     @property
     def group_column(self) -> str | None:
-        """The column that is known to tell groups, if there is one beside the IDs."""
+        """The group column of a known producer, apart from the ID column; None if it is missing."""
         others = (name for name in GROUPS if name != self.id_column)
         return next((name for name in others if name in self.columns), None)
 
     @property
     def is_pairwise(self) -> bool:
-        """Whether it has all columns of pairs."""
-        own_id, *others = PAIRWISE_COLUMNS
+        """Whether the list has all columns of pairs."""
+        default_id, *others = PAIRWISE_COLUMNS
         return self.columns.keys() >= {*others} and (
-            own_id in self.columns or self.id_column in self.columns
+            default_id in self.columns or self.id_column in self.columns
         )
 
     @property
     def shown(self) -> str:
-        """The columns, for messages."""
+        """The column names, for messages."""
         return ", ".join(list(self.columns)[:20])
 
     def present(self, name: str, flag: str = ID_FLAG) -> str:
         """Return a column's name if the list has it.
 
         Raises:
-            MissingColumnError: It does not.
+            MissingColumnError: The list does not have the column.
         """
         if name not in self.columns:
             raise MissingColumnError.of(self.what, name, list(self.columns), flag)

@@ -93,7 +93,7 @@ def test_a_list_directory_of_directories_alone_is_an_error(refused, images, tmp_
     write_list(tmp_path / "list/duplicates/1.parquet", ["b"])
     write_list(tmp_path / "list/pairwise_results/1.parquet", ["a"])
     message = (
-        r"holds only directories \(duplicates, pairwise_results\): name the directory with the list"
+        r"holds only directories \(duplicates, pairwise_results\): give the directory of the list"
     )
     refused(TableFormatError, 3, message, images, tmp_path / "list")
 

@@ -111,7 +111,7 @@ def test_the_kind_that_the_user_says_is_obeyed(planned, tmp_path):
     report, removed = planned(path, list_kind="remove", duplicate_id_column="uid")
     assert removed == [0, 1]
     assert report.inputs["duplicate_ids"][0]["kind"] == "remove"
-    with pytest.raises(MissingColumnError, match="holds IDs alone"):
+    with pytest.raises(MissingColumnError, match="holds only IDs"):
         planned(path, list_kind="pairwise", eps=0.1)
 
 

@@ -364,7 +364,7 @@ def test_curator_fault_only_nested_directories_are_an_error_that_does_not_say_wh
 ):
     write_list(tmp_path / "list/duplicates/1.parquet", ["a"])
     with pytest.raises(
-        TableFormatError, match=r"holds only directories .*name the directory with the"
+        TableFormatError, match=r"holds only directories .*give the directory of the"
     ):
         planned(images, tmp_path / "list")
     _, rows = planned(images, tmp_path / "list/duplicates")

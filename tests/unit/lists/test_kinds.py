@@ -102,7 +102,7 @@ def test_g11_ids_beside_a_column_that_may_tell_groups_are_not_guessed(column, ot
     for kind in ("remove", "keep"):
         shape = taken_for("/x/a.parquet", columns, kind=kind)
         assert (shape.kind, shape.id_column) == (kind, "id")
-    with pytest.raises(MissingColumnError, match="Rename the one that tells groups"):
+    with pytest.raises(MissingColumnError, match="Rename the column that names groups"):
         taken_for("/x/a.parquet", columns, kind="groups")
     assert taken_for("/x/a.parquet", columns, id_column=column).id_column == column
 
@@ -158,7 +158,7 @@ def test_npy_files_hold_ids_to_keep_unless_the_user_says_otherwise():
         ({"_curator_dedup_id": "bigint", "_bucket_id": "string"}, NotAListError, "LSH"),
         ({"_curator_dedup_id": "bigint", "_minhash_signature": "array<bigint>"}, NotAListError,
          "MinHash"),
-        ({"_curator_dedup_id": "bigint", "x": "string"}, AmbiguousListError, "has it alone"),
+        ({"_curator_dedup_id": "bigint", "x": "string"}, AmbiguousListError, "has no other column"),
         ({"url": "string", "dist": "float", "cluster": "int", "t": "string"}, AmbiguousListError,
          "two meanings"),
         ({"id": "string", "keep": "boolean"}, NotAListError, "an annotated image table"),
@@ -218,7 +218,9 @@ def test_connected_components_name_every_member():
 
 
 def test_a_column_of_groups_that_has_the_ids_is_not_said_to_be_missing():
-    message = r"no column of groups beside the IDs' 'group', .* \(columns: id, group\).*--duplicate"
+    message = (
+        r"no group column besides the ID column 'group': .* \(columns: id, group\).*--duplicate"
+    )
     with pytest.raises(MissingColumnError, match=message) as refused:
         taken_for("/x/a.parquet", "id group", kind="groups", id_column="group")
     assert "Did you mean" not in str(refused.value)
