@@ -126,7 +126,7 @@ def _check_columns(location: str, found: StructType, needs_all: bool) -> None:
     if set(missing) & set(_KEY_COLUMNS):
         raise OutputExistsError(
             f"{location!r} is no table of metrics: it has no column {missing[0]!r}. "
-            "Choose another place."
+            "Choose another location."
         )
     if missing:
         columns = ", ".join(f"{name} {COLUMNS[name][0].simpleString()}" for name in missing)
@@ -138,7 +138,7 @@ def _check_columns(location: str, found: StructType, needs_all: bool) -> None:
         if types.get(name, kind.simpleString()) != kind.simpleString():
             raise OutputExistsError(
                 f"column {name!r} of {location!r} is {types[name]}, and must be "
-                f"{kind.simpleString()}. Choose another place."
+                f"{kind.simpleString()}. Choose another location."
             )
 
 

@@ -74,7 +74,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
             one_run(spark),
             tuning_settings(spark, run_settings(spark.version)),
             name_jobs(spark) as describe,
-            report.progress.heard_by(describe),
+            report.progress.notifying(describe),
         ):
             with storage_errors_as(InputError):
                 check_report(session, settings)

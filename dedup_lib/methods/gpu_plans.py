@@ -146,7 +146,9 @@ def newest_query(spark: SparkSession) -> int | None:
 
     None if Spark does not tell.
     """
-    return _if_told(lambda: max((query.executionId() for query in _queries(spark)), default=-1))
+    return _if_available(
+        lambda: max((query.executionId() for query in _queries(spark)), default=-1)
+    )
 
 
 def operators_since(spark: SparkSession, newest: int) -> list[str] | None:
@@ -160,7 +162,7 @@ def operators_since(spark: SparkSession, newest: int) -> list[str] | None:
             session's current job description. Other queries belong to other users of the
             application. (A query of another run at the same step counts as well.)
     """
-    names = _if_told(lambda: list(_operators(spark, newest)))
+    names = _if_available(lambda: list(_operators(spark, newest)))
     if names is None:
         return None
     return [name for name in dict.fromkeys(names) if not name.startswith(_WRAPPERS)]
@@ -175,7 +177,7 @@ def _operators(spark: SparkSession, newest: int) -> Iterator[str]:
             yield from (nodes.apply(index).name().strip() for index in range(nodes.size()))
 
 
-def _if_told(ask: Callable[[], _T]) -> _T | None:
+def _if_available(ask: Callable[[], _T]) -> _T | None:
     """Return the answer, or None if Spark refuses: only the report needs it, so the run goes on."""
     try:
         return ask()

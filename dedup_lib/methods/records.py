@@ -11,7 +11,7 @@ from dedup_lib.locations import is_path
 from dedup_lib.methods import spark_engine
 from dedup_lib.plan.plan import Record
 from dedup_lib.publish import marker, stage, targets
-from dedup_lib.publish.attempts import attempt_directory, unmade_attempt
+from dedup_lib.publish.attempts import attempt_directory, attempt_without_directory
 from dedup_lib.publish.sweep import sweep
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
@@ -104,8 +104,8 @@ def _open_attempt(
         return cleanup.enter_context(attempt_directory(storage, base, run))
     if target.is_marked:
         cleanup.enter_context(marker.open_output(storage, target.location, run))
-        return dataclasses.replace(unmade_attempt(base, run), output=target.location)
-    return unmade_attempt(base, run)
+        return dataclasses.replace(attempt_without_directory(base, run), output=target.location)
+    return attempt_without_directory(base, run)
 
 
 def is_unfinished(storage: Storage, location: str) -> bool:

@@ -85,7 +85,7 @@ class ParquetFormat(TableFormat):
             files=tuple(files),
             file_schemas=tuple(schema.examples),
             schema_examples=tuple(schema.examples.values()),
-            unreadable=schema.why_not_all,
+            unreadable=schema.why_unreadable,
             empty_files=schema.empty_files,
             has_row_index=True,
         )
@@ -156,7 +156,7 @@ class ParquetFormat(TableFormat):
         if found is not self:
             raise OutputExistsError(
                 f"output {location!r} is a {found.title} table: replacing it by Parquet would "
-                f"destroy its log. Use --output-format {found.name}, or choose another place."
+                f"destroy its log. Use --output-format {found.name}, or choose another location."
             )
         storage = session.storage
         if not storage.is_directory(location):
@@ -180,7 +180,7 @@ class ParquetFormat(TableFormat):
     def check_replacing(self, session: Session, target: Target) -> None:
         """Refuse if the replacement takes more than two renames."""
         advice = (
-            "Use --output-format delta, whose overwrite is one commit, or choose another place."
+            "Use --output-format delta, whose overwrite is one commit, or choose another location."
         )
         if target.is_marked:
             raise UnsupportedError(

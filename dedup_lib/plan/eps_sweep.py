@@ -28,7 +28,9 @@ def sweep(
 
     *Cost:* one pass over the rows. The driver collects one row per file.
     """
-    counts = [F.count_if(_goes(eps)).alias(f"eps_{index}") for index, eps in enumerate(eps_values)]
+    counts = [
+        F.count_if(_is_removed(eps)).alias(f"eps_{index}") for index, eps in enumerate(eps_values)
+    ]
     found = {row["file_path"]: row for row in rows.groupBy("file_path").agg(*counts).collect()}
     row_bytes = {file.file_path: file.size_bytes / file.num_rows for file in files}
     swept = []
@@ -45,7 +47,7 @@ def sweep(
     return swept
 
 
-def _goes(eps: float) -> Column:
+def _is_removed(eps: float) -> Column:
     """Tell whether a pair's score, or a mark without a score, removes a row."""
     return F.exists(
         "marks", lambda mark: mark["score"].isNull() | (mark["score"] >= F.lit(1.0 - eps))

@@ -43,7 +43,7 @@ class KeeperCounts:
         return {key: value for key, value in asdict(self).items() if key != "examples"}
 
 
-def settle(
+def resolve_keepers(
     rows: DataFrame,
     image_ids: DataFrame,
     ranking: Ranking,

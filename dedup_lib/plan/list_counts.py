@@ -13,38 +13,40 @@ from dedup_lib.redaction import redact
 
 
 def count_matched(
-    own_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin
+    table_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin
 ) -> tuple[int, list[int]]:
     """Count the distinct listed IDs that are in the image table, for all lists and for each.
 
     Args:
-        own_ids: `image_id`, one row per row of the image table.
+        table_ids: `image_id`, one row per row of the image table.
         lists: The removal lists.
         join: How IDs are joined.
 
     *Cost:* a scan of the image IDs and one or two of the lists; IDs are shuffled.
     """
-    matched = _entries_by_match(own_ids, lists, join, "left_semi")
+    matched = _entries_by_match(table_ids, lists, join, "left_semi")
     is_in = {f"in_{index}": F.col("list_index") == index for index in range(len(lists))}
     by_id = matched.groupBy(ENTRY_COLUMN).agg(*(F.max(own).alias(n) for n, own in is_in.items()))
     row = by_id.agg(F.count(F.lit(1)), *(F.count_if(name) for name in is_in)).collect()[0]
     return row[0], list(row[1:])
 
 
-def matched_entries(own_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin) -> DataFrame:
+def matched_entries(
+    table_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin
+) -> DataFrame:
     """Find the listed IDs that are in the image table, lazily.
 
     Returns:
         One row per list and ID: `image_id`, `list_index`.
     """
-    return _entries_by_match(own_ids, lists, join, "left_semi").distinct()
+    return _entries_by_match(table_ids, lists, join, "left_semi").distinct()
 
 
-def unmatched_ids(own_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin) -> DataFrame:
+def unmatched_ids(table_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin) -> DataFrame:
     """Find the listed IDs that are not in the image table, lazily.
 
     Args:
-        own_ids: `image_id`, one row per row of the image table.
+        table_ids: `image_id`, one row per row of the image table.
         lists: The removal lists.
         join: How IDs are joined.
 
@@ -54,7 +56,7 @@ def unmatched_ids(own_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJo
     *Nulls:* a NULL entry is not an ID.
     *Cost:* a scan of the image IDs and one or two of the lists; IDs are shuffled.
     """
-    unmatched = _entries_by_match(own_ids, lists, join, "left_anti")
+    unmatched = _entries_by_match(table_ids, lists, join, "left_anti")
     list_number = F.col("list_index") + 1
     locations = text_array(redact(item.location) for item in lists)
     return unmatched.distinct().select(
@@ -65,11 +67,11 @@ def unmatched_ids(own_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJo
 
 
 def _entries_by_match(
-    own_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin, how: str
+    table_ids: DataFrame, lists: Sequence[RemovalList], join: PlanJoin, how: str
 ) -> DataFrame:
     """Find the entries that are in the image table (left_semi), or are not (left_anti)."""
     entries = union(lists).where(F.col(ENTRY_COLUMN).isNotNull())
     if join == "broadcast list":  # these joins can't broadcast their left side
         listed = F.broadcast(entries.select(ENTRY_COLUMN).distinct())
-        own_ids = own_ids.join(listed, ENTRY_COLUMN, "left_semi").distinct()
-    return entries.join(own_ids.hint(hint_of(join)), ENTRY_COLUMN, how)
+        table_ids = table_ids.join(listed, ENTRY_COLUMN, "left_semi").distinct()
+    return entries.join(table_ids.hint(hint_of(join)), ENTRY_COLUMN, how)

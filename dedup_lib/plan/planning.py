@@ -153,7 +153,7 @@ class _Planning:
             return None
         with self.step("find protected IDs"):
             return protection.find_protected(
-                self.images.own_ids, lists, image_ids, self.materialise
+                self.images.table_ids, lists, image_ids, self.materialise
             )
 
     def find_rows(
@@ -181,7 +181,9 @@ class _Planning:
             return found, None
         on_lost = self.settings.on_lost_keeper
         with self.step("follow keepers"):
-            settled = keepers.settle(found, self.images.own_ids, ranking, on_lost, self.materialise)
+            settled = keepers.resolve_keepers(
+                found, self.images.table_ids, ranking, on_lost, self.materialise
+            )
         self.warn_of_keepers(settled[1])
         return settled
 
@@ -215,7 +217,7 @@ class _Planning:
             return matched, [matched]
         with self.step("count matches"):
             join = id_join.choose_join(**sizes)
-            matched, by_list = list_counts.count_matched(self.images.own_ids, self.lists, join)
+            matched, by_list = list_counts.count_matched(self.images.table_ids, self.lists, join)
         for item, num_ids in zip(self.lists, by_list, strict=True):
             if num_ids == 0:
                 _log.warning("no ID of list %r is in the image table", item.location)
@@ -230,12 +232,12 @@ class _Planning:
 
     def unmatched(self, sizes: _Sizes) -> DataFrame:
         join = id_join.choose_join(**sizes)
-        return list_counts.unmatched_ids(self.images.own_ids, self.lists, join)
+        return list_counts.unmatched_ids(self.images.table_ids, self.lists, join)
 
     def why_few_match(self, sizes: _Sizes) -> list[MatchHint]:
         """Look for reasons why listed IDs do not match, and log them."""
         with self.step("look why few IDs match"):
-            hints = why_few_match(self.images.own_ids, self.unmatched(sizes))
+            hints = why_few_match(self.images.table_ids, self.unmatched(sizes))
         shown = "; ".join(hint.text for hint in hints) or "no reason was found"
         _log.warning("hardly any listed ID is in the image table: %s", shown)
         return hints

@@ -70,7 +70,7 @@ class Protection:
 
 
 def find_protected(
-    own_ids: DataFrame,
+    table_ids: DataFrame,
     lists: Sequence[RemovalList],
     image_ids: IdSizes,
     materialise: Callable[[DataFrame], DataFrame],
@@ -78,7 +78,7 @@ def find_protected(
     """Find the listed IDs that are in the image table.
 
     Args:
-        own_ids: `image_id`, one row per row of the image table.
+        table_ids: `image_id`, one row per row of the image table.
         lists: The lists of protected IDs: one or more.
         image_ids: Sizes of the image IDs.
         materialise: Evaluates a frame once.
@@ -88,7 +88,7 @@ def find_protected(
     """
     listed = _sizes_by_list(union(lists), len(lists))
     join = choose_join(image_ids, _total(listed))
-    known = materialise(list_counts.matched_entries(own_ids, lists, join))
+    known = materialise(list_counts.matched_entries(table_ids, lists, join))
     matched = _sizes_by_list(known, len(lists))
     return Protection(
         ids=known.select(ENTRY_COLUMN).distinct(),

@@ -104,10 +104,10 @@ def find_rows(
     entries = entries.where(F.col(ENTRY_COLUMN).isNotNull())
     join = choose_join(image_ids, list_ids)
     if join == "broadcast image IDs":
-        entries = _those_that_may_match(entries, candidates).distinct()
+        entries = _possible_matches(entries, candidates).distinct()
     if is_plain(lists):
         return candidates.join(entries.hint(hint_of(join)), ENTRY_COLUMN, "left_semi")
-    marks = by_entry(entries).hint(hint_of(join))
+    marks = gather_marks(entries).hint(hint_of(join))
     kept_by = [index for index, item in enumerate(lists) if item.kind == "keep"]
     if not kept_by:
         return candidates.join(marks, ENTRY_COLUMN)
@@ -132,7 +132,7 @@ def finish_plan(
     return with_reasons(rows, named, plan_schema(image_id_type))
 
 
-def _those_that_may_match(entries: DataFrame, candidates: DataFrame) -> DataFrame:
+def _possible_matches(entries: DataFrame, candidates: DataFrame) -> DataFrame:
     """Leave out entries whose hash no image ID has. Hashes are found in half the time of IDs."""
     hashed = F.xxhash64(ENTRY_COLUMN)
     hashes = candidates.select(hashed.alias("hash"))
@@ -199,7 +199,7 @@ def _marks(lists: Sequence[RemovalList]) -> DataFrame:
     return reduce(DataFrame.unionByName, frames)
 
 
-def by_entry(entries: DataFrame) -> DataFrame:
+def gather_marks(entries: DataFrame) -> DataFrame:
     """Gather list entries by ID.
 
     Args:

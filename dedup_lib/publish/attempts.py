@@ -1,4 +1,4 @@
-"""Make and delete a run's own directory, where no reader looks."""
+"""Make and delete a run's hidden directory."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def attempt_directory(storage: Storage, location: str, attempt_id: str) -> Itera
 def companion_directory(storage: Storage, location: str, attempt_id: str) -> Iterator[Attempt]:
     """Make a directory for files that a table will refer to once it is published.
 
-    It is deleted at the end, unless `hand_over` gave it to the table.
+    The directory is deleted at the end, unless `hand_over` gave it to the table.
 
     Args:
         storage: The session's file systems.
@@ -63,7 +63,7 @@ def companion_directory(storage: Storage, location: str, attempt_id: str) -> Ite
             _delete_directory(storage, attempt)
 
 
-def unmade_attempt(location: str, attempt_id: str) -> Attempt:
+def attempt_without_directory(location: str, attempt_id: str) -> Attempt:
     """Return an attempt that needs no directory."""
     return Attempt(attempt_id, sibling(location, attempt_id), has_directory=False)
 
@@ -71,7 +71,7 @@ def unmade_attempt(location: str, attempt_id: str) -> Attempt:
 def hand_over(storage: Storage, directory: str) -> None:
     """Give a companion directory to the table that is about to refer to it.
 
-    No run deletes it after that: a needless directory is better than a table without its files.
+    After that no run deletes it: a needless directory is better than a table without its files.
     """
     if storage.exists(f"{directory}/{OWNER_FILE}"):
         storage.delete(f"{directory}/{OWNER_FILE}")
@@ -80,7 +80,9 @@ def hand_over(storage: Storage, directory: str) -> None:
 def _make_directory(storage: Storage, attempt: Attempt) -> None:
     try:
         _make_owned(storage, attempt)
-    except StorageError:  # another run deleted the empty directory as abandoned, or no room
+    except (
+        StorageError
+    ):  # another run deleted the empty directory as abandoned, or the disk is full
         try:
             _make_owned(storage, attempt)
         except StorageError:

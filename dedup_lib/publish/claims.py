@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dedup_lib.errors import StorageError
-from dedup_lib.publish.locks import heartbeat, held, is_alive
+from dedup_lib.publish.locks import heartbeat, is_alive, locked_error
 from dedup_lib.publish.owners import owner_text, sibling
 from dedup_lib.session.storage import Storage
 
@@ -22,10 +22,10 @@ def claimed(storage: Storage, location: str, attempt_id: str) -> Iterator[None]:
     """Claim a location while a run writes to it.
 
     Each run writes a claim under its own name, then looks for claims of other runs. A store lists
-    all that was written before. So if two runs do this, at least one sees the other and gives way.
-    A run renews its claim every minute. A claim does not count if its run died on this machine, or
-    if it was not renewed for ten minutes. Over Spark Connect every claim counts, since the server
-    may still be at work.
+    everything that was written before. So if two runs do this, at least one sees the other and
+    gives way. A run renews its claim every minute. A claim is ignored if its run died on this
+    machine, or if it was not renewed for ten minutes. Over Spark Connect no claim is ignored, since
+    the server may still be working.
 
     Raises:
         ConflictError: Another run has claimed the location.
@@ -36,9 +36,9 @@ def claimed(storage: Storage, location: str, attempt_id: str) -> Iterator[None]:
         if not _is_claimed_by_another(storage, location, claim):
             break
         storage.delete(claim)
-        time.sleep(random.uniform(0, _MOST_WAIT_SECONDS))  # noqa: S311  # both may have given way
+        time.sleep(random.uniform(0, _MOST_WAIT_SECONDS))  # noqa: S311  # both runs may have given way
     else:
-        raise held(location)
+        raise locked_error(location)
     try:
         with heartbeat(storage, claim, mine):
             yield
@@ -54,7 +54,7 @@ def _is_claimed_by_another(storage: Storage, location: str, mine: str) -> bool:
         claim = f"{parent}/{name}"
         if not name.startswith(prefix) or claim == mine:
             continue
-        with contextlib.suppress(StorageError):  # its run has deleted it meanwhile
+        with contextlib.suppress(StorageError):  # its run deleted it in the meantime
             if storage.is_remote or is_alive(storage, claim, storage.read_text(claim)):
                 found = True
             else:

@@ -34,7 +34,7 @@ def publishing_lock(storage: Storage, location: str, attempt_id: str) -> Iterato
     if not storage.create_exclusive(lock, mine):
         take_over(storage, lock, location, attempt_id)
         if not storage.create_exclusive(lock, mine):
-            raise held(location)
+            raise locked_error(location)
     try:
         with heartbeat(storage, lock, mine):
             yield
@@ -46,7 +46,7 @@ def publishing_lock(storage: Storage, location: str, attempt_id: str) -> Iterato
 
 @contextmanager
 def heartbeat(storage: Storage, lock: str, mine: str) -> Iterator[None]:
-    """Renew a lock while it is held: it can take long to delete a large old output."""
+    """Renew a lock regularly: it can take long to delete a large old output."""
     is_over = threading.Event()
 
     def beat() -> None:
@@ -74,31 +74,31 @@ def take_over(storage: Storage, lock: str, location: str, attempt_id: str) -> No
         seen = storage.read_text(lock)
         alive = is_alive(storage, lock, seen)
     except StorageError:
-        return  # released meanwhile
+        return  # released in the meantime
     if alive:
-        raise held(location)
+        raise locked_error(location)
     aside = sibling(location, f"stale-lock-{attempt_id}")
     try:
         storage.rename(lock, aside)
     except StorageError:
-        raise held(location) from None
+        raise locked_error(location) from None
     moved = storage.read_text(aside)
     if moved != seen:
         storage.rename(aside, lock)
-        raise held(location)
+        raise locked_error(location)
     storage.delete(aside)
     _log.warning("took over the lock on %r of a run that died", location)
 
 
-def held(location: str) -> ConflictError:
-    """Return the error for a location that another run holds."""
+def locked_error(location: str) -> ConflictError:
+    """Return the error for a location that another run has locked."""
     return ConflictError(
         f"another run is publishing to {location!r}: let it finish, then run again."
     )
 
 
 def is_alive(storage: Storage, lock: str, owner: str) -> bool:
-    """Tell whether a lock or claim was renewed lately and its owner is not known to be dead."""
+    """Tell whether a lock or claim was renewed recently, and its owner may be alive."""
     # Use the file's own time: a run that is killed before it fills its lock leaves it empty.
     files = storage.list_files(lock)
     if not files:

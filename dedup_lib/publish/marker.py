@@ -18,12 +18,12 @@ _log = logging.getLogger(__name__)
 
 @contextmanager
 def open_output(storage: Storage, location: str, attempt_id: str) -> Iterator[None]:
-    """Claim a location for an output, delete what a dead run left there, and note the owner.
+    """Claim a location for an output, delete the files of a dead run there, and note the owner.
 
     The output is deleted at the end, unless it was marked as complete.
 
     Raises:
-        ConflictError: Another run is at work there, or another writer has written there meanwhile.
+        ConflictError: Another run works there, or another writer wrote there in the meantime.
     """
     with claimed(storage, location, attempt_id):
         if is_incomplete(storage, location):
@@ -31,7 +31,7 @@ def open_output(storage: Storage, location: str, attempt_id: str) -> Iterator[No
             storage.abort_uploads(location)
             storage.delete(location)
         elif storage.exists(location) and storage.list_files(location):
-            raise ConflictError(f"{location!r} was made by another writer meanwhile.")
+            raise ConflictError(f"another writer made {location!r} in the meantime.")
         write_manifest(storage, location, {"incomplete": True, "run": attempt_id})
         try:
             yield
@@ -40,7 +40,7 @@ def open_output(storage: Storage, location: str, attempt_id: str) -> Iterator[No
 
 
 def is_incomplete(storage: Storage, location: str) -> bool:
-    """Tell whether an output is incomplete, or a record whose run has not published its output."""
+    """Tell whether an output is incomplete, or is a record of a run that did not publish."""
     manifest = read_manifest(storage, location)
     return bool(manifest.get("incomplete") or manifest.get("unfinished"))
 
@@ -53,8 +53,8 @@ def mark(storage: Storage, location: str, manifest: dict[str, Any], attempt_id: 
     """
     if read_manifest(storage, location).get("run") != attempt_id:
         raise ConflictError(
-            f"another run took over {location!r}, since this one had not renewed its claim for "
-            "ten minutes. Let that one finish, then run again."
+            f"another run took over {location!r}, because this run did not renew its claim for "
+            "ten minutes. Let the other run finish, then run again."
         )
     write_manifest(storage, location, manifest)
     storage.write_text(f"{location}/{_SUCCESS}", "")

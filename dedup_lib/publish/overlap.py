@@ -1,4 +1,4 @@
-"""Refuse to write where an input is, however its location is spelled."""
+"""Refuse to write to the location of an input, even if it is spelled in another way."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ from dedup_lib.tables.registry import format_of_name
 
 @dataclass(frozen=True)
 class RunLocation:
-    """A canonical location, and what it is for.
+    """A canonical location, and its role in the run.
 
     Attributes:
-        role: What a user would call it.
+        role: The name of the role in messages.
         root: The canonical URI.
-        is_shared: Whether the run only adds its own files below it, beside those of others.
+        is_shared: Whether the run only adds files below it, and other programs may do the same.
     """
 
     role: str
@@ -44,11 +44,11 @@ def check_no_overlap(read: Sequence[RunLocation], written: Sequence[RunLocation]
     """Check that each written location is apart from all read and all other written locations.
 
     Raises:
-        OverlapError: A written location is another one, holds it, or lies in it.
+        OverlapError: A written location equals another location, contains it, or lies in it.
     """
-    for index, place in enumerate(written):
+    for index, location in enumerate(written):
         for other in [*read, *written[:index]]:
-            _check_apart(place, other)
+            _check_apart(location, other)
 
 
 def _check_apart(written: RunLocation, other: RunLocation) -> None:
@@ -60,22 +60,22 @@ def _check_apart(written: RunLocation, other: RunLocation) -> None:
         return
     raise OverlapError(
         f"{written.role} {written.root!r} {relation} {other.role} {other.root!r}: one would "
-        "destroy the other. Choose a place apart."
+        "destroy the other. Choose a separate location."
     )
 
 
 def check_locations(session: Session, settings: Settings) -> None:
-    """Check that no location that a run would write to overlaps an input or another such location.
+    """Check that the locations to write overlap neither an input nor each other.
 
     Raises:
-        OverlapError: One does.
+        OverlapError: Two locations overlap.
         TableNotFoundError: The catalog has no table with an input's name.
     """
 
-    def place(role: str, location: str) -> RunLocation:
+    def to_location(role: str, location: str) -> RunLocation:
         return RunLocation(role, root_of(session, location))
 
-    read = [place(role, location) for role, location in _inputs(settings)]
+    read = [to_location(role, location) for role, location in _inputs(settings)]
     written = [
         RunLocation(role, _output_root(session, location)) for role, location in _outputs(settings)
     ]
@@ -95,8 +95,8 @@ def check_report(session: Session, settings: Settings) -> None:
     Inputs that can't be found are ignored here.
 
     Raises:
-        OverlapError: It does.
-        UsageError: Its store can't be reached. It is better to fail before the work than after it.
+        OverlapError: The report overlaps an input.
+        UsageError: The report's store can't be reached. It is better to fail now than at the end.
     """
     if settings.report is None:
         return
@@ -116,7 +116,7 @@ def check_metrics(session: Session, settings: Settings) -> None:
     A failed run also appends to it. Locations that can't be found are ignored here.
 
     Raises:
-        OverlapError: It does.
+        OverlapError: The metrics table overlaps another location.
     """
     if settings.metrics_output is None:
         return
@@ -142,14 +142,14 @@ def _inputs_found(session: Session, settings: Settings) -> list[RunLocation]:
 
 
 def _metrics(session: Session, location: str) -> list[RunLocation]:
-    """Return the location of the metrics; none if no row can be appended, which fails no run."""
+    """Return the location of the metrics; empty if it can't be found, which fails no run."""
     with contextlib.suppress(OutputExistsError, PySparkException, StorageError):
         return [RunLocation("metrics output", _output_root(session, location))]
     return []
 
 
 def _file(storage: Storage, role: str, location: str) -> list[RunLocation]:
-    """Return the location of a report or review; none if only the client sees the file."""
+    """Return the location of a report or review; empty if only the client sees the file."""
     try:
         return [RunLocation(role, storage.canonical(report_uri(location)))]
     except StorageError:

@@ -1,4 +1,4 @@
-"""Name hidden files beside an output, and tell whether the run that owns them still lives."""
+"""Name hidden files beside an output, and tell whether their run is still alive."""
 
 from __future__ import annotations
 
@@ -54,8 +54,8 @@ def died_here(owner: str) -> bool:
 def _is_zombie(pid: int) -> bool:
     """Tell whether a process has ended, but its parent has not collected it.
 
-    That is the usual end in a container without an init. The answer is False if /proc numbers the
-    processes of an outer container. It is also False if only the process's first thread has ended.
+    This is usual in a container without an init process. The answer is False if /proc numbers the
+    processes of an outer container, or if only the first thread of the process has ended.
     """
     try:
         is_ours = str(Path("/proc/self").readlink()) == str(os.getpid())
@@ -67,9 +67,9 @@ def _is_zombie(pid: int) -> bool:
 
 
 def _machine() -> list[str]:
-    """Return what tells apart machines and containers of the same name.
+    """Return an ID that differs between machines and containers, even if their names are equal.
 
-    Each of them numbers its own processes. If the system does not tell, the name alone must do.
+    Each machine numbers its own processes. If the system gives no ID, only the name is used.
     """
     try:
         boot = Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()

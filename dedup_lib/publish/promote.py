@@ -14,7 +14,7 @@ def rename_into_place(session: Session, staged: Staged, attempt: Attempt) -> Non
     """Rename a staged directory to its final location; two renames replace an existing directory.
 
     Raises:
-        ConflictError: Another run is publishing there, or another writer has written there.
+        ConflictError: Another run is publishing there, or another writer wrote there.
     """
     storage, target = session.storage, staged.target
     with publishing_lock(storage, target.location, attempt.attempt_id):
@@ -22,7 +22,7 @@ def rename_into_place(session: Session, staged: Staged, attempt: Attempt) -> Non
         if not storage.exists(target.location):
             storage.rename(staged.location, target.location)
         elif target.mode == "error":
-            raise ConflictError(f"{target.location!r} was made by another writer meanwhile.")
+            raise ConflictError(f"another writer made {target.location!r} in the meantime.")
         else:
             format_named(target.format).check_replaceable(session, target.location)
             replace(storage, staged.location, target.location, attempt)

@@ -1,4 +1,4 @@
-"""Check that executors share the disk of the driver that a run writes to."""
+"""Check that executors share the disk that the driver writes to."""
 
 from __future__ import annotations
 
@@ -18,33 +18,33 @@ _A_TASK_FOR_EACH_LINE = {
 
 
 def check_shared(session: Session, directory: str) -> None:
-    """Check that executors see what the driver writes into a directory.
+    """Check that executors see the files that the driver writes into a directory.
 
-    Spark's commit moves only the files that the driver sees. Files that an executor writes on its
-    own disk would be lost without an error.
+    Spark's commit moves only the files that the driver sees. Files on an executor's own disk would
+    be lost without an error.
 
     Args:
         session: The session, with its file systems.
         directory: A canonical location. It is checked only if it is on a disk.
 
     Raises:
-        SettingsError: Some executors don't see it.
+        SettingsError: Some executors don't see the directory.
 
-    *Cost:* a small job, on the executors that exist by now; no job on a single machine, or if the
-    directory is in a store.
+    *Cost:* a small job on the executors that exist now; no job on a single machine, or if the
+    directory is in an object store.
     """
     master = get_setting(session.spark, "spark.master") or "local"
     if get_scheme(directory) != "file" or master.startswith("local"):
         return
     wanted = _LINES_PER_CORE * cores(session.spark)
-    place = f"{directory}/shared"
-    session.storage.write_text(place, _LINE * wanted)
+    location = f"{directory}/shared"
+    session.storage.write_text(location, _LINE * wanted)
     with session_settings(session.spark, _A_TASK_FOR_EACH_LINE):
         # A missing file counts as no lines: an error would make Spark retry on other executors.
-        found = session.spark.read.option("ignoreMissingFiles", "true").text(place).count()
+        found = session.spark.read.option("ignoreMissingFiles", "true").text(location).count()
     if found != wanted:
         raise SettingsError(
-            f"{directory!r} is on a disk that executors don't share with the driver: what they "
-            "write there would be lost. Give a place that all of them have: a shared file system, "
-            "or a store (--output, --work-location)."
+            f"{directory!r} is on a disk that executors don't share with the driver: their files "
+            "there would be lost. Use a location that all of them share: a shared file system, "
+            "or an object store (--output, --work-location)."
         )

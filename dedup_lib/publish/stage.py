@@ -15,7 +15,7 @@ def check_rows(
     """Compare the number of written rows with the plan.
 
     Raises:
-        VerificationError: They differ, and nothing is published. If a commit was made already, the
+        VerificationError: They differ, and nothing is published. If there is a commit already, the
             message names it and the command that undoes it.
     """
     if expected_rows == found_rows:

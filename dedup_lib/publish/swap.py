@@ -33,8 +33,8 @@ def replace(storage: Storage, staged: str, location: str, attempt: Attempt) -> N
     try:
         storage.delete(old)
         storage.delete(journal)
-    except StorageError as error:  # the output is published: the next run deletes the rest
-        _log.warning("the output that was replaced stays at %r for now: %s", old, error)
+    except StorageError as error:  # the output is published, and the next run deletes the rest
+        _log.warning("the replaced output stays at %r for now: %s", old, error)
 
 
 def repair(storage: Storage, location: str, attempt_id: str) -> None:
@@ -51,7 +51,7 @@ def repair_locked(storage: Storage, location: str) -> None:
     """Put back the old output, or delete it if the new one is there. The caller holds the lock.
 
     Raises:
-        ConflictError: Another writer has written to the location meanwhile.
+        ConflictError: Another writer wrote to the location in the meantime.
     """
     moved = _journal(storage, location)
     if moved is None:
@@ -60,15 +60,15 @@ def repair_locked(storage: Storage, location: str) -> None:
     if moved.old is not None and storage.exists(moved.old):
         is_free = not storage.exists(location) or storage.delete_if_empty(location)
         if is_free:
-            _log.warning("putting back %r, which a run that died had moved away", location)
+            _log.warning("restoring %r, which a dead run moved away", location)
             storage.rename(moved.old, location)
         elif moved.run is not None and read_manifest(storage, location).get("run") == moved.run:
             storage.delete(moved.old)
         else:
             raise ConflictError(
                 f"a run died while it replaced {location!r}, and another writer made something "
-                f"there since: the output before is at {moved.old!r}. Move away the one that you "
-                f"don't want, and run again (or delete {journal!r}, to leave both)."
+                f"there since then: the earlier output is at {moved.old!r}. Move away the output "
+                f"that you don't want, and run again (or delete {journal!r}, to leave both)."
             )
     storage.delete(journal)
 
@@ -90,7 +90,7 @@ def _journal(storage: Storage, location: str) -> _Moved | None:
         values = json.loads(storage.read_text(journal))
         name, run = str(values["old"]).rpartition("/")[2], values.get("run")
     except (ValueError, TypeError, KeyError, AttributeError):
-        # Usually the run died while it wrote the journal: then it has not moved an old output.
+        # Usually the run died while it wrote the journal: then it did not move an old output.
         moved = [name for name in storage.list_names(parent) if name.startswith(prefix)]
         name, run = moved[0] if len(moved) == 1 else "", None
     # Others may be able to write a journal: it must not make a run move or delete other things.

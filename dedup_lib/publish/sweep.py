@@ -1,4 +1,4 @@
-"""Delete the files that killed runs left beside an output."""
+"""Delete files that killed runs left beside an output."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _log = logging.getLogger(__name__)
 
 
 def sweep(storage: Storage, location: str, attempt_id: str) -> None:
-    """Delete what killed runs of this machine left beside a location.
+    """Delete files that killed runs of this machine left beside a location.
 
     Args:
         storage: The session's file systems.
         location: A canonical location.
-        attempt_id: The name of the calling run, whose own files stay.
+        attempt_id: The name of the calling run, whose files stay.
     """
     parent, _, _ = location.rpartition("/")
     prefix = sibling(location, "").rpartition("/")[2]
@@ -30,7 +30,7 @@ def sweep(storage: Storage, location: str, attempt_id: str) -> None:
         if not name.startswith(prefix) or suffix.startswith((attempt_id, "old-", "journal")):
             continue
         if suffix == f"claim-{attempt_id}" or (storage.is_remote and suffix.startswith("claim-")):
-            continue  # the client may have died, but its server may still be at work
+            continue  # the client may have died, but its server may still be working
         # Another run may delete the same files at the same time.
         with contextlib.suppress(ConflictError, StorageError):
             if suffix == "lock":
@@ -39,28 +39,32 @@ def sweep(storage: Storage, location: str, attempt_id: str) -> None:
                 _sweep_one(storage, f"{parent}/{name}", is_lock=suffix.startswith(_LOCKS))
 
 
-def _sweep_one(storage: Storage, place: str, *, is_lock: bool) -> None:
-    owner_file = place if is_lock else f"{place}/{OWNER_FILE}"
+def _sweep_one(storage: Storage, location: str, *, is_lock: bool) -> None:
+    owner_file = location if is_lock else f"{location}/{OWNER_FILE}"
     if not storage.exists(owner_file):
         # The run was killed before it wrote the owner file. A companion that was handed over
         # also has no such file, but it is never empty.
-        if storage.delete_if_empty(place):
-            _log.info("deleting %r, which is empty", place)
-        elif not place.endswith("-companion"):
-            _log.warning("%r is nobody's: delete it where no run is at work", place)
+        if storage.delete_if_empty(location):
+            _log.info("deleting %r, which is empty", location)
+        elif not location.endswith("-companion"):
+            _log.warning("%r has no known owner: delete it if no run is working there", location)
     elif not died_here(storage.read_text(owner_file)):
-        _log.warning("%r belongs to another run, or one that died elsewhere", place)
+        _log.warning(
+            "%r belongs to another run, or to a run that died on another machine", location
+        )
     else:
-        _log.info("deleting %r, left by a run that was killed", place)
+        _log.info("deleting %r, left by a run that was killed", location)
         if is_lock:
-            storage.delete(place)
+            storage.delete(location)
         else:
-            delete_owned(storage, place)
+            delete_owned(storage, location)
 
 
 def delete_owned(storage: Storage, directory: str) -> None:
     """Delete a directory, its owner file last: if this is cut off, the owner is still known."""
-    is_link = storage.canonical(directory) != directory  # then its target is not ours
+    is_link = (
+        storage.canonical(directory) != directory
+    )  # then its target does not belong to the run
     if is_link:
         storage.delete(directory)
     else:

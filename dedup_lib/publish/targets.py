@@ -14,8 +14,8 @@ from dedup_lib.tables.target import UNKNOWN_SCHEME, Target
 def default_base(session: Session, target: Target) -> str:
     """Return the canonical location beside which a run keeps its files for a target.
 
-    For a path it is the path. For an existing table it is the table's directory. For a new table
-    it is a name in the directory of its catalog schema.
+    For a path, this is the path. For an existing table, it is the table's directory. For a new
+    table, it is a name in the directory of its catalog schema.
     """
     if target.root is not None:
         return target.root
@@ -23,14 +23,14 @@ def default_base(session: Session, target: Target) -> str:
 
 
 def check_base_is_known(base: str, advice: str) -> None:
-    """Check that the run can keep its own files at a base.
+    """Check that the run can keep its files beside a base location.
 
     Raises:
-        SettingsError: It can't, because the catalog does not tell the table's location.
+        SettingsError: The catalog does not reveal the table's location.
     """
     if get_scheme(base) == UNKNOWN_SCHEME:
         name = base.partition(":/")[2].replace("/", ".")
         raise SettingsError(
-            f"the catalog does not tell where table {name!r} will keep its files, and the run has "
-            f"files of its own to keep: {advice}"
+            f"the catalog does not reveal the location of table {name!r}, and the run must keep "
+            f"files beside it: {advice}"
         )

@@ -1,4 +1,4 @@
-"""Manage the hidden directories where a run works, and delete those that killed runs left."""
+"""Manage the hidden directories of a run, and delete those that killed runs left."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pyspark.sql import DataFrame
 from dedup_lib.errors import PublishError, SettingsError
 from dedup_lib.locations import is_path
 from dedup_lib.publish import marker, swap, sweep, targets
-from dedup_lib.publish.attempts import attempt_directory, unmade_attempt
+from dedup_lib.publish.attempts import attempt_directory, attempt_without_directory
 from dedup_lib.publish.shared_disks import check_shared
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.failures import storage_errors_as
@@ -36,7 +36,7 @@ class Workspace:
     _swept: set[str] = field(default_factory=set)
 
     def clean_up(self) -> None:
-        """Repair and delete what killed runs left at the paths that this run writes to."""
+        """Repair outputs and delete files that killed runs left at this run's output paths."""
         if self.settings.dry_run:
             return
         output = self.settings.output if self._keeps_files else None
@@ -53,7 +53,7 @@ class Workspace:
         self._sweep(location)
 
     def clean_up_beside(self, root: str) -> None:
-        """Delete what killed runs left beside a table."""
+        """Delete files that killed runs left beside a table."""
         if self._keeps_files:
             self._sweep(root)
 
@@ -68,7 +68,7 @@ class Workspace:
             base = targets.default_base(self.session, output)
         work_base = self._work_base(base)
         if self.session.storage.is_remote and (output is None or output.is_committed):
-            return unmade_attempt(work_base, self.attempt_id)
+            return attempt_without_directory(work_base, self.attempt_id)
         targets.check_base_is_known(
             work_base, "give --work-location, such as a directory of a volume."
         )
@@ -76,7 +76,7 @@ class Workspace:
         if is_renamed and not self.session.storage.same_file_system(work_base, base):
             raise SettingsError(
                 f"--work-location {self.settings.work_location!r} is on another file system than "
-                "the output: staged files could not be renamed into place."
+                "the output: staged files can't be renamed into place."
             )
         with storage_errors_as(PublishError):
             if self.settings.work_location is not None:
@@ -93,7 +93,7 @@ class Workspace:
     def materialiser(self, attempt: Attempt | None) -> Callable[[DataFrame], DataFrame]:
         """Return a function that evaluates a frame once, and returns a frame of the result.
 
-        If the attempt has a directory, the result is in files there: the loss of an executor can't
+        If the attempt has a directory, files there hold the result: the loss of an executor can't
         change it.
         """
         numbers = itertools.count()
@@ -102,10 +102,10 @@ class Workspace:
             if attempt is None or not attempt.has_directory:
                 # Not `persist`: each frame is made from earlier ones, so their plans would nest.
                 return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
-            place = f"{attempt.plan}/{next(numbers)}"
-            rows.write.options(**self.session.storage.committer_options(place)).parquet(place)
+            path = f"{attempt.plan}/{next(numbers)}"
+            rows.write.options(**self.session.storage.committer_options(path)).parquet(path)
             reader = self.session.spark.read.options(**PARQUET_READER_OPTIONS)
-            return reader.schema(rows.schema).parquet(place)
+            return reader.schema(rows.schema).parquet(path)
 
         return materialise
 
@@ -118,10 +118,10 @@ class Workspace:
     def _sweep(self, base: str) -> None:
         self._sweep_at({base, self._work_base(base)})
 
-    def _sweep_at(self, places: set[str]) -> None:
-        for place in places - self._swept:
-            sweep.sweep(self.session.storage, place, self.attempt_id)
-            self._swept.add(place)
+    def _sweep_at(self, locations: set[str]) -> None:
+        for location in locations - self._swept:
+            sweep.sweep(self.session.storage, location, self.attempt_id)
+            self._swept.add(location)
 
     def _work_base(self, base: str) -> str:
         """Return the location beside which the attempt works: `base`, or one in --work-location."""

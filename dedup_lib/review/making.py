@@ -212,7 +212,7 @@ class _Making:
         if plan.unmatched is not None:
             return plan.unmatched.rows
         join = id_join.choose_join(plan.image_ids, plan.list_ids)
-        return list_counts.unmatched_ids(plan.images.own_ids, self.inputs.lists, join)
+        return list_counts.unmatched_ids(plan.images.table_ids, self.inputs.lists, join)
 
     def pairs(self, sample: Sequence[RemovedRow], sizes: Mapping[ImageId, int]) -> list[Pair]:
         images = self.plan.images

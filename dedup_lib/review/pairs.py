@@ -59,7 +59,7 @@ class PictureReader:
         """
         wanted: dict[tuple[ImageId, RowLocation], None] = {}
         for row in sample:
-            wanted[row.image_id, row.place] = None
+            wanted[row.image_id, row.location] = None
             if row.keeper_id is not None and row.keeper_id in keepers:
                 wanted[row.keeper_id, keepers[row.keeper_id]] = None
         if why_none is None and self.known_names is None:
@@ -67,11 +67,12 @@ class PictureReader:
         if why_none is not None:
             none = RowPicture(Thumbnail(reason=why_none))
             return {key: _picture(key, none) for key in wanted}
-        places = self.row_places(list(wanted))
-        shown = self.shown(list(dict.fromkeys(places.values())))
+        positions = self.row_positions(list(wanted))
+        shown = self.read_pictures(list(dict.fromkeys(positions.values())))
         missing = RowPicture(Thumbnail(reason=_NO_INDEX))
         return {
-            key: _picture(key, shown[places[key]] if key in places else missing) for key in wanted
+            key: _picture(key, shown[positions[key]] if key in positions else missing)
+            for key in wanted
         }
 
     @cached_property
@@ -90,33 +91,35 @@ class PictureReader:
         name = self.names.path([self.images.id_column])[0]
         return StructField(name, self.images.id_type)
 
-    def row_places(
+    def row_positions(
         self, wanted: Sequence[tuple[ImageId, RowLocation]]
     ) -> dict[tuple[ImageId, RowLocation], RowPosition]:
         """Return the positions of rows; rows with an unknown position are left out."""
         unknown = [key for key in wanted if key[1].row_index is None]
         indexes = self.images.table_format.find_rows(
             self.session,
-            sorted({decode_path(place.file_path) for _, place in unknown}),
+            sorted({decode_path(location.file_path) for _, location in unknown}),
             self.id_field,
             {image_id for image_id, _ in unknown},
         )
-        places = {}
-        for image_id, place in wanted:
-            path, index = decode_path(place.file_path), place.row_index
+        positions = {}
+        for image_id, location in wanted:
+            path, index = decode_path(location.file_path), location.row_index
             index = indexes.get((path, image_id)) if index is None else index
             if index is not None:
-                places[image_id, place] = RowPosition(path, index, self.file_bytes.get(path))
-        return places
+                positions[image_id, location] = RowPosition(path, index, self.file_bytes.get(path))
+        return positions
 
-    def shown(self, places: Sequence[RowPosition]) -> Mapping[RowPosition, RowPicture]:
+    def read_pictures(self, positions: Sequence[RowPosition]) -> Mapping[RowPosition, RowPicture]:
         """Read rows and draw them; the result has pictures by position, not yet by ID."""
         if self.columns.image is None:
             return {}
         texts = {name: self.names.path([name]) for name in self.columns.texts}
         columns = ReadColumns(self.names.path(self.columns.image), texts)
         table_format = self.images.table_format
-        pictures, self.read_bytes = table_format.draw_rows(self.session, places, columns, Bounds())
+        pictures, self.read_bytes = table_format.draw_rows(
+            self.session, positions, columns, Bounds()
+        )
         return pictures
 
 
@@ -142,15 +145,15 @@ def pair_of(
             f"It is listed as a duplicate of {names}: no image of this table is known to stay."
         )
     if row.keeper_id is not None:
-        place = keepers.get(row.keeper_id)
+        location = keepers.get(row.keeper_id)
         group_size = group_sizes.get(row.keeper_id)
         keeper = (
             Picture(row.keeper_id, Thumbnail(reason="it is in no row of this table"))
-            if place is None
-            else pictures[row.keeper_id, place]
+            if location is None
+            else pictures[row.keeper_id, location]
         )
     return Pair(
-        removed=pictures[row.image_id, row.place],
+        removed=pictures[row.image_id, row.location],
         keeper=keeper,
         no_keeper=no_keeper,
         score=row.score,

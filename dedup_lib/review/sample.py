@@ -29,14 +29,14 @@ class RemovedRow:
 
     Attributes:
         image_id: Its ID.
-        place: Its location.
+        location: Its location.
         keeper_id: Its surviving keeper; None if the keeper is unknown.
         score: Its best score in the lists; None if the lists have no score for it.
         reasons: The list entries that mark it: list_location, list_kind, keeper_id and score.
     """
 
     image_id: ImageId
-    place: RowLocation
+    location: RowLocation
     keeper_id: ImageId | None
     score: float | None
     reasons: Sequence[Any]
@@ -83,7 +83,7 @@ def _key(row: Any) -> tuple[Any, ...]:
 def _removed(row: Any) -> RemovedRow:
     return RemovedRow(
         image_id=row["image_id"],
-        place=RowLocation(row["file_path"], row["row_index"]),
+        location=RowLocation(row["file_path"], row["row_index"]),
         keeper_id=row["surviving_keeper_id"],
         score=row["score"],
         reasons=row["reasons"],
@@ -110,8 +110,8 @@ def find_row_locations(images: ImageTable, ids: Sequence[ImageId]) -> dict[Image
     if not ids:
         return {}
     found = images.located_ids.where(F.col("image_id").isin(list(ids))).groupBy("image_id")
-    first = found.agg(F.min(F.struct("file_path", "row_index")).alias("place")).collect()
-    return {row["image_id"]: RowLocation(*row["place"]) for row in first}
+    first = found.agg(F.min(F.struct("file_path", "row_index")).alias("location")).collect()
+    return {row["image_id"]: RowLocation(*row["location"]) for row in first}
 
 
 def group_sizes(

@@ -38,7 +38,7 @@ class Progress:
         return self._timed(name, self.steps)
 
     @contextmanager
-    def heard_by(self, listener: Callable[[str], None]) -> Iterator[None]:
+    def notifying(self, listener: Callable[[str], None]) -> Iterator[None]:
         """Call a listener with the current phase and step, now and after each change."""
         self._listener = listener
         listener(self.where)

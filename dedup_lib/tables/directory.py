@@ -37,7 +37,7 @@ def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
     """List the data files of a Parquet directory, or return the file if the location is a file.
 
     Raises:
-        TableFormatError: The directory holds a file that Spark would skip in silence.
+        TableFormatError: The directory holds a file that Spark would skip without a message.
         UnreadableFileError: A file is empty, or the directory can't be listed.
         NoImageRowsError: There is no data file.
     """
@@ -52,7 +52,7 @@ def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
             if part.startswith(("_", ".")):
                 raise TableFormatError(
                     f"{what} {location!r} holds {file.path!r}, which Spark would skip "
-                    "in silence (its path has a part that begins with '_' or '.'). "
+                    "without a message (its path has a part that begins with '_' or '.'). "
                     "Move it away, or finish the write that left it."
                 )
         if file.size_bytes == 0:
@@ -97,7 +97,7 @@ def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str)
             if not equals or not name or not value:
                 raise TableFormatError(
                     f"{what} {location!r} holds the sub-directory {directory!r}, which is "
-                    "no partition (name=value): give the directory of one table."
+                    "not a partition (name=value): give the directory of one table."
                 )
         layouts[tuple(unquote(part.partition("=")[0]) for part in directories)] = file.path
     if len(layouts) > 1:
@@ -171,13 +171,13 @@ class CommonSchema:
     Attributes:
         columns: The columns as Spark reads them. If Spark can't read all columns, only the columns
             that may hold IDs.
-        why_not_all: Why Spark can't read all columns; None if it can.
+        why_unreadable: Why Spark can't read all columns; None if it can.
         examples: One file for each Parquet schema in the footers; a file with rows if there is one.
         empty_files: The files that hold no rows.
     """
 
     columns: StructType
-    why_not_all: str | None
+    why_unreadable: str | None
     examples: dict[ParquetSchema, FileInfo]
     empty_files: tuple[FileInfo, ...]
 
@@ -195,11 +195,11 @@ def common_schema(session: Session, files: Sequence[FileInfo]) -> CommonSchema:
         schema: next((file for file in group if footers[file].num_rows), group[0])
         for schema, group in by_schema(footers).items()
     }
-    why_not_all: str | None = None
+    why_unreadable: str | None = None
     try:
         schemas = [spark_schema(session.spark, file) for file in examples.values()]
     except UnreadableFileError as error:
-        columns, why_not_all = id_columns(next(iter(examples))), str(error)
+        columns, why_unreadable = id_columns(next(iter(examples))), str(error)
         types = [leaf_types(schema) for schema in examples]
     else:
         columns = schemas[0]
@@ -207,7 +207,7 @@ def common_schema(session: Session, files: Sequence[FileInfo]) -> CommonSchema:
     files_and_types = list(zip(examples.values(), types, strict=True))
     for other in files_and_types[1:]:
         _check_same_columns(files_and_types[0], other)
-    return CommonSchema(columns, why_not_all, examples, empty)
+    return CommonSchema(columns, why_unreadable, examples, empty)
 
 
 def _check_same_columns(

@@ -22,7 +22,7 @@ _log = logging.getLogger(__name__)
 def read_footers(session: Session, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
     """Yield the footer of each file, in the order of the files.
 
-    If pyarrow finds the same schema in several files, all of them get the schema of the first.
+    If pyarrow finds the same schema in several files, all of them get the schema of the first file.
 
     Raises:
         StorageError: A file has no readable Parquet footer; the message names it.

@@ -1,4 +1,4 @@
-"""Recognise directories of tables whose own metadata says which rows count, by their entries."""
+"""Recognise directories of tables whose metadata says which rows are valid, by their entries."""
 
 from __future__ import annotations
 
@@ -17,24 +17,24 @@ _UUID = "-".join("[0-9a-f]" * length for length in (8, 4, 4, 4, 12))
 
 @dataclass(frozen=True)
 class TableKind:
-    """A kind of table whose files alone do not say which rows count.
+    """A kind of table whose files alone do not say which rows are valid.
 
     Attributes:
         name: The name for messages, such as "lies in the … table".
-        marks: Groups of entries. A directory that has all entries of one group is such a table.
+        signs: Groups of entries. A directory that has all entries of one group is such a table.
             An entry is `name` or `directory/name`. A name may be a pattern with `*` and `[…]`.
-        truth: The part of the table that says which rows count.
+        truth: The part of the table that says which rows are valid.
         advice: What the user can do if such a table was given as an input.
     """
 
     name: str
-    marks: tuple[tuple[str, ...], ...]
+    signs: tuple[tuple[str, ...], ...]
     truth: str
     advice: str
 
 
 def _write_anew(reader: str) -> str:
-    return f"Read the table by {reader}, write it anew as Parquet or Delta, and give that."
+    return f"Read the table by {reader}, write it as Parquet or Delta, and give that copy."
 
 
 DELTA = TableKind("Delta table", (("_delta_log",),), "its log", "Give the table itself.")
@@ -82,14 +82,14 @@ KINDS = (
         _write_anew("Spark, from the whole directory"),
     ),
 )
-_GROUPS = [group for kind in KINDS for group in kind.marks]
+_GROUPS = [group for kind in KINDS for group in kind.signs]
 _DEEP = [entry.partition("/") for group in _GROUPS for entry in group if "/" in entry]
 # Names to find in a directory, sub-directories to look into, and names to find there.
 _NAMES = sorted({entry.partition("/")[0] for group in _GROUPS for entry in group})
 _DIRECTORIES = {directory for directory, _, _ in _DEEP}
 _BELOW = sorted({name for _, _, name in _DEEP})
 # Names that identify a table on their own.
-_TELLING = re.compile("|".join(translate(group[0]) for group in _GROUPS if len(group) == 1))
+_SIGN_NAMES = re.compile("|".join(translate(group[0]) for group in _GROUPS if len(group) == 1))
 
 
 @dataclass(frozen=True)
@@ -99,21 +99,21 @@ class FoundTable:
     Attributes:
         kind: The kind of the table.
         root: The canonical URI of the table's directory.
-        mark: The entry of this directory that identifies the kind.
+        sign: The entry of this directory that identifies the kind.
     """
 
     kind: TableKind
     root: str
-    mark: str
+    sign: str
 
     def described(self, subject: str, location: str) -> str:
-        """Say how a location relates to the table: it is the table, or lies in it."""
+        """Describe whether a location is the table, or lies in it."""
         name = self.kind.name
         if self.root != location:
             relation = f"lies in the {name} {self.root!r}"
         else:
             relation = f"is {'an' if name[0] in 'AEIOU' else 'a'} {name}"
-        return f"{subject} {relation} (known by its {self.mark!r})"
+        return f"{subject} {relation} (known by its {self.sign!r})"
 
 
 def kind_of(entries: Collection[str]) -> tuple[TableKind, str] | None:
@@ -126,7 +126,7 @@ def kind_of(entries: Collection[str]) -> tuple[TableKind, str] | None:
         The kind, and the entry that identifies it.
     """
     for kind in KINDS:
-        for group in kind.marks:
+        for group in kind.signs:
             found = [_first_like(pattern, entries) for pattern in group]
             if found[0] is not None and None not in found:
                 return kind, found[0]
@@ -139,8 +139,8 @@ def find_table(storage: Storage, location: str) -> FoundTable | None:
     If the location itself is a Delta table, return None: the library reads and writes Delta.
     A directory that can't be listed for lack of permission counts as empty.
 
-    *Cost:* one listing of the location and of each directory above it, and one of each
-    `metadata`, `schema` and `_versions` there; over Spark Connect one or two tasks.
+    *Cost:* one listing of the location and of each directory above it, and one listing of each
+    `metadata`, `schema` and `_versions` in these; over Spark Connect one or two tasks.
     """
     directories = with_parents(location)
     for directory, entries in zip(directories, _entries_of(storage, directories), strict=True):
@@ -153,7 +153,7 @@ def find_table(storage: Storage, location: str) -> FoundTable | None:
 def _entries_of(storage: Storage, directories: Sequence[str]) -> list[set[str]]:
     """List entries that may identify a table, in a location and in each directory above it."""
     entries = [set(names) for names in storage.find_names(directories, _NAMES)]
-    entries[0].discard(name_of(directories[0]))  # a file lists itself
+    entries[0].discard(name_of(directories[0]))  # the listing of a file has the file itself
     for inner, outer in pairwise(range(len(directories))):
         entries[outer].add(name_of(directories[inner]))  # even if `outer` can't be listed
     deeper = [(n, name) for n, names in enumerate(entries) for name in names & _DIRECTORIES]
@@ -165,7 +165,7 @@ def _entries_of(storage: Storage, directories: Sequence[str]) -> list[set[str]]:
 
 
 def check_read(storage: Storage, location: str, what: str) -> None:
-    """Refuse to read files of a table that can't be read correctly without its own metadata.
+    """Refuse to read files of a table that can't be read correctly without its metadata.
 
     Args:
         storage: The session's file systems.
@@ -181,7 +181,7 @@ def check_read(storage: Storage, location: str, what: str) -> None:
 
 
 def check_written(storage: Storage, location: str, what: str) -> None:
-    """Refuse to write into a table whose metadata would not know the new files.
+    """Refuse to write into a table whose metadata would not list the new files.
 
     Raises:
         OutputExistsError: The canonical location is such a table, or lies in one.
@@ -189,8 +189,8 @@ def check_written(storage: Storage, location: str, what: str) -> None:
     if (found := find_table(storage, location)) is not None:
         said = found.described(f"{what} {location!r}", location)
         raise OutputExistsError(
-            f"{said}. Writing there could destroy it, and its own clean-up could delete what was "
-            "written. Choose a place outside of it."
+            f"{said}. Writing there could destroy it, and its clean-up could delete the new "
+            "files. Choose a location outside of it."
         )
 
 
@@ -201,7 +201,7 @@ def check_files(files: Sequence[FileInfo], subject: str) -> None:
         TableFormatError: There is such a file.
     """
     named = ((name_of(file.path), file.path) for file in files)
-    paths = {name: path for name, path in named if _TELLING.match(name)}
+    paths = {name: path for name, path in named if _SIGN_NAMES.match(name)}
     if (found := kind_of(paths)) is not None:
         kind, name = found
         raise TableFormatError(_not_read(f"{subject} holds {paths[name]!r} of a {kind.name}", kind))
@@ -209,7 +209,7 @@ def check_files(files: Sequence[FileInfo], subject: str) -> None:
 
 def _not_read(said: str, kind: TableKind) -> str:
     return (
-        f"{said}. Only {kind.truth} says which rows count: its files also hold rows that were "
+        f"{said}. Only {kind.truth} says which rows are valid: its files also hold rows that were "
         f"deleted, replaced or never committed. {kind.advice}"
     )
 

@@ -35,16 +35,16 @@ class ImageTable(PinnedTable):
 
     @property
     def id(self) -> Column:
-        """The column `image_id`, for conditions and joins: no writer's statistic hides an ID."""
+        """The column `image_id` for conditions and joins: only its values count, not statistics."""
         return values_of(self.id_column).alias("image_id")
 
     @property
     def stored_id(self) -> Column:
-        """The column `image_id`, just to read it: a condition on it may go by statistics."""
+        """The column `image_id` for reading only: statistics may decide a condition on it."""
         return F.col(quoted(self.id_column)).alias("image_id")
 
     @property
-    def own_ids(self) -> DataFrame:
+    def table_ids(self) -> DataFrame:
         """`image_id`, one row per row of the table."""
         return self.frame.select(self.id)
 

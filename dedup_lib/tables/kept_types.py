@@ -37,12 +37,12 @@ def check_types_are_kept(images: PinnedTable) -> None:
                 raise ColumnTypeError(
                     f"image table {images.location!r}: column {leaf.dotted_path!r} has the Parquet "
                     f"type {leaf.logical or leaf.physical}, which Spark would write as another "
-                    "one. Cast it where the table is made."
+                    "type. Cast it where the table is made."
                 )
     if len(_find_instants(images.file_schemas)) > 1:
         raise ColumnTypeError(
             f"image table {images.location!r} has timestamps of several Parquet types, which "
-            "Spark would write as one. Cast them where the table is made."
+            "Spark would write as one type. Cast them where the table is made."
         )
 
 

@@ -29,7 +29,7 @@ def read_images(session: Session, location: str, images_format: ImagesFormat) ->
         TableNotFoundError: There is nothing at the location.
         TableFormatError: The table does not have the layout of the format.
         UnreadableFileError: A data file is empty, or is not a file of the format.
-        UnsupportedError: A column has the name of the file metadata, and hides it.
+        UnsupportedError: A column has the name of the file metadata, and so hides it.
 
     *Cost:* Parquet: one listing, and one footer for each file. Delta: the log.
     """
@@ -53,7 +53,7 @@ def _check_files_are_told(table: PinnedTable) -> None:
         _ = table.frame.select(metadata(table.frame, "file_path")).schema
     except AnalysisException as error:
         raise UnsupportedError(
-            f"image table {table.location!r} has a column '_metadata', which Spark Connect mixes "
-            "up with what it tells of a Delta table's files. Rename it, or run in a classic "
+            f"image table {table.location!r} has a column '_metadata', which Spark Connect "
+            "confuses with the metadata of a Delta table's files. Rename it, or run in a classic "
             "session."
         ) from error

@@ -175,6 +175,6 @@ class ReadableFormat:
             ImagesChangedError: The changes can't be determined.
         """
         raise UnsupportedError(
-            f"image table {table.location!r} is {self.title}, where --since-last-run can't tell "
-            "what is new. Leave the flag out."
+            f"image table {table.location!r} is {self.title}: --since-last-run can't find "
+            "out what is new in it. Leave the flag out."
         )

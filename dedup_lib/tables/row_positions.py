@@ -1,4 +1,4 @@
-"""Find row positions in the files of Delta tables without deletion vectors, which offer none."""
+"""Find row positions in the files of Delta tables that offer no row index."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ def row_indexes(
         ids: The IDs to find.
 
     Returns:
-        The index of the row, counted from 0 within the file, by file and ID. An ID that is not in a
-        file has no entry for it.
+        The index of the row within the file, counted from 0, by file and ID. There is no entry for
+        an ID that is not in the file.
 
     *Cost:* a scan of the IDs of these files.
     """

@@ -56,7 +56,7 @@ class Target:
         replace = (
             "Use --output-mode overwrite to replace it, or choose" if self.may_replace else "Choose"
         )
-        return OutputExistsError(f"output {self.location!r} exists. {replace} another place.")
+        return OutputExistsError(f"output {self.location!r} exists. {replace} another location.")
 
 
 @dataclass(frozen=True)
@@ -65,8 +65,8 @@ class Attempt:
 
     Attributes:
         attempt_id: A random name.
-        directory: Its own directory, for the plan and staged files. Readers do not look there.
-        output: The output's own location if the run writes there directly; otherwise None.
+        directory: The directory for the plan and staged files. Readers do not look there.
+        output: The final location of the output if the run writes there directly; otherwise None.
         has_directory: Whether the run creates the directory. A commit over Spark Connect does not
             need it.
     """

@@ -84,7 +84,7 @@ class WritableFormat(ReadableFormat):
         if not self.is_at(session, location):
             raise OutputExistsError(
                 f"output {location!r} exists and is not a {self.title} table: it is not replaced. "
-                "Choose another place."
+                "Choose another location."
             )
 
     def check_replacing(self, session: Session, target: Target) -> None:
@@ -137,7 +137,7 @@ class WritableFormat(ReadableFormat):
         raise UnsupportedError(f"--output-format {self.name}: Spark can't write such a table.")
 
     def count_rows(self, session: Session, staged: Staged) -> int:
-        """Count the rows of a written table, without trust in any statistic.
+        """Count the rows of a written table without the use of statistics.
 
         Raises:
             VerificationError: A file is broken.

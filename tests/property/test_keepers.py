@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pyspark.sql import functions as F
 
 from dedup_lib.plan.groups import Ranking
-from dedup_lib.plan.keepers import settle
+from dedup_lib.plan.keepers import resolve_keepers
 from dedup_lib.settings.values import KeeperRule
 
 IDS = "abcdefghi"
@@ -59,7 +59,9 @@ def settled(spark, marks, on_lost):
     ranking = Ranking(
         images.withColumn("rank", F.lit(None).cast("int")), KeeperRule(None, is_largest=False)
     )
-    kept, counts = settle(frame, images, ranking, on_lost, lambda rows: rows.localCheckpoint())
+    kept, counts = resolve_keepers(
+        frame, images, ranking, on_lost, lambda rows: rows.localCheckpoint()
+    )
     found = kept.select("image_id", F.col("surviving_keeper_id")).collect()
     assert len({row.image_id for row in found}) == len(found)
     return {row.image_id: row.surviving_keeper_id for row in found}, counts

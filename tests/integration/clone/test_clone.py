@@ -226,7 +226,7 @@ def test_g8_parquet_files_that_change_while_they_are_cloned_are_noticed(
 def test_an_output_that_exists_is_not_touched(remove, delta_images, listed, tmp_path):
     write_parquet(image_rows(["old"]), tmp_path / "out/1.parquet")
     before = tree_digest(tmp_path / "out")
-    with pytest.raises(OutputExistsError, match=r"exists\. Choose another place"):
+    with pytest.raises(OutputExistsError, match=r"exists\. Choose another location"):
         remove(delta_images, listed, tmp_path / "out", method="clone")
     assert tree_digest(tmp_path / "out") == before
 

@@ -68,7 +68,7 @@ def test_g5_a_table_of_another_format_is_not_written_to(refused, images, listed,
     for place in [*made(tmp_path, kind), tmp_path / "theirs" / "new"]:
         message = rf"output '.*/theirs.*' (is an?|lies in the) {kind}"
         text = refused(OutputExistsError, 5, message, images, listed, output=place, **overwrite)
-        assert "Choose a place outside of it" in text
+        assert "Choose a location outside of it" in text
         refused(OutputExistsError, 5, message, images, listed, output=place)
         kept = {"removed_output": str(place), **overwrite}
         refused(OutputExistsError, 5, message, images, listed, **kept)

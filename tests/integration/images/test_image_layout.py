@@ -19,14 +19,14 @@ from tests.support.tables.made import image_rows, row_digests, write_parquet
 )
 def test_g4_what_spark_would_skip_in_silence_is_refused(refused, images, listed, leniency, place):
     write_parquet(image_rows(["e"]), images / place)
-    text = refused(TableFormatError, 3, "which Spark would skip in silence", images, listed)
+    text = refused(TableFormatError, 3, "which Spark would skip without a message", images, listed)
     assert f"/images/{place}'" in text
     assert "Move it away" in text
 
 
 def test_g4_a_plain_sub_directory_is_refused(refused, images, listed):
     write_parquet(image_rows(["e"]), images / "more/x.parquet")
-    message = r"holds the sub-directory 'more', which is no partition \(name=value\)"
+    message = r"holds the sub-directory 'more', which is not a partition \(name=value\)"
     refused(TableFormatError, 3, message, images, listed)
 
 

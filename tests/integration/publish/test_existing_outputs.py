@@ -8,7 +8,7 @@ from tests.support.tables.made import image_rows, tree_digest, write_parquet
 
 def test_an_output_that_exists_is_not_replaced_unasked(refused, images, listed, tmp_path):
     write_parquet(image_rows(["old"]), tmp_path / "out/1.parquet")
-    message = "/out' exists. Use --output-mode overwrite to replace it, or choose another place"
+    message = "/out' exists. Use --output-mode overwrite to replace it, or choose another location"
     refused(OutputExistsError, 5, message, images, listed)
     refused(OutputExistsError, 5, message, images, listed, output_format="delta")
 

@@ -87,7 +87,7 @@ def test_g5_an_output_over_an_input_is_refused_however_it_is_spelled(
     with pytest.raises(OverlapError, match=f"^output .* {relation} {role} ") as caught:
         check(output=SPELLINGS[spelling](written))
     assert caught.value.exit_code == 2
-    assert "Choose a place apart" in str(caught.value)
+    assert "Choose a separate location" in str(caught.value)
 
 
 @pytest.mark.parametrize("spelling", each_of(*SPELLINGS))

@@ -218,7 +218,7 @@ def test_g6_the_old_output_is_not_deleted_for_what_another_writer_made_there_sin
     died_replacing(folder)
     write_parquet(image_rows(["another"]), folder / "out/1.parquet")
     before = tree_digest(folder)
-    with pytest.raises(ConflictError, match="the output before is at") as conflict:
+    with pytest.raises(ConflictError, match="the earlier output is at") as conflict:
         remove(*inputs, folder / "out", output_mode="overwrite")
     assert conflict.value.exit_code == 5
     assert tree_digest(folder) == before

@@ -117,5 +117,5 @@ def test_what_it_does_not_offer_is_refused(remove, folder, listed, tmp_path):
     settings = {"output_format": "delta", "since_last_run": True}
     remove(folder, listed, tmp_path / "delta", **settings)
     Image.new("RGB", (50, 30)).save(folder / "i9.png")
-    with pytest.raises(UnsupportedError, match="can't tell what is new"):
+    with pytest.raises(UnsupportedError, match="can't find out what is new"):
         remove(folder, listed, tmp_path / "delta", **settings)

@@ -103,9 +103,9 @@ def test_what_lies_in_a_table_is_refused_with_the_name_of_the_table(below):
         check_read(ICEBERG, f"file:/w/t/{below}", "image table")
     assert str(caught.value) == (
         f"image table 'file:/w/t/{below}' lies in the Iceberg table 'file:/w/t' (known by its "
-        "'metadata/v1.metadata.json'). Only its metadata says which rows count: its files also "
+        "'metadata/v1.metadata.json'). Only its metadata says which rows are valid: its files also "
         "hold rows that were deleted, replaced or never committed. Read the table by Spark with "
-        "its Iceberg catalog, write it anew as Parquet or Delta, and give that."
+        "its Iceberg catalog, write it as Parquet or Delta, and give that copy."
     )
 
 
@@ -116,8 +116,8 @@ def test_the_table_itself_is_refused_as_what_it_is():
         check_written(ICEBERG, "file:/w/t", "output")
     assert str(caught.value) == (
         "output 'file:/w/t' is an Iceberg table (known by its 'metadata/v1.metadata.json'). "
-        "Writing there could destroy it, and its own clean-up could delete what was written. "
-        "Choose a place outside of it."
+        "Writing there could destroy it, and its clean-up could delete the new files. "
+        "Choose a location outside of it."
     )
 
 
