@@ -1,4 +1,4 @@
-"""Update an output to what a full run would give, by writing only the difference."""
+"""Make an output equal to that of a full run, by writing only the difference."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ class Difference:
 
     @property
     def is_empty(self) -> bool:
-        """Whether the output is already what a full run would give."""
+        """Whether the output already equals that of a full run."""
         return not (self.added_rows or self.deleted_ids or self.copied_ids)
 
     def described(self) -> dict[str, int]:
@@ -102,9 +102,9 @@ def compare(
     }
     if changes.added is not None:
         sides["added"] = changes.added.select(column)
-    if changes.touched is not None:
-        sides["touched"] = changes.touched
-    names = ("images", "removed", "published", "added", "touched")
+    if changes.changed_ids is not None:
+        sides["changed"] = changes.changed_ids
+    names = ("images", "removed", "published", "added", "changed")
     counted = [
         rows.select("image_id", *(F.lit(int(name == side)).alias(name) for name in names))
         for side, rows in sides.items()
@@ -112,10 +112,10 @@ def compare(
     totals = [F.sum(name).alias(name) for name in names]
     with tuning_settings(spark, PLAN_SETTINGS), explain_lost_files(plan.images):
         by_id = reduce(DataFrame.unionAll, counted).groupBy("image_id").agg(*totals)
-        is_removed, is_touched = F.col("removed") > 0, F.col("touched") > 0
-        # Rows without an ID can't be told apart, so a wrong number of them can't be corrected.
+        is_removed, is_changed = F.col("removed") > 0, F.col("changed") > 0
+        # Rows without an ID can't be distinguished, so a wrong number of them can't be corrected.
         has_id = F.col("image_id").isNotNull()
-        is_wrong = is_touched | (F.col("published") + F.col("added") != F.col("images"))
+        is_wrong = is_changed | (F.col("published") + F.col("added") != F.col("images"))
         is_copied = has_id & ~is_removed & is_wrong & (F.col("images") > 0)
         is_left_out = is_removed | (has_id & is_wrong)
         marked = by_id.select(
@@ -138,8 +138,8 @@ def compare(
         ).collect()[0]
     if row["lost_ids"]:
         raise ImagesChangedError(
-            f"output {output!r} has more or fewer rows without an ID than it should, which can't "
-            "be told apart: add --output-mode overwrite once, for a run that does all."
+            f"output {output!r} has a wrong number of rows without an ID, and such rows can't be "
+            "distinguished: add --output-mode overwrite once, for a full run."
         )
     _check_weight(output, broadcast_bytes(row["num_ids"], row["id_bytes"]))
     return Difference(changes.added, row["added_rows"], ids, row["deleted_ids"], row["copied_ids"])
@@ -264,8 +264,8 @@ def verify(spark: SparkSession, plan: Plan, output: str, commit: Commit | None) 
     if found != plan.kept_rows:
         raise VerificationError(
             f"version {version} of {output!r} has {found} rows, but the plan keeps "
-            f"{plan.kept_rows}: an overlapping run changed it, or it has other rows without an ID. "
-            "Run again, which compares all IDs anew; if that does not help, add --output-mode "
+            f"{plan.kept_rows}: an overlapping run changed it, or its rows without an ID differ. "
+            "Run again: this compares all IDs again. If it does not help, add --output-mode "
             "overwrite once."
         )
     return version
@@ -275,12 +275,12 @@ def _check_weight(output: str, num_bytes: int) -> None:
     """Check that the IDs are small enough for a broadcast."""
     if num_bytes > BROADCAST_MOST_BYTES:
         raise ImagesChangedError(
-            f"so much has changed since the last run to {output!r} that the IDs of it weigh "
-            f"{num_bytes:,} bytes: add --output-mode overwrite once, for a run that does all."
+            f"too much has changed since the last run to {output!r}: the changed IDs have "
+            f"{num_bytes:,} bytes. Add --output-mode overwrite once, for a full run."
         )
 
 
 def _overtaken(output: str) -> ConflictError:
     return ConflictError(
-        f"another run changed {output!r} meanwhile: run again for what is new since."
+        f"another run changed {output!r} in the meantime: run again, for the changes since then."
     )

@@ -31,7 +31,7 @@ _PARTITIONED_SOURCE_SETTINGS = {
     "spark.sql.sources.partitionColumnTypeInference.enabled": "false",  # 007 stays 007
     "spark.databricks.delta.convert.useCatalogPartitions": "false",
 }
-# Features of a location rather than of the data: a clone never gets them from its source.
+# Features of a location, not of the data: a clone never gets them from its source.
 _NOT_CLONED = {"catalogManaged", "catalogOwned-preview", "coordinatedCommits-preview"}
 _GLOB = re.compile(r"[\[\]{}*?\\]")
 
@@ -72,7 +72,7 @@ class Clone(NewOutput):
     def write(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
         """Make the clone at a location where readers do not see it yet."""
         run = self.run
-        if not output.is_renamed:  # the location must stay: the output will refer to files there
+        if not output.is_renamed:  # the directory must stay: the output will refer to files there
             base = targets.default_base(run.session, output)
             targets.check_base_is_known(base, "use --method rewrite, or give --output as a path.")
             run.workspace.clean_up_beside(base)
@@ -108,7 +108,7 @@ def make_clone(
     Args:
         spark: The session.
         plan: The plan, with its image table.
-        location: A path where nothing is.
+        location: A path where nothing exists.
         note: The note for the clone's commits; its `run` names the attempt.
         image_settings: Returns session settings for reading and writing images.
         is_purged: Whether to rewrite files with removed rows without these rows.
@@ -162,7 +162,7 @@ def check_clonable(images: PinnedTable) -> None:
         )
     if _GLOB.search(path):
         raise UnsupportedError(
-            f"image table {images.location!r}: Delta would take the path for a pattern. {advice}"
+            f"image table {images.location!r}: Delta would read the path as a pattern. {advice}"
         )
     if images.partition_columns and quote(path, safe="/:@!$&'()+,;=~-._") != path:
         raise UnsupportedError(
@@ -203,7 +203,7 @@ def clone(spark: SparkSession, images: PinnedTable, location: str, *, name: str)
     pinned = (len(images.files), sum(file.size_bytes for file in images.files))
     if (row["source_num_of_files"], row["source_table_size"]) != pinned:
         raise InputChangedError(
-            f"image table {images.location!r} has other files than when the run began. "
+            f"image table {images.location!r} has other files than at the start of the run. "
             "Run again when no one writes there."
         )
 
@@ -241,7 +241,7 @@ def drop_clone_source(spark: SparkSession, name: str) -> None:
 
 
 def _check_features_kept(spark: SparkSession, source: str, cloned: str) -> None:
-    """Refuse a clone without a feature of its source: Delta drops unknown features in silence."""
+    """Refuse a clone that lacks a feature of its source: Delta drops unknown features silently."""
     lost = _features(spark, source) - _features(spark, cloned) - _NOT_CLONED
     if lost:
         raise UnsupportedError(

@@ -25,7 +25,7 @@ _DELETE_SETTINGS = {
     "spark.databricks.delta.delete.allowExistsSubquery": "true",
     "spark.databricks.delta.delete.deletionVectors.persistent": "true",
     "spark.databricks.delta.merge.deletionVectors.persistent": "true",
-    # A table may ask for a compaction after each commit: that would rewrite images.
+    # A table property may start a compaction after each commit: that would rewrite images.
     "spark.databricks.delta.autoCompact.enabled": "false",
 }
 
@@ -40,7 +40,7 @@ class Purge:
         removed_bytes: The size of the removed files.
         added_bytes: The size of the added files.
         vacuum: The statement that deletes the removed files; None if they belong to another table.
-        vacuum_after: The time in UTC from which on the statement deletes them.
+        vacuum_after: The time in UTC after which the statement deletes them.
     """
 
     removed_files: int
@@ -177,7 +177,7 @@ def count_ids(
 def purge(spark: SparkSession, location: str, note: Mapping[str, Any]) -> Purge:
     """Rewrite the files of a Delta table that have deletion vectors, without the hidden rows.
 
-    The old files stay on disk until a VACUUM. This function does not run one.
+    The old files stay on disk until a VACUUM, which this function does not run.
 
     Raises:
         ConflictError: Another writer committed in the meantime.
@@ -196,7 +196,7 @@ def purge(spark: SparkSession, location: str, note: Mapping[str, Any]) -> Purge:
 
 
 def vacuum_time(spark: SparkSession, location: str) -> str | None:
-    """Return the time in UTC from which on VACUUM deletes files that a table no longer refers to.
+    """Return the time in UTC after which VACUUM deletes files that a table no longer refers to.
 
     Return None if the table's retention can't be read: a run should not fail for that.
     """

@@ -17,7 +17,7 @@ from dedup_lib.tables.target import UNKNOWN_SCHEME
 
 _SNAPSHOT_PARTITIONS = "spark.databricks.delta.snapshotPartitions"
 _LOG_BYTES_PER_PARTITION = 4 * 1024**2
-_WRITE_ANEW = "read it by Spark, write it anew as Parquet or Delta, and give that."
+_WRITE_ANEW = "read it with Spark, write it as Parquet or Delta, and give that copy."
 
 
 def delta_root(session: Session, location: str) -> str:
@@ -34,7 +34,7 @@ def root_in(storage: Storage, detail: Row) -> str:
     """Return the canonical URI of the directory in a table's detail.
 
     Over Connect, a location in a store stays as the catalog spells it. To make it canonical, the
-    session would have to read there, and catalogs that govern access (Unity) allow reads only by
+    session would have to read there, and catalogs that control access (Unity) allow reads only by
     the table's name.
     """
     location = unquote(detail["location"])
@@ -76,7 +76,8 @@ def table_exists(spark: SparkSession, name: str) -> bool:
 def new_table_root(session: Session, name: str) -> str:
     """Return the canonical URI of the directory that the catalog would give a new table.
 
-    If the catalog does not reveal it (Unity), return a URI made of the name. No file can have it.
+    If the catalog does not reveal it (Unity), return a URI made from the name, which no file can
+    have.
     """
     *schema, table = name_parts(name)
     quoted_schema = ".".join(map(quoted, schema or [session.spark.catalog.currentDatabase()]))
@@ -91,7 +92,7 @@ def log_settings(spark: SparkSession, log_bytes: int) -> dict[str, str]:
     """Return session settings that let Delta read a log in as few tasks as its size needs.
 
     Delta's default is 50 tasks for each state of each table. For a small log, they cost more than
-    the deletion itself. A value that the session sets itself takes precedence.
+    the deletion. A value that the session sets takes precedence.
     """
     if get_setting(spark, _SNAPSHOT_PARTITIONS) is not None:
         return {}

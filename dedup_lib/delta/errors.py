@@ -16,7 +16,7 @@ _CONFLICT = re.compile(
 
 @contextmanager
 def explain_refused_deletes(location: str) -> Iterator[None]:
-    """Turn errors with which Delta refuses a deletion into this library's errors."""
+    """Turn Delta's errors on a refused deletion into this library's errors."""
     try:
         yield
     except SPARK_ERRORS as error:
@@ -40,13 +40,13 @@ def refusal(location: str, error: Exception) -> DedupError | None:
         )
     if "AMBIGUOUS_REFERENCE" in text and "`_metadata`" in text:
         return UnsupportedError(
-            f"table {location!r} has a column '_metadata', which Delta mixes up with its own when "
+            f"table {location!r} has a column '_metadata', which Delta confuses with its own when "
             "it writes deletion vectors; nothing was deleted. Rename it, or use --method rewrite."
         )
     if "DELTA_CANNOT_MODIFY_APPEND_ONLY" in text:
         return UnsupportedError(
-            f"table {location!r} is append-only (delta.appendOnly): no row can be deleted from it, "
-            "nor from a clone. Use --method rewrite."
+            f"table {location!r} is append-only (delta.appendOnly): no row can be deleted from it "
+            "or from a clone of it. Use --method rewrite."
         )
     if "DELTA_UNSUPPORTED_FEATURES_FOR_WRITE" in text or "InvalidProtocolVersion" in text:
         return UnsupportedError(

@@ -60,7 +60,7 @@ class DeltaFormat(TableFormat):
     )
 
     def is_at(self, session: Session, location: str) -> bool:
-        """Look for a log."""
+        """Look for a Delta log."""
         return is_delta_path(session.storage, location)
 
     def has_named(self, session: Session, name: str) -> bool:

@@ -1,4 +1,4 @@
-"""Read a Delta table's history: the commits of this library's runs, and which were undone."""
+"""Read a Delta table's history: commits of this library's runs, and whether they were undone."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from dedup_lib.session.sql_names import sql_name
 
 # The session setting whose value becomes the note of a commit.
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
-# The message if a commit that the run made is not in the history.
+# The message if the history lacks a commit that the run made.
 LOST_COMMIT = (
-    "another process may have written over it, where Delta's log store does not exclude that. "
+    "another process may have overwritten it, if Delta's log store does not prevent that. "
     "Look at the history; then run again."
 )
 _COLUMNS = (
@@ -153,7 +153,7 @@ def note_text(note: Mapping[str, Any]) -> str:
 
 
 def as_note(text: str) -> dict[str, Any]:
-    """Parse a note; a text that is not a note, such as other writers', gives an empty one."""
+    """Parse a note. Any other text, such as that of another writer, gives an empty note."""
     try:
         note = json.loads(text)
     except ValueError:

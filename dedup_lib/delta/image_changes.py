@@ -78,8 +78,8 @@ def explain_lost_files(images: PinnedTable) -> Iterator[None]:
         if not _LOST_FILE.search(str(error)):
             raise
         raise ImagesChangedError(
-            f"a file of rows that came to image table {images.location!r} since the last run is "
-            f"gone, as VACUUM deletes what was compacted. To go on, {_FULL_RUN}: "
+            f"image table {images.location!r} lacks a file with rows that were added since the "
+            f"last run: VACUUM deletes compacted files. To go on, {_FULL_RUN}: "
             f"{first_line(error)}"
         ) from error
 
@@ -121,7 +121,7 @@ class _Commits:
         columns = [quoted(name) for name in self.images.frame.columns]
         return ImageChanges(
             added=feed.where(is_new).select(*columns),
-            touched=changed.distinct() if ids else None,
+            changed_ids=changed.distinct() if ids else None,
         )
 
     def by_log(self, properties: Mapping[str, str], why_no_feed: str) -> ImageChanges:
@@ -132,7 +132,9 @@ class _Commits:
         if not added:
             return NOTHING_NEW
         if properties.get("delta.columnMapping.mode", "none") != "none":
-            raise self.refusal(f"its files name columns in a way of their own, and {why_no_feed}")
+            raise self.refusal(
+                f"its files have other column names (column mapping), and {why_no_feed}"
+            )
         return ImageChanges(self.read_files(added, why_no_feed), None)
 
     def read_log(self, why_no_feed: str) -> tuple[list[Any], int]:
@@ -155,7 +157,7 @@ class _Commits:
         names = set(self.images.partition_columns)
         for name in names:
             if isinstance(schema[name].dataType, TimestampType | TimestampNTZType):
-                raise self.refusal(f"partition column {name!r} is a time, and {why_no_feed}")
+                raise self.refusal(f"partition column {name!r} is a timestamp, and {why_no_feed}")
         in_files = StructType([field for field in schema if field.name not in names])
         by_partition: dict[str, list[str]] = {}
         for file in added:
@@ -174,11 +176,15 @@ class _Commits:
             return frame.parquet(*files).select(*columns)
 
         if len(by_partition) > _MOST_PARTITIONS:
-            raise self.refusal(f"rows came to {len(by_partition)} partitions, and {why_no_feed}")
+            raise self.refusal(
+                f"rows were added to {len(by_partition)} partitions, and {why_no_feed}"
+            )
         try:
             frames = [read(key, files) for key, files in by_partition.items()]
         except AnalysisException as error:  # a VACUUM deleted a file
-            raise self.refusal(f"a file that came is gone again ({first_line(error)})") from error
+            raise self.refusal(
+                f"a file that was added no longer exists ({first_line(error)})"
+            ) from error
         return reduce(DataFrame.unionAll, frames)
 
     def uri_of(self, path: str) -> str:
@@ -189,8 +195,8 @@ class _Commits:
     def refusal(self, reason: str) -> ImagesChangedError:
         location = self.images.location
         return ImagesChangedError(
-            f"what is new in image table {location!r} since version {self.first - 1} can't be "
-            f"told: {reason}. To go on, {_FULL_RUN}; so that the next changes can be told, first "
+            f"the changes in image table {location!r} since version {self.first - 1} can't be "
+            f"found: {reason}. To go on, {_FULL_RUN}. To make the next changes known, first "
             f"switch the feed on: ALTER TABLE {sql_name(location)} SET TBLPROPERTIES "
             f"('{_FEED}' = 'true')."
         )

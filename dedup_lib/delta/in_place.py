@@ -33,7 +33,7 @@ class InPlace(Method):
     def apply(self, plan: Plan) -> None:
         """Delete, verify, and purge if the user asked for it.
 
-        If Delta already knows the run key, another run was faster. Then report that run's work.
+        If Delta already knows the run key, another run was faster. Then report that run's result.
         """
         run = self.run
         with run.phase("apply"):
@@ -82,8 +82,8 @@ def purge(run: RunContext, images: ImageTable, files: Sequence[FileRows]) -> Non
 def _note_deleted(run: RunContext, location: str, deleted: Deleted, rows: TableRows) -> None:
     if rows.before != run.report.counts["input_rows"]:
         _log.warning(
-            "%r was written to after the plan: IDs of the plan went there, too; other "
-            "listed IDs that came with it stay until the next run",
+            "another writer changed %r after the plan: new rows with an ID of the plan were "
+            "deleted, too; new rows with other listed IDs stay until the next run",
             location,
         )
     commit = deleted.commit

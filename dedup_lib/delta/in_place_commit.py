@@ -60,7 +60,7 @@ def check_in_place(spark: SparkSession, images: PinnedTable, *, may_enable: bool
     if not may_enable and not delete.has_deletion_vectors(spark, images.location):
         raise UnsupportedError(
             f"table {images.location!r} has no deletion vectors, so a delete would rewrite its "
-            "files. --enable-deletion-vectors switches them on; that raises the table's protocol, "
+            "files. --enable-deletion-vectors switches them on; this raises the table's protocol, "
             "so older readers (Delta below 2.3) can't read it any more. Or use --method clone."
         )
 
@@ -137,8 +137,8 @@ def verify_in_place(spark: SparkSession, plan: Plan, deleted: Deleted) -> TableR
     check_deleted(location, commit, expected_rows=expected)
     if before - deleted.rows != after:
         raise VerificationError(
-            f"version {commit.version} of {location!r} has {after} rows, but {before} less "
-            f"{deleted.rows} are due. {undo(location, commit)}"
+            f"version {commit.version} of {location!r} has {after} rows, but {before} - "
+            f"{deleted.rows} are expected. {undo(location, commit)}"
         )
     return TableRows(before, after)
 
@@ -155,9 +155,9 @@ def purge_in_place(spark: SparkSession, location: str, run: str) -> Purge:
         purged = delete.purge(spark, location, {"run": name})
     except ConflictError as error:
         raise ConflictError(
-            f"the rows of {location!r} are deleted, but they could not be purged, for another "
-            f"writer's commit came between. Then: REORG TABLE {table} APPLY (PURGE); or run again "
-            "with the same --run-key, if there was one."
+            f"the rows of {location!r} are deleted, but they could not be purged, because "
+            f"another writer committed in the meantime. Run REORG TABLE {table} APPLY (PURGE); or "
+            "run again with the same --run-key, if the run had a key."
         ) from error
     commit = commit_with(spark, location, "run", name, newest=_NEWEST)
     if commit is not None:
@@ -192,7 +192,7 @@ def check_deleted(location: str, commit: Commit, *, expected_rows: int) -> None:
 def check_repeated(location: str, commit: Commit) -> None:
     """Compare the rows that an earlier run's commit deleted with the rows that the run planned.
 
-    If a run ended with exit code 5 because they differ, its repetition must not end well. If the
+    If a run ended with exit code 5 because they differ, its repetition must not succeed. If the
     table changed between the plan and the commit, this can no longer be checked.
 
     Raises:
@@ -203,10 +203,10 @@ def check_repeated(location: str, commit: Commit) -> None:
 
 
 def undo(location: str, commit: Commit) -> str:
-    """Say how to undo a commit. A program should not: others may have written in the meantime."""
+    """Say how to undo a commit. A program should not do it: others may have written since then."""
     return (
         f"To undo it (and all that was committed since): RESTORE TABLE {sql_name(location)} "
-        f"TO VERSION AS OF {commit.version - 1}; a --run-key that was used is spent."
+        f"TO VERSION AS OF {commit.version - 1}; after that, use another --run-key."
     )
 
 

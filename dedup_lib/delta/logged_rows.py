@@ -24,7 +24,7 @@ def check_logged_rows(images: PinnedTable, counted: DataFrame) -> None:
     """Check that Delta's log has the same number of rows for each file as the scan found.
 
     If the log says that all rows of a file are deleted, Delta drops the whole file. Some writers
-    log too few rows (trinodb/trino#30343): then Delta would drop rows that nobody named.
+    log too few rows (trinodb/trino#30343): then Delta would drop rows that no list names.
 
     Args:
         images: The pinned Delta table.
@@ -41,12 +41,12 @@ def check_logged_rows(images: PinnedTable, counted: DataFrame) -> None:
         _check_sum(images, counted)
     elif found["num_files"]:
         (path, scanned_rows, logged_rows), others = found["first"], found["num_files"] - 1
-        more = f"; {others} other files differ, too" if others else ""
+        more = f"; {others} other files also differ" if others else ""
         raise _refusal(images, f"file {path!r}", scanned_rows, logged_rows, more)
 
 
 def _compare(images: PinnedTable, counted: DataFrame) -> Row | None:
-    """Compare file by file; None if the log can't be read, or spells files in an unknown way."""
+    """Compare file by file; None if the log can't be read, or spells paths in an unknown way."""
     spark = images.frame.sparkSession
     try:
         root = delta_detail(spark, images.location)["location"]
@@ -59,7 +59,7 @@ def _compare(images: PinnedTable, counted: DataFrame) -> Row | None:
             return found
         reason = f"it does not name {found['num_unknown']} of the files that were read"
     _log.warning(
-        "the log of %r can't be compared file by file, but only the sum of its rows: %s",
+        "the log of %r can't be compared file by file; only the sum of its rows is compared: %s",
         images.location,
         reason,
     )
@@ -111,12 +111,12 @@ def _refusal(
     images: PinnedTable, what: str, scanned_rows: int, logged_rows: int, more: str
 ) -> TableFormatError:
     return TableFormatError(
-        f"image table {images.location!r}: {what} has {scanned_rows} rows, as they are read, but "
-        f"Delta's log says {logged_rows} (numRecords less what the deletion vector hides, in "
-        f"version {images.version}){more}. Delta deletes by its log, and could drop a file with "
-        "rows that are to stay: nothing was deleted. Use --method rewrite, which goes by what is "
-        "read; or have Delta write such files anew, with right numbers, and run again: REORG TABLE "
-        f"{sql_name(images.location)} APPLY (PURGE)."
+        f"image table {images.location!r}: {what} has {scanned_rows} rows when it is read, but "
+        f"Delta's log says {logged_rows} (numRecords minus the rows that the deletion vector "
+        f"hides, in version {images.version}){more}. Delta deletes by its log, and could drop a "
+        "file with rows that must stay: nothing was deleted. Use --method rewrite, which does not "
+        "use these counts; or let Delta rewrite such files with the right counts, and run again: "
+        f"REORG TABLE {sql_name(images.location)} APPLY (PURGE)."
     )
 
 

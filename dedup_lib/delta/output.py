@@ -93,7 +93,7 @@ def promote(session: Session, staged: Staged, attempt: Attempt, note: Mapping[st
 
 
 def _publish_clone(session: Session, staged: Staged, note: Mapping[str, Any]) -> None:
-    """Make the output a clone of the staged clone: one commit, which shows no duplicates."""
+    """Make the output a clone of the staged clone, in one commit that shows no duplicates."""
     directory = staged.location.rpartition("/")[0]
     hand_over(session.storage, directory)
     name = sql_name(staged.target.location)
@@ -127,13 +127,13 @@ def _as_conflict(target: Target, error: Exception) -> Exception:
     if holds_files_already(error):
         return OutputExistsError(
             f"table {target.location!r} is not in the catalog, but its directory holds files: "
-            "another run is making it, or one that was killed left them. Delete the directory "
-            f"once no run is at work: {error}"
+            "another run is making it, or a killed run left them. Delete the directory "
+            f"when no run is using it: {error}"
         )
-    if is_conflict(error):  # pyspark does not always have its own exception for it
+    if is_conflict(error):  # pyspark does not always have a special exception for it
         return ConflictError(
-            f"another writer changed {target.location!r} meanwhile, so Delta refused the commit. "
-            f"Run again: {first_line(error)}"
+            f"another writer changed {target.location!r} in the meantime, so Delta refused the "
+            f"commit. Run again: {first_line(error)}"
         )
     return error
 
@@ -141,9 +141,9 @@ def _as_conflict(target: Target, error: Exception) -> Exception:
 def _version_of(spark: SparkSession, location: str, run: str, *, is_numbered: bool) -> int:
     commit = commit_with(spark, location, "run", run, newest=1000)
     if commit is None and is_numbered:  # Delta has skipped the commit
-        raise ConflictError(f"another run changed {location!r} meanwhile: run again.")
+        raise ConflictError(f"another run changed {location!r} in the meantime: run again.")
     if commit is None:
         raise VerificationError(
-            f"the commit that was made on {location!r} is not in its history: {LOST_COMMIT}"
+            f"the history of {location!r} lacks the commit that was made: {LOST_COMMIT}"
         )
     return commit.version

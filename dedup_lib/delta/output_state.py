@@ -1,4 +1,4 @@
-"""Read from an output's Delta commits which images it already contains (--since-last-run)."""
+"""Read from an output's Delta commits how far earlier runs came (--since-last-run)."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class RunState:
 
     Attributes:
         images: The state of the image table in the newest complete run; None if there is no such
-            run, or if others have written to the output since.
+            run, or if others have written to the output since then.
         version: The output's newest version.
         note: The note of that run's last commit: its settings and counts; empty if there is no
             such run.
@@ -67,7 +67,7 @@ class Reached:
         now: The pinned state of the image table.
         before: The state of the image table that the output reflects; None for a full run.
         state: The output's state; None if there is no output yet.
-        asked: The lists' fingerprint, the limits, and all else that a run's outcome depends on.
+        asked: The lists' fingerprint, the limits, and everything else that decides a run's outcome.
     """
 
     now: ImagesState
@@ -139,13 +139,13 @@ def how_far(
         return Reached(now, None, state, asked)
     if state.images is None:
         reason = (
-            "its history knows of no run with --since-last-run"
+            "its history has no run with --since-last-run"
             if state.written_by is None
-            else f"others have written there ({state.written_by}) since the last run"
+            else f"another writer changed it ({state.written_by}) since the last run"
         )
         raise OutputExistsError(
-            f"output {output.location!r} exists, and {reason}: what it lacks can't be told. Add "
-            "--output-mode overwrite once, for a run that does all."
+            f"output {output.location!r} exists, and {reason}: its missing rows can't be "
+            "found. Add --output-mode overwrite once, for a full run."
         )
     return Reached(now, state.images, state, asked)
 

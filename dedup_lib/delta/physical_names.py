@@ -70,6 +70,6 @@ def _schema_of(spark: SparkSession, images: PinnedTable) -> Any:
             newest = log.where(text.isNotNull()).select(F.max(F.struct(file, text)).alias("newest"))
             if (found := newest.collect()[0]["newest"]) is not None:
                 return json.loads(found[1])
-    except (*SPARK_ERRORS, DedupError):  # for example, some catalogs do not show the log
+    except (*SPARK_ERRORS, DedupError):  # for example, some catalogs hide the log
         return None
     return None

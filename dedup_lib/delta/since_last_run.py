@@ -1,4 +1,4 @@
-"""Method `since-last-run`: update the output by what is new since the last run."""
+"""Method `since-last-run`: update the output with the changes since the last run."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _log = logging.getLogger(__name__)
 
 
 class SinceLastRun(Rewrite):
-    """Update an output by what is new; if there is no output yet, make it by a full run."""
+    """Update an output with the changes; if there is no output yet, make it by a full run."""
 
     name = "since-last-run"
 
@@ -91,9 +91,9 @@ class SinceLastRun(Rewrite):
 
     def _find_changes(self, before: ImagesState, now: ImagesState) -> ImageChanges:
         for what, then, today in (
-            ("is not the one of the last run", before.location, now.location),
-            ("was made anew since the last run (Delta's own ID)", before.table_id, now.table_id),
-            ("had its IDs elsewhere", before.image_id_column, now.image_id_column),
+            ("is not the table of the last run", before.location, now.location),
+            ("was made again since the last run (Delta's ID)", before.table_id, now.table_id),
+            ("had another ID column", before.image_id_column, now.image_id_column),
         ):
             if then != today:
                 raise ImagesChangedError(

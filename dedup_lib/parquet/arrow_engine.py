@@ -247,17 +247,17 @@ def gather(
     """
     of_row = ["row_index", "surviving_keeper_id"] if keepers else ["row_index"]
     numbers = tasks.select("file_path", "key", "number")
-    goes = planned.select("file_path", *of_row).join(numbers, "file_path")
+    removed = planned.select("file_path", *of_row).join(numbers, "file_path")
     none = (F.lit(None).cast(planned.schema[name].dataType).alias(name) for name in of_row)
-    placed = (
-        goes.select("key", "number", *of_row)
+    positions = (
+        removed.select("key", "number", *of_row)
         .unionByName(tasks.select("key", "number", *none))  # every file
         .repartition(num_partitions, "key")  # all later steps also group by it
     )
     fields = ["bucket", "bitmap", "keepers"] if keepers else ["bucket", "bitmap"]
     marked = F.when(F.col("bucket").isNotNull(), F.struct(*fields))
     return (
-        position_bitmaps(placed, "key", "number", keepers=keepers)
+        position_bitmaps(positions, "key", "number", keepers=keepers)
         .groupBy("key", "number")
         .agg(F.collect_list(marked).alias("bitmaps"))
     )

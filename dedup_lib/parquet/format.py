@@ -56,7 +56,7 @@ class ParquetFormat(TableFormat):
     file_engine = ArrowEngine()
 
     def is_at(self, session: Session, location: str) -> bool:
-        """Return true: only a look at the files could tell more."""
+        """Return true: only the files themselves could show more."""
         return True
 
     def pin(self, session: Session, location: str) -> PinnedTable:
@@ -131,7 +131,7 @@ class ParquetFormat(TableFormat):
                 what = "was changed" if path in now.files else "is gone"
                 raise ImagesChangedError(
                     f"file {table.root + path!r} of the image table {what} since the last run, so "
-                    f"what is new can't be told. To go on, {_FULL_RUN}."
+                    f"the changes can't be found. To go on, {_FULL_RUN}."
                 )
         new = [table.root + path for path in now.files if path not in before.files]
         if not new:
@@ -155,7 +155,7 @@ class ParquetFormat(TableFormat):
         found = registry.format_at(session, location)
         if found is not self:
             raise OutputExistsError(
-                f"output {location!r} is a {found.title} table: replacing it by Parquet would "
+                f"output {location!r} is a {found.title} table: replacing it with Parquet would "
                 f"destroy its log. Use --output-format {found.name}, or choose another location."
             )
         storage = session.storage
@@ -173,8 +173,7 @@ class ParquetFormat(TableFormat):
                 pass
         except (InputError, StorageError) as error:
             raise OutputExistsError(
-                f"output {location!r} holds what is no Parquet table, so it is not replaced: "
-                f"{error}"
+                f"output {location!r} is not a Parquet table, so it is not replaced: {error}"
             ) from error
 
     def check_replacing(self, session: Session, target: Target) -> None:
@@ -185,12 +184,12 @@ class ParquetFormat(TableFormat):
         if target.is_marked:
             raise UnsupportedError(
                 f"output {target.location!r}: a Parquet directory can't be replaced on "
-                f"{get_scheme(target.location)}, where no rename is one step. {advice}"
+                f"{get_scheme(target.location)}, which can't rename in one step. {advice}"
             )
         if session.storage.is_remote:
             raise UnsupportedError(
                 f"output {target.location!r}: a Parquet directory can't be replaced over Spark "
-                f"Connect, which has no renames of its own. {advice}"
+                f"Connect, which has no renames. {advice}"
             )
 
     def check_keeps(self, table: PinnedTable) -> None:

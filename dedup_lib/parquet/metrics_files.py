@@ -58,7 +58,7 @@ def _check_rows_fit(
     names = [name for name in storage.list_names(location) if name[0] not in "._"]
     strange = [name for name in names if not name.endswith(".parquet")]
     if strange:
-        raise OutputExistsError(f"{location!r} holds {strange[0]!r}, which is no Parquet file.")
+        raise OutputExistsError(f"{location!r} holds {strange[0]!r}, which is not a Parquet file.")
     if names:
         reader = session.spark.read.options(**PARQUET_READER_OPTIONS)
         check(reader.parquet(f"{location}/{names[-1]}").schema, False)

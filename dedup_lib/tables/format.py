@@ -59,7 +59,7 @@ class TableFormat(WritableFormat):
 
         Raises:
             VerificationError: It has other rows. If a run ended with this error, its repetition
-                must not end well.
+                must not succeed.
         """
 
     def read_kept(

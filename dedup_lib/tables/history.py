@@ -54,12 +54,12 @@ class ImageChanges:
 
     Attributes:
         added: The new rows, with the image table's columns; None if there are no new rows.
-        touched: The IDs of changed or deleted rows, one row per ID, column `image_id`; None if no
-            row was changed or deleted.
+        changed_ids: The IDs of changed or deleted rows, one row per ID, column `image_id`; None if
+            no row was changed or deleted.
     """
 
     added: DataFrame | None
-    touched: DataFrame | None
+    changed_ids: DataFrame | None
 
 
 NOTHING_NEW = ImageChanges(None, None)

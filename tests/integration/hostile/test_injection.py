@@ -130,7 +130,7 @@ def test_g16_a_clone_takes_paths_and_columns_as_they_are_spelled(
         remove(tmp_path / name, listed, output / name, **settings)
         assert ids(spark, output / name) == ["a", "c"]
     write_parquet(rows, tmp_path / "${env:HOME}/1.parquet")
-    with pytest.raises(UnsupportedError, match="would take the path for a pattern"):
+    with pytest.raises(UnsupportedError, match="would read the path as a pattern"):
         remove(tmp_path / "${env:HOME}", listed, output / "x", **settings)
 
 

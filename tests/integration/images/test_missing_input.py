@@ -162,7 +162,7 @@ def test_a_parquet_table_of_the_catalog_is_refused_with_the_way_out(refused, spa
 
 def test_a_csv_table_of_the_catalog_is_to_be_written_anew(refused, spark, images, listed, name):
     spark.sql(f"CREATE TABLE {name} (image_id STRING) USING csv")
-    message = f"table '{name}' is csv, not Delta: read it by Spark, write it anew as Parquet"
+    message = f"table '{name}' is csv, not Delta: read it with Spark, write it as Parquet"
     refused(TableFormatError, 3, message, name, listed)
     refused(TableFormatError, 3, message, images, name)
 

@@ -69,9 +69,7 @@ def test_g10_a_log_that_counts_visible_rows_alone_stops_a_run_before_it_deletes(
     path = log_visible_rows_alone(images)
     before = tree_digest(tmp_path)
     output = tmp_path / "out" if method == "clone" else None
-    message = (
-        rf"{path}' has 60 rows, as they are read, but Delta's log says 20 .* in version 2\)\. "
-    )
+    message = rf"{path}' has 60 rows when it is read, but Delta's log says 20 .* in version 2\)\. "
     with pytest.raises(TableFormatError, match=message) as refused:
         remove(images, listed, output, method=method, dry_run=dry_run)
     assert refused.value.exit_code == 3
@@ -115,7 +113,9 @@ def test_where_the_log_can_t_be_read_as_files_its_sum_is_compared(
             remove(images, listed, None, method="in-place")
     else:
         assert remove(images, listed, None, method="in-place").counts["kept_rows"] == 50
-    assert f"{NOT_BY_FILE}, but only the sum of its rows: [PERMISSION_DENIED]" in caplog.text
+    assert (
+        f"{NOT_BY_FILE}; only the sum of its rows is compared: [PERMISSION_DENIED]" in caplog.text
+    )
 
 
 def test_a_file_without_statistics_is_not_compared(spark, remove, images, listed, caplog):
@@ -182,7 +182,7 @@ def check_compares(spark, location, caplog):
     counted = id_scan.rows_by_file(images).localCheckpoint()
     assert counted.count() == 3
     check_logged_rows(images, counted)
-    with pytest.raises(TableFormatError, match="; 2 other files differ, too"):
+    with pytest.raises(TableFormatError, match="; 2 other files also differ"):
         check_logged_rows(images, counted.withColumn("num_rows", F.col("num_rows") + 1))
     assert NOT_BY_FILE not in caplog.text
     return images, counted

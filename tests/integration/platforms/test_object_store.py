@@ -262,7 +262,7 @@ def test_parquet_on_s3_becomes_parquet_by_either_engine_and_nothing_is_renamed(
     )
     assert codes == [0, 0, 2, 0, 0, 0, 0], [report["error"] for report in reports]
     assert reports[1]["repeated"]
-    assert "no rename is one step" in reports[2]["error"]["message"]
+    assert "can't rename in one step" in reports[2]["error"]["message"]
     assert [report["engine"] for report in reports[3:]] == ["arrow", "spark", "arrow", "spark"]
     expected = wanted("images")
     for output in ("parquet", "by-arrow", "from-delta"):

@@ -57,7 +57,7 @@ def test_a_table_of_the_other_format_is_not_replaced(
     refused, images, listed, delta_images, tmp_path
 ):
     before = tree_digest(delta_images)
-    message = "is a Delta table: replacing it by Parquet would destroy its log"
+    message = "is a Delta table: replacing it with Parquet would destroy its log"
     overwrite = {"output_mode": "overwrite"}
     refused(OutputExistsError, 5, message, images, listed, output=delta_images, **overwrite)
     assert tree_digest(delta_images) == before

@@ -1,4 +1,4 @@
-"""Parquet where no rename is one step: on a local disk here, on S3 in test_object_store."""
+"""Parquet where can't rename in one step: on a local disk here, on S3 in test_object_store."""
 
 import json
 
@@ -141,7 +141,7 @@ def test_an_output_that_is_there_is_not_replaced(spark, remove, images, listed, 
     remove(images, listed, folder / "out")
     with pytest.raises(OutputExistsError):
         remove(images, listed, folder / "out")
-    with pytest.raises(UnsupportedError, match="no rename is one step") as caught:
+    with pytest.raises(UnsupportedError, match="can't rename in one step") as caught:
         remove(images, listed, folder / "out", output_mode="overwrite")
     assert caught.value.exit_code == 2
     assert ids(spark, folder / "out") == KEPT

@@ -216,7 +216,7 @@ CHANGED = {
     ),
     ("delta", "another table"): (
         lambda images: images.make_anew(),
-        "was made anew since the last run",
+        "was made again since the last run",
     ),
     ("delta", "a feed switched on too late"): (
         lambda images: (
@@ -259,7 +259,7 @@ def test_an_output_of_others_is_left_alone_until_it_is_overwritten(
     catch_up, remove, spark, images, listed, tmp_path
 ):
     remove(images, listed(["b"]), tmp_path / "out", **GIVEN)
-    with pytest.raises(OutputExistsError, match="knows of no run with --since-last-run"):
+    with pytest.raises(OutputExistsError, match="has no run with --since-last-run"):
         remove(images, listed(["b"]), tmp_path / "out", since_last_run=True, **GIVEN)
     catch_up(images, listed(["b"]), output_mode="overwrite")
     spark.sql(f"OPTIMIZE delta.`{tmp_path}/out`")
@@ -294,7 +294,7 @@ def test_g8_of_two_runs_at_once_one_appends_and_the_other_is_told(
     mode = "overwrite" if other == "full" else "error"
     session = spark.newSession()
     _let_overtake(monkeypatch, lambda: _run_in(session, images, tmp_path, mode=mode))
-    with pytest.raises(ConflictError, match="run again for what is new since"):
+    with pytest.raises(ConflictError, match="run again, for the changes since"):
         remove(images, tmp_path / "list", tmp_path / "out", since_last_run=True, **GIVEN)
     images.add(["f"])
     report = catch_up(images, listed(["b", "c", "d"]))  # a full run's number is no hindrance
@@ -390,7 +390,7 @@ def test_what_others_write_to_the_output_asks_for_a_full_run(
     images.sql("UPDATE {} SET caption = 'new' WHERE image_id = 'a'")
     catch_up(images, listed(["b"]))
     write(spark, str(tmp_path / "out"))
-    with pytest.raises(OutputExistsError, match=r"others have written there \("):
+    with pytest.raises(OutputExistsError, match=r"another writer changed it \("):
         remove(images, listed(["b"]), tmp_path / "out", since_last_run=True, **GIVEN)
 
 
@@ -401,7 +401,7 @@ def test_a_full_run_without_the_flag_asks_for_one_with_it(
     images.add(["e"])
     remove(images, listed(["b"]), tmp_path / "out", output_mode="overwrite", **GIVEN)
     images.add(["f"])
-    with pytest.raises(OutputExistsError, match="others have written there"):
+    with pytest.raises(OutputExistsError, match="another writer changed it"):
         remove(images, listed(["b"]), tmp_path / "out", since_last_run=True, **GIVEN)
 
 
