@@ -1,4 +1,4 @@
-"""Choose the method that a run applies its plan by."""
+"""Choose the method that applies a run's plan."""
 
 from __future__ import annotations
 

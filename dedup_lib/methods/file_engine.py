@@ -1,4 +1,4 @@
-"""What an engine of a format's own must offer: it rewrites the files of a table one by one."""
+"""The interface of an engine that rewrites the files of one table format one by one."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from dedup_lib.tables.target import Attempt, Staged, Target
 
 
 class FileEngine(Protocol):
-    """An engine that goes from a format to the same format; `parquet.arrow_engine` is one.
+    """An engine that rewrites a table into the same format, such as `parquet.arrow_engine`.
 
     Attributes:
-        name: What --engine calls it, and the report.
+        name: The name in --engine and in the report.
     """
 
     name: str
@@ -25,13 +25,13 @@ class FileEngine(Protocol):
     def why_unusable(
         self, session: Session, images: ImageTable, partial: str | None, settings: Settings
     ) -> DedupError | None:
-        """Return why it can't rewrite the table and keep all of it, or None.
+        """Return why the engine can't rewrite the table without loss, or None.
 
         Args:
             session: The session, with its file systems.
             images: The image table.
-            partial: The URI of a directory to try to write in; None if nothing may be written.
-            settings: What was asked for.
+            partial: The URI of a directory for a trial write; None if the run may not write.
+            settings: The settings of the run.
         """
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:

@@ -44,14 +44,14 @@ def find_accelerator(spark: SparkSession) -> Accelerator | None:
 
 
 def check_is_usable(accelerator: Accelerator | None, *, is_dry_run: bool) -> None:
-    """Check that a session's accelerator can do what --require-gpu asks for.
+    """Check that a session's accelerator can fulfil --require-gpu.
 
     Args:
-        accelerator: The session's accelerator; None if it has none.
+        accelerator: The session's accelerator; None if there is no accelerator.
         is_dry_run: Whether this is a dry run. The accelerator can explain it without a GPU.
 
     Raises:
-        UnsupportedError: The session has no accelerator, or it leaves the run to the CPU.
+        UnsupportedError: The session has no accelerator, or the run would use the CPU.
     """
     if accelerator is None:
         raise UnsupportedError(
@@ -59,11 +59,13 @@ def check_is_usable(accelerator: Accelerator | None, *, is_dry_run: bool) -> Non
             f"{PLUGIN}): see conf/spark/gpu.conf."
         )
     if accelerator.mode == "disabled":
-        raise UnsupportedError(f"--require-gpu: {ENABLED} is false. Leave it out, or set it true.")
+        raise UnsupportedError(
+            f"--require-gpu: {ENABLED} is false. Leave this setting out, or set it to true."
+        )
     if not accelerator.is_executing and not is_dry_run:
         raise UnsupportedError(
-            "--require-gpu: spark.rapids.sql.mode is explainOnly, so the run would be the CPU's. "
-            "Add --dry-run to be told what a GPU would run, or start Spark without that mode."
+            "--require-gpu: spark.rapids.sql.mode is explainOnly, so the CPU would do the run. "
+            "Add --dry-run to see what a GPU would run, or start Spark without that mode."
         )
 
 

@@ -20,9 +20,9 @@ _log = logging.getLogger(__name__)
 
 
 def can_read(images: ImageTable, settings: Settings) -> bool:
-    """Tell whether a GPU can read an image table at all; True if that is not known.
+    """Tell whether a GPU can read an image table at all; True if it is unknown.
 
-    *Cost:* that of `check_gpu`.
+    *Cost:* as for `check_gpu`.
     """
     try:
         found = _fallbacks(images, _UNTUNED, settings)
@@ -40,7 +40,7 @@ def check_gpu(
     """Ask the RAPIDS Accelerator which parts of the rewrite a GPU can't run; None if unknown.
 
     Raises:
-        UnsupportedError: --require-gpu was given, and the answer is not known.
+        UnsupportedError: --require-gpu was given, and the answer is unknown.
 
     *Cost:* the rewrite is planned twice, but not run.
     """
@@ -50,7 +50,7 @@ def check_gpu(
     except UnsupportedError as error:
         if settings.require_gpu:
             raise
-        _log.info("what falls back is not known: %s", error)
+        _log.info("it is unknown which parts fall back to the CPU: %s", error)
         return None
     if found and not settings.require_gpu:
         _log.warning("the RAPIDS Accelerator leaves to the CPU %s", _listed(found))
@@ -58,7 +58,7 @@ def check_gpu(
 
 
 def check_none_falls_back(found: list[Fallback]) -> None:
-    """Refuse a rewrite of which a GPU can't run some part (--require-gpu).
+    """Refuse a rewrite if a GPU can't run some part of it (--require-gpu).
 
     Raises:
         UnsupportedError: There is such a part.

@@ -1,4 +1,4 @@
-"""Ask the RAPIDS Accelerator what a GPU could run of a query, and ask Spark what ran on a GPU.
+"""Ask the RAPIDS Accelerator which parts a GPU can run, and ask Spark which parts ran on a GPU.
 
 Only the driver's JVM can answer, so neither question works over Spark Connect.
 """
@@ -21,7 +21,7 @@ from dedup_lib.session.spark_session import is_connect, job_description
 
 _T = TypeVar("_T")
 _log = logging.getLogger(__name__)
-# Lines on what can't run, and on what a GPU operator passes to the CPU row by row.
+# Lines on parts that can't run, and on parts that a GPU operator passes to the CPU row by row.
 _FALLS_BACK = re.compile(
     r"[!^]\w* <(?P<operator>[\w.]+)>.*?"
     r"(?:cannot run on GPU|will run on GPU via CPU bridge) because (?P<reason>.*)"
@@ -42,7 +42,7 @@ class Fallback:
 
 @dataclass(frozen=True)
 class Output:
-    """How a frame would be written. It decides whether a GPU can write it."""
+    """How a frame would be written, which decides whether a GPU can write it."""
 
     format: str
     location: str
@@ -78,7 +78,7 @@ def check_can_be_asked(spark: SparkSession) -> None:
     """
     if is_connect(spark):
         raise UnsupportedError(
-            "over Spark Connect the RAPIDS Accelerator can't be asked what it would run: for "
+            "over Spark Connect the RAPIDS Accelerator can't say what it would run: for "
             "--require-gpu use spark-submit."
         )
 
@@ -92,7 +92,7 @@ def explanations(frame: DataFrame, output: Output) -> tuple[str, str]:
             return _explained(frame, frame._jdf), _explained(frame, _write(frame, output))
     except (*SPARK_ERRORS, TypeError) as error:  # a missing class raises TypeError
         raise UnsupportedError(
-            f"the RAPIDS Accelerator can't be asked what it would run: {error}"
+            f"the RAPIDS Accelerator can't say what it would run: {error}"
         ) from error
 
 
@@ -106,7 +106,7 @@ def parsed(text: str) -> list[Fallback]:
         elif line and line[0] not in "*#@":
             found.append(Fallback("all", line))
     if not found and _WILL_RUN not in text:
-        found.append(Fallback("all", "the RAPIDS Accelerator said nothing of this plan"))
+        found.append(Fallback("all", "the RAPIDS Accelerator said nothing about this plan"))
     return found
 
 
@@ -144,7 +144,7 @@ def _jvm(frame: DataFrame) -> Any:
 def newest_query(spark: SparkSession) -> int | None:
     """Return the number of the application's newest query; -1 if there is no query yet.
 
-    None if Spark does not tell.
+    None if Spark does not reveal it.
     """
     return _if_available(
         lambda: max((query.executionId() for query in _queries(spark)), default=-1)
@@ -154,13 +154,13 @@ def newest_query(spark: SparkSession) -> int | None:
 def operators_since(spark: SparkSession, newest: int) -> list[str] | None:
     """Return the names of the operators that ran, each once, in the order of Spark's plans.
 
-    None if Spark does not tell: that must not fail a query that has run.
+    None if Spark does not reveal them: this must not fail a query that has run.
 
     Args:
         spark: The session.
-        newest: The number of the query after which to begin. A later query counts if it has the
-            session's current job description. Other queries belong to other users of the
-            application. (A query of another run at the same step counts as well.)
+        newest: The number of the last query to skip. A later query counts if it has the session's
+            current job description. Other queries belong to other users of the application. (A
+            query of another run at the same step also counts.)
     """
     names = _if_available(lambda: list(_operators(spark, newest)))
     if names is None:
@@ -178,16 +178,16 @@ def _operators(spark: SparkSession, newest: int) -> Iterator[str]:
 
 
 def _if_available(ask: Callable[[], _T]) -> _T | None:
-    """Return the answer, or None if Spark refuses: only the report needs it, so the run goes on."""
+    """Return the answer, or None if Spark refuses; only the report needs it, so the run goes on."""
     try:
         return ask()
     except (*SPARK_ERRORS, TypeError) as error:
-        _log.warning("Spark does not tell what ran where: %s", error)
+        _log.warning("Spark does not reveal which parts ran on the GPU: %s", error)
         return None
 
 
 def is_on_gpu(operator: str) -> bool:
-    """Tell by an operator's name whether it ran on a GPU."""
+    """Tell from an operator's name whether it ran on a GPU."""
     return "Gpu" in operator
 
 

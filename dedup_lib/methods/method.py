@@ -13,14 +13,14 @@ from dedup_lib.tables.target import Attempt, Target
 
 
 class Method:
-    """One way to apply a plan. The pipeline calls its functions in the order of this class.
+    """One way to apply a plan. The pipeline calls the functions in the order of this class.
 
     Attributes:
-        run: What the steps of the run share.
+        run: The values that the steps of the run share.
         images: The pinned image table.
         output: The target to write. None if rows are removed from the image table itself, and in a
             dry run without an output.
-        attempt: The run's own directory; None in a dry run.
+        attempt: The run's directory; None in a dry run.
     """
 
     def __init__(self, run: RunContext, images: ImageTable, output: Target | None) -> None:
@@ -30,14 +30,14 @@ class Method:
         self.attempt: Attempt | None = None
 
     def check(self) -> None:
-        """Check, before any work, that the method can work on this image table.
+        """Check, before any work, that the method supports this image table.
 
         Raises:
-            UnsupportedError: It can't.
+            UnsupportedError: The method does not support it.
         """
 
     def is_done(self) -> bool:
-        """Tell whether there is nothing to do. If so, the report says it."""
+        """Tell whether there is nothing to do, and report that."""
         return False
 
     def prepare(self, attempt: Attempt | None) -> None:
@@ -48,17 +48,17 @@ class Method:
         """Compare the plan with the existing output; `materialise` evaluates a frame once."""
 
     def check_plan(self, plan: Plan) -> None:
-        """Check that the plan can be applied, once it has passed the safety limits.
+        """Check that the plan can be applied, after it has passed the safety limits.
 
         Raises:
-            DedupError: It can't.
+            DedupError: The plan can't be applied.
         """
 
     def apply(self, plan: Plan) -> None:
         """Apply the plan, verify the result, and publish it.
 
         Raises:
-            DedupError: It failed. Nothing is published, unless the message names a commit.
+            DedupError: A step failed. Nothing is published, unless the message names a commit.
         """
         raise NotImplementedError
 
@@ -71,7 +71,7 @@ class DryRun(Method):
         self.method = method
 
     def check(self) -> None:
-        """Check what the method checks."""
+        """Check as the method does."""
         self.method.check()
 
     def prepare(self, attempt: Attempt | None) -> None:
@@ -83,10 +83,10 @@ class DryRun(Method):
         self.method.compare(plan, materialise)
 
     def check_plan(self, plan: Plan) -> None:
-        """Check the plan as the method does, once the records are kept."""
+        """Check the plan as the method does, after the records are kept."""
         self.method.check_plan(plan)
 
     def apply(self, plan: Plan) -> None:
-        """Report what would be done."""
+        """Report the counts that the method would give."""
         self.run.report.counts["kept_rows"] = plan.kept_rows
         self.run.report.finish("dry_run")

@@ -13,7 +13,7 @@ from dedup_lib.tables.target import Attempt, Staged, Target
 
 
 class NewOutput(Method):
-    """Make an output where no reader sees it, verify it, then publish it."""
+    """Make an output where no reader sees it, verify it, and publish it."""
 
     def write(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
         """Write the output's rows where no reader sees them; `cleanup` ends after publishing."""
@@ -44,7 +44,7 @@ class NewOutput(Method):
     def verify(self, plan: Plan, staged: Staged) -> None:
         """Check that the input is unchanged, and compare the output with the plan.
 
-        The number of its rows is that of the plan. With `annotate`, so is that of its marked rows.
+        The number of rows must be the plan's; with `annotate`, also the number of marked rows.
         """
         run, action = self.run, self.run.settings.action
         plan.images.table_format.check_unchanged(run.session, plan.images)

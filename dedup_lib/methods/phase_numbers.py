@@ -23,7 +23,7 @@ _COUNTS = {
 
 
 def numbers_of(phase: str, report: Report, settings: Settings) -> str:
-    """Return a phase's numbers as `name=value`, named as in the report, without unknown ones."""
+    """Return a phase's numbers as `name=value`, named as in the report, without unknown numbers."""
     numbers: dict[str, Any] = {key: report.counts[key] for key in _COUNTS.get(phase, ())}
     output = report.output or {}
     if phase == "plan":

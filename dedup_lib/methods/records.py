@@ -22,7 +22,7 @@ from dedup_lib.tables.target import Attempt, Target
 
 
 def find_target(session: Session, settings: Settings, location: str) -> Target:
-    """Look at a location that the run will write to: that of the output or of a record."""
+    """Examine a location that the run will write to: the output's or a record's."""
     mode = settings.output_mode
     is_left = not settings.dry_run and is_unfinished(session.storage, location)
     if is_left:
@@ -45,8 +45,8 @@ def find_target(session: Session, settings: Settings, location: str) -> Target:
 def _mode_for_unfinished(session: Session, settings: Settings, location: str) -> OutputMode:
     """Return `overwrite` for a record whose run never published.
 
-    If that run did delete its rows from the image table, the record stays: it is noted as finished,
-    and the mode is the one that was set.
+    If that run deleted its rows from the image table, the record stays: it is noted as finished,
+    and the mode from the settings is returned.
     """
     if settings.changes_images:
         images, run = settings.images, run_of(session.storage, location)
@@ -66,12 +66,12 @@ def keep(
     note: Mapping[str, Any],
     is_unfinished: bool,
 ) -> None:
-    """Publish a record as a table of its own.
+    """Publish a record as a separate table.
 
     Args:
         session: The session, with its file systems.
         record: The rows.
-        target: Where to write them.
+        target: The target to write to.
         note: The note for its manifest or commit. The note's `run` names the attempt.
         is_unfinished: Whether the run has yet to publish its output. A retry may replace the
             record until `finish` is called.
@@ -87,7 +87,7 @@ def keep(
             spark_engine.writer(record.rows, ()),
             attempt,
             schema=record.rows.schema,
-            num_rows=max(record.num_rows, 1),  # Spark writes a file even for no rows
+            num_rows=max(record.num_rows, 1),  # Spark writes a file even if there are no rows
             note=note,
         )
         found = written.count_rows(session, staged)

@@ -1,4 +1,4 @@
-"""Repeat a run whose key was used before: report what that run did, and apply nothing."""
+"""Repeat a run whose key was used before: report the earlier results, and apply nothing."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ def _in_place(images: ImageTable) -> Any:
 
 
 def repeat(run: RunContext, earlier: EarlierRun | None, images: ImageTable) -> None:
-    """Check that the earlier run with the same key was the same run, and report what it did."""
+    """Check that the earlier run with the same key was the same run, and report its results."""
     settings = run.settings
     earlier = run_key.check_same_run(earlier, settings.run_key, run.fingerprint)
     _log.info("run %r is done already: nothing is applied", settings.run_key)

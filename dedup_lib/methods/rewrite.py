@@ -68,7 +68,7 @@ class Rewrite(NewOutput):
                 _check_spark_keeps(self.images, run.settings)
 
     def check_plan(self, plan: Plan) -> None:
-        """If a GPU is to run the rewrite, find out which parts it can't run."""
+        """If a GPU will run the rewrite, find out which parts it can't run."""
         run, settings, report = self.run, self.run.settings, self.run.report
         if report.engine != _SPARK or not plan.output_rows(settings.action):
             return
@@ -166,7 +166,9 @@ class Rewrite(NewOutput):
         on_gpu = [name for name in names if gpu_plans.is_on_gpu(name)]
         report.gpu |= {"ran_on_gpu": on_gpu, "ran_on_cpu": [n for n in names if n not in on_gpu]}
         if uses_gpu(spark) and not on_gpu:
-            _log.warning("the RAPIDS Accelerator is there, and nothing of the rewrite ran on a GPU")
+            _log.warning(
+                "the RAPIDS Accelerator is present, but no part of the rewrite ran on a GPU"
+            )
 
     def note_written(self, staged: Staged) -> None:
         """Note the size of the files that were written."""
@@ -189,11 +191,11 @@ def choose_engine(
         images: The image table.
         settings: The run's settings.
         output: The target to write; None in a dry run without an output.
-        attempt: Where files will be written, to try a write; None if nothing may be written.
+        attempt: The run's directory, for a trial write; None if nothing may be written.
 
     Raises:
-        DedupError: The engine that was asked for, or the only possible one, can't keep the table's
-            data as it is.
+        DedupError: The engine in the settings, or the only possible engine, can't write the table
+            without changes to its data.
 
     *Cost:* one small Spark job.
     """
@@ -222,7 +224,7 @@ def _check_added_columns(images: ImageTable) -> None:
         if name in taken:
             raise UnsupportedError(
                 f"--action annotate adds the columns {' and '.join(spark_engine.ADDED_COLUMNS)}, "
-                f"and image table {images.location!r} has {name!r} already: rename that one."
+                f"and image table {images.location!r} has {name!r} already: rename that column."
             )
 
 
@@ -239,13 +241,13 @@ def _why_not_by_files(
     if settings.engine == _SPARK:
         return "asked for"
     if engine is None or written is not images.table_format:
-        return f"no file engine goes from {images.table_format.title} to {written.title}"
+        return f"no file engine rewrites {images.table_format.title} to {written.title}"
     if settings.strategy != "auto" or settings.target_file_size is not None:
-        return "what only the spark engine does was asked for: a strategy, or a target file size"
+        return "only the spark engine has strategies and a target file size"
     if settings.engine == "auto" and _is_for_gpu(session.spark, images, settings):
-        return f"the RAPIDS Accelerator is there, and {engine.name} would leave it idle"
+        return f"the RAPIDS Accelerator is present, and {engine.name} would not use it"
     if settings.engine == "auto" and output is not None and output.is_marked:
-        return "in an object store its files would be seen before the output is complete"
+        return "in an object store its files would be visible before the output is complete"
     partial = None if attempt is None else attempt.partial
     return engine.why_unusable(session, images, partial, settings)
 
@@ -253,8 +255,8 @@ def _why_not_by_files(
 def _is_for_gpu(spark: SparkSession, images: ImageTable, settings: Settings) -> bool:
     """Tell whether a GPU should do the rewrite although a file engine could.
 
-    It should if it was asked for, or if it is there and can read the images: otherwise the CPU
-    would read and write all of them.
+    This is so if the settings require a GPU, or if the accelerator is present and can read the
+    images: otherwise the CPU would read and write all of them.
     """
     if settings.require_gpu or not uses_gpu(spark):
         return settings.require_gpu

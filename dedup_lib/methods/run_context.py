@@ -1,4 +1,4 @@
-"""Hold what the steps of a run share: its session, settings, report and name."""
+"""The values that the steps of a run share: its session, settings, report and name."""
 
 from __future__ import annotations
 
@@ -29,16 +29,16 @@ _log = logging.getLogger(__name__)
 
 
 class RunContext:
-    """What the steps of one run share.
+    """The values that the steps of one run share.
 
     Attributes:
         step: Times a step of a phase.
-        attempt_id: The run's own name.
-        workspace: The directories that it works in.
+        attempt_id: The name of the run.
+        workspace: The hidden directories of the run.
         fingerprint: The fingerprint of its settings and inputs, if one is needed.
         record_targets: The targets of its records, by the names of the settings. They are set in
             the plan phase.
-        made_for: The note on the table and lists that the kept plan was made for.
+        made_for: For a kept plan: the note on the table and lists that it was made for.
         state: The progress of the output, for the note of its commit (--since-last-run).
     """
 
@@ -66,7 +66,7 @@ class RunContext:
         _log.info("%s took %.1f s: %s", name, self.report.seconds[name], numbers)
 
     def find_target(self, location: str) -> Target:
-        """Look at a location that the run will write to."""
+        """Examine a location that the run will write to."""
         return records.find_target(self.session, self.settings, location)
 
     def keep_records(self, plan: Plan, *names: str) -> None:
@@ -85,12 +85,12 @@ class RunContext:
                 )
 
     def finish_records(self) -> None:
-        """Note in the records that their run has published its output."""
+        """Note in the records that the run has published its output."""
         for location in self.settings.record_locations.values():
             records.finish(self.session.storage, location)
 
     def image_settings(self, images: PinnedTable, files: Sequence[FileRows]) -> dict[str, str]:
-        """Work out the session's settings for reading and writing images."""
+        """Choose the session settings for reading and writing images."""
         with self.step("weigh images"):
             is_on_gpu = uses_gpu(self.session.spark)
             return settings_for(self.session, images, files, is_on_gpu=is_on_gpu)
@@ -101,7 +101,7 @@ class RunContext:
         return self.note_of(plan.counts.digest, plan.kept_rows, output_rows)
 
     def note_of(self, digest: str | None, kept_rows: int, output_rows: int) -> dict[str, Any]:
-        """Return the same note for a plan of which only these values are known."""
+        """Return the same note if only these values of a plan are known."""
         return {
             **self.state,
             "dedup_lib": __version__,

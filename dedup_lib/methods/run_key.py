@@ -32,7 +32,7 @@ _COMPARED = (
 
 
 def find_earlier_run(session: Session, location: str, run_key: str) -> EarlierRun | None:
-    """Look for a run with a given key in the table that it would have written to.
+    """Look for a run with a given key, in the table that it would have changed.
 
     Args:
         session: The session, with its file systems.
@@ -61,7 +61,7 @@ def fingerprint(
         storage: The session's file systems.
         settings: The run's settings.
         images: The image table's canonical location. The table's version does not count.
-        lists: The removal lists. Their entries count, but not their locations or order.
+        lists: The removal lists. Their entries count, but not their locations and order.
         protected: The lists of protected IDs, compared in the same way.
         plan: The digest of a kept plan, if one is applied instead of lists.
 
@@ -72,8 +72,8 @@ def fingerprint(
         location = getattr(settings, name)
         is_spelled = location is not None and is_path(location)
         compared[name] = storage.canonical(location) if is_spelled else location
-    # In place, a repeated run makes up for a purge that was cut off, so --purge may differ. A
-    # published clone is not changed again.
+    # In place, a repeated run completes an interrupted purge, so --purge may differ. A published
+    # clone is not changed again.
     compared["purge"] = settings.purge and not settings.changes_images
     contents = [_content_of(lists) if plan is None else [["plan", plan]]]
     if protected:
@@ -100,18 +100,18 @@ def check_same_run(
     if earlier is None:
         raise RunKeyError(
             f"--run-key {run_key!r} was used on this table before, in a commit that its history "
-            "no longer holds, and rows to be removed are there again. Use a new key."
+            "no longer has, and the table has rows to remove again. Use a new key."
         )
     if earlier.note.get("fingerprint") != own_fingerprint:
         raise RunKeyError(
             f"--run-key {run_key!r} was used before with another list, another image table or "
-            "other settings: a key stands for one run. Use a new key."
+            "other settings: a key identifies one run. Use a new key."
         )
     if earlier.was_undone:
         raise RunKeyError(
-            f"the run with --run-key {run_key!r} was done in version {earlier.version}, and the "
-            "table was restored to an earlier version since. To remove the rows again, use a new "
-            "key."
+            f"the run with --run-key {run_key!r} made version {earlier.version}, and the "
+            "table was restored to an earlier version after that. To remove the rows again, use a "
+            "new key."
         )
     return earlier
 

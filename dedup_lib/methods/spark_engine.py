@@ -47,7 +47,7 @@ class Tuning:
     """How the `spark` engine will do a rewrite.
 
     Attributes:
-        strategy: How it finds the planned rows.
+        strategy: How the engine finds the planned rows.
         options: The writer's options.
         settings: The session's settings during the rewrite.
     """
@@ -68,17 +68,17 @@ def choose_strategy(
     """Choose how to find the planned rows: by broadcast IDs if they are small, else by position.
 
     Args:
-        strategy: The strategy that was asked for. `auto` takes `broadcast-ids` if the matched IDs
+        strategy: The strategy in the settings. `auto` takes `broadcast-ids` if the matched IDs
             take at most `BROADCAST_LIMIT_BYTES` as a broadcast.
         counts: The counts of the plan.
         has_row_index: Whether the table has row indexes.
-        action: `annotate` needs the IDs, each with its keeper.
-        is_on_gpu: Whether a GPU does the rewrite. The CPU would read all images if row positions
-            were needed, so a GPU takes `broadcast-ids` as long as a broadcast can work at all.
+        action: The action; `annotate` needs the IDs, each with its keeper.
+        is_on_gpu: Whether a GPU does the rewrite. With row positions the CPU would read all images,
+            so a GPU takes `broadcast-ids` as long as a broadcast can work at all.
 
     Raises:
-        UnsupportedError: Row positions are asked for or needed, but the table has none; or IDs are
-            needed, but they are too many.
+        UnsupportedError: Row positions are requested or needed, but the table has no row indexes;
+            or IDs are needed, but there are too many.
     """
     if strategy == "row-positions" and not has_row_index:
         raise UnsupportedError(
@@ -88,7 +88,9 @@ def choose_strategy(
         )
     if strategy != "auto" and action != "annotate":
         return strategy
-    cost = counts.broadcast_bytes * (2 if action == "annotate" else 1)  # with as many keepers
+    cost = counts.broadcast_bytes * (
+        2 if action == "annotate" else 1
+    )  # plus the same number of keepers
     if cost <= broadcast_limit_bytes(is_on_gpu=is_on_gpu):
         return "broadcast-ids"
     if has_row_index and action != "annotate":
@@ -98,7 +100,7 @@ def choose_strategy(
     if action == "annotate":
         raise UnsupportedError(
             f"{counts.matched_ids} IDs and their keepers are too many to broadcast for --action "
-            "annotate: --engine arrow, from Parquet to Parquet, takes any number."
+            "annotate: --engine arrow (from Parquet to Parquet) has no such limit."
         )
     raise UnsupportedError(
         f"{counts.matched_ids} IDs are too many to broadcast, and this Delta table has no row "
@@ -107,7 +109,7 @@ def choose_strategy(
 
 
 def broadcast_limit_bytes(*, is_on_gpu: bool) -> int:
-    """Return the largest size of IDs that are broadcast although another way exists."""
+    """Return the largest size of IDs for a broadcast if another strategy is possible, too."""
     return BROADCAST_MOST_BYTES if is_on_gpu else BROADCAST_LIMIT_BYTES
 
 
@@ -214,7 +216,7 @@ def keep_by_positions(images: DataFrame, bitmaps: DataFrame, *, drops: bool = Tr
 
 
 def writer(frame: DataFrame, partition_columns: Sequence[str]) -> DataFrameWriter:
-    """Return a writer with the given partitioning, which no default of a cluster makes unsafe."""
+    """Return a writer with the given partitioning, and safe options instead of a cluster's."""
     return (
         frame.write.partitionBy(*partition_columns)
         .option("partitionOverwriteMode", "static")
@@ -229,7 +231,7 @@ def _bit(bitmap: Column, position: Column) -> Column:
 
 
 def _with_required(frame: DataFrame, file_schemas: Sequence[ParquetSchema]) -> DataFrame:
-    """Make columns non-null if every file has them as `required`: Spark reads all as nullable."""
+    """Make columns non-null if every file has them as `required`; Spark reads all as nullable."""
     if not file_schemas:
         return frame
     required = set.intersection(*(required_columns(schema) for schema in file_schemas))

@@ -17,7 +17,7 @@ from dedup_lib.tables.pinned import FileRows, PinnedTable
 
 _READ_BATCH_BYTES = 8 * 1024**2
 # Java's G1 can't move a buffer of half a heap region, which is 512 KB or more. With such buffers it
-# would find no room for a page although much of the heap is free.
+# would find no space for a page although much of the heap is free.
 _READ_BUFFER_BYTES = 400 * 1024
 _ROW_GROUP_BYTES = 64 * 1024**2
 _CHECK_EVERY_BYTES = 4 * 1024**2
@@ -32,7 +32,7 @@ class ImageWeights:
     """The size of the images and their codec, for the reader and the writer.
 
     Attributes:
-        row_bytes: The average bytes per row in the file where they are largest.
+        row_bytes: The mean bytes per row, in the file with the largest mean.
         codec: The codec of the input; `uncompressed` if compression gained nothing; None if the
             codecs differ or Spark does not write it.
     """
@@ -57,7 +57,7 @@ def settings_for(
         is_on_gpu: Whether a GPU reads and writes the images.
 
     Raises:
-        InputChangedError: A file can't be read any more, as it could when the run was planned.
+        InputChangedError: A file can't be read any more; it was readable when the run was planned.
 
     *Cost:* the footers of the largest files, eight at most.
     """
@@ -151,7 +151,7 @@ def rewrite_settings(
 
 
 def gpu_settings(weights: ImageWeights) -> dict[str, str]:
-    """Return what a GPU needs beside `rewrite_settings`: batch limits, and a codec it can write.
+    """Return more settings for a GPU than `rewrite_settings`: batch limits, and a possible codec.
 
     If `weights` has no codec, the session's codec stays.
     """

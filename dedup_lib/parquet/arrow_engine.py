@@ -71,7 +71,7 @@ class ArrowEngine:
     def why_unusable(
         self, session: Session, images: ImageTable, partial: str | None, settings: Settings
     ) -> DedupError | None:
-        """Return why executors can't rewrite the table's files and keep all of them, or None.
+        """Return why executors can't rewrite the table's files without loss, or None.
 
         Args:
             session: The session, with its file systems.
@@ -112,7 +112,7 @@ def why_unusable(
     directory: str | None,
     options: Mapping[str, str],
 ) -> DedupError | None:
-    """Find out whether executors can rewrite a table's files with pyarrow, and keep all of them.
+    """Find out whether executors can rewrite a table's files with pyarrow without loss.
 
     Args:
         spark: The session.
@@ -175,7 +175,7 @@ def rewrite(
             `FileReadError` and the file.
 
     *Cost:* each file is read and written once. The positions of the planned rows are shuffled
-    (to annotate, with their keepers), and the names of the files are broadcast.
+    (with `annotate`, also their keepers), and the names of the files are broadcast.
     """
     tasks = file_tasks(images, files, staged, partial, keeps_empty=keeps_empty)
     weights = [task.size_bytes + _FILE_OVERHEAD_BYTES for _, task in tasks]

@@ -1,4 +1,4 @@
-"""Count what each of several eps values would remove, so that a user can choose one."""
+"""Count the rows that each of several eps values would remove, so that a user can choose one."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def sweep(
     Args:
         rows: The rows that the largest value removes: `file_path`, `marks`.
         files: Rows and sizes of the image table's files.
-        eps_values: For pairwise lists. Every value also removes what other lists mark.
+        eps_values: The values for pairwise lists. Rows that other lists mark count for each value.
 
     Returns:
         For each value, in the given order: `eps`, `removed_rows`, `removed_bytes_estimate`. The
@@ -48,7 +48,7 @@ def sweep(
 
 
 def _is_removed(eps: float) -> Column:
-    """Tell whether a pair's score, or a mark without a score, removes a row."""
+    """Tell whether a row has a mark with a high enough score, or a mark without a score."""
     return F.exists(
         "marks", lambda mark: mark["score"].isNull() | (mark["score"] >= F.lit(1.0 - eps))
     )

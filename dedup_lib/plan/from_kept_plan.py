@@ -19,7 +19,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables.image_table import ImageTable
 
-# What a kept plan's note repeats of the report, beside the counts.
+# The report's keys that a kept plan's note repeats, besides the counts.
 _REPORT_KEYS = ("keepers", "protected")
 
 
@@ -112,7 +112,10 @@ def check_limits(plan: Plan, kept: KeptPlan, settings: Settings) -> None:
 
 
 def _why_refused(plan: Plan, inputs: Inputs, settings: Settings) -> str | None:
-    """Tell which limit a plan exceeds, except the share of removed rows: --apply-plan checks it."""
+    """Return the message of the limit that a plan exceeds, except the share of removed rows.
+
+    --apply-plan itself checks that share.
+    """
     if inputs.kept_plan is not None:
         refused: str | None = inputs.kept_plan.note["refused"]
         return refused

@@ -6,7 +6,7 @@ from typing import Literal
 
 from dedup_lib.plan.id_scan import IdSizes
 
-# The driver builds broadcasts: the limit is well below the heap of a small driver.
+# The driver builds broadcasts, so the limit is well below the heap of a small driver.
 BROADCAST_LIMIT_BYTES = 128 * 1024**2
 PlanJoin = Literal["broadcast list", "broadcast image IDs", "shuffle both"]
 
@@ -26,5 +26,5 @@ def can_be_broadcast(ids: IdSizes) -> bool:
 
 
 def hint_of(join: PlanJoin) -> str:
-    """Return the hint for the side to hash: sorting both sides would take twice as long."""
+    """Return the hint for the side to hash; sorting both sides would take twice as long."""
     return "shuffle_hash" if join == "shuffle both" else "broadcast"

@@ -13,7 +13,7 @@ from dedup_lib.tables.columns import metadata
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import FileRows
 
-# A row of a broadcast hash table takes the bytes of its key and about these.
+# A row of a broadcast hash table takes the bytes of its key, and about this many more.
 BROADCAST_ROW_OVERHEAD_BYTES = 48
 
 
@@ -73,27 +73,27 @@ def scan_image_ids(
     moves_images: bool,
     materialise: Callable[[DataFrame], DataFrame],
 ) -> list[FileRows]:
-    """Count rows and NULL IDs in each file, and check that these are the pinned files.
+    """Count rows and NULL IDs in each file, and check that the scan read the pinned files.
 
     Args:
         images: The pinned image table.
-        moves_images: Whether the method writes new files; else the format deletes rows itself.
-        materialise: Evaluates a frame once, and returns one that reads what came out.
+        moves_images: Whether the method writes new files; otherwise the format deletes rows itself.
+        materialise: Evaluates a frame once, and returns a frame that reads the result.
 
     Raises:
-        InputChangedError: A file was replaced, deleted or added meanwhile.
-        TableFormatError: The format is to delete rows by its log, which says other row counts.
+        InputChangedError: A file was replaced, deleted or added in the meantime.
+        TableFormatError: The format would delete rows by its log, and the log has other counts.
 
-    *Cost:* one scan of the image IDs; where the format deletes by its log, that log.
+    *Cost:* one scan of the image IDs; the log, if the format deletes rows by its log.
     """
     table_format = images.table_format
-    goes_by_log = table_format.deletes_by_log_counts and not moves_images
+    deletes_by_log = table_format.deletes_by_log_counts and not moves_images
     counted = rows_by_file(images)
-    if goes_by_log:
+    if deletes_by_log:
         counted = materialise(counted)
     files = collect_files(counted)
     table_format.check_all_read(images, files)
-    if goes_by_log:
+    if deletes_by_log:
         table_format.check_log(images, counted)
     return files
 

@@ -56,8 +56,8 @@ def image_table(table: PinnedTable, settings: Settings) -> ImageTable:
     """Return a pinned table as the run's image table.
 
     Raises:
-        MissingColumnError, ColumnTypeError: Its ID column is missing or of another type, or the
-            column that ranks images is.
+        MissingColumnError, ColumnTypeError: The ID column, or the column that ranks images, is
+            missing or of another type.
     """
     _check_id_column(table, settings.image_id_column)
     column = settings.keeper_rule.column
@@ -67,10 +67,10 @@ def image_table(table: PinnedTable, settings: Settings) -> ImageTable:
 
 
 def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iterator[RemovalList]:
-    """Read the removal lists, one after another, lazily.
+    """Read the removal lists lazily, one after another.
 
     Raises:
-        InputError: As `read_removal_list`.
+        InputError: As for `read_removal_list`.
     """
     for item in settings.duplicate_ids:
         removal_list = read_removal_list(
@@ -89,10 +89,10 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
 def read_protected(
     session: Session, images: ImageTable, settings: Settings
 ) -> Iterator[RemovalList]:
-    """Read the lists of protected IDs, one after another, lazily.
+    """Read the lists of protected IDs lazily, one after another.
 
     Raises:
-        InputError: As `read_protect_list`.
+        InputError: As for `read_protect_list`.
     """
     for location in settings.protect_ids:
         yield read_protect_list(
@@ -104,7 +104,7 @@ def read_protected(
 
 
 def check_kinds(lists: Sequence[RemovalList], settings: Settings) -> None:
-    """Check that the settings for one kind of list have such a list.
+    """Check that there is a list of the kind that a setting is for.
 
     Raises:
         SettingsError: There is no such list.

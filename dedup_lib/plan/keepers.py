@@ -18,15 +18,15 @@ _EXAMPLES = 5
 
 @dataclass(frozen=True)
 class KeeperCounts:
-    """What became of the keepers. All counts but `rounds` are counts of IDs to remove.
+    """The results of following the keepers. All counts except `rounds` are counts of IDs to remove.
 
     Attributes:
         with_keeper_ids: IDs with a keeper in a list.
         surviving_here_ids: IDs with a survivor in this table.
         surviving_elsewhere_ids: IDs whose keepers lead to an image that is not in this table.
         lost_ids: IDs without a survivor, before any ID was spared.
-        spared_ids: IDs that stay after all, one of each cluster that would have been lost.
-        rounds: How often the keepers were joined with one another.
+        spared_ids: IDs that stay after all: one for each cluster that would have been lost.
+        rounds: How many times the keepers were joined with each other.
         examples: Some of the lost IDs.
     """
 
@@ -97,7 +97,7 @@ def _saved(
 ) -> DataFrame:
     """Choose the best image of each lost cluster: `image_id`, `surviving_keeper_id`.
 
-    The chosen image is its own survivor. An image that a list names without a keeper is chosen
+    The chosen image becomes its own survivor. An image that a list names without a keeper is chosen
     only if the cluster has no other image.
     """
     of_cluster = clusters(dead_ends, materialise)

@@ -23,7 +23,7 @@ from dedup_lib.tables.pinned import Pinned
 from dedup_lib.tables.registry import format_of
 
 _NOTED = ("images", "digest", "counts", "report", "refused")
-# The key, in a plan's manifest or Delta commit, of the note on what the plan was made for.
+# The key in a plan's manifest or Delta commit. Its value identifies the plan's table and lists.
 PLAN_NOTE = "made_for"
 _AGAIN = "Make the plan again: --dry-run --removed-output …"
 
@@ -34,7 +34,7 @@ class KeptPlan(Pinned):
 
     Attributes:
         rows: The rows of `removal_plan.plan_schema`, lazily.
-        note: What the plan was made for, as the earlier run wrote it.
+        note: The facts about the plan's table and lists, as the earlier run wrote them.
         lists: The lists as the earlier run reported them, by the settings' names.
         run: The name of the run that made it.
     """
@@ -55,7 +55,7 @@ class KeptPlan(Pinned):
 
 
 def images_note(session: Session, images: ImageTable) -> dict[str, Any]:
-    """Return what identifies a pinned image table, for a plan's note."""
+    """Return the facts that identify a pinned image table, for a plan's note."""
     return {
         "image table": redact(images.location),
         "format": images.format,

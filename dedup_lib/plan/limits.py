@@ -18,13 +18,13 @@ from dedup_lib.settings import Settings
 
 
 def check_limits(plan: Plan, inputs: Inputs, settings: Settings) -> None:
-    """Check a plan against all safety limits; for an eps sweep only those of the lists.
+    """Check a plan against all safety limits; for an eps sweep only against the limits on lists.
 
     Raises:
         SafetyLimitError: The plan exceeds a limit.
     """
     check_lists(plan, inputs, settings)
-    if settings.eps_values:  # a sweep removes nothing
+    if settings.eps_values:  # an eps sweep removes nothing
         return
     check_removed_fraction(
         input_rows=plan.image_ids.num_rows,
@@ -87,7 +87,7 @@ def check_list_not_empty(
     """
     if num_ids == 0 and dissimilar_pairs > 0 and not allow_empty_list:
         raise EmptyListError(
-            f"none of the {dissimilar_pairs} listed pairs has a score of 1 - EPS or more, and the "
+            f"all {dissimilar_pairs} listed pairs have scores below 1 - EPS, and the "
             "lists hold nothing else. Choose a larger --eps (--eps-sweep shows what each value "
             "would remove), or use --allow-empty-list if that is expected."
         )
@@ -115,7 +115,7 @@ def check_matches(
     if num_ids > 0 and matched_ids == 0 and not allow_no_matches:
         why = hints or ["the list may belong to another table, or hold another kind of ID"]
         raise NoMatchesError(
-            f"none of the {num_ids} list entries is an ID of the image table: {'; '.join(why)}. "
+            f"none of the {num_ids} list entries is in the image table: {'; '.join(why)}. "
             "Compare a few IDs of both (--unmatched-output keeps the listed ones); use "
             "--allow-no-matches if that is expected."
         )
@@ -179,7 +179,7 @@ def check_keepers(counts: KeeperCounts) -> None:
         shown = ", ".join(repr(image_id) for image_id in counts.examples)
         raise LostKeeperError(
             f"{counts.lost_ids} of {counts.with_keeper_ids} images would be removed together with "
-            f"every image that they duplicate (such as {shown}): the lists contradict one another "
+            f"every image that they duplicate (such as {shown}): the lists contradict each other "
             "(a list to keep may lack the keepers), or name images in a circle. Use "
             "--on-lost-keeper keep-one to spare the best image of each such cluster, or ignore "
             "to remove them anyway."

@@ -20,7 +20,7 @@ def count_entries(lists: Sequence[RemovalList], mode: ListCounts) -> tuple[IdSiz
 
     Args:
         lists: The removal lists.
-        mode: Whether to also count distinct IDs.
+        mode: Whether to count distinct IDs as well.
 
     Returns:
         The sizes, and the number of distinct IDs, or None if they are not counted. The bytes are 0
@@ -76,5 +76,5 @@ def _count_nulls(lists: Sequence[RemovalList]) -> int:
 
 def _count_distinct(lists: Sequence[RemovalList]) -> int:
     ids = union(lists).select(ENTRY_COLUMN).where(F.col(ENTRY_COLUMN).isNotNull())
-    # Without the repartition Spark aggregates first, and sorts and spills long lists for nothing.
+    # Without the repartition Spark aggregates first, and needlessly sorts and spills long lists.
     return ids.repartition(ENTRY_COLUMN).distinct().count()

@@ -1,4 +1,4 @@
-"""Explain, with counts, why only few IDs of a removal list are in the image table."""
+"""Explain with counts why only few IDs of a removal list are in the image table."""
 
 from __future__ import annotations
 
@@ -82,9 +82,9 @@ def why_few_match(
 ) -> list[MatchHint]:
     """Look for differences between the IDs of the lists and those of the image table.
 
-    Strings are compared without blanks around them, without case, leading zeros, file suffix or
-    directories, and without all of these together. A further rule tells whether both sides look
-    like positions in files. For integers, the ranges are compared.
+    Strings are compared without surrounding blanks, without case, without leading zeros, without
+    file suffixes, without directories, and without all of these together. Another rule tells
+    whether both sides look like positions in files. For integers, the ranges are compared.
 
     Args:
         image_ids: `image_id` (string, bigint or int), one row per image row.
@@ -138,7 +138,7 @@ def _keys(sample: DataFrame) -> DataFrame:
 
     Returns:
         One row per `rule` and `key` (the hash): `ids`, the number of IDs with this key (for the
-        rule on positions, of those that look like positions); `of_ids`, the number of all IDs with
+        rule on positions, only IDs that look like positions); `of_ids`, the number of all IDs with
         this key; `list_id`, an example; and its `list_suffix`.
     """
     image_id = F.col("image_id")

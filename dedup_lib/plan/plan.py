@@ -19,13 +19,13 @@ from dedup_lib.settings import Action
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import FileRows
 
-# A smaller share of possible matches suggests that list and table spell IDs differently.
+# A smaller share of matches suggests that list and table spell IDs in different ways.
 _FEW_FRACTION = 0.1
 
 
 @dataclass(frozen=True)
 class Record:
-    """Rows that a run keeps beside its output: what they are, the rows, and their number."""
+    """Rows that a run keeps beside its output: a description, the rows, and their number."""
 
     holds: str
     rows: DataFrame
@@ -46,15 +46,15 @@ class Plan:
         list_distinct_ids: Number of distinct listed IDs; None if they were not counted.
         list_matched_ids: Number of distinct listed IDs that are in the image table.
         matched_by_list: The same number for each list.
-        keepers: What became of the keepers; None if no list names keepers.
+        keepers: The counts on keepers; None if no list names keepers.
         protection: The protected IDs; None if no list protects IDs.
         match_hints: Possible reasons why only few listed IDs are in the table; None if enough IDs
             are.
         unmatched: The listed IDs that are not in the table, one row per list and ID: `image_id`,
             `list_location`, `list_kind`. None if the settings do not ask for them.
         join: How IDs were joined (`chosen`), and the numbers that decided; empty for a kept plan.
-        eps_sweep: What each of several eps values would remove; None if there are not several.
-        kept_facts: For a kept plan: what the report of the run that kept it says of it.
+        eps_sweep: The counts for each of several eps values; None if there are not several.
+        kept_facts: For a kept plan, the facts in the report of the run that kept it.
     """
 
     images: ImageTable
@@ -76,7 +76,7 @@ class Plan:
 
     @property
     def records(self) -> dict[str, Record]:
-        """The rows that can be kept beside the output, by the name of their setting."""
+        """The rows that can be kept beside the output, by setting name."""
         rows = removal_plan.without_secrets(self.rows, self.images.root)
         kept = {"removed_output": Record("removal plan", rows, self.counts.removed_rows)}
         return kept if self.unmatched is None else {**kept, "unmatched_output": self.unmatched}
@@ -129,7 +129,7 @@ class Plan:
         }
 
     def reported_facts(self) -> dict[str, Any]:
-        """Return what the report says of the plan beside its counts, by the report's keys."""
+        """Return the report's facts about the plan, besides its counts, by the report's keys."""
         if self.kept_facts is not None:
             return dict(self.kept_facts)
         hints = self.match_hints

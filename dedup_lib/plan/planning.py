@@ -37,12 +37,12 @@ from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import FileRows
 
 _NAMING_KEEPERS = {"pairwise", "groups"}
-# Hash joins of IDs where each partition is small: they take half the time of sort joins.
+# Hash joins of IDs if each partition is small: they take half the time of sort joins.
 PLAN_SETTINGS = SCAN_SETTINGS | {
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "32MB",
     "spark.sql.adaptive.maxShuffledHashJoinLocalMapThreshold": "32MB",
 }
-# Bytes of a list mark in a broadcast, beside the ID and a keeper of the same length.
+# Bytes of a list mark in a broadcast, besides the ID and a keeper of the same length.
 _MARK_BYTES = 64
 _log = logging.getLogger(__name__)
 
@@ -63,8 +63,8 @@ def make_plan(
 
     *Cost:* two scans of the image IDs, and two or three of the lists. Each of these adds one scan
     of the image IDs: lists to keep, groups, following keepers, unmatched IDs if asked for, and
-    protected IDs, which also take two scans of their lists. If few IDs match, two more.
-    If Delta is to delete rows, its log is read.
+    protected IDs, which also take two scans of their lists. If few IDs match, there are two more
+    scans. If Delta will delete rows, its log is read.
     """
     return _Planning(settings, inputs, step, materialise).make()
 
@@ -211,7 +211,7 @@ class _Planning:
         self, counts: PlanCounts, sizes: _Sizes, protected: Protection | None
     ) -> tuple[int, Sequence[int]]:
         """Count the listed IDs that are in the table, for all lists and for each."""
-        if is_plain(self.lists):  # in other lists a matched ID may stay for other reasons
+        if is_plain(self.lists):  # with other lists a matched ID may stay for other reasons
             spared_ids = 0 if protected is None else protected.spared.num_ids
             matched = counts.matched_ids + spared_ids
             return matched, [matched]

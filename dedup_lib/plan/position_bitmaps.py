@@ -21,10 +21,10 @@ def position_bitmaps(planned: DataFrame, *by: str, keepers: bool = False) -> Dat
         One row per bucket of 32,768 rows of a file, if it has rows to remove: the columns of `by`;
         `bucket` (row index divided by 32,768); `bitmap` (if bit n is set, row n of the bucket is
         removed; trimmed after the last byte that is set, up to 4 KB). With `keepers` also the
-        column `keepers` (array of struct `position`, `keeper_id`, unordered, only for rows with a
-        keeper; strings as their bytes).
+        column `keepers`: array of struct `position`, `keeper_id`, in any order, only for rows with
+        a keeper; strings as their bytes.
 
-    *Nulls:* a NULL row index makes a row with a NULL bucket. Its bitmap means nothing.
+    *Nulls:* a NULL row index gives a row with a NULL bucket and a meaningless bitmap.
     *Cost:* the positions are shuffled, unless they are partitioned by some of `by`.
     """
     position = (F.col("row_index") % ROWS_PER_BITMAP).alias("position")

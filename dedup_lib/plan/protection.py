@@ -1,4 +1,4 @@
-"""Protect images: they stay, whatever the removal lists say (--protect-ids)."""
+"""Protect images: they stay, even if removal lists name them (--protect-ids)."""
 
 from __future__ import annotations
 
@@ -101,13 +101,13 @@ def find_protected(
 
 
 def spare(marked: DataFrame) -> tuple[DataFrame, Spared]:
-    """Leave protected rows out of the rows to remove.
+    """Take protected rows out of the rows to remove.
 
     Args:
         marked: The rows to remove, evaluated, with the mark of `Protection.mark`.
 
     Returns:
-        The rows that are not protected; and the counts of those that are.
+        The rows that are not protected; and the counts of the protected rows.
     """
     is_protected = F.coalesce(F.col(_MARK), F.lit(False))
     counts = F.count(F.lit(1)), F.count_distinct(ENTRY_COLUMN)

@@ -91,11 +91,11 @@ def find_rows(
         list_ids: Sizes of all list entries together.
 
     Returns:
-        One row per image row to remove: `image_id`, `file_path`, `row_index`, and `marks`: what
-        the lists say about the ID (array of struct `list_index`, `keeper_id`, `score`). A single
-        list without keepers gives no `marks`.
+        One row per image row to remove: `image_id`, `file_path`, `row_index`, and `marks`: the
+        list entries of the ID (array of struct `list_index`, `keeper_id`, `score`). A single list
+        without keepers gives no `marks`.
 
-    *Nulls:* a NULL ID, in the table or a list, matches nothing.
+    *Nulls:* a NULL ID in the table or a list matches nothing.
     *Cost:* one scan of the image IDs (two if they are broadcast) and one of the lists. The smaller
     side is broadcast. If both sides are large, IDs are shuffled; images never are.
     """
@@ -133,7 +133,7 @@ def finish_plan(
 
 
 def _possible_matches(entries: DataFrame, candidates: DataFrame) -> DataFrame:
-    """Leave out entries whose hash no image ID has. Hashes are found in half the time of IDs."""
+    """Drop entries whose hash no image ID has. A search by hash takes half as long as by ID."""
     hashed = F.xxhash64(ENTRY_COLUMN)
     hashes = candidates.select(hashed.alias("hash"))
     return (
@@ -167,7 +167,7 @@ def count_plan(planned: DataFrame) -> PlanCounts:
 
     *Cost:* one pass over the plan, with a shuffle of its IDs.
     """
-    # Without the repartition Spark aggregates first, and sorts and spills long plans for nothing.
+    # Without the repartition Spark aggregates first, and needlessly sorts and spills long plans.
     ids = planned.select("image_id").repartition("image_id")
     ids = ids.groupBy("image_id").agg(F.count(F.lit(1)).alias("num_rows"))
     row = ids.agg(
@@ -206,7 +206,7 @@ def gather_marks(entries: DataFrame) -> DataFrame:
         entries: `image_id`, `list_index`, `keeper_id`, `score`, one row per entry.
 
     Returns:
-        One row per ID: `image_id`, and `marks`: what the lists say about it, in the lists' order.
+        One row per ID: `image_id`, and `marks`: its entries in the lists, in the lists' order.
     """
     mark = F.struct("list_index", "keeper_id", "score")
     return entries.groupBy(ENTRY_COLUMN).agg(F.sort_array(F.collect_set(mark)).alias("marks"))

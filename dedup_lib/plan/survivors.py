@@ -40,8 +40,8 @@ def pairs_of(rows: DataFrame) -> DataFrame:
         rows: The rows to remove, with `image_id` and `marks`.
 
     Returns:
-        One row per row, keeper and score: `image_id`, `keeper_id`; `distance`, minus the score (0
-        if the list has no scores); `is_only`, true only if the ID has no other keeper.
+        One row per row, keeper and score: `image_id`, `keeper_id`; `distance`, the negative score
+        (0 if the list has no scores); `is_only`, true only if the ID has no other keeper.
     """
     is_only = (F.size("marks") == 1).alias("is_only")
     exploded = rows.select("image_id", is_only, F.explode("marks").alias("mark"))
@@ -57,9 +57,9 @@ def follow(
     """Follow the keepers of each ID to one that stays, through chains of removed keepers.
 
     First, each ID points at its best keeper. The pointers are followed, twice as far each round.
-    Some IDs are not settled then: their pointers end in a circle; or they pass an ID with several
-    keepers, and end outside the table or at a removed ID without a keeper. In a second step, all
-    keepers of these IDs are followed.
+    Some IDs have no result then: their pointers end in a circle; or the pointers pass an ID with
+    several keepers, and end outside the table or at a removed ID without a keeper. In a second
+    step, all keepers of these IDs are followed.
 
     Args:
         pairs: The pairs of `pairs_of`.
@@ -74,8 +74,8 @@ def follow(
 
     *Nulls:* a NULL keeper is not a keeper.
     *Cost:* one scan of the image IDs; a shuffle of all pairs; then, each round, a shuffle of all
-    pointers and of those that do not end yet. A chain of n takes about log2(n) rounds; in the
-    second step, up to n.
+    pointers and of those that do not end yet. A chain of n takes about log2(n) rounds, or up to n
+    rounds in the second step.
     """
     known = materialise(_with_fate(pairs, removed_ids, image_ids))
     ends, num_ends, rounds = _followed_pointers(_best(known), materialise)
@@ -122,7 +122,7 @@ def _with_fate(pairs: DataFrame, removed_ids: DataFrame, image_ids: DataFrame) -
 
 def _best(known: DataFrame) -> DataFrame:
     """Choose each ID's best keeper: `image_id`, `keeper_id`, `fate`, `is_sure` (only keeper)."""
-    # Aggregating sorts the IDs: IDs with a single keeper skip it.
+    # Aggregation sorts the IDs, so IDs with a single keeper skip it.
     single = known.where("is_only").select("image_id", "keeper_id", "fate").distinct()
     single = single.withColumn("is_sure", F.lit(True))
     several = known.where(~F.col("is_only"))
@@ -144,10 +144,10 @@ def _followed_pointers(
     """Follow pointers until each one ends or leads into a circle.
 
     Returns:
-        One row per ID: `image_id`; `keeper_id`, where its pointers end; `fate` of that end: `lost`
-        is a removed ID without a keeper, `goes` an ID in a circle; `is_sure`, whether no ID on the
-        way has another keeper (without meaning in a circle). Then the number of IDs of each fate;
-        and the number of rounds.
+        One row per ID: `image_id`; `keeper_id`, the ID where its pointers end; `fate` of that end:
+        `lost` is a removed ID without a keeper, `goes` an ID in a circle; `is_sure`, whether no ID
+        on the way has another keeper (without meaning in a circle). Then the number of IDs of each
+        fate; and the number of rounds.
     """
     pointers = materialise(pointers)
     num_ids, going, rounds = _count_fates(pointers), 0, 0
@@ -188,7 +188,7 @@ def _reached(
 
 
 def _nearest(pairs: DataFrame, survivor: Column) -> DataFrame:
-    """Choose one survivor for each ID: the least distance, then the smallest ID."""
+    """Choose one survivor for each ID: the smallest distance, then the smallest ID."""
     best = F.min(F.struct("distance", survivor.alias("survivor")))
     by_id = pairs.groupBy("image_id").agg(best.alias("best"))
     return by_id.select("image_id", _survivor("best.survivor"))
@@ -197,10 +197,10 @@ def _nearest(pairs: DataFrame, survivor: Column) -> DataFrame:
 def _reach(
     pairs: DataFrame, settled: DataFrame, materialise: Materialise
 ) -> tuple[DataFrame | None, int]:
-    """Pass survivors on, from settled IDs to the IDs that have them as keepers, until none is left.
+    """Pass survivors on, from settled IDs to the IDs that they are keepers of, until all have one.
 
-    If a keeper has just one keeper itself, that one replaces it in the pair. So a chain of n takes
-    about log2(n) rounds. IDs that lead only to themselves drop out.
+    If a keeper has exactly one keeper, that keeper replaces it in the pair. So a chain of n takes
+    about log2(n) rounds. IDs that lead only to themselves are dropped.
 
     Args:
         pairs: `image_id`, `keeper_id`, `distance`; the keepers are also removed.
@@ -208,7 +208,7 @@ def _reach(
         materialise: Evaluates a frame once.
 
     Returns:
-        The IDs that received a survivor, without the settled ones, or None if there are none; and
+        The IDs that received a survivor, without the settled IDs; None if no ID received one. Then
         the number of rounds.
     """
     reached, frontier, rounds = None, settled, 0

@@ -1,4 +1,4 @@
-"""Choose the columns of a table that the review page shows: the image, and texts."""
+"""Choose the columns that the review page shows: the image, and texts."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def shown_columns(
     Args:
         schema: The schema of the table.
         image_id_column: Its ID column.
-        in_directories: Columns that are not in the files, but in directory names.
+        in_directories: Columns whose values are in directory names, not in the files.
     """
     fields = {field.name: field.dataType for field in schema if field.name not in in_directories}
     texts = [name for name, of in fields.items() if _is_text(of) and name != image_id_column]
@@ -45,7 +45,7 @@ def shown_columns(
         return ShownColumns(image, tuple(texts[:_MOST_TEXTS]))
     names = ", ".join(".".join(path) for path in found)
     why = (
-        f"which of the columns {names} holds the image can't be told: call it image"
+        f"it is unknown which of the columns {names} holds the image: name it image"
         if found
         else "no column of the table holds bytes"
     )
@@ -60,7 +60,7 @@ def _choose(paths: list[tuple[str, ...]]) -> tuple[str, ...] | None:
 
 
 def _binaries(name: str, of: DataType) -> list[tuple[str, ...]]:
-    """Find a binary column, or the one in a struct, such as Hugging Face's bytes and path."""
+    """Find a binary column, or a struct's binary field, as in Hugging Face's bytes and path."""
     if isinstance(of, BinaryType):
         return [(name,)]
     if not isinstance(of, StructType):

@@ -61,7 +61,7 @@ class Pair:
 
     @property
     def signs(self) -> Sequence[Sign]:
-        """Reasons not to remove this image, or not to decide by its picture."""
+        """Reasons to keep this image, or not to decide by its picture."""
         removed, keeper = self.removed, self.keeper
         found: list[Sign] = []
         if keeper is None:
@@ -82,14 +82,14 @@ def _shapes_differ(one: Thumbnail, other: Thumbnail) -> bool:
     if not (one.width and one.height and other.width and other.height):
         return False
     ratio = (one.width * other.height) / (one.height * other.width)
-    # Small images have coarse shapes: a pixel more or less does not make another shape.
+    # Small images have coarse shapes: one pixel does not make another shape.
     smallest = min(one.width, one.height, other.width, other.height)
     return abs(ratio - 1) > _SAME_SHAPE + 1 / smallest
 
 
 @dataclass(frozen=True)
 class Bin:
-    """The number of scores from `low` to below `high`; the highest bin includes its upper end."""
+    """The number of scores from `low` to below `high`; the highest bin includes `high`."""
 
     low: float
     high: float
@@ -132,7 +132,7 @@ def bin_edges(least: float, most: float, threshold: float, *, bins: int = 40) ->
         most += width
     steps = range(-int((threshold - least) / width), int((most - threshold) / width) + 1)
     between = (threshold + step * width for step in steps)
-    half = width / 2  # a sliver at an end would look like a peak, or a gap
+    half = width / 2  # a very narrow bin at an end would look like a peak, or a gap
     inner = [edge for edge in between if least + half < edge < most - half or edge == threshold]
     return sorted({least, *inner, most})
 
@@ -153,7 +153,7 @@ class Part:
 
 @dataclass(frozen=True)
 class Unmatched:
-    """IDs that the lists name, but the table does not have.
+    """Listed IDs that are not in the table.
 
     Attributes:
         num_ids: The number of these IDs; None if they were not counted.
@@ -188,7 +188,7 @@ class Review:
         part_kind: The name of the parts, in the plural.
         unmatched: Listed IDs that are not in the table.
         is_dry_run: Whether nothing has been removed yet.
-        state: If it is not a dry run, a sentence about the state of the removal.
+        state: A sentence about the state of the removal, except in a dry run.
         made_at: The time of the review, as the page shows it.
         version: The version of the library.
     """

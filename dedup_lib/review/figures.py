@@ -24,7 +24,7 @@ class Column:
         height: Its height.
         pairs: How many scores it represents.
         low: The lower bound of the scores; `high` is the upper bound.
-        goes: Whether these scores remove an image.
+        removes: Whether these scores remove an image.
     """
 
     left: float
@@ -33,7 +33,7 @@ class Column:
     pairs: int
     low: float
     high: float
-    goes: bool
+    removes: bool
 
 
 @dataclass(frozen=True)
@@ -94,7 +94,7 @@ def histogram(scores: Scores) -> Histogram | None:
             pairs=one.pairs,
             low=one.low,
             high=one.high,
-            goes=(one.low + one.high) / 2 >= scores.threshold,
+            removes=(one.low + one.high) / 2 >= scores.threshold,
         )
         for one in bins
     ]
@@ -102,8 +102,8 @@ def histogram(scores: Scores) -> Histogram | None:
         columns,
         is_logarithmic=is_logarithmic,
         line=min(max((scores.threshold - first) * per_unit, 0), 100),
-        removing=sum(one.pairs for one in columns if one.goes),
-        sparing=sum(one.pairs for one in columns if not one.goes),
+        removing=sum(one.pairs for one in columns if one.removes),
+        sparing=sum(one.pairs for one in columns if not one.removes),
     )
 
 

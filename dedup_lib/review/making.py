@@ -43,8 +43,8 @@ _EXAMPLES = 12
 _MANY_FILES = 100
 _STATES = {
     "remove": "made before anything was removed; the run's report says how it ended.",
-    "annotate": "the run marks these images as duplicates, and removes none.",
-    "extract": "the run writes these images alone, and removes none.",
+    "annotate": "the run marks these images as duplicates, and removes no image.",
+    "extract": "the run writes only these images, and removes no image.",
 }
 _log = logging.getLogger(__name__)
 
@@ -64,12 +64,12 @@ def make_review(
         session: The session, with its file systems.
         plan: The removal plan.
         inputs: The inputs of the plan.
-        settings: The location of the review, and how many pairs it shows.
+        settings: The run's settings.
         run: The run's name.
         step: Times a step.
 
     Returns:
-        The report's facts about the review (`review`).
+        The value of `review` in the report.
 
     Raises:
         UsageError: The review can't be written.
@@ -83,7 +83,7 @@ def make_review(
             making = _Making(session, plan, inputs, settings, run)
             review = making.review()
             page = render(review)
-    except Exception as error:  # a failed review must not lose the plan
+    except Exception as error:  # a failed review must not stop the run
         reason = redact(f"{type(error).__name__}: {error}")
         _log.warning("no review was made: %s", reason)
         return {"location": location, "pairs": None, "reason": reason[:1000]}
@@ -172,7 +172,7 @@ class _Making:
         return redact(path.removeprefix(root).lstrip("/") or path.rpartition("/")[2])
 
     def scores(self) -> Scores | None:
-        """Count the scores of all pairs: the plan's lists lack those below the threshold."""
+        """Count the scores of all pairs; the plan's lists lack those below the threshold."""
         eps = self.settings.planned_eps
         pairwise = [
             asked

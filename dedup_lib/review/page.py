@@ -1,7 +1,7 @@
-"""Render the review page: one HTML file that shows what a run removes, and loads nothing else.
+"""Render the review page: one HTML file that shows a run's plan, and loads no other file.
 
-All text is escaped. The page's content security policy has the hashes of its script and its style,
-so that the browser runs only this script, and fetches nothing.
+All text is escaped. The content security policy has the hashes of the page's script and style, so
+the browser runs only this script, and fetches nothing.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ def check_installed() -> None:
     """Check that the packages for a review are installed.
 
     Raises:
-        UnsupportedError: They are not; the message has the command that installs them.
+        UnsupportedError: A package is missing; the message has the command that installs it.
     """
     missing = [name for module, name in _NEEDED.items() if not importlib.util.find_spec(module)]
     if missing:
@@ -51,7 +51,7 @@ def check_installed() -> None:
 def render(review: Review) -> str:
     """Return the page, as the text of one HTML file.
 
-    *Cost:* memory for the text, at most twice; it is a third longer than the pictures in it.
+    *Cost:* memory for at most two copies of the text, which is a third longer than its pictures.
     """
     template = _environment().get_template("page.html.j2")
     script, style = _file("page.js"), _file("page.css")
@@ -108,12 +108,12 @@ def _file(name: str) -> str:
 
 
 def _trusted(text: str) -> str:
-    """Mark a file of the page as text that must not be escaped."""
+    """Declare a file of the page as text that must not be escaped."""
     from markupsafe import Markup
 
     if "</script" in text.lower() or "</style" in text.lower():
-        raise ValueError("a script or a style can't hold its own end")
-    return Markup(text)  # noqa: S704  # never a user's text
+        raise ValueError("a script or a style can't contain its end tag")
+    return Markup(text)  # noqa: S704  # it is never a user's text
 
 
 def _digest(text: str) -> str:
@@ -123,13 +123,13 @@ def _digest(text: str) -> str:
 def _id_json(image_id: ImageId) -> str:
     """Return an ID as JSON in ASCII; the page passes this text on unchanged.
 
-    A script would round large integers, and confuse 1 with '1'.
+    As numbers, a script would round large IDs; as strings, it would confuse 1 with '1'.
     """
     return json.dumps(image_id)
 
 
 def _visible(value: object) -> str:
-    """Replace characters that are invisible or change the text direction by visible text."""
+    """Replace invisible characters, and those that change the text direction, by visible text."""
     return "".join(
         character if character.isprintable() else character.encode("unicode_escape").decode()
         for character in str(value)
@@ -141,7 +141,7 @@ def _location(text: str) -> str:
 
 
 def _text(value: str | None) -> str:
-    """Format the value of a column; long values are cut, so two may differ in the cut part."""
+    """Format the value of a column. Long values are cut, so equal texts may have other ends."""
     if value is None:
         return "NULL"
     rest = len(value) - _MOST_TEXT_CHARACTERS

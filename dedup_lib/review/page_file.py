@@ -21,7 +21,7 @@ def check_review(storage: Storage, location: str) -> None:
     """Check that a review can be written to a location, before any work.
 
     Raises:
-        UsageError: Something else is there, or its store can't be reached.
+        UsageError: Something else is there, or the store can't be reached.
     """
     with _usage_errors():
         if has_scheme(location):
@@ -32,7 +32,7 @@ def check_review(storage: Storage, location: str) -> None:
         else:
             head = _local_head(Path(location))
     if head is None or (head and MARK.encode() not in head):
-        raise UsageError(f"--review {location!r} is there and is no review: not replaced.")
+        raise UsageError(f"--review {location!r} exists and is not a review: it is not replaced.")
 
 
 def write_review(storage: Storage, location: str, page: str) -> None:
@@ -68,5 +68,5 @@ def _local_head(path: Path) -> bytes | None:
     while not above.exists():
         above = above.parent
     if not above.is_dir() or not os.access(above, os.W_OK | os.X_OK):
-        raise StorageError(f"{str(above)!r} is no directory that can be written to.")
+        raise StorageError(f"{str(above)!r} is not a directory, or can't be written to.")
     return b""

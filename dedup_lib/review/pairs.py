@@ -21,21 +21,20 @@ from dedup_lib.tables.image_table import ImageTable
 
 # The pictures of rows, by ID and location of the row.
 Pictures = Mapping[tuple[ImageId, RowLocation], Picture]
-_NO_NAMES = "not read: what the files call the table's columns can't be told"
-_NO_INDEX = "not read: the table does not tell which row of its file it is"
+_NO_NAMES = "not read: the names of the table's columns in the files are unknown"
+_NO_INDEX = "not read: the position of the row in its file is unknown"
 
 
 @dataclass
 class PictureReader:
-    """Reads rows of a table, to show them.
+    """Reads and draws rows of a table.
 
     Attributes:
-        spark: The session.
-        storage: The file systems of the files.
+        session: The session, with its file systems.
         images: The table.
         columns: The columns to show.
-        file_bytes: The sizes of its files when the IDs were read.
-        read_bytes: How many bytes of its files were read.
+        file_bytes: The sizes of the files when the IDs were read.
+        read_bytes: The number of bytes read from the files.
     """
 
     session: Session
@@ -111,7 +110,7 @@ class PictureReader:
         return positions
 
     def read_pictures(self, positions: Sequence[RowPosition]) -> Mapping[RowPosition, RowPicture]:
-        """Read rows and draw them; the result has pictures by position, not yet by ID."""
+        """Read rows and draw them; return the pictures by position."""
         if self.columns.image is None:
             return {}
         texts = {name: self.names.path([name]) for name in self.columns.texts}
@@ -148,7 +147,7 @@ def pair_of(
         location = keepers.get(row.keeper_id)
         group_size = group_sizes.get(row.keeper_id)
         keeper = (
-            Picture(row.keeper_id, Thumbnail(reason="it is in no row of this table"))
+            Picture(row.keeper_id, Thumbnail(reason="no row of this table has this ID"))
             if location is None
             else pictures[row.keeper_id, location]
         )

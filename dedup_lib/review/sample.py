@@ -1,4 +1,4 @@
-"""Choose the removed rows that a review shows, and find their keepers; this reads only IDs."""
+"""Choose the removed rows that a review shows, and find their keepers. Only IDs are read."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _RANDOM_FRACTION = 0.2
 
 
 class RowLocation(NamedTuple):
-    """The location of a row, as `_metadata` spells it; some tables do not offer the index."""
+    """The file and index of a row, as `_metadata` spells them; some tables offer no index."""
 
     file_path: str
     row_index: int | None
@@ -28,11 +28,11 @@ class RemovedRow:
     """A row that is removed.
 
     Attributes:
-        image_id: Its ID.
-        location: Its location.
-        keeper_id: Its surviving keeper; None if the keeper is unknown.
-        score: Its best score in the lists; None if the lists have no score for it.
-        reasons: The list entries that mark it: list_location, list_kind, keeper_id and score.
+        image_id: The ID.
+        location: The location of the row.
+        keeper_id: The surviving keeper; None if it is unknown.
+        score: The best score in the lists; None if the lists have no score for the ID.
+        reasons: The list entries with the ID: list_location, list_kind, keeper_id and score.
     """
 
     image_id: ImageId
@@ -98,12 +98,12 @@ def _described(num_lowest: int, num_random: int, are_all: bool) -> str:
 
 
 def keepers_of(rows: Sequence[RemovedRow]) -> list[ImageId]:
-    """Return the keepers of some rows, each once, in the order of the rows."""
+    """Return the distinct keepers of some rows, in the order of the rows."""
     return list(dict.fromkeys(row.keeper_id for row in rows if row.keeper_id is not None))
 
 
 def find_row_locations(images: ImageTable, ids: Sequence[ImageId]) -> dict[ImageId, RowLocation]:
-    """Find the first row of each of a few IDs; an ID that is not in the table is left out.
+    """Find the first row of each of a few IDs; there is no entry for an ID without a row.
 
     *Cost:* one scan of the image IDs.
     """

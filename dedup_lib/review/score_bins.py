@@ -1,4 +1,4 @@
-"""Count the scores of all pairs in bins, also the scores below the threshold."""
+"""Count the scores of all pairs in bins, including scores below the threshold."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def test_g11_a_list_that_matches_nothing_stops_the_run_unless_allowed(
     spark, remove, refused, images, tmp_path
 ):
     listed = write_list(tmp_path / "list/1.parquet", ["A", " a", "a ", "nope", None]).parent
-    message = "none of the 4 list entries is an ID of the image table.*--allow-no-matches"
+    message = "none of the 4 list entries is in the image table.*--allow-no-matches"
     refused(NoMatchesError, 4, message, images, listed)
     refused(NoMatchesError, 4, message, images, listed, allow_empty_list=True)
     report = remove(images, listed, tmp_path / "out", allow_no_matches=True)

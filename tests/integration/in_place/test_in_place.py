@@ -266,7 +266,7 @@ def test_a_commit_that_delta_skips_is_told_apart(spark, remove_here, images, lis
     monkeypatch.setattr(run_key, "find_earlier_run", find_late)
     assert remove_here(images, listed, run_key="monday").repeated
     monkeypatch.setattr(run_key, "find_earlier_run", lambda *_: None)
-    with pytest.raises(RunKeyError, match="no longer holds"):
+    with pytest.raises(RunKeyError, match="no longer has"):
         remove_here(images, listed, run_key="monday")
     assert operations(spark, images) == ["WRITE", DELETION, "WRITE"]
 

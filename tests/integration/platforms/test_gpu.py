@@ -106,7 +106,7 @@ def test_an_accelerator_that_can_not_be_asked_stops_only_what_requires_it(
     monkeypatch.setattr(gpu, "find_accelerator", _gpu)
     report = remove(images, listed, tmp_path / "out")
     assert (report.status, report.gpu["falls_back"]) == ("succeeded", None)
-    with pytest.raises(UnsupportedError, match="can't be asked what it would run"):
+    with pytest.raises(UnsupportedError, match="can't say what it would run"):
         remove(images, listed, tmp_path / "other", require_gpu=True)
     assert not (tmp_path / "other").exists()
 

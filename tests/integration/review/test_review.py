@@ -251,7 +251,7 @@ def test_where_these_names_can_t_be_told_no_other_column_is_shown(
     monkeypatch.setattr(physical_names, "_LOG_FILES", {})
     page, _ = review(table, write_list(tmp_path / "list/1.parquet", ["i2"]))
     assert page.pairs == {"i2": (None, 0)}
-    assert "what the files call the table's columns can't be told" in page.article("i2")
+    assert "the names of the table's columns in the files are unknown" in page.article("i2")
 
 
 def test_an_image_in_a_struct_is_found_and_of_several_columns_the_one_that_is_named_so(
@@ -319,8 +319,8 @@ def test_a_run_that_a_limit_stops_leaves_its_page(review, images, tmp_path, sett
     ("action", "words"),
     [
         ("remove", "made before anything was removed"),
-        ("annotate", "marks these images as duplicates, and removes none"),
-        ("extract", "writes these images alone, and removes none"),
+        ("annotate", "marks these images as duplicates, and removes no image"),
+        ("extract", "writes only these images, and removes no image"),
     ],
 )
 def test_a_run_that_writes_has_a_page_of_its_plan(review, images, tmp_path, action, words):

@@ -174,7 +174,7 @@ def test_a_retry_with_the_same_key_and_another_action_is_refused(remove, images,
     given = {"eps": 0.2, "run_key": "monday"}
     remove(images, lists, tmp_path / "out", action="annotate", **given)
     assert remove(images, lists, tmp_path / "out", action="annotate", **given).repeated
-    with pytest.raises(Exception, match="a key stands for one run"):
+    with pytest.raises(Exception, match="a key identifies one run"):
         remove(images, lists, tmp_path / "out", **given)
 
 

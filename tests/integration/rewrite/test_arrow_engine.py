@@ -179,7 +179,7 @@ def test_what_only_the_spark_engine_can_do_takes_it(
 ):
     report = remove(images, listed, tmp_path / "out", **options)
     assert report.engine == "spark"
-    assert re.search("arrow goes|was asked for", report.choices["engine"]["reason"])
+    assert re.search("no file engine|only the spark engine", report.choices["engine"]["reason"])
 
 
 def test_a_dry_run_says_which_engine_it_would_take(spark, remove, images, listed, tmp_path):

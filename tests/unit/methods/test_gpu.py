@@ -66,7 +66,7 @@ def test_where_a_platform_tells_no_setting_there_is_no_accelerator():
     [
         (None, True, "no RAPIDS Accelerator"),
         ("disabled", True, "spark.rapids.sql.enabled is false"),
-        ("explainOnly", False, "explainOnly, so the run would be the CPU's"),
+        ("explainOnly", False, "explainOnly, so the CPU would do the run"),
     ],
 )
 def test_require_gpu_refuses_what_leaves_the_run_to_the_cpu(mode, is_dry_run, words):

@@ -297,7 +297,11 @@ def test_the_threshold_is_an_edge_and_no_score_is_left_out():
 
 def test_a_histogram_tells_what_goes_from_what_does_not():
     drawn = histogram(Scores([Bin(0.9, 1.0, 10), Bin(0.5, 0.9, 20), Bin(0.0, 0.5, 0)], eps=0.1))
-    assert [(one.goes, one.pairs) for one in drawn.columns] == [(False, 0), (False, 20), (True, 10)]
+    assert [(one.removes, one.pairs) for one in drawn.columns] == [
+        (False, 0),
+        (False, 20),
+        (True, 10),
+    ]
     assert [one.height for one in drawn.columns] == [0, 100, 50]
     assert (drawn.removing, drawn.sparing) == (10, 20)
     assert drawn.line == pytest.approx(90)
