@@ -8,7 +8,7 @@ from dedup_lib.delta.detail import new_table_root, root_in
 from dedup_lib.errors import OverlapError, SettingsError, StorageError
 from dedup_lib.executor.stores import open_store
 from dedup_lib.locations import check_location, is_path
-from dedup_lib.publish.overlap import Place, check_no_overlap, check_report
+from dedup_lib.publish.overlap import RunLocation, check_no_overlap, check_report
 from dedup_lib.publish.targets import check_base_is_known
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import name_parts, sql_name
@@ -80,14 +80,14 @@ def test_a_new_table_in_a_schema_without_a_place_is_known_by_its_name(described)
     root = new_table_root(Session(catalog, Remote()), "main.my-images.Unique")
     assert catalog.asked == "DESCRIBE SCHEMA `main`.`my-images`"
     assert root == "table:/main/my-images/unique"
-    check_no_overlap([Place("image table", "s3://bucket/t")], [Place("output", root)])
+    check_no_overlap([RunLocation("image table", "s3://bucket/t")], [RunLocation("output", root)])
     with pytest.raises(OverlapError):
-        check_no_overlap([], [Place("output", root), Place("removed output", root)])
+        check_no_overlap([], [RunLocation("output", root), RunLocation("removed output", root)])
 
 
 def test_files_beside_such_a_table_need_a_place():
     check_base_is_known("file:/work/unique", "give --work-location.")
-    with pytest.raises(SettingsError, match=r"'main\.images\.unique' .*give --work-location"):
+    with pytest.raises(SettingsError, match=r"'main\.images\.unique', .*give --work-location"):
         check_base_is_known("table:/main/images/unique", "give --work-location.")
 
 

@@ -148,7 +148,7 @@ def test_npy_files_hold_ids_to_keep_unless_the_user_says_otherwise():
     assert recognise_npy("l", None).producer == "DataComp's IDs to keep (.npy)"
     assert recognise_npy("l", "remove").producer == "a list of IDs (.npy)"
     for kind in ("pairwise", "groups"):
-        with pytest.raises(MissingColumnError, match=f"no {kind}: --list-kind must be keep or"):
+        with pytest.raises(MissingColumnError, match=f"not {kind}: --list-kind must be keep or"):
             recognise_npy("l", kind)
 
 
