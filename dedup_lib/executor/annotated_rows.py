@@ -1,4 +1,4 @@
-"""Add two columns to all rows of a Parquet file: is it a duplicate, and which image is kept."""
+"""Add two columns to a Parquet file: whether a row is a duplicate, and the image that is kept."""
 
 from __future__ import annotations
 
@@ -10,17 +10,17 @@ from dedup_lib.executor.kept_rows import invert, kept_row_groups
 
 IS_DUPLICATE = "is_duplicate"
 KEPT_IMAGE_ID = "kept_image_id"
-# The key-value metadata that readers use before they look at the columns.
+# The key-value metadata that readers use before the columns themselves.
 _ARROW_SCHEMA = b"ARROW:schema"
 _SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"
 _SPARK_TYPES = {"int32": "integer", "int64": "long"}
 
 
 class FileLayout(NamedTuple):
-    """How a file is written.
+    """The layout of a file to write.
 
     Attributes:
-        schema: Its columns, in Arrow's types.
+        schema: The columns, with Arrow's types.
         options: The options of pyarrow's writer.
         key_values: Key-value metadata that the writer does not make itself.
     """
@@ -34,12 +34,12 @@ def annotated_layout(layout: FileLayout, id_column: str) -> FileLayout:
     """Add the two columns to the schema, options and metadata of a file.
 
     The ID of the kept image has the type, codec, dictionary and statistics of the image ID. The
-    two columns come last: the metadata on sorted rows give columns by number.
+    two columns come last, because the metadata on sorted rows gives columns by number.
     """
     import pyarrow as pa
 
-    own_id = layout.schema.field(id_column).type
-    id_type = own_id.value_type if pa.types.is_dictionary(own_id) else own_id
+    image_id = layout.schema.field(id_column).type
+    id_type = image_id.value_type if pa.types.is_dictionary(image_id) else image_id
     schema = layout.schema.append(pa.field(IS_DUPLICATE, pa.bool_(), nullable=False))
     schema = schema.append(pa.field(KEPT_IMAGE_ID, id_type))
     options = {**layout.options}
@@ -65,10 +65,10 @@ def annotated_row_groups(
 
     Args:
         file: pyarrow's reader.
-        is_removed: A boolean for each row: whether it is a duplicate.
+        is_removed: For each row, whether it is a duplicate.
         keepers: The ID of the kept image, by the row index of the duplicate.
         schema: The schema with the two columns.
-        source: The file, for messages.
+        source: The name of the file in messages.
     """
     import pyarrow as pa
 
@@ -86,7 +86,7 @@ def _to_ids(values: Sequence[bytes | int | None], id_type: Any) -> Any:
 
     if pa.types.is_integer(id_type):
         return pa.array(values, id_type)
-    return pa.array(values, pa.binary()).cast(id_type, safe=False)  # not all strings are UTF-8
+    return pa.array(values, pa.binary()).cast(id_type, safe=False)  # some strings are not UTF-8
 
 
 def _all_false(booleans: Any) -> Any:
@@ -96,7 +96,7 @@ def _all_false(booleans: Any) -> Any:
 
 
 def _add_fields(spark_schema: bytes, id_type: str) -> bytes:
-    """Add the two columns to the schema that Spark keeps in the metadata and reads first."""
+    """Add the two columns to Spark's schema in the metadata, which Spark reads first."""
     schema = json.loads(spark_schema)
     for name, kind in ((IS_DUPLICATE, "boolean"), (KEPT_IMAGE_ID, id_type)):
         schema["fields"].append({"name": name, "type": kind, "nullable": True, "metadata": {}})
@@ -104,7 +104,7 @@ def _add_fields(spark_schema: bytes, id_type: str) -> bytes:
 
 
 def _serialise(schema: Any) -> bytes:
-    """Return a schema as pyarrow keeps it in the metadata of Parquet files."""
+    """Serialise a schema as pyarrow stores it in the metadata of Parquet files."""
     import base64
 
     return base64.b64encode(schema.remove_metadata().serialize().to_pybytes())

@@ -1,4 +1,4 @@
-"""How much the reading of pictures may take: bytes, time and memory, shared by many threads."""
+"""Limits for reading pictures: bytes, time and memory, shared by many threads."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from dedup_lib.executor.parquet_values.file_slices import ReadAt
 
 @dataclass(frozen=True)
 class Bounds:
-    """How much is read, drawn and held in memory.
+    """Limits for reading, drawing and memory.
 
     Attributes:
-        most_bytes: The most bytes that are read.
+        most_bytes: The maximum number of bytes to read.
         most_seconds: The time after which nothing more is read or drawn.
-        drawn_at_once: How many images are drawn at a time.
-        readers: How many row groups are read at a time: mostly they wait for a store.
-        held_bytes: The memory for encoded images until they are drawn. Pages and footers get as
-            much again.
+        drawn_at_once: The number of images drawn at the same time.
+        readers: The number of row groups read at the same time; mostly they wait for a store.
+        held_bytes: The memory for encoded images until they are drawn. Pages and footers get the
+            same amount in addition.
     """
 
     most_bytes: int = 4 * 1024**3
@@ -33,10 +33,10 @@ class Bounds:
 
 
 class Meter:
-    """Counts the bytes that are read, and the time.
+    """Counts the bytes read and the time.
 
     Attributes:
-        read_bytes: How many bytes were read so far.
+        read_bytes: The number of bytes read so far.
     """
 
     def __init__(self, bounds: Bounds) -> None:
@@ -51,7 +51,7 @@ class Meter:
         return time.monotonic() > self._ends
 
     def end(self) -> None:
-        """Let nothing more be read or drawn."""
+        """Stop all further reading and drawing."""
         self._ends = 0.0
 
     def check_time(self) -> None:
@@ -64,7 +64,7 @@ class Meter:
             raise UnreadValueError("the time for reading was over")
 
     def count(self, read_at: ReadAt) -> ReadAt:
-        """Return a function that reads in the same way, counts, and stops at the bounds."""
+        """Wrap a read function: it counts bytes, and stops at the bounds."""
 
         def read(offset: int, num_bytes: int) -> bytes:
             self._take(num_bytes)
@@ -84,7 +84,7 @@ class Meter:
 
 
 class MemoryBudget:
-    """Memory that many threads share. A thread that asks for more than is left waits for it."""
+    """Memory that many threads share. A thread waits if it asks for more than is left."""
 
     def __init__(self, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -92,21 +92,21 @@ class MemoryBudget:
         self._changed = threading.Condition()
 
     def take(self, num_bytes: int) -> None:
-        """Wait until there is room. If it is more than all, wait until no other thread has any."""
+        """Wait for free memory; a request above the whole budget waits until all of it is free."""
         with self._changed:
             most = max(self._most_bytes - num_bytes, 0)
             self._changed.wait_for(lambda: self._taken_bytes <= most)
             self._taken_bytes += num_bytes
 
     def give_back(self, num_bytes: int) -> None:
-        """Give back what was taken."""
+        """Return memory to the budget."""
         with self._changed:
             self._taken_bytes -= num_bytes
             self._changed.notify_all()
 
     @contextmanager
     def hold(self, num_bytes: int) -> Iterator[None]:
-        """Take room for the time of a context; within it a thread must not take more."""
+        """Take memory during a context; within it, the thread must not take more."""
         self.take(num_bytes)
         try:
             yield

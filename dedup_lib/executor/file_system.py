@@ -1,4 +1,4 @@
-"""Files and directories of a store, by pyarrow: what an executor does over Spark Connect."""
+"""File operations with pyarrow, which executors do for Spark Connect."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ _THREADS = 8
 
 
 def answer(function: Callable[..., Any], *arguments: Any) -> list[str]:
-    """Call a function; return its answer, or why it failed, as text.
+    """Call a function; return its answer as text, or the reason why it failed.
 
-    If a file system refuses, the task does not fail: Spark would only try it again.
+    If a file system refuses, the task does not fail, because Spark would only retry it.
 
     Returns:
-        Why it failed; or an empty text, and then the answer as JSON, in pieces.
+        The reason of the failure; or an empty text, and then the answer as JSON in several parts.
     """
     try:
         text = json.dumps(function(*arguments))
@@ -34,11 +34,11 @@ def answer(function: Callable[..., Any], *arguments: Any) -> list[str]:
 
 
 def list_below(uri: str, options: Options, *, recursive: bool) -> list[tuple[str, int, int]]:
-    """List what is in a directory; or a file, if the URI is that of a file.
+    """List the entries of a directory, or a single file.
 
     Returns:
-        The path below the directory (empty for the file itself), the size in bytes (-1 for a
-        directory), and the time of the last change in ms. No entry if there is no such directory.
+        For each entry the path below the directory (empty for the file itself), the size in bytes
+        (-1 for a directory), and the time of the last change in ms. Empty if nothing exists there.
     """
     from pyarrow import fs
 
@@ -89,7 +89,7 @@ def _modified_ms(info: Any) -> int:
 
 
 def read_latin(uri: str, options: Options, num_bytes: int | None) -> str:
-    """Read the first bytes of a file, or all; each character of the text stands for one byte."""
+    """Read the first bytes of a file, or all, as text with one character for each byte."""
     store, path = open_store(uri, options)
     with store.open_input_file(path) as stream:
         content: bytes = stream.read(num_bytes)
@@ -97,7 +97,7 @@ def read_latin(uri: str, options: Options, num_bytes: int | None) -> str:
 
 
 def write_text(uri: str, options: Options, text: str) -> None:
-    """Write a small file, and its directory if that is missing; an older file is replaced."""
+    """Write a small file, and its directory if it is missing; replace an older file."""
     store, path = open_store(uri, options)
     store.create_dir(path.rpartition("/")[0])
     with store.open_output_stream(path) as stream:
@@ -105,7 +105,7 @@ def write_text(uri: str, options: Options, text: str) -> None:
 
 
 def create_exclusive(uri: str, options: Options, text: str) -> bool:
-    """Write a small file if there is none. On an object store two writers may both succeed."""
+    """Write a small file if it does not exist. On an object store two writers may both succeed."""
     from pyarrow import fs
 
     store, path = open_store(uri, options)
@@ -130,7 +130,7 @@ def make_directory(uri: str, options: Options) -> None:
 
 
 def rename(source: str, options: Options, target: str) -> None:
-    """Give a file or directory another name, which must be free."""
+    """Rename a file or directory; nothing may exist under the new name."""
     from pyarrow import fs
 
     store, path = open_store(source, options)
@@ -156,7 +156,7 @@ def delete(uri: str, options: Options) -> None:
 
 
 def delete_directory(uri: str, options: Options, last: str) -> None:
-    """Delete a directory with its content; entries with `last` in their name go last."""
+    """Delete a directory with its content; entries with `last` in their name are deleted last."""
     if not _is_link(*open_store(uri, options)):
         for path, _, _ in list_below(uri, options, recursive=False):
             if path and last not in path:
@@ -165,7 +165,7 @@ def delete_directory(uri: str, options: Options, last: str) -> None:
 
 
 def _is_link(store: Any, path: str) -> bool:
-    """Tell whether a path is a symbolic link: what it leads to is not ours to delete."""
+    """Tell whether a path is a symbolic link, whose target must not be deleted."""
     from pyarrow import fs
 
     return isinstance(store, fs.LocalFileSystem) and Path(path).is_symlink()

@@ -1,4 +1,4 @@
-"""The input and the answer of a task that rewrites a file."""
+"""The input and the result of a task that rewrites a file."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ class FileTask:
     """A file to rewrite.
 
     Attributes:
-        source: The URI of the file. Its characters stand for themselves.
+        source: The URI of the file, with literal characters.
         target: The URI of the file to write.
-        partial_directory: The URI of a directory for unfinished files. None: they are written to
-            the executor's own disk, and uploaded when they are finished.
+        partial_directory: The URI of a directory for unfinished files. If it is None, they are
+            written to the executor's disk, and uploaded when they are finished.
         size_bytes: The size of the source when the run was planned.
         num_rows: The rows of the source when the run was planned.
         keeps_empty: Whether to write a file even if it gets no row.
@@ -32,11 +32,11 @@ class FileTask:
 
 
 class RowSelection(NamedTuple):
-    """Which rows are written.
+    """The rows to write.
 
     Attributes:
-        action: `remove` writes the rows that stay, `extract` the duplicates, and `annotate` all
-            rows with two columns more.
+        action: `remove` writes the rows that stay; `extract` writes the duplicates; `annotate`
+            writes all rows, with two more columns.
         id_column: The column of the image ID, for `annotate`.
     """
 
@@ -45,12 +45,12 @@ class RowSelection(NamedTuple):
 
 
 class Rewritten(NamedTuple):
-    """What was written of a file.
+    """The result of rewriting a file.
 
     Attributes:
-        num_rows: The rows of the new file.
-        written_bytes: The size of the new file; 0 if none was written.
-        is_copy: Whether the file was copied as it is.
+        num_rows: The number of rows in the new file.
+        written_bytes: The size of the new file; 0 if no file was written.
+        is_copy: Whether the file was copied without changes.
     """
 
     num_rows: int
@@ -61,7 +61,7 @@ class Rewritten(NamedTuple):
 def describe_outcome(function: Callable[..., Rewritten], *arguments: Any) -> tuple[Any, ...]:
     """Call a function; return rows, bytes, copied files, and the kind and text of a refusal.
 
-    If a second try may help, the error is raised, so that Spark tries again.
+    If a retry may help, the error is raised, so that Spark retries.
     """
     try:
         done = function(*arguments)

@@ -1,7 +1,7 @@
-"""Read the footers of Parquet files by pyarrow, in a task on an executor.
+"""Read the footers of Parquet files with pyarrow, in a task on an executor.
 
-A damaged or encrypted column can make pyarrow end its process. Here it ends a Python worker, and
-the task fails.
+A damaged or encrypted column can make pyarrow end its process. Here this is a Python worker, so
+only the task fails.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from dedup_lib.executor.stores import open_store
 from dedup_lib.executor.writer_options import schema_lines
 
-# An object store takes long to answer, and answers many questions at once.
+# An object store answers slowly, but it answers many requests at the same time.
 _THREADS = 8
 _ROW_GROUPS = 4
 _PHYSICAL = {"BYTE_ARRAY": "binary", "FIXED_LEN_BYTE_ARRAY": "fixed_len_byte_array"}
@@ -24,11 +24,11 @@ _UNITS = {"milliseconds": "MILLIS", "microseconds": "MICROS", "nanoseconds": "NA
 
 
 class FooterFacts(NamedTuple):
-    """What the footer of a file says.
+    """The facts in the footer of a file.
 
     Attributes:
-        digest: The same for the same schema.
-        num_rows: How many rows the file has.
+        digest: A hash of the schema.
+        num_rows: The number of rows.
         leaves: Path, repetition, physical and logical type of each leaf column.
         chunks: Dotted path, codec, compressed and uncompressed bytes of each column chunk of the
             first row groups.
@@ -48,11 +48,11 @@ def read_digests(
     Args:
         directory: The URI of a directory.
         files: For each file the path below the directory, and the size in bytes.
-        options: For pyarrow's file systems, except the local one.
+        options: Options for pyarrow's file systems, except the local one.
 
     Returns:
-        For each file a digest of its schema, and how many rows it has. There are fewer entries
-        than files if a file can't be read, or has another size; the driver finds out why.
+        For each file a digest of its schema, and its number of rows. If a file can't be read, or
+        has another size, there are fewer entries than files; the driver finds the reason.
     """
     found: list[tuple[str, int]] = []
     threads = ThreadPoolExecutor(_THREADS)
@@ -76,7 +76,7 @@ def _read_digest(store: Any, path: str, size_bytes: int) -> tuple[str, int]:
 
 
 def _schema_digest(schema: Any) -> str:
-    # The names by themselves, too: in the lines, a name may look like another name with its type.
+    # Hash the names separately, too: in a line, a name may look like another name with its type.
     names = [schema.column(index).path for index in range(len(schema))]
     return hashlib.sha256(repr((schema_lines(schema), names)).encode()).hexdigest()
 
@@ -113,13 +113,13 @@ def _read_footer(uri: str, size_bytes: int, options: Mapping[str, str]) -> Foote
 
 def _check_size(stream: Any, size_bytes: int) -> None:
     if stream.size() != size_bytes:
-        raise ValueError("the file is not the one that was listed")
+        raise ValueError("the file was changed since it was listed")
 
 
 def _check_not_signed(metadata: Any, footer_bytes: int) -> None:
-    """Refuse a footer with encrypted columns: it is signed, and so longer than what is parsed.
+    """Refuse a footer with encrypted columns: it has a signature, so it is longer than its content.
 
-    pyarrow does not tell that a column is encrypted. It ends the process instead.
+    pyarrow does not report encrypted columns. It ends the process instead.
     """
     if footer_bytes != metadata.serialized_size:
         raise ValueError("its columns are encrypted")
@@ -134,8 +134,8 @@ def _sizes(chunk: Any) -> tuple[str, str, int, int]:
 def _find_leaves(schema: Any) -> Iterator[tuple[list[str], Any]]:
     """Yield each leaf column with its path.
 
-    pyarrow gives dotted paths. The name of a top-level column is known, and so which dots belong
-    to it; below that each dot ends a name.
+    pyarrow gives dotted paths. The names of top-level columns are known, and so are the dots in
+    them; below that, each dot ends a name.
     """
     first = 0
     for field in schema.to_arrow_schema():
@@ -161,7 +161,7 @@ def _count_leaves(data_type: Any) -> int:
 
 
 def _describe_leaf(path: list[str], leaf: Any) -> tuple[list[str], str, str, str | None]:
-    """Describe a leaf column as Parquet's Java does."""
+    """Describe a leaf column as Parquet's Java library does."""
     physical = _PHYSICAL.get(leaf.physical_type, leaf.physical_type.lower())
     return path, _repetition(leaf), physical, _logical(json.loads(leaf.logical_type.to_json()))
 

@@ -1,4 +1,4 @@
-"""Read the rows of a Parquet file that stay, by pyarrow, in batches of a bounded size."""
+"""Read the rows of a Parquet file that stay, with pyarrow, in batches of a bounded size."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class Keeper(NamedTuple):
 
     Attributes:
         position: The position of the row within its bucket of 32,768 rows.
-        keeper_id: The ID of the keeper; a string ID as its bytes.
+        keeper_id: The ID of the keeper; for a string ID its bytes.
     """
 
     position: int
@@ -31,7 +31,7 @@ class Keeper(NamedTuple):
 
 
 class Bitmap(NamedTuple):
-    """Which of 32,768 rows are removed.
+    """A bitmap that says which of 32,768 rows are removed.
 
     Attributes:
         bucket: The number of the bucket; bucket 0 has the first 32,768 rows of the file.
@@ -45,11 +45,11 @@ class Bitmap(NamedTuple):
 
 
 class FileReadError(Exception):
-    """A file can't be read; a second try may help. The message names the file."""
+    """A file can't be read, but a retry may help. The message names the file."""
 
 
 def open_file(stream: Any) -> Any:
-    """Return pyarrow's reader of a Parquet file; more columns get smaller buffers."""
+    """Return pyarrow's reader of a Parquet file; the more columns, the smaller the buffers."""
     from pyarrow import parquet as pq
 
     metadata = pq.read_metadata(stream)
@@ -80,7 +80,7 @@ def name_file_in_errors(source: str) -> Iterator[None]:
 
 
 def rows_to_remove(bitmaps: Sequence[Bitmap], num_rows: int) -> Any:
-    """Return a boolean for each row: whether it is removed."""
+    """Return for each row whether it is removed."""
     import pyarrow as pa
 
     bits = bytearray((num_rows + 7) // 8)
@@ -104,12 +104,12 @@ def keepers_by_row(bitmaps: Sequence[Bitmap]) -> dict[int, bytes | int]:
 
 
 def kept_row_groups(file: Any, is_removed: Any, source: str) -> Iterator[Any]:
-    """Yield the rows that stay, row group by row group; a row group that is too large in parts.
+    """Yield the rows that stay, row group by row group; a large row group comes in parts.
 
     Args:
         file: pyarrow's reader.
-        is_removed: A boolean for each row of the file.
-        source: The file, for messages.
+        is_removed: For each row of the file, whether it is removed.
+        source: The name of the file in messages.
     """
     import pyarrow as pa
 
@@ -145,7 +145,7 @@ def _batch_rows(file: Any, row_group: int) -> int:
     group = file.metadata.row_group(row_group)
     rows: int = min(group.num_rows, _rows_in(_BATCH_BYTES, group.total_byte_size, group.num_rows))
     chunks = [group.column(index) for index in range(group.num_columns)]
-    # A value in a dictionary is once in the file, but in a batch once for each row that has it.
+    # A dictionary value is stored once in the file, but in a batch once for each row with it.
     with_dictionary = [chunk for chunk in chunks if chunk.has_dictionary_page]
     if rows * sum(one.total_uncompressed_size for one in with_dictionary) <= _MOST_BATCH_BYTES:
         return rows
@@ -155,7 +155,7 @@ def _batch_rows(file: Any, row_group: int) -> int:
 
 
 def _rows_in(num_bytes: int, sample_bytes: int, sample_rows: int) -> int:
-    """Return how many rows take `num_bytes` bytes, to judge by a sample."""
+    """Estimate from a sample how many rows take `num_bytes` bytes."""
     return max(1, min(_MOST_BATCH_ROWS, num_bytes * sample_rows // max(1, sample_bytes)))
 
 
@@ -167,14 +167,14 @@ def invert(booleans: Any) -> Any:
 
 
 def _drop_removed(batch: Any, is_removed: Any) -> list[Any]:
-    """Return the rows that stay, in as few batches as pyarrow can."""
+    """Return the rows that stay, in as few batches as pyarrow allows."""
     import pyarrow as pa
 
     if is_removed.true_count == 0:
         return [batch]
     try:
         return [batch.filter(invert(is_removed))]
-    except pa.ArrowNotImplementedError:  # for example for string views
+    except pa.ArrowNotImplementedError:  # for example with string views
         return list(_slice_kept(batch, is_removed))
 
 

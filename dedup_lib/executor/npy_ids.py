@@ -1,4 +1,4 @@
-"""Read 128-bit IDs from NumPy's files by pyarrow, on an executor."""
+"""Read 128-bit IDs from .npy files with pyarrow, on an executor."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ class IdFile(NamedTuple):
     """A file of IDs.
 
     Attributes:
-        uri: Its URI. Its characters stand for themselves.
-        size_bytes: Its size when it was listed.
+        uri: The URI, with literal characters.
+        size_bytes: The size when the file was listed.
         first_byte: The offset of the first ID.
-        num_ids: How many IDs it has.
+        num_ids: The number of IDs.
         first_part: The number of its first part, counted over the parts of all files.
     """
 
@@ -33,12 +33,12 @@ class IdFile(NamedTuple):
 
 
 def read_part(number: int, files: Sequence[IdFile], options: Mapping[str, str]) -> str:
-    """Read one part of the IDs of some files: PART_IDS of them; fewer in the last part of a file.
+    """Read one part of the IDs in some files: PART_IDS IDs, or fewer in the last part of a file.
 
     Args:
         number: The number of the part, counted over the parts of all files.
         files: The files, in the order of their parts.
-        options: For pyarrow's file systems, except the local one.
+        options: Options for pyarrow's file systems, except the local one.
 
     Returns:
         32 lower-case hex digits for each ID, with spaces between the IDs.

@@ -1,6 +1,6 @@
-"""Pictures of some rows, by row position; the rows between them are not read.
+"""Read pictures of some rows by row position; other rows are not read.
 
-This code runs on the driver, or on an executor, which it is sent to by value.
+This code runs on the driver or on an executor. It is sent to executors by value.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from dedup_lib.executor.parquet_values.values import StoredValue
 from dedup_lib.executor.thumbnails import MOST_ENCODED_BYTES, Thumbnail, drawing
 
 _MOST_TEXT_BYTES = 100_000
-_NO_ROW = "there is no such row in its file"
+_NO_ROW = "the file has no such row"
 
 # Opens a file by its path, spelled as in `FileInfo`.
 OpenFile = Callable[[str], AbstractContextManager[FileSlice]]
@@ -29,12 +29,12 @@ _Texts = Mapping[str, str | None]
 
 @dataclass(frozen=True)
 class RowPosition:
-    """Where a row is.
+    """The position of a row.
 
     Attributes:
-        file_path: Its file, spelled as in `FileInfo`.
-        row_index: Its number, counted from 0 at the first row of the file.
-        file_bytes: The size of the file when the row was found; None if it is not known.
+        file_path: The path of the file, spelled as in `FileInfo`.
+        row_index: The row's number in the file, counted from 0.
+        file_bytes: The size of the file when the row was found; None if it is unknown.
     """
 
     file_path: str
@@ -44,11 +44,11 @@ class RowPosition:
 
 @dataclass(frozen=True)
 class ReadColumns:
-    """The columns that are read.
+    """The columns to read.
 
     Attributes:
         image: The column with the encoded image; in a struct, the names from outside to inside.
-        texts: Columns of strings, by the names that they get in a `RowPicture`.
+        texts: Columns of strings, by their names in a `RowPicture`.
     """
 
     image: LeafColumn
@@ -57,11 +57,11 @@ class ReadColumns:
 
 @dataclass(frozen=True)
 class RowPicture:
-    """What is shown of a row.
+    """The picture and texts of a row.
 
     Attributes:
-        thumbnail: A small picture of its image, or the reason why there is none.
-        size_bytes: The size of the encoded image; None if it is not known.
+        thumbnail: A small picture of the image, or the reason why there is no picture.
+        size_bytes: The size of the encoded image; None if it is unknown.
         texts: The values of the text columns; None if they were not read.
     """
 
@@ -71,7 +71,7 @@ class RowPicture:
 
 
 def unread_picture(reason: str) -> RowPicture:
-    """Return what is shown of a row that can't be read."""
+    """Return the result for a row that can't be read."""
     return RowPicture(Thumbnail(reason=f"not read: {reason}"))
 
 
@@ -81,17 +81,17 @@ def read_pictures(
     """Read rows and draw their images, in the order of their files.
 
     Args:
-        rows: The rows, each once. If a file has another size by now, its rows are not shown.
-        columns: What is read of them.
+        rows: The distinct rows. If the size of a file has changed, its rows are not shown.
+        columns: The columns to read.
         open_file: Opens a file for one thread at a time.
-        bounds: When to stop.
+        bounds: The limits.
 
     Returns:
-        What is shown of each row, in the order of the rows, and how many bytes were read. No file
-        makes it fail: a row that can't be read has a reason.
+        The picture of each row, in the order of the rows, and the number of bytes read. A broken
+        file raises no error: a row that can't be read has a reason.
 
-    *Cost:* a footer for each file; for images, what `values_at` says; as many row groups at a time
-    as there are readers. Memory: what the bounds say, and the images that are being drawn.
+    *Cost:* a footer for each file; for images as `values_at` says; as many row groups at a time as
+    there are readers. Memory: as the bounds say, and the images that are being drawn.
     """
     by_file: dict[str, list[int]] = defaultdict(list)
     for row in rows:
@@ -101,7 +101,7 @@ def read_pictures(
         drawing() as draw,
         ThreadPoolExecutor(bounds.drawn_at_once) as drawers,
         ThreadPoolExecutor(bounds.readers) as readers,
-        _end_on_error(meter),  # before the threads are waited for
+        _end_on_error(meter),  # this ends before the wait for the threads
     ):
         sizes = {row.file_path: row.file_bytes for row in rows}
         files = _Files(open_file, meter, sizes)
@@ -119,7 +119,7 @@ def read_pictures(
         return {row: _wait_for(found[row]) for row in rows}, meter.read_bytes
 
 
-# What is shown of a row. A picture that is still being drawn comes later.
+# The result for a row. If the picture is still being drawn, it comes later.
 _Found = RowPicture | tuple[RowPicture, Future[Thumbnail]]
 
 
@@ -132,7 +132,7 @@ def _wait_for(found: _Found) -> RowPicture:
 
 @contextmanager
 def _end_on_error(meter: Meter) -> Iterator[None]:
-    """Let threads read and draw nothing more once an error stops the work."""
+    """Stop all threads after an error."""
     try:
         yield
     except BaseException:
@@ -153,36 +153,36 @@ class _Files:
         self.meter.check_time()
         with self.open_file(path) as file:
             if self.sizes[path] not in (None, file.num_bytes):
-                raise UnreadValueError("its file was replaced meanwhile")
+                raise UnreadValueError("its file was replaced in the meantime")
             yield FileSlice(self.meter.count(file.read), 0, file.num_bytes)
 
 
 @dataclass(frozen=True)
 class _Drawing:
-    """Reads images when there is room for them, and has threads draw them.
+    """Reads images when there is memory for them, and lets threads draw them.
 
-    A thread that draws gives room back and never waits for any, so nobody waits for ever.
+    A thread that draws only returns memory and never waits for it, so there is no deadlock.
     """
 
     draw: Callable[[bytes | None], Thumbnail]
     drawers: ThreadPoolExecutor
     meter: Meter
-    room: MemoryBudget
+    memory: MemoryBudget
 
     def read_and_draw(self, value: StoredValue | None, texts: _Texts | None) -> _Found:
         if value is None:
             return RowPicture(self.draw(None), texts=texts)
         size = value.num_bytes
         if size > MOST_ENCODED_BYTES:
-            reason = unread_picture(f"it weighs {size / 1e6:,.0f} MB")
+            reason = unread_picture(f"the image has {size / 1e6:,.0f} MB")
             return RowPicture(reason.thumbnail, size, texts)
-        self.room.take(size)
+        self.memory.take(size)
         try:
             thumbnail = self.drawers.submit(self._draw_in_time, value.read())
         except BaseException:
-            self.room.give_back(size)
+            self.memory.give_back(size)
             raise
-        thumbnail.add_done_callback(lambda _: self.room.give_back(size))
+        thumbnail.add_done_callback(lambda _: self.memory.give_back(size))
         return RowPicture(Thumbnail(), size, texts), thumbnail
 
     def _draw_in_time(self, encoded: bytes) -> Thumbnail:
@@ -198,19 +198,19 @@ class _Reading:
     columns: ReadColumns
     files: _Files
     drawing: _Drawing
-    room: MemoryBudget
+    memory: MemoryBudget
 
     def find(self, path: str, rows: Sequence[int]) -> tuple[list[RowGroup], str]:
-        """Find the row groups of rows; return the reason for rows that are in no row group, too."""
+        """Find the row groups of rows; also return the reason for rows that are in no row group."""
         columns = {self.columns.image, *self.columns.texts.values()}
         try:
             with self.files.open(path) as file:
-                return row_groups(file, rows, columns, self.room.hold), _NO_ROW
+                return row_groups(file, rows, columns, self.memory.hold), _NO_ROW
         except Exception as error:  # a file may be damaged in any way
             return [], _reason(error)
 
     def read(self, path: str, group: RowGroup, rows: Sequence[int]) -> dict[RowPosition, _Found]:
-        """Read those of the rows that are in a row group."""
+        """Read the rows that are in a row group."""
         last = group.first_row + group.num_rows
         wanted = sorted(row - group.first_row for row in rows if group.first_row <= row < last)
         found: dict[int, _Found] = {}
@@ -218,7 +218,7 @@ class _Reading:
         reason = _NO_ROW
         try:
             with self.files.open(path) as file:
-                chunks = _Chunks(file, group, path.startswith("file:"), self.room.hold)
+                chunks = _Chunks(file, group, path.startswith("file:"), self.memory.hold)
                 texts = self._read_texts(chunks, wanted)
                 for row, value in chunks.values(self.columns.image, wanted):
                     found[row] = self.drawing.read_and_draw(value, texts.get(row))
@@ -230,7 +230,7 @@ class _Reading:
         return {RowPosition(path, group.first_row + row): one for row, one in found.items()}
 
     def _read_texts(self, chunks: _Chunks, rows: Sequence[int]) -> dict[int, _Texts]:
-        """Read the texts of rows; nothing if one of the columns can't be read."""
+        """Read the texts of rows; return no texts if one of the columns can't be read."""
         found: dict[int, dict[str, str | None]] = {row: {} for row in rows}
         try:
             for name, column in self.columns.texts.items():

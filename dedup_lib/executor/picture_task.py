@@ -1,4 +1,4 @@
-"""What an executor does for pictures over Spark Connect: read rows, draw, pack for the driver."""
+"""The work of an executor for pictures over Spark Connect: read rows, draw, pack for the driver."""
 
 from __future__ import annotations
 
@@ -26,14 +26,14 @@ def draw_rows(
     """Read rows and draw them.
 
     Args:
-        rows: The rows, each once.
-        columns: What is read of them.
-        bounds: When to stop.
-        ends: When to stop by the clock, in seconds since 1970, even if the task began late.
-        options: For pyarrow's file systems.
+        rows: The distinct rows.
+        columns: The columns to read.
+        bounds: The limits.
+        ends: The latest end, in seconds since 1970, even if the task began late.
+        options: Options for pyarrow's file systems.
 
     Returns:
-        How many bytes were read; and for each row the picture, and all else as JSON.
+        The number of bytes read; and for each row the picture, and all other facts as JSON.
     """
     seconds = min(bounds.most_seconds, ends - time.time())
     pictures, read_bytes = read_pictures(
@@ -52,7 +52,7 @@ def _pack(picture: RowPicture) -> tuple[bytes | None, str]:
 
 
 def unpack_picture(webp: bytes | None, facts: str) -> RowPicture:
-    """Return what is shown of a row, as it was before it was packed."""
+    """Return the picture and texts of a row as they were before packing."""
     found = json.loads(facts)
     thumbnail = Thumbnail(webp=None if webp is None else bytes(webp), **found.pop("thumbnail"))
     return RowPicture(thumbnail=thumbnail, **found)

@@ -1,4 +1,4 @@
-"""Rewrite one Parquet file without some of its rows, by pyarrow, in a task on an executor."""
+"""Rewrite one Parquet file without some of its rows, with pyarrow, in a task on an executor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ class _StoreFile(NamedTuple):
 
 
 class _NewFile(NamedTuple):
-    """What is written: the layout of the file, its rows, and how many they are."""
+    """A file to write: its layout, its rows, and their number."""
 
     layout: FileLayout
     tables: Iterator[Any]
@@ -45,57 +45,56 @@ def rewrite(
     task: FileTask,
     bitmaps: Sequence[Bitmap] | None,
     options: Mapping[str, str],
-    wanted: RowSelection = _REMOVE,
+    selection: RowSelection = _REMOVE,
 ) -> Rewritten:
-    """Write the wanted rows of a file to an unfinished file, then give that the target's name.
+    """Write the selected rows of a file to an unfinished file, then rename it to the target.
 
-    Several attempts at the same file do no harm: each writes a file of its own, and the last one
-    to end gives it the target's name.
+    Several attempts at the same file do no harm: each writes a separate file, and the last attempt
+    to end renames its file to the target.
 
     Args:
         task: The file, or a row with its fields.
-        bitmaps: The rows that are removed, or rows with the fields of `Bitmap`; None if there are
-            none.
-        options: For pyarrow's file systems, except the local one.
-        wanted: Which rows are written.
+        bitmaps: The removed rows, as `Bitmap` or rows with its fields; None if no row is removed.
+        options: Options for pyarrow's file systems, except the local one.
+        selection: The rows to write.
 
     Raises:
         FileRefusedError: The file was changed, or pyarrow would change its types.
         FileReadError: The file can't be read.
 
-    *Memory:* some 450 MB, pyarrow included, whatever the size of the file; or two and a half times
-    its largest page, if that is more. `annotate` takes 500 bytes more for each removed row with a
+    *Memory:* some 450 MB with pyarrow, whatever the size of the file; or two and a half times its
+    largest page, if that is more. `annotate` takes 500 more bytes for each removed row with a
     keeper.
     """
     source = _StoreFile(*open_store(task.source, options))
     if source.store.get_file_info(source.path).size != task.size_bytes:
         raise FileRefusedError("changed", f"file {task.source!r} was changed or deleted")
-    if wanted.action == "extract" and not bitmaps and not task.keeps_empty:
+    if selection.action == "extract" and not bitmaps and not task.keeps_empty:
         return _NOTHING
     if task.partial_directory is None:
-        return _write_and_upload(source, task, bitmaps or (), wanted, options)
+        return _write_and_upload(source, task, bitmaps or (), selection, options)
     store, directory = open_store(task.partial_directory, options)
     partial = _StoreFile(store, f"{directory}/{uuid.uuid4().hex}")
-    # Without its parents: a late attempt must not bring back what a failed run has cleaned up.
+    # Do not make parents: a late attempt must not restore directories that a failed run deleted.
     store.create_dir(directory, recursive=False)
     try:
-        num_rows, is_copy = _fill(partial, source, task, bitmaps or (), wanted)
+        num_rows, is_copy = _fill(partial, source, task, bitmaps or (), selection)
         if num_rows == 0 < task.num_rows and not task.keeps_empty:
             store.delete_file(partial.path)
             return _NOTHING
         written_bytes = _give_name(partial, open_store(task.target, options)[1])
     except BaseException:
-        with contextlib.suppress(OSError):  # to leave its disk space to the next attempt
+        with contextlib.suppress(OSError):  # this frees its disk space for the next attempt
             store.delete_file(partial.path)
         raise
     return Rewritten(num_rows, written_bytes, is_copy)
 
 
 def probe(source: str, partial_directory: str | None, options: Mapping[str, str]) -> Rewritten:
-    """Check that a file can be rewritten here without a change of its types; write no row.
+    """Check that this executor can rewrite a file without changes of types; write no row.
 
     Raises:
-        FileRefusedError: It can't be rewritten here.
+        FileRefusedError: This executor can't rewrite it.
     """
     try:
         store, path = open_store(source, options)
@@ -122,14 +121,14 @@ def _fill(
     source: _StoreFile,
     task: FileTask,
     bitmaps: Sequence[Bitmap],
-    wanted: RowSelection,
+    selection: RowSelection,
 ) -> tuple[int, bool]:
-    """Write the wanted rows; return how many, and whether the file was copied as it is."""
-    if wanted.action == "remove" and not bitmaps:
+    """Write the selected rows; return their number, and whether the file was only copied."""
+    if selection.action == "remove" and not bitmaps:
         _copy(source, partial)
         return task.num_rows, True
     with source.store.open_input_file(source.path) as stream:
-        new_file = _choose_rows(stream, task, bitmaps, wanted)
+        new_file = _choose_rows(stream, task, bitmaps, selection)
         return _write(new_file, task.source, partial), False
 
 
@@ -137,20 +136,20 @@ def _write_and_upload(
     source: _StoreFile,
     task: FileTask,
     bitmaps: Sequence[Bitmap],
-    wanted: RowSelection,
+    selection: RowSelection,
     options: Mapping[str, str],
 ) -> Rewritten:
-    """Finish a file on the executor's own disk, then upload it.
+    """Finish a file on the executor's disk, then upload it.
 
-    If an exception cuts an upload off, pyarrow ends it as if it were complete. So nothing that can
-    fail, except the store, is done during an upload. Late attempts upload the same bytes.
+    If an exception interrupts an upload, pyarrow ends it as if it were complete. So only the store
+    can fail during an upload. Late attempts upload the same bytes.
     """
     from pyarrow import fs
 
     target = _StoreFile(*open_store(task.target, options))
     with tempfile.TemporaryDirectory(prefix="remove-duplicates-") as directory:
         partial = _StoreFile(fs.LocalFileSystem(), f"{directory}/{uuid.uuid4().hex}")
-        num_rows, is_copy = _fill(partial, source, task, bitmaps, wanted)
+        num_rows, is_copy = _fill(partial, source, task, bitmaps, selection)
         if num_rows == 0 < task.num_rows and not task.keeps_empty:
             return _NOTHING
         written_bytes = _get_size(partial)
@@ -173,7 +172,7 @@ def _copy(source: _StoreFile, target: _StoreFile) -> None:
 
 
 def _give_name(partial: _StoreFile, target: str) -> int:
-    """Give a finished file the name of the target; return its size."""
+    """Rename a finished file to the target; return its size."""
     store = partial.store
     size = _get_size(partial)
     store.create_dir(target.rpartition("/")[0])
@@ -195,17 +194,17 @@ def _get_size(file: _StoreFile) -> int:
 
 
 def _choose_rows(
-    stream: Any, task: FileTask, bitmaps: Sequence[Bitmap], wanted: RowSelection
+    stream: Any, task: FileTask, bitmaps: Sequence[Bitmap], selection: RowSelection
 ) -> _NewFile:
-    """Choose the rows that are written; no row is read yet."""
+    """Choose the rows to write; no row is read yet."""
     file, layout = _open(stream, task)
     is_left_out = rows_to_remove(bitmaps, task.num_rows)
-    if wanted.action == "annotate":
-        layout = annotated_layout(layout, wanted.id_column)
+    if selection.action == "annotate":
+        layout = annotated_layout(layout, selection.id_column)
         keepers = keepers_by_row(bitmaps)
         tables = annotated_row_groups(file, is_left_out, keepers, layout.schema, task.source)
         return _NewFile(layout, tables, task.num_rows)
-    if wanted.action == "extract":
+    if selection.action == "extract":
         is_left_out = invert(is_left_out)
     tables = kept_row_groups(file, is_left_out, task.source)
     return _NewFile(layout, tables, is_left_out.false_count)
@@ -223,7 +222,7 @@ def _open(stream: Any, task: FileTask) -> tuple[Any, FileLayout]:
 
 
 def _write(new_file: _NewFile, source: str, target: _StoreFile) -> int:
-    """Write rows, a row group for each table; return how many."""
+    """Write rows, with one row group for each table; return the number of rows."""
     from pyarrow import parquet as pq
 
     layout, num_rows = new_file.layout, 0

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from typing import Any
 
 OLDEST_PYARROW = (17, 0)
-# Databricks mounts them at /Volumes/ on every node.
+# Databricks mounts volumes at /Volumes/ on every node.
 _DATABRICKS_VOLUMES = "dbfs:/Volumes/"
 
 
 class FileRefusedError(Exception):
-    """A file can't be read or rewritten, and a second try would not help.
+    """A file can't be read or rewritten, and a retry would not help.
 
     Attributes:
         kind: `changed`: the file was changed since it was planned. `types`: pyarrow would change
@@ -27,7 +27,7 @@ def open_store(uri: str, options: Mapping[str, str]) -> tuple[Any, str]:
     """Return pyarrow's file system for a Hadoop-style URI, and the path in it.
 
     Args:
-        uri: The URI. Its characters stand for themselves: nothing is decoded.
+        uri: The URI, with literal characters: nothing is decoded.
         options: Keyword arguments for the class of the file system, as text.
 
     Raises:

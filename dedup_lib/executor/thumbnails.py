@@ -1,6 +1,6 @@
-"""Small pictures of images, for people to look at; or the reason why an image has none.
+"""Make small pictures of images for people, or give the reason why there is no picture.
 
-The pictures are drawn anew: only pixels are taken from the file of an image.
+The pictures are new: they take only pixels from the file of an image.
 """
 
 from __future__ import annotations
@@ -25,26 +25,26 @@ MOST_DECODED_BYTES = 512_000_000
 _BYTES_PER_PIXEL = {"JPEG": 7, "MPO": 7, "WEBP": 16, "JPEG2000": 20}
 _OTHERS_BYTES_PER_PIXEL = 11
 _QUALITIES = (80, 65, 45, 25)
-# Not EPS, PDF, WMF and the like, which are programs; nor formats that tables of images don't use.
+# Without EPS, PDF, WMF and similar formats, which are programs, and without unusual formats.
 _FORMATS = ("JPEG", "PNG", "WEBP", "GIF", "TIFF", "BMP", "AVIF", "JPEG2000", "PPM")
 _REDUCED_BY_DECODER = {"JPEG", "MPO"}
 _EIGHT_BIT_MODES = {"L", "LA", "RGB", "RGBA"}
 _DEEP_MODES = {"I", "F", "I;16", "I;16L", "I;16B", "I;16N"}
-# Some versions of Pillow would copy these from the image.
+# Otherwise some versions of Pillow would copy these from the image.
 _NOTHING_ELSE = {"exif": b"", "icc_profile": b"", "xmp": b""}
-_ORIENTATION = 0x0112  # EXIF's number for it
+_ORIENTATION = 0x0112  # EXIF's number for the orientation
 _LONGEST_REASON = 160
 
 
 @dataclass(frozen=True)
 class Thumbnail:
-    """A small picture of an image, or the reason why there is none.
+    """A small picture of an image, or the reason why there is no picture.
 
     Attributes:
-        webp: The picture; None if there is none.
-        reason: Why there is no picture.
-        note: What the picture does not show of the image, or shows in another way.
-        format: The format of the image, as Pillow calls it; None if it is not known.
+        webp: The picture; None if there is no picture.
+        reason: The reason why there is no picture.
+        note: How the picture differs from the image.
+        format: The format of the image, as Pillow calls it; None if it is unknown.
         width: The width of the upright image in pixels.
         height: The height of the upright image in pixels.
         shown_width: The width of the picture in pixels.
@@ -64,13 +64,14 @@ class Thumbnail:
 
 
 def make_thumbnail(encoded: bytes | None) -> Thumbnail:
-    """Make a small picture of an image. It never fails: bytes that are not an image have a reason.
+    """Make a small picture of an image. Bytes that are not an image get a reason, not an error.
 
-    An animation is shown by its first frame, an image of more than 8 bits by its range of values,
-    and colours for print by similar ones in RGB; then a note says so. Threads use `drawing`.
+    A picture has a note if it differs: it shows the first frame of an animation, a smaller range of
+    values of an image with more than 8 bits, and RGB colours instead of colours for print. Threads
+    use `drawing`.
 
     Args:
-        encoded: The bytes of the image's file; None is a NULL.
+        encoded: The bytes of the image's file; None for NULL.
 
     *Cost:* about MOST_DECODED_BYTES of memory; an image that would take more is not decoded.
     """
@@ -80,9 +81,9 @@ def make_thumbnail(encoded: bytes | None) -> Thumbnail:
 
 @contextmanager
 def drawing() -> Iterator[Callable[[bytes | None], Thumbnail]]:
-    """Give a function that does what `make_thumbnail` does, for many threads.
+    """Yield a function like `make_thumbnail` for many threads.
 
-    Pillow's warnings about odd files are silenced: each image is drawn, or has a reason.
+    Pillow's warnings about unusual files are hidden: each image has a picture or a reason.
     """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -117,7 +118,7 @@ def _open_and_draw(encoded: bytes) -> Thumbnail:
     except Exception as error:  # a decoder may fail in any way
         return Thumbnail(reason=_broken_image(error))
     with image:
-        # For example a phone's photo with its depth: people take it for a JPEG.
+        # For example a phone's photo with depth data: people call it a JPEG.
         name = "JPEG" if image.format == "MPO" else image.format
         known = Thumbnail(format=name, width=image.width, height=image.height)
         if (needed := _decoded_bytes(image)) > MOST_DECODED_BYTES:
@@ -168,7 +169,7 @@ def _draw(image: Image.Image, known: Thumbnail) -> Thumbnail:
 
 
 def _notes_of_frames(image: Image.Image) -> Iterator[str]:
-    if image.format == "TIFF":  # counting the frames would read all of them
+    if image.format == "TIFF":  # a count of the frames would read all of them
         if _has_second_frame(image):
             yield "several pages: only the first is shown"
     elif image.format != "MPO" and getattr(image, "is_animated", False):
@@ -193,7 +194,7 @@ def _notes_of_mode(image: Image.Image) -> Iterator[str]:
 
 
 def _to_eight_bits(image: Image.Image) -> Image.Image:
-    """Turn an image into L, LA, RGB or RGBA."""
+    """Convert an image to mode L, LA, RGB or RGBA."""
     if image.mode in _DEEP_MODES:
         return _stretch_values(image)
     if image.mode in _EIGHT_BIT_MODES:
@@ -203,7 +204,7 @@ def _to_eight_bits(image: Image.Image) -> Image.Image:
 
 
 def _stretch_values(image: Image.Image) -> Image.Image:
-    """Map the range of an image's values to 0 to 255; Pillow's `convert` would cut values off."""
+    """Map the range of an image's values to 0 to 255; Pillow's `convert` would clip values."""
     deep = image if image.mode in {"I", "F"} else image.convert("I")
     least, most = deep.getextrema()
     if not isinstance(least, int | float) or not isinstance(most, int | float):
@@ -213,7 +214,7 @@ def _stretch_values(image: Image.Image) -> Image.Image:
 
 
 def _find_turn(image: Image.Image) -> Image.Transpose | None:
-    """Return how to turn an image upright; None if it is, or if its EXIF can't be read."""
+    """Return how to turn an image upright; None if it is upright, or its EXIF can't be read."""
     from PIL import Image
 
     turns = {
@@ -227,13 +228,13 @@ def _find_turn(image: Image.Image) -> Image.Transpose | None:
     }
     try:
         orientation = image.getexif().get(_ORIENTATION)
-    except Exception:  # Pillow may fail in any way over a broken EXIF
+    except Exception:  # Pillow may fail in any way on a broken EXIF
         return None
     return turns.get(orientation) if isinstance(orientation, int) else None
 
 
 def _encode(picture: Image.Image) -> tuple[bytes, Image.Image]:
-    """Encode a picture in MOST_THUMBNAIL_BYTES, with less quality and then with fewer pixels."""
+    """Encode a picture within MOST_THUMBNAIL_BYTES: reduce the quality, then the pixels."""
     while True:
         for quality in _QUALITIES:
             stream = io.BytesIO()

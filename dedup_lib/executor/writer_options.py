@@ -12,7 +12,7 @@ from dedup_lib.executor.stores import FileRefusedError
 _PAGE_BYTES = 1024**2
 # A longer value gains nothing from a dictionary, which holds at most 1 MB in Parquet.
 _DICTIONARY_VALUE_BYTES = 1024
-# The most row groups of a file that are looked at.
+# The most row groups of a file that are examined.
 _ROW_GROUPS = 16
 _CODECS = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
 _DICTIONARY_ENCODINGS = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
@@ -27,7 +27,7 @@ _ENCODINGS = {
 def writer_options(file: Any) -> dict[str, Any]:
     """Return options with which pyarrow writes a file like a given one.
 
-    Codec, dictionary, statistics and encoding of each column are those of the first row groups.
+    Codec, dictionary, statistics and encoding of each column are as in the first row groups.
 
     Args:
         file: pyarrow's reader of the given file.
@@ -46,12 +46,12 @@ def writer_options(file: Any) -> dict[str, Any]:
 
 
 def schema_lines(schema: Any) -> list[str]:
-    """Return the text of pyarrow's Parquet schema, without an address and the name of the root."""
+    """Return the text of pyarrow's Parquet schema, without memory address and root name."""
     return [line.strip() for line in str(schema).splitlines()[2:]]
 
 
 def check_int96(file: Any, stream: Any, source: str) -> None:
-    """Check that INT96 timestamps have no nanoseconds: they are read in microseconds.
+    """Check that INT96 timestamps have no nanoseconds, because they are read in microseconds.
 
     Raises:
         FileRefusedError: A timestamp would lose its nanoseconds.
@@ -74,7 +74,7 @@ def check_int96(file: Any, stream: Any, source: str) -> None:
         )
         for in_us, in_ns in pairs:
             for us, ns in zip(in_us.columns, in_ns.columns, strict=True):
-                # If nanoseconds overflow, both sides do, and the remainder is still right.
+                # If nanoseconds overflow, both sides overflow, and the remainder is still right.
                 rest = pc.subtract(ns.cast(pa.int64()), pc.multiply(us.cast(pa.int64()), 1000))
                 if pc.any(pc.not_equal(rest, 0)).as_py():
                     raise FileRefusedError(
@@ -100,16 +100,16 @@ def _column_options(metadata: Any) -> dict[str, Any]:
         or None,
         "sorting_columns": groups[0].sorting_columns or None,
         "write_page_index": any(column.has_page_index for column in columns),
-        # The footer does not tell whether pages have checksums; other writers rarely make them.
+        # The footer does not say whether pages have checksums; other writers rarely write them.
         "write_page_checksum": (metadata.created_by or "").startswith("parquet-mr"),
-        # After so many values the writer checks the size of the page.
+        # The number of values after which the writer checks the size of the page.
         "write_batch_size": max(1, min(1024, _PAGE_BYTES // row_bytes)),
         "use_deprecated_int96_timestamps": any(column.is_int96 for column in columns),
     }
 
 
 class _ColumnFacts:
-    """What several row groups say about a column; in the first it may hold nothing but NULL."""
+    """Facts about a column from several row groups; in the first, all values may be NULL."""
 
     def __init__(self, groups: Sequence[Any], index: int) -> None:
         chunks = [group.column(index) for group in groups]

@@ -1,4 +1,4 @@
-"""Single values of Parquet files, read by row position."""
+"""Read single values of Parquet files by row position."""
 
 from dedup_lib.executor.parquet_values.column_chunks import row_groups
 from dedup_lib.executor.parquet_values.file_slices import FileSlice, UnreadValueError

@@ -1,6 +1,6 @@
-"""Where a Parquet file holds the columns of some rows, read from its footer without any library.
+"""Find the column chunks of some rows in a Parquet file, from its footer, without any library.
 
-pyarrow is not used for this: a damaged or encrypted column in a footer ends its whole process.
+This does not use pyarrow, because a damaged or encrypted column in a footer ends its process.
 
 Source: Apache Parquet, file format: parquet.thrift
 """
@@ -19,7 +19,7 @@ from dedup_lib.executor.parquet_values.file_slices import (
 )
 from dedup_lib.executor.parquet_values.thrift import read_struct
 
-# Most footers are shorter, and a store answers one request for so much without delay.
+# Most footers are shorter, and a store answers a request of this size without delay.
 _TAIL_BYTES = 64 * 1024
 # Each megabyte of a footer takes 0.2 s and 25 MB of memory.
 _MOST_FOOTER_BYTES = 8 * 1024**2
@@ -37,10 +37,10 @@ class ColumnChunk:
     """The values of a leaf column in one row group, and how they are stored.
 
     Attributes:
-        offset: Where its first page is in the file.
-        num_bytes: The size of its pages, headers included.
-        num_values: How many values it has, NULLs included.
-        codec: Its compression, in lower case.
+        offset: The offset of the first page in the file.
+        num_bytes: The size of the pages, with their headers.
+        num_values: The number of values, with NULLs.
+        codec: The compression, in lower case.
         definition_level: The level of a value that is not NULL.
     """
 
@@ -56,9 +56,9 @@ class RowGroup:
     """A row group of a file.
 
     Attributes:
-        first_row: Its first row, counted from the first row of the file.
-        num_rows: How many rows it has.
-        chunks: Its leaf columns. If no single value of a column can be read, the reason.
+        first_row: The index of the first row in the file.
+        num_rows: The number of rows.
+        chunks: The chunks of the leaf columns; or the reason why a column's values can't be read.
     """
 
     first_row: int
@@ -69,7 +69,7 @@ class RowGroup:
         """Return a column's chunk.
 
         Raises:
-            UnreadValueError: There is no such column, or its values can't be read.
+            UnreadValueError: The column does not exist, or its values can't be read.
         """
         missing = UnreadValueError(f"the file has no column {'.'.join(column)!r}")
         if isinstance(found := self.chunks.get(column, missing), UnreadValueError):
@@ -92,9 +92,9 @@ def row_groups(
 
     Args:
         file: The whole file.
-        rows: The rows, counted from the first row of the file.
+        rows: The row indexes in the file.
         columns: The leaf columns.
-        hold: Entered while a footer is held in memory.
+        hold: A context that is entered while a footer is in memory.
 
     Raises:
         UnreadValueError: The footer can't be read.
@@ -133,7 +133,7 @@ def _read_footer(file: FileSlice) -> bytes:
 
 
 def _find_leaves(elements: Sequence[Mapping[int, Any]]) -> Iterator[tuple[LeafColumn, _Node]]:
-    """Yield the leaf columns of a schema, in which the members of a group follow the group."""
+    """Yield the leaf columns of a schema; the members of a group follow the group."""
     path: LeafColumn = ()
     open_groups = [(int(elements[0].get(5, 0)), path, _Node(0, is_repeated=False))]
     for element in elements[1:]:
@@ -142,7 +142,7 @@ def _find_leaves(elements: Sequence[Mapping[int, Any]]) -> Iterator[tuple[LeafCo
         left, path, group = open_groups.pop()
         open_groups.append((left - 1, path, group))
         if len(path) > _MOST_DEPTH:
-            raise UnreadValueError("its columns are nested too deep")
+            raise UnreadValueError("its columns are nested too deeply")
         path = (*path, element[4].decode("utf-8", errors="replace"))
         repetition = element.get(3, 0)
         node = _Node(
@@ -180,7 +180,7 @@ def _parse_chunk(chunk: Mapping[int, Any], leaf: _Node) -> ColumnChunk:
         raise UnreadValueError("a row may have several values")
     first, dictionary = int(metadata[9]), int(metadata.get(11, 0))
     return ColumnChunk(
-        # Some writers give the offset of a dictionary that is not there.
+        # Some writers give the offset of a dictionary that does not exist.
         offset=dictionary if 0 < dictionary < first else first,
         num_bytes=int(metadata[7]),
         num_values=int(metadata[5]),

@@ -1,4 +1,4 @@
-"""Decompress a page as a whole, and be sure that it has as many bytes as its header says."""
+"""Decompress a page as a whole, and check that it has as many bytes as its header says."""
 
 from __future__ import annotations
 
@@ -8,18 +8,18 @@ from dedup_lib.executor.parquet_values.file_slices import UnreadValueError, slic
 from dedup_lib.executor.parquet_values.snappy import SnappySlices
 
 FALSE_LENGTH = "its file is damaged: a page is not as long as it says"
-# pyarrow decompresses these as a stream, and so finds their end.
+# pyarrow decompresses these codecs as a stream, and so finds their end.
 _STREAMED = {"gzip", "zstd", "brotli"}
 _BY_PYARROW = {*_STREAMED, "snappy", "lz4_raw"}
 
 
 def decompress(codec: str, stored: bytes, num_bytes: int) -> bytes:
-    """Decompress a block that has `num_bytes` bytes when it is decompressed.
+    """Decompress a block to `num_bytes` bytes.
 
     Snappy needs no library, but is faster with pyarrow; the other codecs need pyarrow.
 
     Raises:
-        UnreadValueError: The codec can't be read here, or the block does not have so many bytes.
+        UnreadValueError: The codec can't be read here, or the block has another length.
     """
     if codec == "uncompressed":
         return stored
@@ -27,7 +27,9 @@ def decompress(codec: str, stored: bytes, num_bytes: int) -> bytes:
         import pyarrow as pa
     except ImportError as error:
         if codec != "snappy":
-            raise UnreadValueError(f"{codec} needs pyarrow where it is read") from error
+            raise UnreadValueError(
+                f"{codec} needs pyarrow in the process that reads the file"
+            ) from error
         return _check_length(stored, num_bytes).read(0, num_bytes)
     if codec == "snappy":
         _check_length(stored, num_bytes)
@@ -50,11 +52,11 @@ def _check_length(stored: bytes, num_bytes: int) -> SnappySlices:
 
 
 def _decompress_by_pyarrow(codec: str, stored: bytes, num_bytes: int) -> bytes:
-    """Decompress; return a wrong number of bytes if the block does not have so many.
+    """Decompress; if the block has another length, return a wrong number of bytes.
 
-    If a block is shorter, `pyarrow.decompress` fills up with what was in memory. So the length
-    that a Snappy block gives is checked before, and LZ4 is asked for one byte less as well: it
-    refuses that if the block has more.
+    If a block is shorter, `pyarrow.decompress` fills the rest with old memory content. So the
+    length in a Snappy block is checked before. LZ4 is also asked for one byte less, which it
+    refuses if the block has more bytes.
     """
     import pyarrow as pa
 

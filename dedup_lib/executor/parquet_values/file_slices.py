@@ -1,15 +1,15 @@
-"""Parts of a file, which are read only when they are asked for."""
+"""Parts of a file that are read only on request."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 
-# Reads so many bytes from an offset; fewer at the end of the file.
+# Reads a number of bytes from an offset; fewer at the end of the file.
 ReadAt = Callable[[int, int], bytes]
-# Gives a context in which so many bytes of memory are held.
+# Returns a context during which this many bytes of memory are reserved.
 Hold = Callable[[int], AbstractContextManager[None]]
-# The errors that wrong bytes may lead to.
+# The errors that wrong bytes may cause.
 _DAMAGE = (AttributeError, IndexError, KeyError, OverflowError, TypeError, ValueError)
 
 
@@ -19,7 +19,7 @@ class UnreadValueError(ValueError):
 
 @contextmanager
 def explain_damage() -> Iterator[None]:
-    """Turn any error that a damaged file may lead to into an UnreadValueError."""
+    """Turn any error that a damaged file may cause into an UnreadValueError."""
     try:
         yield
     except UnreadValueError:
@@ -33,7 +33,7 @@ class FileSlice:
     """A run of bytes of a file.
 
     Attributes:
-        num_bytes: How long it is.
+        num_bytes: The length in bytes.
     """
 
     def __init__(self, read_at: ReadAt, offset: int, num_bytes: int) -> None:
@@ -42,7 +42,7 @@ class FileSlice:
         self.num_bytes = num_bytes
 
     def read(self, offset: int, num_bytes: int) -> bytes:
-        """Return some bytes from an offset within the slice; fewer at its end."""
+        """Return bytes from an offset within the slice; fewer at its end."""
         num_bytes = min(num_bytes, self.num_bytes - offset)
         return self._read_at(self._offset + offset, num_bytes) if num_bytes > 0 else b""
 
@@ -53,7 +53,7 @@ class FileSlice:
             UnreadValueError: The part is not within the slice.
         """
         if not 0 <= offset <= offset + num_bytes <= self.num_bytes:
-            raise UnreadValueError("its file is damaged: a part of it is not within it")
+            raise UnreadValueError("its file is damaged: an offset in it is outside of the file")
         return FileSlice(self._read_at, self._offset + offset, num_bytes)
 
 

@@ -1,4 +1,4 @@
-"""The pages of a Parquet column chunk: their headers, and their bytes without the compression.
+"""Read the pages of a Parquet column chunk: their headers and their decompressed bytes.
 
 Source: Apache Parquet, file format: data pages
 """
@@ -21,12 +21,12 @@ from dedup_lib.executor.parquet_values.snappy import SnappySlices
 from dedup_lib.executor.parquet_values.thrift import read_struct
 
 DATA, DICTIONARY, DATA_V2 = 0, 2, 3
-# A header holds the smallest and the largest value, of at most some thousand bytes each.
+# A header holds the smallest and the largest value, each of at most some thousand bytes.
 _FIRST_HEADER_BYTES = 512
 _MOST_HEADER_BYTES = 64 * 1024
-# A page that must be decompressed as a whole is held in memory as a whole.
+# A page that must be decompressed as a whole takes this much memory at most.
 _MOST_HELD_BYTES = 256 * 1024**2
-# Short values, as most texts are, are not read one by one, but with their whole page.
+# Short values, such as most texts, are not read one by one, but with their whole page.
 _SHORT_BYTES = 1024
 _MOST_SHORT_BYTES = 16 * 1024**2
 
@@ -37,7 +37,7 @@ class PageBytes(Protocol):
     num_bytes: int
 
     def read(self, offset: int, num_bytes: int) -> bytes:
-        """Return some bytes; fewer at the end."""
+        """Return bytes from an offset; fewer at the end."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Page:
     """A page as it is stored.
 
     Attributes:
-        header: The fields of its header, by number.
-        stored: Its bytes in the file, after the header.
+        header: The fields of the header, by number.
+        stored: The bytes in the file after the header.
     """
 
     header: Mapping[int, Any]
@@ -65,45 +65,45 @@ class Page:
 
     @property
     def num_values(self) -> int:
-        """How many values it has, NULLs included."""
+        """The number of values, with NULLs."""
         return max(int(self.details[1]), 0)
 
     @property
     def encoding(self) -> int:
-        """The number of its encoding."""
+        """The number of the encoding."""
         return int(self.details[4 if self.kind == DATA_V2 else 2])
 
     @property
     def num_level_bytes(self) -> int:
-        """How many bytes of levels come before the values and are never compressed."""
+        """The number of bytes with levels before the values, which are never compressed."""
         return int(self.details[5]) + int(self.details[6]) if self.kind == DATA_V2 else 0
 
     @property
     def num_bytes(self) -> int:
-        """How many bytes it has when it is decompressed, without those levels."""
+        """The number of decompressed bytes, without those levels."""
         return int(self.header[2]) - self.num_level_bytes
 
     @property
     def is_compressed(self) -> bool:
-        """Whether the codec of its column applies to it."""
+        """Whether the column's codec applies to this page."""
         return bool(self.details.get(7, True)) if self.kind == DATA_V2 else True
 
     @property
     def is_short(self) -> bool:
-        """Whether its values are short, and not too many to be read together."""
+        """Whether the values are short, and few enough to be read together."""
         num_bytes = max(self.num_bytes, self.stored.num_bytes)
         return num_bytes < min(_SHORT_BYTES * self.num_values, _MOST_SHORT_BYTES)
 
     def definition_levels(self) -> FileSlice:
         """Return the definition levels of a DATA_V2 page.
 
-        The levels of repetition, which come first, are empty: nothing is repeated.
+        The repetition levels, which come first, are empty, because nothing is repeated.
         """
         return self.stored.part(int(self.details[6]), int(self.details[5]))
 
 
 def read_pages(chunk: FileSlice) -> Iterator[Page]:
-    """Yield the pages of a column chunk; of their bytes only the headers are read."""
+    """Yield the pages of a column chunk; only their headers are read."""
     offset = 0
     while offset < chunk.num_bytes:
         head = chunk.read(offset, _FIRST_HEADER_BYTES)
@@ -119,23 +119,23 @@ def read_pages(chunk: FileSlice) -> Iterator[Page]:
 
 @contextmanager
 def open_page(page: Page, codec: str, hold: Hold) -> Iterator[PageBytes]:
-    """Give the decompressed bytes of a page, without the levels that are never compressed.
+    """Yield the decompressed bytes of a page, without the levels that are never compressed.
 
     Args:
         page: The page.
-        codec: The codec of its column.
-        hold: Entered while the whole page is held in memory.
+        codec: The codec of the column.
+        hold: A context that is entered while the whole page is in memory.
 
     Raises:
-        UnreadValueError: It can't be decompressed.
+        UnreadValueError: The page can't be decompressed.
 
-    *Cost:* nothing yet if the page is stored as it is, or by Snappy, and its values are not short.
-    Else the whole page.
+    *Cost:* nothing yet if the page is uncompressed or in Snappy, and its values are not short.
+    Otherwise the whole page is read.
     """
     start = page.num_level_bytes
     stored = page.stored.part(start, page.stored.num_bytes - start)
     codec = codec if page.is_compressed else "uncompressed"
-    if stored.num_bytes == page.num_bytes == 0:  # NULLs alone; some codecs have no empty block
+    if stored.num_bytes == page.num_bytes == 0:  # only NULLs; some codecs have no empty block
         yield slice_of_bytes(b"")
         return
     if codec in ("uncompressed", "snappy") and not page.is_short:

@@ -1,4 +1,4 @@
-"""Ask a store for more bytes than are wanted now, and keep them for the next question.
+"""Read more bytes from a store than are needed now, and keep them for the next request.
 
 A store takes about as long for some kilobytes as for one byte.
 """
@@ -8,12 +8,12 @@ from __future__ import annotations
 from dedup_lib.executor.parquet_values.column_chunks import ColumnChunk
 from dedup_lib.executor.parquet_values.file_slices import FileSlice
 
-# Where values are short, several are read at a time; where they are long, no more than about the
-# header of a page.
+# If values are short, several are read at a time. If they are long, little more than the header
+# of a page is read.
 _SHORT_BYTES = 128 * 1024
 _AHEAD_OF_SHORT_BYTES = 1024**2
 _AHEAD_OF_LONG_BYTES = 4 * 1024
-# A Snappy block needs a tag every 64 KB; pages with another codec are read as a whole.
+# A Snappy block has a tag every 64 KB; pages with another codec are read as a whole.
 _AHEAD_OF_COMPRESSED_BYTES = 2 * 1024**2
 
 

@@ -1,4 +1,4 @@
-"""Definition levels and dictionary indexes: small numbers, stored as runs of equal ones.
+"""Read definition levels and dictionary indexes: small numbers, stored as runs of equal numbers.
 
 Source: Apache Parquet, file format: encodings, RLE / bit-packing hybrid
 """
@@ -14,9 +14,9 @@ from dedup_lib.executor.parquet_values.thrift import read_varint
 
 CUT_OFF = "its file is damaged: a page ends too early"
 _MOST_BITS = 32
-# Numbers, each with how many times it comes in a row.
+# Numbers, each with the length of its run.
 Runs = Iterable[tuple[int, int]]
-# Rows, by the position of their value among the values of a page (or of a dictionary).
+# Rows by the position of their value in a page or a dictionary.
 RowsByPosition = Mapping[int, list[int]]
 
 
@@ -24,10 +24,10 @@ class _Run(NamedTuple):
     """A run of one number.
 
     Attributes:
-        first: The position of its first value.
+        first: The position of the first value.
         number: The number.
-        length: How many times it comes.
-        wanted: Those of the wanted positions that are in the run.
+        length: The number of values.
+        wanted: The wanted positions that are in the run.
     """
 
     first: int
@@ -63,7 +63,7 @@ def find_runs(rows: RowsByPosition, runs: Runs) -> Iterator[_Run]:
     """Go through runs until all wanted positions are found.
 
     Raises:
-        UnreadValueError: The runs end before that.
+        UnreadValueError: The runs end too early.
     """
     left, first = deque(sorted(rows)), 0
     for number, length in runs:
@@ -80,15 +80,15 @@ def find_runs(rows: RowsByPosition, runs: Runs) -> Iterator[_Run]:
 def split_nulls(
     rows: RowsByPosition, levels: Runs | None, value_level: int
 ) -> tuple[list[int], RowsByPosition]:
-    """Tell NULLs from values by their definition levels.
+    """Separate NULLs from values by their definition levels.
 
     Args:
-        rows: Rows, by their position in a page.
+        rows: Rows by their position in a page.
         levels: The definition levels of the page; None if the page has no NULLs.
         value_level: The level of a value that is not NULL.
 
     Returns:
-        The rows that are NULL; and the others by the position of their value, NULLs not counted.
+        The rows that are NULL; and the other rows by the position of their value, without NULLs.
     """
     if levels is None:
         return [], rows

@@ -1,8 +1,8 @@
-"""Slices of a Snappy block, without decompressing what comes before them.
+"""Read slices of a Snappy block without decompressing the bytes before them.
 
-Snappy's compressors work in fragments of 64 KB. A fragment refers to no bytes outside itself, and
-bytes that don't compress, such as an image's, are stored as they are. So a fragment is found by
-reading the few tags of the fragments before it.
+Snappy's compressors work in fragments of 64 KB. A fragment refers to no bytes outside of itself.
+Bytes that don't compress, such as those of images, are stored without compression. So a fragment
+can be found by reading only the few tags of the fragments before it.
 
 Source: Snappy, format_description.txt
 """
@@ -15,7 +15,7 @@ from typing import NamedTuple
 from dedup_lib.executor.parquet_values.file_slices import FileSlice
 
 _FRAGMENT_BYTES = 1 << 16
-# A tag is one byte and at most four more.
+# A tag has one byte and at most four more.
 _MOST_TAG_BYTES = 5
 
 
@@ -27,9 +27,9 @@ class _Element(NamedTuple):
     """A literal, whose bytes are in the block, or a copy of earlier bytes.
 
     Attributes:
-        offset: Where the literal's bytes are in the block; for a copy, where the next element is.
-        length: How many bytes the element stands for.
-        distance: How far back the copied bytes are; 0 for a literal.
+        offset: The offset of the literal's bytes in the block; for a copy, of the next element.
+        length: The number of decompressed bytes.
+        distance: The distance back to the copied bytes; 0 for a literal.
     """
 
     offset: int
@@ -38,7 +38,7 @@ class _Element(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Where the next element is in the block."""
+        """The offset of the next element in the block."""
         return self.offset + (0 if self.distance else self.length)
 
 
@@ -46,7 +46,7 @@ class SnappySlices:
     """The decompressed bytes of a Snappy block, read slice by slice, best in ascending order.
 
     Attributes:
-        num_bytes: How many bytes the block decompresses to, as it says itself.
+        num_bytes: The number of decompressed bytes, as the block says.
     """
 
     def __init__(self, block: FileSlice) -> None:
@@ -56,10 +56,10 @@ class SnappySlices:
         self._latest: tuple[int, bytes] = (-1, b"")
 
     def read(self, offset: int, num_bytes: int) -> bytes:
-        """Return some of the decompressed bytes.
+        """Return decompressed bytes from an offset.
 
         Raises:
-            SnappyError: They can't be read in this way.
+            SnappyError: The bytes can't be read in this way.
         """
         if offset + num_bytes > self.num_bytes:
             raise SnappyError("a block ends too early")
@@ -75,7 +75,7 @@ class SnappySlices:
         return b"".join(parts)
 
     def _read_fragment(self, number: int, start: int, num_bytes: int) -> bytes:
-        """Return some bytes of a fragment; read no others if all of them are in one literal."""
+        """Return bytes of a fragment; if all are in one literal, read only these."""
         while len(self._starts) <= number:
             self._starts.append(self._find_end(len(self._starts) - 1))
         if self._latest[0] != number:
@@ -102,7 +102,7 @@ class SnappySlices:
                 found += self._block.read(offset, length)
             elif distance > len(found):
                 raise SnappyError("a fragment refers to one before it")
-            else:  # the copied bytes may run on into the copy itself
+            else:  # the copied bytes may overlap the copy itself
                 again = bytes(found[-distance:][:length])
                 found += (again * (length // len(again) + 1))[:length]
         return bytes(found)

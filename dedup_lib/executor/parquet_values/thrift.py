@@ -1,4 +1,4 @@
-"""Structs in Thrift's compact protocol, as far as Parquet's footers and page headers use it.
+"""Read structs in Thrift's compact protocol, as Parquet's footers and page headers use it.
 
 Source: Apache Thrift, doc/specs/thrift-compact-protocol.md
 """
@@ -9,7 +9,7 @@ from typing import Any
 
 _TRUE, _FALSE, _BYTE, _DOUBLE, _BINARY, _LIST, _SET, _STRUCT = 1, 2, 3, 7, 8, 9, 10, 12
 _INTEGERS = {4, 5, 6}
-# Parquet's structs are nested seven deep, and its numbers have at most 64 bits.
+# Parquet's structs have at most seven levels, and its numbers have at most 64 bits.
 _MOST_DEPTH = 32
 _MOST_SHIFT = 63
 
@@ -19,15 +19,15 @@ def read_struct(data: bytes, offset: int, depth: int = 0) -> tuple[dict[int, Any
 
     Args:
         data: The bytes that hold the struct.
-        offset: Where it begins.
-        depth: How many other structs it is in.
+        offset: The offset of the struct.
+        depth: The number of structs around it.
 
     Raises:
-        IndexError: The data end before the struct does.
+        IndexError: The data ends before the struct does.
         ValueError: The bytes are not a struct.
     """
     if depth > _MOST_DEPTH:
-        raise ValueError("structs are nested too deep")
+        raise ValueError("structs are nested too deeply")
     fields: dict[int, Any] = {}
     number = 0
     while (head := data[offset]) != 0:
@@ -45,10 +45,10 @@ def read_struct(data: bytes, offset: int, depth: int = 0) -> tuple[dict[int, Any
 
 
 def read_varint(data: bytes, offset: int) -> tuple[int, int]:
-    """Read a number that has seven bits a byte, the lowest first; return the offset after it, too.
+    """Read a number of seven bits per byte, the lowest first; also return the offset after it.
 
     Raises:
-        IndexError: The data end before the number does.
+        IndexError: The data ends before the number does.
         ValueError: The number has more than 64 bits.
     """
     number = shift = 0
@@ -82,17 +82,17 @@ def _read_value(data: bytes, offset: int, kind: int, depth: int) -> tuple[Any, i
     else:
         raise ValueError(f"no Thrift type has the number {kind}")
     if offset + length > len(data):
-        raise IndexError("the data end within a field")
+        raise IndexError("the data ends within a field")
     return data[offset : offset + length], offset + length
 
 
 def _read_list(data: bytes, offset: int, depth: int) -> tuple[list[Any], int]:
     if depth > _MOST_DEPTH:
-        raise ValueError("lists are nested too deep")
+        raise ValueError("lists are nested too deeply")
     head = data[offset]
     size, offset = (head >> 4, offset + 1) if head >> 4 < 15 else read_varint(data, offset + 1)
     values = []
-    for _ in range(size):  # ends soon if the size is false: each value takes a byte at least
+    for _ in range(size):  # a wrong size ends this soon, because each value takes at least one byte
         value, offset = _read_value(data, offset, head & 15, depth)
         values.append(value)
     return values, offset

@@ -1,8 +1,8 @@
-"""Single values of a Parquet column chunk of byte arrays, without reading the others.
+"""Read single values of a Parquet column chunk of byte arrays, without reading the other values.
 
-Libraries for Parquet read whole pages: some hundred images from a page that Spark wrote, a row
-group from pyarrow's. But where values are stored as they are, or by Snappy, they can be skipped:
-each value comes after its length.
+Libraries for Parquet read whole pages: some hundred images in a page that Spark wrote, or a whole
+row group that pyarrow wrote. But each value comes after its length. So values can be skipped if
+they are uncompressed, or compressed with Snappy.
 
 Source: Apache Parquet, file format: data pages, encodings
 """
@@ -46,10 +46,10 @@ _DICTIONARY_ENCODINGS = {2, 8}
 
 @dataclass(frozen=True)
 class StoredValue:
-    """A value that was found and not read yet; it can be read until the next one is asked for.
+    """A value that was found, but not read yet; read it before you request the next value.
 
     Attributes:
-        num_bytes: How long it is.
+        num_bytes: The length in bytes.
     """
 
     num_bytes: int
@@ -60,7 +60,7 @@ class StoredValue:
         """Read the value.
 
         Raises:
-            UnreadValueError: It can't be read.
+            UnreadValueError: The value can't be read.
         """
         with explain_damage():
             data = self._page.read(self._offset, self.num_bytes)
@@ -69,7 +69,7 @@ class StoredValue:
         return data
 
 
-# Rows, each with its value; None is a NULL.
+# Rows, each with its value; None for NULL.
 _Found = Iterator[tuple[int, StoredValue | None]]
 
 
@@ -78,18 +78,18 @@ def values_at(file: FileSlice, chunk: ColumnChunk, rows: Collection[int], hold: 
 
     Args:
         file: The bytes of the chunk.
-        chunk: How its values are stored.
-        rows: The rows, counted from the first row of the row group.
-        hold: Entered while more than one value is held in memory.
+        chunk: The chunk's facts.
+        rows: The row indexes in the row group.
+        hold: A context that is entered while more than one value is in memory.
 
     Returns:
-        Each row with its value, or None for a NULL; in any order.
+        Each row with its value, or None for NULL; in any order.
 
     Raises:
         UnreadValueError: The remaining values can't be read in this way.
 
-    *Cost:* some bytes for each value before the wanted ones. A whole page, if its values are
-    short, or compressed by anything but Snappy.
+    *Cost:* some bytes for each value before the wanted values. A whole page, if its values are
+    short, or if its codec is neither none nor Snappy.
     """
     with explain_damage():
         yield from _find_values(file, chunk, rows, hold)
@@ -125,7 +125,7 @@ def _find_in_page(
     rows: RowsByPosition,
     in_dictionary: dict[int, list[int]],
 ) -> _Found:
-    """Yield the values that are in a page; note the rows whose values are in the dictionary."""
+    """Yield the values that are in a page; collect the rows whose values are in the dictionary."""
     levels, start = _read_levels(chunk, page, data)
     nulls, values = split_nulls(rows, levels, chunk.definition_level)
     yield from ((row, None) for row in nulls)
@@ -139,7 +139,7 @@ def _find_in_page(
 
 
 def _read_levels(chunk: ColumnChunk, page: Page, data: PageBytes) -> tuple[Runs | None, int]:
-    """Return the definition levels (None: no value is NULL), and the offset of the values."""
+    """Return the definition levels (None if no value is NULL), and the offset of the values."""
     width = chunk.definition_level.bit_length()
     if page.kind == DATA_V2:
         levels = page.definition_levels()
@@ -147,7 +147,7 @@ def _read_levels(chunk: ColumnChunk, page: Page, data: PageBytes) -> tuple[Runs 
     if not width:
         return None, 0
     if int(page.details[3]) != _RLE:
-        raise UnreadValueError("its definition levels have an encoding that is out of use")
+        raise UnreadValueError("its definition levels have an obsolete encoding")
     num_bytes = int.from_bytes(data.read(0, 4), "little")
     return read_runs(_read_numbers(data, 4, num_bytes), width), 4 + num_bytes
 
@@ -161,7 +161,7 @@ def _read_numbers(data: PageBytes, offset: int, num_bytes: int) -> bytes:
 def _find_indexes(
     data: PageBytes, offset: int, rows: RowsByPosition
 ) -> Iterator[tuple[int, list[int]]]:
-    """Yield indexes into the dictionary, each with rows that have this value."""
+    """Yield indexes into the dictionary, each with the rows that have this value."""
     if rows:
         width = data.read(offset, 1)[0]
         numbers = _read_numbers(data, offset + 1, data.num_bytes - offset - 1)
@@ -172,7 +172,7 @@ def _find_indexes(
 def _find_plain(
     data: PageBytes, offset: int, rows: RowsByPosition
 ) -> Iterator[tuple[int, StoredValue]]:
-    """Go from value to value, each after its length, and yield those of the wanted rows."""
+    """Go from value to value, each after its length, and yield the values of the wanted rows."""
     for position in range(max(rows, default=-1) + 1):
         length = int.from_bytes(data.read(offset, 4), "little")
         offset += 4

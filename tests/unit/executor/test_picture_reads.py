@@ -112,7 +112,7 @@ def test_of_a_file_that_was_replaced_nothing_is_shown(store, folder):
     rows = [RowPosition("0.parquet", 3, size), RowPosition("1.parquet", 3, size + 1)]
     found, _ = read_pictures(rows, COLUMNS, store, Bounds())
     assert found[rows[0]].thumbnail.webp
-    assert found[rows[1]].thumbnail.reason == "not read: its file was replaced meanwhile"
+    assert found[rows[1]].thumbnail.reason == "not read: its file was replaced in the meantime"
 
 
 def test_memory_is_shared_and_what_needs_more_than_there_is_has_all_of_it():
@@ -143,7 +143,7 @@ def test_a_file_that_is_not_there_or_damaged_harms_no_other(store, folder, tmp_p
     reasons = [found[place].thumbnail.reason for place in (*torn, *lost)]
     assert reasons[0] == "not read: it is not a Parquet file"
     assert "lost.parquet" in reasons[1]
-    assert reasons[2] == "not read: there is no such row in its file"
+    assert reasons[2] == "not read: the file has no such row"
     assert all(found[place].thumbnail.webp for place in PLACES)
 
 
