@@ -40,13 +40,13 @@ _log = logging.getLogger("dedup_lib")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    """Run the command line. On success return: a notebook takes any exit for an error.
+    """Run the command line. On success it returns, because a notebook shows any exit as an error.
 
     Args:
         argv: The arguments; by default those of the process.
 
     Raises:
-        RunFailedError: The run failed. It ends the process with the exit code of the error.
+        RunFailedError: The run failed. This ends the process with the exit code of the error.
     """
     report = Report()
     code = run_command(sys.argv[1:] if argv is None else argv, report)
@@ -56,7 +56,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 class RunFailedError(SystemExit):
-    """A run failed: the process ends with the code, a notebook shows the message."""
+    """A run failed: the process ends with the exit code, and a notebook shows the message."""
 
     def __init__(self, code: int, message: str) -> None:
         super().__init__(message)
@@ -110,7 +110,7 @@ def parse(argv: Sequence[str]) -> Settings:
 
 
 class _Parser(argparse.ArgumentParser):
-    """An argument parser that raises, so that every failure ends in a report."""
+    """An argument parser that raises an error, so that each failure gives a report."""
 
     def error(self, message: str) -> NoReturn:
         raise SettingsError(f"{message}. See --help.")
@@ -126,8 +126,8 @@ class _Parser(argparse.ArgumentParser):
         flags = [text.partition("=")[0] for text in unknown if text.startswith("--")]
         if not flags:
             return (
-                f"unrecognized arguments: {len(unknown)} that belong to no flag (not shown, since "
-                "they may hold a secret). Put quotes around values with blanks."
+                f"unrecognized arguments: {len(unknown)} that belong to no flag (not shown, "
+                "because they may hold a secret). Put quotes around values with blanks."
             )
         known = [option for action in self._actions for option in action.option_strings]
         return f"unrecognized arguments: {', '.join(flags)}.{suggest(flags[0], known)}"

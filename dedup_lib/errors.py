@@ -78,7 +78,7 @@ class RunKeyError(UsageError):
 
 
 class JavaMissingError(UsageError):
-    """Spark needs Java, and there is none that works."""
+    """Spark needs Java, and no working Java was found."""
 
 
 class InputError(DedupError):
@@ -100,10 +100,10 @@ class MissingColumnError(InputError):
 
     @classmethod
     def of(cls, what: str, column: str, columns: Sequence[str], flag: str) -> MissingColumnError:
-        """Make the error: the missing column, the existing columns, and the flag that helps.
+        """Make the error with the missing column, the existing columns, and the flag that helps.
 
         Args:
-            what: The table or list, as the message begins.
+            what: The table or list, as the beginning of the message.
             column: The missing column.
             columns: The existing columns.
             flag: The flag that names another column.
@@ -141,7 +141,7 @@ class InputChangedError(InputError):
 
 
 class ImagesChangedError(InputError):
-    """The changes of the image table since the last run can't be found out."""
+    """The changes in the image table since the last run can't be found."""
 
 
 class PlanMismatchError(InputError):
@@ -181,7 +181,7 @@ class PublishError(DedupError):
 
 
 class OutputExistsError(PublishError):
-    """Something exists at the output location that may not be replaced."""
+    """Something exists at the output location and may not be replaced."""
 
 
 class ConflictError(PublishError):

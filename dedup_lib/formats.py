@@ -4,5 +4,7 @@ from dedup_lib.delta import DeltaFormat
 from dedup_lib.parquet import ParquetFormat
 from dedup_lib.tables import registry
 
-registry.register(ParquetFormat())  # first, so it is the default for a table of no other format
+registry.register(
+    ParquetFormat()
+)  # the first format is the default for tables that match no other format
 registry.register(DeltaFormat())

@@ -1,7 +1,7 @@
 """OpenLineage: a run sends events about the tables that it reads and writes.
 
-Spark's own listener can't do it: it sees neither the work of the `arrow` engine and of Delta's
-commands nor the final location of a staged table.
+Spark's listener can't do this. It sees neither the work of the `arrow` engine and of Delta's
+commands, nor the final location of a staged table.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ def emit_lineage(
 
     Args:
         settings: The settings of the run.
-        report: The report of the run. In the end it says what was read and written.
+        report: The report of the run. At the end it has the tables that were read and written.
         canonical: Turns a location into an absolute URI.
 
     Raises:
@@ -57,7 +57,7 @@ def emit_lineage(
 def dataset_name(location: str, namespace: str) -> tuple[str, str]:
     """Return OpenLineage's namespace and name for a canonical location.
 
-    A catalog table gets the job's own namespace.
+    A catalog table gets the namespace of the job.
     """
     if not is_path(location):
         return namespace, location
@@ -83,7 +83,7 @@ class _Events:
         """Send an event. A failure to send does not stop the run."""
         try:
             self._client.emit(self._event(state, error))
-        except Exception as failure:  # each transport has errors of its own
+        except Exception as failure:  # each transport raises different errors
             _log.warning("OpenLineage's event %s could not be sent: %s", state, failure)
 
     def _event(self, state: str, error: BaseException | None) -> Any:

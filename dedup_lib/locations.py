@@ -9,12 +9,12 @@ from dedup_lib.errors import SettingsError
 
 
 def is_path(location: str) -> bool:
-    """Tell a path or URI (it has a slash or a scheme) from a catalog table name."""
+    """Tell whether a location is a path or URI (with a slash or scheme), not a table name."""
     return "/" in location or has_scheme(location)
 
 
 def has_scheme(location: str) -> bool:
-    """Tell a URI with a scheme from a plain path or name."""
+    """Tell whether a location is a URI with a scheme, not a plain path or name."""
     scheme, colon, _ = location.partition(":")
     return bool(colon) and scheme.replace("+", "").isalnum()
 
@@ -27,7 +27,7 @@ def check_location(name: str, location: str | None) -> None:
         location: Its value; None passes.
 
     Raises:
-        SettingsError: It is empty, it is SQL, it is a file but reads as a table name, or it is a
+        SettingsError: The location is empty or SQL, is a file but looks like a table name, or is a
             table name where only a path is possible.
     """
     if location is None:
@@ -43,7 +43,7 @@ def check_location(name: str, location: str | None) -> None:
         return
     if location.lower().endswith((".parquet", ".jsonl", ".csv")) or Path(location).exists():
         raise SettingsError(
-            f"{flag} {location!r} reads as a table name, since it has no slash: "
+            f"{flag} {location!r} is read as a table name, because it has no slash: "
             f"write './{location}' for the file."
         )
     if name == "work_location":
@@ -66,7 +66,7 @@ def contains(outer: str, inner: str) -> bool:
 
 
 def decode_path(metadata_path: str) -> str:
-    """Turn the spelling of `_metadata.file_path` into that of `FileInfo`."""
+    """Convert a path from the spelling of `_metadata.file_path` to that of `FileInfo`."""
     text = unquote(metadata_path)
     return "file:/" + text[5:].lstrip("/") if text.startswith("file:") else text
 
@@ -91,5 +91,5 @@ def name_of(location: str) -> str:
 
 
 def child(directory: str, name: str) -> str:
-    """Return the location of what is in a canonical directory under a name."""
+    """Return the location of an entry in a canonical directory."""
     return f"{directory.rstrip('/')}/{name}"

@@ -34,7 +34,7 @@ from dedup_lib.tables.registry import format_of
 _TEXT, _COUNT, _SECONDS = StringType(), LongType(), DoubleType()
 _TIME, _FLAG = TimestampType(), BooleanType()
 
-# Column: type and meaning. A value is NULL if it is unknown or the run did not get that far.
+# Column: type and meaning. A value is NULL if it is unknown, or if the run ended before.
 COLUMNS: Mapping[str, tuple[DataType, str]] = {
     "run": (_TEXT, "the run's own random name; in the output's manifest or Delta commit, too"),
     "started_at": (_TIME, "when the process began with it, UTC"),
@@ -63,7 +63,7 @@ COLUMNS: Mapping[str, tuple[DataType, str]] = {
 SCHEMA = StructType(
     [StructField(name, kind, True, {"comment": text}) for name, (kind, text) in COLUMNS.items()]
 )
-# Every metrics table has these columns. They tell it from other tables.
+# Every metrics table has these columns, and so can be recognised.
 _KEY_COLUMNS = ("run", "started_at", "status")
 _WRITER_SETTINGS = {"spark.sql.parquet.outputTimestampType": "TIMESTAMP_MICROS"}
 _log = logging.getLogger(__name__)
@@ -72,10 +72,10 @@ _log = logging.getLogger(__name__)
 def append(session: Session, settings: Settings, report: Report) -> None:
     """Append a run's row to the metrics table, if the settings name one.
 
-    A failure here does not change the result of the run: it is only logged as an error.
+    A failure here does not change the result of the run. It is only logged as an error.
 
     Args:
-        session: The session, with its file systems. No run may be at work in it.
+        session: The session, with its file systems. No run may use it at the same time.
         settings: The run's settings.
         report: The report of the run, which has ended.
 
@@ -93,7 +93,7 @@ def append(session: Session, settings: Settings, report: Report) -> None:
             check_metrics(session, settings)
             with tuning_settings(session.spark, _WRITER_SETTINGS):
                 _append(session, location, settings, report)
-    except Exception as error:  # any failure: the run is over, and its result stays
+    except Exception as error:  # any failure: the run has ended, and its result stays
         reason = first_line(error).lstrip(": ") if str(error).strip() else type(error).__name__
         _log.error("no row was appended to --metrics-output: %s", report.hide(reason))
 
@@ -115,17 +115,17 @@ def _append(session: Session, location: str, settings: Settings, report: Report)
 
 
 def _check_columns(location: str, found: StructType, needs_all: bool) -> None:
-    """Check that a table can take the row: our columns have our types. Others become NULL.
+    """Check that a table accepts the row: our columns have our types. Other columns become NULL.
 
     Raises:
-        OutputExistsError: It is not a metrics table, lacks a column, or has one of another type.
+        OutputExistsError: It is not a metrics table, or a column is missing or of another type.
     """
     types = {field.name: field.dataType.simpleString() for field in found}
     needed = COLUMNS if needs_all else _KEY_COLUMNS
     missing = [name for name in needed if name not in types]
     if set(missing) & set(_KEY_COLUMNS):
         raise OutputExistsError(
-            f"{location!r} is no table of metrics: it has no column {missing[0]!r}. "
+            f"{location!r} is not a metrics table: it has no column {missing[0]!r}. "
             "Choose another location."
         )
     if missing:
@@ -137,7 +137,7 @@ def _check_columns(location: str, found: StructType, needs_all: bool) -> None:
     for name, (kind, _) in COLUMNS.items():
         if types.get(name, kind.simpleString()) != kind.simpleString():
             raise OutputExistsError(
-                f"column {name!r} of {location!r} is {types[name]}, and must be "
+                f"column {name!r} of {location!r} is {types[name]}, but must be "
                 f"{kind.simpleString()}. Choose another location."
             )
 

@@ -68,7 +68,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
     report.describe(settings)
     _warn_of_secrets(settings)
     session = Session(spark, open_storage(spark, settings.storage_options))
-    is_saved = False  # stays False until it is certain that the report replaces no input
+    is_saved = False  # stays False until it is certain that the report does not replace an input
     try:
         with (
             one_run(spark),
@@ -101,7 +101,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
 def _save_failed(report: Report, location: str, storage: Storage) -> None:
     try:
         report.save(location, storage)
-    except DedupError as error:  # the error that ended the run says more
+    except DedupError as error:  # the error that ended the run is more important
         _log.error("the report could not be written: %s", error)
 
 
@@ -159,7 +159,7 @@ class _Run(RunContext):
             return {}
 
     def find_targets(self) -> Target | None:
-        """Look at all locations to write; return the output's target, if there is an output."""
+        """Examine all locations to write; return the output's target, if there is an output."""
         location = self.settings.output
         output = None if location is None else self.find_target(location)
         locations = self.settings.record_locations
@@ -183,7 +183,7 @@ class _Run(RunContext):
         return inputs
 
     def note_inputs(self) -> Inputs:
-        """Read one input after another: the report of a failed run has those before the fault."""
+        """Read the inputs one after another; the report of a failed run has those before the error."""
         session, settings, noted = self.session, self.settings, self.report.inputs
         table = read_images(session, settings.images, settings.images_format)
         noted["images"] = table.described()
@@ -224,7 +224,7 @@ class _Run(RunContext):
         return plan
 
     def note_plan(self, plan: Plan, inputs: Inputs) -> None:
-        """Report the plan's counts, and what it found out about the lists."""
+        """Report the plan's counts, and its facts about the lists."""
         report = self.report
         report.counts |= plan.reported_counts()
         report.bytes["input"] = plan.input_bytes
@@ -253,7 +253,7 @@ class _Run(RunContext):
     def check_limits(self, plan: Plan, inputs: Inputs) -> None:
         """Check the safety limits.
 
-        If a limit is exceeded, keep the IDs that matched nothing: they may tell why.
+        If a limit is exceeded, keep the IDs that matched nothing: they may show the reason.
         """
         try:
             if inputs.kept_plan is None:

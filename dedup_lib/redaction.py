@@ -13,11 +13,11 @@ _SENSITIVE_NAMES = (
     r"|sharedaccess(?:key|signature))"
 )
 _SENSITIVE_NAME = re.compile(_SENSITIVE_NAMES, re.IGNORECASE)
-# user:password@, but not a port. Java drops a slash when it takes a URI apart.
+# user:password@, but not a port. Java drops a slash when it splits a URI.
 _USER_INFO = re.compile(
     r"(?P<lead>://|(?<!file):/(?!/))(?=[^\s@'\"]*+@)[^/\s@'\"]*:(?!\d+/)[^\s@'\"]*@"
 )
-# token@, but neither a user of HDFS nor a container of Azure before the @.
+# token@, but not a user of HDFS or a container of Azure before the @.
 _TOKEN_USER = re.compile(r"(?P<lead>\b(?:https?|ftps?|s3[an]?)://)[^/\s@'\":]++@", re.IGNORECASE)
 _KEY_VALUE = re.compile(
     rf"(?P<lead>(?:^|[?&;\s,='\"(\[{{]|%3F|%26)[\w.-]*{_SENSITIVE_NAMES}[\w.-]*(?:=|%3D))"
@@ -50,7 +50,7 @@ SPARK_PATTERN = (
     r"|(?:[?&;]|%3F|%26)[\w.-]{0,40}(?:sig|signature|token|password|passwd|pwd|secret|credential"
     r"|[._-]?key)[\w.-]{0,20}(?:=|%3D)[^&;,\s'\"\])]+"
 )
-# Shorter values also occur inside other words: hiding them there would garble these.
+# Shorter values also occur inside other words, which would become unreadable.
 _SHORTEST_SECRET = 4
 
 
@@ -59,7 +59,7 @@ def redact(text: str, secrets: Iterable[str] = ()) -> str:
 
     Args:
         text: Any text.
-        secrets: Values to hide wherever they stand, such as those from `secret_values`.
+        secrets: Values to hide everywhere, such as those from `secret_values`.
     """
     for secret in secrets:
         text = text.replace(secret, HIDDEN)
@@ -80,7 +80,7 @@ def redact_all(value: Any, secrets: Iterable[str] = ()) -> Any:
 
 
 def secret_values(options: Mapping[str, str]) -> tuple[str, ...]:
-    """Return the values of options with secret names, such as `secret_key`; the longest first."""
+    """Return the values of options with secret names, such as `secret_key`, the longest first."""
     found = {
         value
         for name, value in options.items()
@@ -92,8 +92,8 @@ def secret_values(options: Mapping[str, str]) -> tuple[str, ...]:
 def one_record(text: str) -> str:
     """Return a text that a terminal or a log file can show safely.
 
-    Control characters, ANSI escapes and marks that change the direction of writing are spelled out.
-    Lines after the first begin with `| `, so that they can't look like records of the log.
+    Control characters, ANSI escapes and marks that change the text direction are spelled out.
+    Lines after the first begin with `| `, so that they can't look like log records.
     """
     lines = text.replace("\r\n", "\n").split("\n")
     return "\n| ".join("".join(map(_visible, line)) for line in lines)

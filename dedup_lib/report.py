@@ -61,7 +61,7 @@ def _versions() -> dict[str, str | None]:
 
 @dataclass
 class Report:
-    """What a run did. Counts are rows or IDs, sizes are bytes, times are seconds; None is unknown.
+    """The facts of a run. Counts are rows or IDs; sizes are bytes; times are seconds; None: unknown.
 
     Attributes:
         status: `succeeded`, `dry_run`, or `failed`, which is also the status of an unfinished run.
@@ -80,10 +80,10 @@ class Report:
         output: The same for the output; None for a dry run without an output.
         versions: Versions of Python, pyspark, Delta and this library.
         run_key: The run key from the settings.
-        repeated: Whether an earlier run with the same key did the work; counts are its plan's.
+        repeated: Whether an earlier run with the same key did the work; its counts are reported.
         steps: Seconds of each step of a phase.
         progress: Times the phases and steps; not a part of the written report.
-        purge: What --purge rewrote, and when VACUUM will delete the old files.
+        purge: The files that --purge rewrote, and when VACUUM will delete the old files.
         keepers: For lists with keepers: how many removed IDs have a survivor, how many are lost.
         protected: For protected IDs: entries and NULLs of their lists; IDs and rows that stay.
         action: `remove`, `annotate` or `extract`.
@@ -93,8 +93,8 @@ class Report:
             (`falls_back`); operators by device (`ran_on_gpu`, `ran_on_cpu`; None is unknown).
         review: For --review: its `location`, the number of `pairs` and `pictures`, the `read_bytes`
             of image files, and the `reason` why there is no page, or no picture.
-        since_last_run: For --since-last-run, unless all was done: new rows that stay, and the
-            number of IDs whose rows were deleted and copied again.
+        since_last_run: For --since-last-run, except in a full run: new rows that stay, and the
+            numbers of IDs whose rows were deleted or copied again.
     """
 
     status: Status = "failed"
@@ -154,7 +154,7 @@ class Report:
         self.output = described
 
     def note_purge(self, purge: dict[str, Any], added_bytes: int) -> None:
-        """Note what a purge rewrote: clone and in-place write no other image bytes."""
+        """Note the files that a purge rewrote; clone and in-place write no other image bytes."""
         self.purge = purge
         self.bytes["output"] = added_bytes
 
@@ -211,11 +211,11 @@ class Report:
         return json.dumps(self.as_dict()).replace("<", "\\u003c").replace(">", "\\u003e")
 
     def save(self, location: str, storage: Storage | None) -> None:
-        """Write the report, replacing an older one.
+        """Write the report, and replace an older report.
 
         Args:
             location: A URI, or a path of a local file.
-            storage: Writes URIs; None if there is no session, when URIs are not written.
+            storage: Writes URIs. If it is None, there is no session, and URIs are not written.
         """
         text = self.to_json() + "\n"
         if has_scheme(location):

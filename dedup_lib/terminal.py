@@ -1,4 +1,4 @@
-"""Standard error: the log, free of secrets, and in a terminal a last line that shows progress."""
+"""Standard error: the log without secrets, and in a terminal a last line that shows progress."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dedup_lib.session.spark_session import count_tasks
 from dedup_lib.session.start import is_under_spark_submit
 
 _INTERVAL_SECONDS = 0.5
-# They write each failed query to stderr with its secrets. Our own log has the part that matters.
+# These loggers write each failed query to stderr with its secrets. Our log has what matters.
 _LOGGERS_OF_PYSPARK = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 _log = logging.getLogger("dedup_lib")
 
@@ -32,7 +32,7 @@ def log_to_stderr(level: str, secrets: Sequence[str] = ()) -> None:
 
     Args:
         level: The lowest level to log, such as `INFO`.
-        secrets: Values to hide wherever they stand.
+        secrets: Values to hide everywhere.
     """
     if not _log.handlers:
         _log.addHandler(logging.StreamHandler(_open_stderr()))
@@ -46,11 +46,11 @@ def log_to_stderr(level: str, secrets: Sequence[str] = ()) -> None:
 
 @contextmanager
 def show_progress(spark: SparkSession, progress: Progress) -> Iterator[None]:
-    """Show from another thread how far a run is, if the log goes to a terminal.
+    """Show the progress of a run from another thread, if the log goes to a terminal.
 
     Args:
         spark: The session.
-        progress: Where the run is.
+        progress: The progress of the run.
     """
     with contextlib.ExitStack() as showing:
         for terminal in _find_terminals():
@@ -60,14 +60,14 @@ def show_progress(spark: SparkSession, progress: Progress) -> Iterator[None]:
 
 
 class RedactingFormatter(logging.Formatter):
-    """A log format without secrets and without characters that a terminal would obey."""
+    """A log format without secrets and without characters that control a terminal."""
 
     def __init__(self, secrets: Sequence[str] = ()) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._secrets = secrets
 
     def format(self, record: logging.LogRecord) -> str:
-        """Return the text of a record: one line, and `| ` before each further one."""
+        """Return the text of a record: one line, and `| ` before each further line."""
         return one_record(redact(super().format(record), self._secrets))
 
 
@@ -82,7 +82,7 @@ class Stream(Protocol):
 
 
 class Terminal:
-    """A stream to a terminal with a passing last line, which the next text erases."""
+    """A stream to a terminal with a temporary last line, which the next text erases."""
 
     def __init__(self, stream: Stream) -> None:
         self._stream = stream
@@ -95,9 +95,9 @@ class Terminal:
             self._put("", text)
 
     def show(self, line: str) -> None:
-        """Show a passing line in place of the one before. An empty line erases that one."""
+        """Show a temporary line, which replaces the previous one. An empty line erases it."""
         with self._lock:
-            # The cursor goes back at once: text of other writers then covers the line.
+            # The cursor goes back immediately, so that text of other writers covers the line.
             self._put(line[: shutil.get_terminal_size().columns - 1], "\r" if line else "")
             self._stream.flush()
 
@@ -112,21 +112,21 @@ class Terminal:
 
 
 class _JvmStderr:
-    """The standard error of the Java process that spark-submit is.
+    """The standard error of spark-submit's Java process.
 
-    spark-submit merges the standard error of its Python process into its own standard output,
-    where only the report belongs.
+    spark-submit merges the standard error of its Python process into its standard output, where
+    only the report belongs.
     """
 
     def __init__(self) -> None:
-        from pyspark.java_gateway import launch_gateway  # noqa: PLC0415  # Connect alone has no JVM
+        from pyspark.java_gateway import launch_gateway  # noqa: PLC0415  # the client for Connect has no py4j
 
-        gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]  # pyspark leaves it so
+        gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]  # pyspark has no type
         self._java = gateway.jvm
         self._stream = gateway.jvm.System.err
 
     def write(self, text: str) -> None:
-        """Write text. If Java is gone, write to this process's own standard error."""
+        """Write text. If Java has ended, write to the standard error of this process."""
         try:
             self._stream.print(text)
         except (*SPARK_ERRORS, OSError):
@@ -136,14 +136,14 @@ class _JvmStderr:
         """Do nothing: Java's stream is not buffered."""
 
     def isatty(self) -> bool:
-        """Tell whether it is a terminal, by the answer of a program that inherits it from Java."""
+        """Tell whether it is a terminal, by asking a program that inherits it from Java."""
         command = self._java.java.util.ArrayList()
         for word in ("test", "-t", "2"):
             command.add(word)
         try:
             process = self._java.java.lang.ProcessBuilder(command).inheritIO().start()
             return bool(process.waitFor() == 0)
-        except SPARK_ERRORS:  # this system lacks the program: we know no terminal there
+        except SPARK_ERRORS:  # this system lacks the program: assume that there is no terminal
             return False
 
 
@@ -181,7 +181,7 @@ def _show_until(
     count_tasks: Callable[[], tuple[int, int]],
 ) -> None:
     step, since = "", time.monotonic()
-    # Spark may be gone, or not be there yet: the run itself will say so.
+    # Spark may have ended, or not have started yet: the run itself will report that.
     with contextlib.suppress(*SPARK_ERRORS, OSError):
         while not is_over.wait(_INTERVAL_SECONDS):
             if progress.where != step:

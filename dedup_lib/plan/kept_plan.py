@@ -96,7 +96,7 @@ def read_kept_plan(
     if redact(images.root) != images.root:
         raise UnsupportedError(
             "--apply-plan can't find a plan's files if the image table's location holds a secret: "
-            "give credentials by Spark's settings."
+            "give credentials in Spark's settings."
         )
     schema = plan_schema(images.id_type)
     location = session.storage.canonical(location) if is_path(location) else location

@@ -139,7 +139,7 @@ HINDRANCES = {
     "a file": (lambda _, place: place.write_text("x"), "is a file"),
     "another Parquet table": (
         lambda _, place: write_parquet(image_rows(["x"]), place / "1.parquet"),
-        "is no table of metrics: it has no column 'run'",
+        "is not a metrics table: it has no column 'run'",
     ),
     "other things": (
         lambda _, place: write_parquet(image_rows(["x"]), place / "part=1/1.parquet"),
@@ -147,7 +147,7 @@ HINDRANCES = {
     ),
     "another Delta table": (
         lambda spark, place: empty_table(spark, place, "image_id string"),
-        "is no table of metrics",
+        "is not a metrics table",
     ),
     "a Delta table without a column": (
         lambda spark, place: empty_table(spark, place, WITHOUT_KEPT_ROWS),
