@@ -183,7 +183,7 @@ class _Run(RunContext):
         return inputs
 
     def note_inputs(self) -> Inputs:
-        """Read the inputs one after another; the report of a failed run has those before the error."""
+        """Read the inputs one after another; a failed run reports the inputs before the error."""
         session, settings, noted = self.session, self.settings, self.report.inputs
         table = read_images(session, settings.images, settings.images_format)
         noted["images"] = table.described()
@@ -278,6 +278,6 @@ def _warn_of_secrets(settings: Settings) -> None:
         if location is not None and redact(location) != location:
             _log.warning(
                 "%r holds a secret, which Spark's event log and UI show: leave it out, and give "
-                "credentials by Spark's settings",
+                "credentials in Spark's settings",
                 redact(location),
             )

@@ -61,7 +61,7 @@ def _versions() -> dict[str, str | None]:
 
 @dataclass
 class Report:
-    """The facts of a run. Counts are rows or IDs; sizes are bytes; times are seconds; None: unknown.
+    """The facts of a run. Counts are rows or IDs, sizes bytes, times seconds; None is unknown.
 
     Attributes:
         status: `succeeded`, `dry_run`, or `failed`, which is also the status of an unfinished run.
