@@ -1,6 +1,6 @@
 """Start the job of conf/databricks each night, and wait for it.
 
-Put this file into the DAGs folder. Leave the job's own schedule paused; its own retries stay.
+Put this file into the DAGs folder. Leave the job's own schedule paused; its retries stay.
 """
 
 from datetime import UTC, datetime, timedelta
@@ -36,7 +36,7 @@ def job_parameters(context: Context, **_: object) -> dict[str, str]:
 
 with DAG(
     dag_id="remove_duplicates_databricks",
-    description="Write the images that no removal list names to a table of their own.",
+    description="Write the images that no removal list names to a new table.",
     schedule="0 3 * * *",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,

@@ -45,7 +45,7 @@ def arguments(context: Context, **_: object) -> list[str]:
 
 with DAG(
     dag_id="remove_duplicates_spark",
-    description="Write the images that no removal list names to a table of their own.",
+    description="Write the images that no removal list names to a new table.",
     schedule="0 3 * * *",
     start_date=datetime(2026, 1, 1, tzinfo=UTC),
     catchup=False,
@@ -63,7 +63,7 @@ with DAG(
         "output": Param("/data/unique", type="string"),
         "output_mode": Param("overwrite", enum=["error", "overwrite"]),
         "max_removed_fraction": Param(0.9, type="number", minimum=0, maximum=1),
-        "reports": Param("/data/reports", type="string", description="Where reports go."),
+        "reports": Param("/data/reports", type="string", description="The directory for reports."),
         "extra_arguments": Param(
             [],
             type="array",

@@ -7,7 +7,7 @@ GRANT USE SCHEMA ON SCHEMA main.images TO `SERVICE-PRINCIPAL`;
 GRANT SELECT ON TABLE main.images.raw TO `SERVICE-PRINCIPAL`;
 GRANT READ VOLUME ON VOLUME main.images.dedup TO `SERVICE-PRINCIPAL`;
 
--- Reports and staged files. Put lists that no run may change on a volume of their own.
+-- Reports and staged files. Put lists that no run may change on a separate volume.
 GRANT WRITE VOLUME ON VOLUME main.images.dedup TO `SERVICE-PRINCIPAL`;
 
 -- Jobs to a new table: they make the output and the table of metrics, and own them. If both exist

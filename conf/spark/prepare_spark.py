@@ -8,7 +8,7 @@ than the first python3 of the PATH.
 Spark's own resolver fetches the jars; it fails now and then, so the script tries several times. It
 leaves out jars that Spark already has (Hadoop, Parquet, Jackson, log4j, …): a class path must not
 hold two versions. It compares the SHA-256 of each jar with the given file, by default
-delta-jars.sha256. The names in that file also say which version of Delta it is.
+delta-jars.sha256. The names in that file also contain the version of Delta.
 """
 
 import hashlib
