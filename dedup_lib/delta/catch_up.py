@@ -203,7 +203,7 @@ class CatchingUp:
             raise _overtaken(self.output)
 
     def append(self) -> Commit:
-        """Append the missing rows, even if there are none, with the progress of the output."""
+        """Append the missing rows and note the output's progress, even if no row is missing."""
         note = {**self.note, **self.reached.note_of_end()}
         with tuning_settings(self.spark, self.image_settings()):
             return append_rows(self.spark, self.output, self.due_rows(), note)

@@ -71,7 +71,7 @@ def find_changes(
 
 @contextmanager
 def explain_lost_files(images: PinnedTable) -> Iterator[None]:
-    """Explain the error if a file with new rows is gone: a VACUUM deleted it first."""
+    """Explain the error if a file with new rows is missing because a VACUUM deleted it."""
     try:
         yield
     except SPARK_ERRORS as error:

@@ -17,7 +17,7 @@ from dedup_lib.tables.pinned import PinnedTable
 
 _MODE = "delta.columnMapping.mode"
 _PHYSICAL_NAME = "delta.columnMapping.physicalName"
-# Files of a log with the table's schema: commits, or checkpoints if the commits are gone.
+# Files of a log with the table's schema: commits, or checkpoints if the log has no commits.
 _LOG_FILES = {"json": "*.json", "parquet": "*.checkpoint*.parquet"}
 _LOG_SCHEMA = "metaData struct<schemaString: string>"
 

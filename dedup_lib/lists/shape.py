@@ -30,7 +30,7 @@ BY_COLUMN = {
     "_curator_dedup_id": "NeMo Curator's generated IDs",
     "docs_to_remove": "data-prep-kit's documents to remove",
 }
-# The column that pandas writes for the row labels of a frame, unless it is told not to.
+# The column that pandas writes for the row labels of a frame by default.
 _ROW_LABELS = re.compile(r"__index_level_\d+__")
 
 

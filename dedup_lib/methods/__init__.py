@@ -1,4 +1,4 @@
-"""Apply a removal plan by one of several methods, each a class with its own checks."""
+"""Apply a removal plan with one of several methods. Each method is a class with its checks."""
 
 from dedup_lib.methods.choice import choose_method
 from dedup_lib.methods.method import DryRun, Method

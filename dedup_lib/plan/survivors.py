@@ -163,7 +163,7 @@ def _count_fates(rows: DataFrame) -> dict[str, int]:
 
 
 def _jumped(pointers: DataFrame) -> DataFrame:
-    """Replace each keeper that is removed by that keeper's own keeper."""
+    """Replace each removed keeper by the keeper of that keeper."""
     onward = pointers.toDF("keeper_id", "next_id", "next_fate", "is_next_sure")
     going = pointers.where(F.col("fate") == "goes").drop("fate").join(onward, "keeper_id", "left")
     moved = going.select(

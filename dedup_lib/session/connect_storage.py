@@ -224,8 +224,8 @@ class ConnectStorage(Storage):
             rows = self._spark.range(0, 1, 1, 1).select(pieces).collect()
         except PySparkException as error:
             raise _RefusedError(
-                "over Spark Connect, Python and pyarrow on executors reach files that are not in a "
-                f"Delta table, and a task there failed: {find_task_failure(error)}"
+                "over Spark Connect, files outside of Delta tables need Python and pyarrow on "
+                f"executors, but a task there failed: {find_task_failure(error)}"
             ) from error
         failure, *texts = (row["piece"] for row in sorted(rows, key=lambda row: row["position"]))
         if failure:
@@ -240,8 +240,8 @@ class _RefusedError(Exception):
 def _check_no_pattern(location: str) -> None:
     if _PATTERN.search(location):
         raise UnsupportedError(
-            f"{location!r} has one of the characters [ ] {{ }} * ? \\, which make it a pattern "
-            "over Spark Connect: rename it, or run in a classic session."
+            f"{location!r} has one of the characters [ ] {{ }} * ? \\. Over Spark Connect they "
+            "make it a pattern: rename it, or run in a classic session."
         )
 
 

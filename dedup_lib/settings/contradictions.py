@@ -193,7 +193,7 @@ def _check_output(settings: Settings) -> None:
 
 
 def _check_since_last_run(settings: Settings) -> None:
-    """Refuse settings that mean nothing for a run that does only what is new."""
+    """Refuse settings that have no effect with --since-last-run."""
     flag, method = "--since-last-run", find_method(settings.method)
     if not method.can_follow_last_run or settings.action != "remove":
         able = _both(other.name for other in all_methods() if other.can_follow_last_run)

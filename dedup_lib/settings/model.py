@@ -107,7 +107,7 @@ class Settings:
     )
     since_last_run: bool = option(
         "output",
-        "Delta output: do only what is new since the last such run: append new images, delete "
+        "Delta output: process only the changes since the last such run: append new images, delete "
         "newly listed ones; the first run, or --output-mode overwrite, does everything",
         default=False,
     )

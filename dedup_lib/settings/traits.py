@@ -45,7 +45,7 @@ class MethodTraits:
         moves_images: Whether it reads and writes images, by an engine.
         can_purge: Whether it leaves removed rows in data files, which --purge takes out.
         can_enable_deletion_vectors: Whether it can switch on deletion vectors of the image table.
-        can_follow_last_run: Whether it can do only what is new since the last run.
+        can_follow_last_run: Whether it can process only the changes since the last run.
     """
 
     name: str

@@ -88,7 +88,7 @@ _DEEP = [entry.partition("/") for group in _GROUPS for entry in group if "/" in 
 _NAMES = sorted({entry.partition("/")[0] for group in _GROUPS for entry in group})
 _DIRECTORIES = {directory for directory, _, _ in _DEEP}
 _BELOW = sorted({name for _, _, name in _DEEP})
-# Names that identify a table on their own.
+# Names that each identify a table alone.
 _SIGN_NAMES = re.compile("|".join(translate(group[0]) for group in _GROUPS if len(group) == 1))
 
 

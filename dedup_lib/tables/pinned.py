@@ -1,4 +1,4 @@
-"""A pinned table: its rows and files as they were when the run first looked at it."""
+"""A pinned table: its rows and files as they were when the run first read it."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ID_TYPES = ("string", "bigint", "int")
 
 @dataclass(frozen=True)
 class Pinned:
-    """An input, as it was when the run looked at it.
+    """An input as it was when the run read it.
 
     Attributes:
         location: The canonical URI, or the catalog name as given.
