@@ -17,6 +17,7 @@ from pyspark.sql import SparkSession
 from dedup_lib import DuplicateIds, Report, Settings, run
 from dedup_lib.session.conf import session_settings
 from tests.support.spark.home import use_quick_spark
+from tests.support.spark.java_names import remember_java_names
 from tests.support.spark.settings import AS_SHIPPED, INTERPRETED, REMOTE, SPARK_SETTINGS
 
 TESTS = Path(__file__).parent
@@ -48,6 +49,7 @@ LONGEST_FIRST = (
 
 
 use_quick_spark()
+remember_java_names()
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,8 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from dedup_lib import pipeline
-from dedup_lib.report import Report
+from dedup_lib.session.progress import Progress
 
 
 class StoppedError(Exception):
@@ -26,13 +25,13 @@ def stop_at(monkeypatch: pytest.MonkeyPatch, phase: str) -> None:
 
 def act_after(monkeypatch: pytest.MonkeyPatch, phase: str, act: Callable[[], None]) -> None:
     """Let something happen at the end of a phase of each run."""
-    timed = pipeline.Report.phase
+    timed = Progress.phase
 
     @contextmanager
-    def acting(self: Report, name: str) -> Iterator[None]:
+    def acting(self: Progress, name: str) -> Iterator[None]:
         with timed(self, name):
             yield
         if name == phase:
             act()
 
-    monkeypatch.setattr(pipeline.Report, "phase", acting)
+    monkeypatch.setattr(Progress, "phase", acting)

@@ -16,6 +16,8 @@ SPARK_SETTINGS = {
     "spark.sql.shuffle.partitions": "2",
     "spark.default.parallelism": "2",
     "spark.sql.ui.explainMode": "simple",  # each query's plan is written out, for nobody
+    # Python would send Java the line that each operation of a frame comes from.
+    "spark.python.sql.dataFrameDebugging.enabled": "false",
     "spark.databricks.delta.snapshotPartitions": "1",
     # Delta's usual store starts processes (readlink, chmod) for each file of a log.
     "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
