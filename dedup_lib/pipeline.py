@@ -26,7 +26,7 @@ from dedup_lib.plan.planning import PLAN_SETTINGS, make_plan
 from dedup_lib.publish.overlap import check_locations, check_report
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
-from dedup_lib.review import making, page, page_file
+from dedup_lib.review import making, page
 from dedup_lib.session.conf import one_run, run_settings, tuning_settings
 from dedup_lib.session.failures import storage_errors_as, translate_spark_errors
 from dedup_lib.session.open_storage import open_storage
@@ -141,7 +141,7 @@ class _Run(RunContext):
         """Check, before any work, that the review can be made and written."""
         if self.settings.review is not None:
             page.check_installed()
-            page_file.check_review(self.session.storage, self.settings.review)
+            page.review_file(self.settings.review).check(self.session.storage)
 
     def log_settings(self) -> Mapping[str, str]:
         """Return settings for reading the log of the table that the run commits to or clones."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import importlib.metadata
 import json
 import logging
@@ -11,13 +10,10 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any, Literal, cast
 
-from dedup_lib.errors import DiskFullError, StorageError, UsageError
-from dedup_lib.locations import has_scheme
 from dedup_lib.redaction import redact, redact_all, secret_values
-from dedup_lib.session import local_files
+from dedup_lib.session.one_file import OneFile
 from dedup_lib.session.progress import Progress
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
@@ -216,37 +212,14 @@ class Report:
         Args:
             location: A URI, or a path of a local file.
             storage: Writes URIs. If it is None, there is no session, and URIs are not written.
+
+        Raises:
+            DiskFullError: The driver's disk is full.
+            UsageError: Something else is there, or the report can't be written.
         """
-        text = self.to_json() + "\n"
-        if has_scheme(location):
-            if storage is None:
-                _log.error("the report is not written to %s", redact(location))
-                return
-            try:
-                storage.write_text(location, text)
-            except StorageError as error:
-                raise UsageError(f"--report: {error}") from error
-            return
-        target = Path(location)
-        if _is_something_else(target):
-            raise UsageError(
-                f"--report {location!r} exists and is not a report: it is not replaced."
-            )
-        try:
-            local_files.replace_text(target, text)
-        except OSError as error:
-            is_full = error.errno in (errno.ENOSPC, errno.EDQUOT)
-            kind = DiskFullError if is_full else UsageError
-            raise kind(f"--report {location!r} can't be written: {error}.") from error
+        report_file(location).write(storage, self.to_json() + "\n")
 
 
-def _is_something_else(path: Path) -> bool:
-    if not path.is_file():
-        return path.exists()
-    with path.open("rb") as stream:
-        return stream.read(1) not in (b"", b"{")
-
-
-def report_uri(location: str) -> str:
-    """Return a report's location as a URI. A path without a scheme is a file on the driver."""
-    return location if has_scheme(location) else f"file:{Path(location).absolute()}"
+def report_file(location: str) -> OneFile:
+    """Return a run's report as a file, which replaces only a file that begins like JSON."""
+    return OneFile("report", location, lambda head: head.startswith(b"{"))

@@ -14,10 +14,10 @@ from dedup_lib.errors import (
     OverlapError,
     StorageError,
     TableFormatError,
-    UsageError,
 )
 from dedup_lib.locations import contains, has_scheme, is_path
-from dedup_lib.report import report_uri
+from dedup_lib.report import report_file
+from dedup_lib.session.one_file import file_uri
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
@@ -96,18 +96,14 @@ def check_report(session: Session, settings: Settings) -> None:
 
     Raises:
         OverlapError: The report overlaps an input.
-        UsageError: The report's store can't be reached. It is better to fail now than at the end.
+        UsageError: The report can't be written. It is better to fail now than at the end.
     """
     if settings.report is None:
         return
     read = _inputs_found(session, settings)
     report = _file(session.storage, "report", settings.report)
     check_no_overlap(read, report)
-    if has_scheme(settings.report):
-        try:
-            session.storage.exists(report[0].root)
-        except StorageError as error:
-            raise UsageError(f"--report: {error}") from error
+    report_file(settings.report).check(session.storage)
 
 
 def check_metrics(session: Session, settings: Settings) -> None:
@@ -151,7 +147,7 @@ def _metrics(session: Session, location: str) -> list[RunLocation]:
 def _file(storage: Storage, role: str, location: str) -> list[RunLocation]:
     """Return the location of a report or review; empty if only the client sees the file."""
     try:
-        return [RunLocation(role, storage.canonical(report_uri(location)))]
+        return [RunLocation(role, storage.canonical(file_uri(location)))]
     except StorageError:
         if storage.is_remote and not has_scheme(location):
             return []

@@ -22,8 +22,7 @@ from dedup_lib.redaction import redact
 from dedup_lib.review import score_bins
 from dedup_lib.review.columns import ShownColumns, shown_columns
 from dedup_lib.review.data import ImageId, Pair, Part, Review, Scores, Unmatched
-from dedup_lib.review.page import render
-from dedup_lib.review.page_file import write_review
+from dedup_lib.review.page import render, review_file
 from dedup_lib.review.pairs import PictureReader, pair_of
 from dedup_lib.review.sample import (
     RemovedRow,
@@ -88,7 +87,7 @@ def make_review(
         _log.warning("no review was made: %s", reason)
         return {"location": location, "pairs": None, "reason": reason[:1000]}
     with step("write review"):
-        write_review(session.storage, location, page)
+        review_file(location).write(session.storage, page)
     _log.info("review: %s", redact(location))
     return {"location": location, "reason": making.why_no_pictures, **making.numbers}
 

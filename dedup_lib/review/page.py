@@ -20,6 +20,7 @@ from dedup_lib.executor.thumbnails import Thumbnail
 from dedup_lib.redaction import redact
 from dedup_lib.review.data import ImageId, Review, Sign, least_certain_first
 from dedup_lib.review.figures import group_rows, histogram, losses
+from dedup_lib.session.one_file import OneFile
 
 if TYPE_CHECKING:
     from jinja2 import Environment
@@ -32,6 +33,11 @@ _POLICY = (
     "default-src 'none'; img-src data:; script-src '{script}'; style-src '{style}'; "
     "base-uri 'none'; form-action 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
+
+
+def review_file(location: str) -> OneFile:
+    """Return a review page as a file, which replaces only an older review page."""
+    return OneFile("review", location, lambda head: MARK.encode() in head)
 
 
 def check_installed() -> None:

@@ -7,7 +7,7 @@ import pytest
 from pyspark.errors import PySparkException
 
 from dedup_lib import DuplicateIds, Settings
-from dedup_lib.errors import DedupError, OverlapError
+from dedup_lib.errors import DedupError, OverlapError, UsageError
 from dedup_lib.publish.overlap import RunLocation, check_locations, check_no_overlap
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
@@ -215,6 +215,19 @@ def test_g5_a_refused_run_still_leaves_a_report_that_lies_apart(remove, places, 
     with pytest.raises(OverlapError):
         remove(places["images"], places["list"], places["images"], report=str(report))
     assert '"class": "OverlapError"' in report.read_text()
+
+
+def test_a_report_that_would_replace_something_else_ends_the_run_before_any_work(
+    remove, places, tmp_path
+):
+    (tmp_path / "mine.csv").write_text("image_id")
+    (tmp_path / "folder").mkdir()
+    others = [tmp_path / "mine.csv", tmp_path / "folder"]
+    for location in (*others, *(path.as_uri() for path in others)):
+        with pytest.raises(UsageError, match="exists and is not a report"):
+            remove(places["images"], places["list"], tmp_path / "out", report=str(location))
+    assert (tmp_path / "mine.csv").read_text() == "image_id"
+    assert not (tmp_path / "out").exists()
 
 
 # Catalog tables
