@@ -2,9 +2,10 @@
 # pyiceberg 0.12.0: delete() leaves rows that scan() finds by the same filter
 #
 # Expected: table.delete(f) removes the rows that table.scan(row_filter=f) gives.
-# Happens:  a row stays that the filter selects, if one of the filter's columns is NULL or NaN in it. With `image_id = 'a' OR score > 0.9`, the row (NULL, 0.95) is in
-#           the scan, yet it stays; with `score != 0.5`, the row with NaN is in the scan, yet it stays.
-#           There is no error and no warning. A second call of the same delete changes nothing.
+# Happens:  a row may stay that the filter selects, if one of the filter's columns is NULL or NaN in it.
+#           With `image_id = 'a' OR score > 0.9`, the row (NULL, 0.95) is in the scan, yet it stays; with
+#           `score != 0.5`, the row with NaN is in the scan, yet it stays. There is no error and no
+#           warning. A second call of the same delete changes nothing.
 # Hurts:    "remove this image and everything that scores above 0.9" leaves duplicates of which one
 #           field is missing (no ID yet, no caption, a blank picture's NaN score), and a job that
 #           counts what it removed by a scan beforehand reports rows that are still there.
