@@ -4,11 +4,11 @@
 # Expected: nearest-neighbour search for an image that is in the index twice gives both copies, at distance 0;
 #           what else is in the index costs little.
 # Happens:  5,000 copies of one vector (a "not available" placeholder), added before 4,000 others (2,000
-#           images, each twice), spoil the graph: the links of a vector among equals lead only to equals, and
-#           the search never gets out of that clump, or goes round it. hnswlib finds none or next to none of the
+#           images, each twice), spoil the graph, presumably as the few links of each copy all lead to other
+#           copies, so that the search doesn't get out of that clump. hnswlib finds none or next to none of the
 #           2,000 pairs, faiss and usearch lose hundreds. Without the placeholder all three find every pair.
 #           Nothing is raised, and a wider search hardly brings any of hnswlib's pairs back.
-# Hurts:    a big scrape always has such a placeholder, and near-duplicate search is run just because copies are
+# Hurts:    a big scrape usually has such a placeholder, and near-duplicate search is run just because copies are
 #           many. The pairs that are missing look like "no duplicates". Remove exact copies (equal digest or
 #           vector) first, and index what is left.
 # Versions: hnswlib 0.8.0, faiss-cpu 1.15.1, usearch 2.26.6, numpy 2.4.6; one thread, fixed seeds
