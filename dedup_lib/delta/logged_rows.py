@@ -115,8 +115,9 @@ def _refusal(
         f"Delta's log says {logged_rows} (numRecords minus the rows that the deletion vector "
         f"hides, in version {images.version}){more}. Delta deletes by its log, and could drop a "
         "file with rows that must stay: nothing was deleted. Use --method rewrite, which does not "
-        "use these counts; or let Delta rewrite such files with the right counts, and run again: "
-        f"REORG TABLE {sql_name(images.location)} APPLY (PURGE)."
+        "use these counts. Or run again after REORG TABLE "
+        f"{sql_name(images.location)} APPLY (PURGE), which rewrites the files that have deletion "
+        "vectors, and counts their rows anew; it leaves other files as they are."
     )
 
 
