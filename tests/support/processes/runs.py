@@ -7,7 +7,7 @@ import os
 import shlex
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -107,6 +107,17 @@ def stopped_run(where: str, how: str, *arguments: str, cwd: Path) -> Any:
     wait_for_group(int(stopped[0].split()[-1]))
     notes.unlink()
     return result
+
+
+def stopped_runs(how: str, jobs: Sequence[tuple[str, Sequence[str]]], *, cwd: Path) -> None:
+    """Run several jobs, each to its place, in one process that is killed: see stopping_jobs.py."""
+    notes, script = cwd / "notes", ROOT / "tests/support/faults/stopping_jobs.py"
+    environment = {"PYTHONPATH": str(ROOT), "FAULT_NOTES": str(notes)}
+    command = [*SPARK_SUBMIT, *conf_flags(INTERPRETED), script, how, json.dumps(jobs)]
+    result = run(command, cwd=cwd, **environment)
+    assert notes.exists(), result.stderr
+    wait_for_group(int(notes.read_text()))
+    notes.unlink()
 
 
 def wait_for_group(group: int) -> None:
