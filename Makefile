@@ -29,7 +29,7 @@ ON_CONNECT := tests/transform tests/integration/publish/test_marked_outputs.py
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(READY) ## Make .venv from the lock files, with Delta's jars; no network is needed afterwards
+setup: $(READY) ## Make .venv from the lock files, with Delta's jars; the job needs no network afterwards
 
 $(READY): requirements-build.lock requirements.lock pyproject.toml conf/spark/prepare_spark.py conf/spark/delta-jars.sha256
 	$(need_python_and_java)
