@@ -29,7 +29,7 @@ ON_CONNECT := tests/transform tests/integration/publish/test_marked_outputs.py
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(READY) ## Make .venv from the lock files, with Delta's jars; no network is needed afterwards
+setup: $(READY) ## Make .venv from the lock files, with Delta's jars; the job needs no network afterwards
 
 $(READY): requirements-build.lock requirements.lock pyproject.toml conf/spark/prepare_spark.py conf/spark/delta-jars.sha256
 	$(need_python_and_java)
@@ -83,10 +83,10 @@ build/bench/ready: requirements-bench.lock requirements-build.lock conf/spark/pr
 	$(call install,$(@D),requirements-bench.lock)
 	@touch $@
 
-bench-delta: setup ## Time clone and in-place beside a rewrite, at 2.8 and 11 GB (30 GB of disk)
+bench-delta: setup ## Time clone and in-place beside a rewrite, at 3.0 and 12 GB (30 GB of disk)
 	$(BIN)/python -m tests.benchmarks.delta_methods
 
-bench-since: setup ## Time a run of what is new beside a full one, at 2.8 GB (15 GB of disk)
+bench-since: setup ## Time a run of what is new beside a full one, at 3.0 GB (15 GB of disk)
 	$(BIN)/python -m tests.benchmarks.since_last_run
 
 bench-gpu: setup ## Time CPU and GPU on the same tables; without a GPU the CPU alone; GIGABYTES="1 4 16", ROUNDS=3

@@ -28,11 +28,14 @@ _GROUPS = ("input", "output", "safety", "tuning")
 _EXIT_CODES = """\
 exit codes:
   0  done, or nothing left to do
-  1  any other failure
-  2  usage: flags, TOML, impossible combinations, overlapping locations, Java missing
-  3  input: table, list or column missing or unreadable, types, no image rows
-  4  safety limit: removed fraction, no match, empty list, lost keepers
-  5  output exists, publishing failed, conflict with another writer
+  1  any other failure: Spark fails, or a store refuses
+  2  usage: flags, TOML, impossible combinations, overlapping locations, a run key of another run,
+     what the table, store, version or platform can't do, Java or a Python package missing
+  3  input: table, list or column missing or unreadable, types, no image rows, ambiguous list,
+     input changed during the run, kept plan that does not fit
+  4  safety limit: removed fraction, no match, empty list, lost keepers, refused kept plan
+  5  output exists, publishing failed, conflict with another writer, disk full, rows differ from
+     the plan
 
 stdout holds one line, the report as JSON; logs go to stderr.
 """

@@ -62,7 +62,7 @@ def rewrite(
         FileRefusedError: The file was changed, or pyarrow would change its types.
         FileReadError: The file can't be read.
 
-    *Memory:* some 450 MB with pyarrow, whatever the size of the file; or two and a half times its
+    *Memory:* about 450 MB with pyarrow, whatever the size of the file; or two and a half times its
     largest page, if that is more. `annotate` takes 500 more bytes for each removed row with a
     keeper.
     """

@@ -37,7 +37,7 @@ def read_ids(session: Session, files: Sequence[FileInfo], *, what: str) -> tuple
         NotAListError: A file holds something other than IDs.
         UnsupportedError: Executors lack pyarrow, or can't reach the files with it.
 
-    *Cost:* the first bytes of each file; one small Spark job. Then some 100 MB of memory for each
+    *Cost:* the first bytes of each file; one small Spark job. Then about 100 MB of memory for each
     core of an executor, whatever the size of the files.
     """
     located = _locate(session.storage, files, what)

@@ -60,8 +60,9 @@ PARQUET_READER_OPTIONS = {
     "parquet.filter.bloom.enabled": "false",
     "__globPaths__": "false",
 }
-# Spark 4.0.0 gives rows the values of other rows if a column with the encoding
-# DELTA_LENGTH_BYTE_ARRAY has NULLs (SPARK-52240). Databricks 17.3 LTS also reports version 4.0.0.
+# Spark 4.0.0 gives rows wrong values of a column with the encoding DELTA_LENGTH_BYTE_ARRAY if the
+# column has NULLs (SPARK-52240), or if the lengths of the values vary (seen without NULLs, see
+# findings/). Databricks 17.3 LTS also reports version 4.0.0.
 _UNVECTORIZED = {"spark.sql.parquet.enableVectorizedReader": "false"}
 _guard = threading.Lock()
 _busy: weakref.WeakSet[SparkSession] = weakref.WeakSet()

@@ -49,7 +49,8 @@ class Settings:
     )
     eps: float | None = option(
         "input",
-        "pairwise lists: remove an image if its cosine_sim_score is at least 1 - EPS",
+        "pairwise lists need it (or --eps-sweep), and it needs one: an image is removed if its "
+        "cosine_sim_score is at least 1 - EPS",
         metavar="EPS",
     )
     eps_sweep: str | None = option(
@@ -102,8 +103,8 @@ class Settings:
     )
     unmatched_output: str | None = option(
         "output",
-        "keep the listed IDs that are not in the image table, as a table like that of "
-        "--removed-output",
+        "keep the listed IDs that are not in the image table, as a table with the columns "
+        "image_id, list_location and list_kind; format and --output-mode as for --removed-output",
     )
     since_last_run: bool = option(
         "output",
@@ -119,8 +120,8 @@ class Settings:
     review: str | None = option(
         "output",
         "write a page that shows the plan before anything is removed: one HTML file with figures "
-        "and pairs of pictures, the least certain first; a location as for --report; an older page "
-        "is replaced; needs Jinja2 and Pillow",
+        "and pairs of pictures, those with the lowest scores and a fifth at random; a location as "
+        "for --report; an older page is replaced; needs Jinja2 and Pillow",
     )
     review_samples: int = option(
         "output",
@@ -147,13 +148,13 @@ class Settings:
     )
     dry_run: bool = option(
         "safety",
-        "only plan and check: no image is written; --report, --removed-output and "
-        "--unmatched-output are written",
+        "only plan and check: no image is written; --report, --review, --metrics-output, "
+        "--removed-output and --unmatched-output are written",
         default=False,
     )
     max_removed_fraction: float = option(
         "safety",
-        "stop if the removed share of the image rows is above this",
+        "stop if the run would remove a larger share of the rows",
         default=0.9,
         metavar="FRACTION",
     )
@@ -165,9 +166,8 @@ class Settings:
     )
     on_lost_keeper: values.OnLostKeeper = option(
         "safety",
-        "lists that name keepers: what to do with images whose keepers would all be removed, too: "
-        "error: stop; keep-one: keep the best image of each such cluster (by --keeper); ignore: "
-        "remove them all",
+        "if all keepers of an image would be removed: stop (error), keep the best of the cluster "
+        "(keep-one), or remove all (ignore)",
         default="error",
     )
     run_key: str | None = option(
@@ -191,7 +191,8 @@ class Settings:
     engine: values.Engine = option(
         "tuning",
         "what moves the bytes in a rewrite: arrow (Parquet to Parquet, file by file, by pyarrow on "
-        "the executors) or spark; auto: arrow if it can run",
+        "the executors) or spark; auto: arrow if it can run, but spark for an output in an object "
+        "store, with --strategy or --target-file-size, or if a GPU can do it",
         default="auto",
     )
     strategy: values.Strategy = option(
@@ -225,7 +226,9 @@ class Settings:
         is_secret=True,
     )
     work_location: str | None = option(
-        "tuning", "location of the plan and staged files (default: a hidden sibling of the output)"
+        "tuning",
+        "location of the plan and staged files (default: a hidden directory beside the output; in "
+        "place, beside the image table)",
     )
     log_level: values.LogLevel = option(
         "tuning", "how much the command line logs to stderr", default="INFO"

@@ -90,12 +90,16 @@ class ReadableFormat:
     def check_unchanged(self, session: Session, table: PinnedTable) -> None:
         """Check that a pinned table still has the files that were pinned.
 
+        The default checks nothing: each format must override it.
+
         Raises:
             InputChangedError: A file was replaced or deleted. New files are accepted.
         """
 
     def check_all_read(self, table: PinnedTable, counted: Sequence[FileRows]) -> None:
         """Check that a scan of the IDs read the pinned files.
+
+        The default checks nothing: each format must override it.
 
         Raises:
             InputChangedError: A file was replaced, deleted or added in the meantime.

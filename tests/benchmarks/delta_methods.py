@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.delta_methods [--images 60000] [--image-bytes 50000 200000]
 
-It makes a Delta table of random images for each weight (2.8 and 11 GB by default; free disk for
+It makes a Delta table of random images for each weight (3.0 and 12 GB by default; free disk for
 twice the largest), lists 30 % of its IDs, and runs the three methods in turns in one warm session.
 Printed are medians, and least and most, over the rounds; starting the session is not counted.
 """

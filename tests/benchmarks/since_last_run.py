@@ -2,7 +2,7 @@
 
     python -m tests.benchmarks.since_last_run [--images 60000] [--image-bytes 50000]
 
-It makes a Delta table of random images (2.8 GB by default; free disk for five times that) and a
+It makes a Delta table of random images (3.0 GB by default; free disk for five times that) and a
 list of 30 % of its IDs, and writes an output. Then 1 % of new rows come, of which 30 % are listed,
 and one listed ID in a thousand of those that are published; that is done by --since-last-run, and
 by a full run, in turns, each from the same state, in one warm session; then nothing is new, and the
