@@ -73,11 +73,11 @@ def upload(client, folder, prefix):
 
 @pytest.fixture(scope="module")
 def submit(server):
-    """The command of a job that reaches the server: submit(script)."""
+    """The command of a job that reaches the server: submit(script, flags of spark-submit)."""
 
-    def command(script=ROOT / "jobs/remove_duplicates.py"):
+    def command(script=ROOT / "jobs/remove_duplicates.py", *flags):
         confs = conf_flags(server.spark_settings() | STORES | INTERPRETED)
-        return [*SPARK_SUBMIT, "--jars", ",".join(map(str, s3_jars())), *confs, script]
+        return [*SPARK_SUBMIT, "--jars", ",".join(map(str, s3_jars())), *confs, *flags, script]
 
     return command
 
@@ -208,17 +208,46 @@ def test_what_s3_can_not_give_is_said_with_the_readmes_exit_code(server, several
     assert server.objects() == objects
 
 
-def kill_when_held(command, server, name, folder: Path):
-    """Start a job, and kill its processes once it is about to put an object of this name."""
-    server.hold(name)
-    with subprocess.Popen(
-        [str(part) for part in command],
-        cwd=folder,
-        env=environment_with(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
+KILLED = {
+    "killed": [*PARQUET, "--output", f"{S3}/killed", *TO_DELTA, "--output-mode", "overwrite"],
+    "torn": [*PARTS, "--output", f"{S3}/torn"],
+}
+# What each is about to write when both are killed: at first some data, then the last mark.
+ABOUT_TO_WRITE = [
+    ("/killed/part-", "/torn/kind"),
+    ("/killed/_delta_log/00000000000000000001.json", "/torn/_SUCCESS"),
+]
+
+
+@pytest.fixture(scope="module")
+def killed(server, submit, tmp_path_factory):
+    """Two jobs that are killed together, twice; the names in the bucket after each time."""
+    folder = tmp_path_factory.mktemp("killed")
+    jobs = json.dumps([("nowhere", flags) for flags in KILLED.values()])
+    script = ROOT / "tests/support/faults/stopping_jobs.py"
+    # Tasks that are held keep their threads.
+    command = [*submit(script, "--master", "local[8]"), "group", jobs]
+    objects = []
+    for names in ABOUT_TO_WRITE:
+        kill_when_held(command, server, names, folder)
+        objects.append(server.objects())
+    return objects
+
+
+def kill_when_held(command, server, names, folder: Path):
+    """Start jobs, and kill their processes once each is about to put an object of its name."""
+    server.hold(*names)
+    with (
+        (folder / "log").open("w") as log,
+        subprocess.Popen(
+            [str(part) for part in command],
+            cwd=folder,
+            env=environment_with(PYTHONPATH=str(ROOT), FAULT_NOTES=os.devnull),
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        ) as process,
+    ):
         try:
             server.wait_for_held()
         finally:
@@ -226,20 +255,24 @@ def kill_when_held(command, server, name, folder: Path):
     server.refuse_held()
 
 
-def test_g6_a_delta_overwrite_that_is_killed_leaves_the_old_table_and_the_retry_succeeds(
-    server, submit, seen, wanted, tmp_path
+def test_g6_killed_runs_on_s3_leave_the_old_and_the_retry_succeeds(
+    server, killed, several, seen, wanted, inputs, spark
 ):
-    """Killed while it writes its data, and again while it commits."""
-    command = [*submit(), *PARQUET, "--output", f"{S3}/killed", *TO_DELTA]
-    command += ["--output-mode", "overwrite"]
-    old = seen("killed")
-    for name in ("/killed/part-", "/killed/_delta_log/00000000000000000001.json"):
-        kill_when_held(command, server, name, tmp_path)
-        assert seen("killed") == old
+    """A Delta table is the old one; Parquet is not to be seen, or lacks but its last mark."""
+    old = row_digests(spark.read.format("delta").load(str(inputs / "in/delta")))
+    assert seen("killed") == old
+    for objects in killed:
+        assert "killed/_delta_log/00000000000000000001.json" not in objects
+        assert "torn/_SUCCESS" not in objects
+    torn = [key for key in killed[0] if key.startswith("torn/")]
+    assert [key for key in torn if "/_" not in key and not key.endswith("/")] == []
     assert left_behind(server) != []
-    result = run(command, cwd=tmp_path)
-    assert result.returncode == 0, result.stderr
+    codes, reports = several(*KILLED.values())
+    # The second one was finished but for its mark.
+    assert codes == [0, 5], [report["error"] for report in reports]
+    assert "torn/_SUCCESS" in server.objects()
     assert seen("killed") == wanted("images") != old
+    assert seen("torn", "parquet") == wanted("parts")
     assert left_behind(server) == []
 
 
@@ -273,23 +306,6 @@ def test_parquet_on_s3_becomes_parquet_by_either_engine_and_nothing_is_renamed(
     copied = {each.copy_source for each in server.requests()[before:] if each.copy_source}
     # What loses nothing is copied by the store itself, from the images.
     assert {name for name in copied if "/in/" not in name} == set()
-    assert left_behind(server) == []
-
-
-def test_g6_a_parquet_output_that_is_killed_is_not_to_be_seen_and_the_retry_succeeds(
-    server, submit, seen, wanted, tmp_path
-):
-    """Killed while its data is uploaded, and again before it is marked as complete."""
-    command = [*submit(), *PARTS, "--output", f"{S3}/torn"]
-    kill_when_held(command, server, "/torn/kind", tmp_path)
-    shown = [key for key in server.objects("torn/") if "/_" not in key and not key.endswith("/")]
-    assert shown == []
-    kill_when_held(command, server, "/torn/_SUCCESS", tmp_path)
-    assert "torn/_SUCCESS" not in server.objects("torn/")
-    result = run(command, cwd=tmp_path)
-    assert result.returncode == 5  # it was finished but for its last mark
-    assert "torn/_SUCCESS" in server.objects("torn/")
-    assert seen("torn", "parquet") == wanted("parts")
     assert left_behind(server) == []
 
 

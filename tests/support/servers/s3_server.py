@@ -2,8 +2,8 @@
 
 `s3_server.py LOG` prints its port and serves until its standard input ends, which it does when
 whoever started it ends, however that happens. It writes a line of JSON for each request that it
-answered. A line of input is a part of a name: PUTs to such names are held, which is printed once,
-and refused once the next line comes.
+answered. A line of input is a JSON list of parts of names: PUTs to such names are held, and refused
+once the next line comes. It prints once that there is one for each part.
 """
 
 from __future__ import annotations
@@ -84,12 +84,12 @@ class S3Server:
         """What was copied from: a rename on S3 is a copy, and a deletion."""
         return [each.copy_source for each in self.requests() if each.copy_source is not None]
 
-    def hold(self, name: str) -> None:
-        """Hold what is put under names with this in them; refuse what was held before."""
-        self._say(name)
+    def hold(self, *names: str) -> None:
+        """Hold what is put under names with one of these in them; refuse what was held before."""
+        self._say(json.dumps(names))
 
     def wait_for_held(self) -> None:
-        """Wait until a request is held; fail where none is for long."""
+        """Wait until a request is held for each name; fail where that takes too long."""
         end = threading.Timer(PATIENCE_SECONDS, self.process.kill)
         end.start()
         try:
@@ -99,7 +99,7 @@ class S3Server:
 
     def refuse_held(self) -> None:
         """Refuse what is held, and hold no more."""
-        self._say("")
+        self._say("[]")
 
     def _say(self, line: str) -> None:
         self.process.stdin.write(f"{line}\n")
@@ -157,7 +157,7 @@ class _Application:
 
         self.application = DomainDispatcherApplication(create_backend_app)
         self.stream, self.lock = log.open("a", buffering=1), threading.Lock()
-        self.held_name, self.is_held, self.is_over = "", False, threading.Event()
+        self.names, self.held, self.is_over = [], set(), threading.Event()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Any:
         method, target = environ["REQUEST_METHOD"], environ["RAW_URI"]
@@ -178,20 +178,21 @@ class _Application:
     def _hold_this(self, target: str) -> bool:
         """Wait where this is to be held, and tell whether it was."""
         with self.lock:
-            if not self.held_name or self.held_name not in target:
+            found = {name for name in self.names if name in target}
+            if not found:
                 return False
-            is_over = self.is_over
-            if not self.is_held:
+            is_over, was_held = self.is_over, set(self.held)
+            self.held |= found
+            if self.held != was_held and self.held == set(self.names):
                 print("held", flush=True)
-            self.is_held = True
         is_over.wait(300)
         return True
 
-    def hold(self, name: str) -> None:
-        """Hold what is put under names like this; what was held before is refused."""
+    def hold(self, names: list[str]) -> None:
+        """Hold what is put under names like these; what was held before is refused."""
         with self.lock:
             is_over, self.is_over = self.is_over, threading.Event()
-            self.held_name, self.is_held = name, False
+            self.names, self.held = names, set()
             is_over.set()
             print("heard", flush=True)
 
@@ -214,7 +215,7 @@ def serve(log: Path) -> None:
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.port, flush=True)
     for line in sys.stdin:
-        application.hold(line.strip())
+        application.hold(json.loads(line))
 
 
 if __name__ == "__main__":
