@@ -71,12 +71,29 @@ def read_parquet(session: Session, files: Sequence[FileInfo], wanted: WantedList
     frames = [
         _read_filled(session.spark, wanted, alike, shape) for alike in schemas if alike.filled
     ]
+    others = [
+        _reader(session.spark, alike, [*shape.columns[:1], *shape.other_columns])
+        for alike in schemas
+        if alike.filled
+    ]
     listed_rows = sum(footer.num_rows for footer in footers.values())
     return ReadList(
         shape,
         reduce(DataFrame.unionByName, frames) if frames else _empty(session.spark, wanted, shape),
         None if shape.kind == "pairwise" else listed_rows,
         listed_rows,
+        wanted.beside(others, shape),
+    )
+
+
+def _reader(spark: SparkSession, alike: _SchemaFiles, names: Sequence[str]) -> DataFrame:
+    """Return a lazy frame of the files, with the columns of these names that they have."""
+    schema = alike.schema or spark_schema(spark, alike.example)  # raises with the reason
+    fields = [StructField(name, schema[name].dataType) for name in names if name in schema.names]
+    return (
+        spark.read.schema(StructType(fields))
+        .options(**PARQUET_READER_OPTIONS)
+        .parquet(*(file.path for file in alike.filled))
     )
 
 
@@ -105,12 +122,7 @@ def _read_filled(
             where = f"{wanted.what}, file {path!r}"
             flag = ID_FLAG if column == shape.id_column else KIND_FLAG
             raise MissingColumnError.of(where, column, schema.names, flag)
-    fields = StructType([StructField(name, schema[name].dataType) for name in shape.columns])
-    frame = (
-        spark.read.schema(fields)
-        .options(**PARQUET_READER_OPTIONS)
-        .parquet(*(file.path for file in alike.filled))
-    )
+    frame = _reader(spark, alike, shape.columns)
     for name in (shape.id_column, shape.keeper_column):
         if name is not None:
             frame = _typed(frame, name, wanted.data_type)

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from dedup_lib.errors import ColumnTypeError, TableNotFoundError
+from dedup_lib.lists.content import Beside
 from dedup_lib.lists.files import list_files
 from dedup_lib.lists.kinds import recognise_npy
 from dedup_lib.lists.npy import read_ids
@@ -42,12 +43,15 @@ class RemovalList(Pinned):
             enough score are rows. Groups also have `group_id` (string, nullable).
         num_rows: Number of entries, from the footers; None for Delta, and for pairs.
         listed_rows: Number of rows in the files, with pairs of any score; None for Delta.
+        beside: The columns beside the IDs whose values tell whether this is a plain list; None if
+            there are no such columns, or the user gives the kind.
     """
 
     shape: ListShape
     frame: DataFrame
     num_rows: int | None
     listed_rows: int | None
+    beside: Beside | None = None
 
     @property
     def kind(self) -> ListKind:
@@ -156,6 +160,7 @@ def _from_table(table: PinnedTable, wanted: WantedList) -> RemovalList:
         frame=wanted.entries(table.frame, shape),
         num_rows=None,
         listed_rows=None,
+        beside=wanted.beside([table.frame], shape),
     )
 
 
@@ -175,6 +180,7 @@ def _from_files(session: Session, wanted: WantedList) -> RemovalList:
         frame=read.frame,
         num_rows=read.num_rows,
         listed_rows=read.listed_rows,
+        beside=read.beside,
     )
 
 

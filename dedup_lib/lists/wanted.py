@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
 from dedup_lib.errors import ColumnTypeError, SettingsError
+from dedup_lib.lists.content import Beside, beside
 from dedup_lib.lists.kinds import recognise
 from dedup_lib.lists.shape import ID_FLAG, ListShape
 from dedup_lib.session.sql_names import values_of
@@ -25,12 +26,15 @@ class ReadList(NamedTuple):
         frame: One row per entry, lazily, like the frame of `RemovalList`.
         num_rows: Number of entries; None if unknown.
         listed_rows: Number of entries before `eps` selects pairs; None if unknown.
+        beside: The columns beside the IDs whose values tell whether this is a plain list; None if
+            there are no such columns, or the user gives the kind.
     """
 
     shape: ListShape
     frame: DataFrame
     num_rows: int | None
     listed_rows: int | None
+    beside: Beside | None = None
 
 
 @dataclass(frozen=True)
@@ -68,6 +72,12 @@ class WantedList:
         """
         what = f"{self.what}, file {path!r}" if one_file else self.what
         return recognise(what, path, columns, kind=self.kind, id_column=self.id_column)
+
+    def beside(self, frames: Sequence[DataFrame], shape: ListShape) -> Beside | None:
+        """Select the columns beside the IDs that tell whether a list is plain, as it looks."""
+        if self.kind is not None or shape.kind != "remove":
+            return None
+        return beside(frames, shape)
 
     def entries(self, frame: DataFrame, shape: ListShape) -> DataFrame:
         """Select the columns of the entries, and only pairs that are similar enough."""

@@ -16,6 +16,7 @@ from pyspark.sql.types import (
 )
 
 from dedup_lib.errors import ColumnTypeError, MissingColumnError, SettingsError
+from dedup_lib.lists.content import refuse_groups_and_pairs
 from dedup_lib.lists.protected import read_protect_list
 from dedup_lib.lists.removal_list import RemovalList, read_removal_list
 from dedup_lib.plan.kept_plan import KeptPlan
@@ -83,6 +84,14 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
         )
         shape = removal_list.shape
         _log.info("%r is read as: %s (%s)", removal_list.location, shape.kind, shape.producer)
+        if removal_list.beside is not None:
+            refuse_groups_and_pairs(
+                f"removal list {removal_list.location!r}",
+                removal_list.beside,
+                id_column=shape.id_column,
+                image_ids=lambda: images.table_ids,
+                id_type=images.id_type.simpleString(),
+            )
         yield removal_list
 
 

@@ -449,7 +449,7 @@ def test_curator_contract_the_default_column_is_id_and_unknown_ids_are_ignored(
 
 
 def test_curator_contract_the_column_may_have_another_name(planned, images, tmp_path):
-    listed = {"id": ["c"], "image_id": ["a"]}
+    listed = {"id": ["x"], "image_id": ["a"]}
     path = write_parquet(pa.table(listed), tmp_path / "list/1.parquet")
     _, rows = planned(images, path.parent, duplicate_id_column="image_id")
     assert [row[0] for row in rows] == ["a"]

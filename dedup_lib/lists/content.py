@@ -1,0 +1,219 @@
+"""Refuse a list of plain IDs if the values beside its IDs look like groups, or like pairs.
+
+A program may list all members of each group of duplicates, or pairs of duplicates in both
+directions, under any column names. To remove all these IDs would remove every copy.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial, reduce
+
+from pyspark.sql import Column, DataFrame
+from pyspark.sql import functions as F
+
+from dedup_lib.errors import AmbiguousListError
+from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, ListShape
+from dedup_lib.session.sql_names import quoted, values_of
+
+# Columns, in lower case, that describe an image: they repeat, and say nothing about duplicates.
+ATTRIBUTES = frozenset(
+    {
+        *("width", "height", "w", "h", "channels", "mode", "format", "aspect_ratio", "orientation"),
+        *("size", "bytes", "num_bytes", "file_size", "filesize", "size_bytes", "length"),
+        *("extension", "ext", "mime", "mime_type", "content_type"),
+        *("label", "labels", "class", "category", "split", "license", "language", "lang"),
+        *("score", "similarity", "distance", "dist", "rating", "quality"),
+        *("year", "month", "day", "timestamp", "created_at", "updated_at"),
+        *("shard", "shard_id", "part", "why", "reason", "rule", "method", "tool", "version"),
+        *("status", "error_message"),
+    }
+)
+_SCORES = re.compile(r".*(score|similarity|distance)")
+# Types whose values are attributes. Floats are, too, unless they are whole numbers: pandas writes
+# integers as floats if some are missing.
+_ATTRIBUTE_TYPES = re.compile(r"boolean|date|timestamp.*|interval.*|void")
+_FLOATS = ("float", "double")
+_SIMPLE_ARRAY = re.compile(r"array<[a-z0-9(),]+>")
+# Values that say that a row belongs to no group.
+_NO_GROUP = ("", "-1", "-1.0")
+# So many values of a column are searched among the image IDs.
+_PROBED_VALUES = 10_000
+# A count by `approx_count_distinct` may differ by 5 %. Below this share of the rows it is certain
+# that values repeat.
+_SURELY_REPEATED = 0.8
+
+
+@dataclass(frozen=True)
+class Beside:
+    """The columns beside the IDs of a list whose values tell whether it is a plain list.
+
+    Attributes:
+        rows: One row per entry, lazily: `id`, and the columns `0`, `1`, … as text. A value that
+            says that its row belongs to no group is NULL. An array is an array of texts.
+        types: The Spark types of these columns in the list, by name, in this order.
+    """
+
+    rows: DataFrame
+    types: Mapping[str, str]
+
+
+def beside(frames: Sequence[DataFrame], shape: ListShape) -> Beside | None:
+    """Select the columns whose values may name groups or other images; None if there are none.
+
+    Args:
+        frames: The list's files, which may differ in their schemas.
+        shape: The recognised shape.
+    """
+    found = [{field.name: field.dataType.simpleString() for field in one.schema} for one in frames]
+    types: dict[str, str] = {}
+    for of_file in found:
+        for name in shape.other_columns:
+            if name in of_file and _may_tell(name, of_file[name]):
+                types.setdefault(name, of_file[name])
+    if not types:
+        return None
+    arrays = {
+        name
+        for name in types
+        if all(_SIMPLE_ARRAY.fullmatch(of_file.get(name, "array<void>")) for of_file in found)
+    }
+    texts = [
+        frame.select(
+            values_of(shape.id_column).cast("string").alias("id"),
+            *(
+                _text(name, of_file[name], name in arrays).alias(str(index))
+                for index, name in enumerate(types)
+                if name in of_file
+            ),
+        )
+        for frame, of_file in zip(frames, found, strict=True)
+    ]
+    return Beside(reduce(partial(DataFrame.unionByName, allowMissingColumns=True), texts), types)
+
+
+def _may_tell(name: str, found: str) -> bool:
+    is_attribute = name.lower() in ATTRIBUTES or _SCORES.fullmatch(name.lower())
+    return not (is_attribute or _ATTRIBUTE_TYPES.fullmatch(found))
+
+
+def _text(name: str, found: str, is_array: bool) -> Column:
+    value = values_of(name)
+    if is_array:
+        return value.cast("array<string>")
+    if re.match("struct|map|array|variant", found):
+        return F.to_json(F.struct(value.alias("value")))
+    text = value.cast("string")
+    return F.when(~text.isin(*_NO_GROUP), text)
+
+
+def refuse_groups_and_pairs(
+    what: str,
+    found: Beside,
+    *,
+    id_column: str,
+    image_ids: Callable[[], DataFrame],
+    id_type: str,
+) -> None:
+    """Refuse a list if a column names other images, or puts the listed rows into groups.
+
+    Args:
+        what: The name of the list in messages.
+        found: The columns beside the IDs.
+        id_column: The list's ID column, for messages.
+        image_ids: Returns `image_id`, one row per row of the image table.
+        id_type: The Spark type of the image IDs.
+
+    Raises:
+        AmbiguousListError: There is such a column.
+
+    *Cost:* two passes over these columns of the list, the first only for columns of the IDs' type.
+    If almost all values of a column differ, one more, with a shuffle of its hashes. If such a
+    column is of the IDs' type, one scan of the image IDs.
+    """
+    probes = {
+        name: _probe(found.rows, str(index))
+        for index, (name, of) in enumerate(found.types.items())
+        if of in (id_type, f"array<{id_type}>")
+    }
+    listed = found.rows.select(F.col("id").alias("value"))
+    for name, probe in probes.items():
+        if num_ids := _count_found(probe, listed):
+            raise _pairs(what, name, id_column, f"{num_ids} of these IDs")
+    _refuse_groups(what, found, id_column)
+    for name, probe in probes.items():
+        ids = image_ids().select(F.col("image_id").cast("string").alias("value"))
+        if num_ids := _count_found(probe, ids):
+            raise _pairs(what, name, id_column, f"{num_ids} IDs of the image table")
+
+
+def _probe(rows: DataFrame, column: str) -> DataFrame:
+    """Return some different values of a column that are not the ID of their row: `value`."""
+    is_array = rows.schema[column].dataType.typeName() == "array"
+    value = F.explode(quoted(column)) if is_array else F.col(quoted(column))
+    others = rows.select("id", value.alias("value")).where("value != id").select("value")
+    return others.limit(_PROBED_VALUES).distinct()
+
+
+def _count_found(probe: DataFrame, ids: DataFrame) -> int:
+    return ids.join(F.broadcast(probe), "value", "left_semi").distinct().count()
+
+
+def _pairs(what: str, name: str, id_column: str, holds: str) -> AmbiguousListError:
+    return AmbiguousListError(
+        f"{what} has a column {name!r} beside its IDs ({id_column!r}), and it holds at least "
+        f"{holds}. So the list may hold pairs of duplicates: then to remove all its IDs could "
+        f"remove every copy. If they all are to go, say so: {KIND_FLAG} remove. Otherwise give "
+        "pairs as the columns id, max_id (which stays) and cosine_sim_score, or groups as an ID "
+        f"and 'group'. {ID_FLAG} names another ID column."
+    )
+
+
+def _refuse_groups(what: str, found: Beside, id_column: str) -> None:
+    listed = found.rows
+    text = {
+        name: F.col(quoted(str(index))).cast("string") for index, name in enumerate(found.types)
+    }
+    whole = {
+        name: value.cast("double") for name, value in text.items() if found.types[name] in _FLOATS
+    }
+    counts = listed.agg(
+        *(
+            F.struct(
+                F.count(value).alias("rows"),
+                F.approx_count_distinct(value).alias("values"),
+                F.min(value).alias("least"),
+                F.max(value).alias("most"),
+                F.max(whole[name] != F.floor(whole[name])).alias("is_fractional")
+                if name in whole
+                else F.lit(False).alias("is_fractional"),
+            ).alias(str(index))
+            for index, (name, value) in enumerate(text.items())
+        )
+    ).collect()[0]
+    for (name, value), of in zip(text.items(), counts, strict=True):
+        if of["rows"] == 0 or of["least"] == of["most"] or of["is_fractional"]:
+            continue
+        surely_repeated = of["values"] < _SURELY_REPEATED * of["rows"]
+        if surely_repeated or _has_repeated(listed.select(value.alias("value"))):
+            exact = listed.agg(F.count_distinct(value)).collect()[0][0]
+            raise _groups(what, name, id_column, of["rows"], exact)
+
+
+def _has_repeated(values: DataFrame) -> bool:
+    """Tell whether a `value` that is not NULL appears twice, by its hash."""
+    hashes = values.where("value IS NOT NULL").select(F.xxhash64("value").alias("hash"))
+    return not hashes.groupBy("hash").count().where("count > 1").isEmpty()
+
+
+def _groups(what: str, name: str, id_column: str, rows: int, values: int) -> AmbiguousListError:
+    return AmbiguousListError(
+        f"{what} has {rows} IDs in {values} values of {name!r}, beside its IDs ({id_column!r}). "
+        "Equal values may name a group of duplicates. A list of all members of groups would remove "
+        f"every copy. Name the kind of the IDs: {KIND_FLAG} remove, to remove them all; "
+        f"{KIND_FLAG} keep, to keep them all and to remove all others; or {KIND_FLAG} groups, to "
+        "keep one image of each group: then also rename the column to 'group'. If the column says "
+        "something else about the images, leave it out of the list."
+    )

@@ -1,0 +1,108 @@
+"""Lists that name every copy under columns of any name are refused by what they hold."""
+
+import numpy as np
+import pyarrow as pa
+import pytest
+
+from dedup_lib import DuplicateIds, Settings, run
+from dedup_lib.errors import AmbiguousListError
+from tests.support.tables.made import delta_table, image_rows, write_parquet
+
+IDS = [f"id-{letter}" for letter in "abcdefgh"]
+LISTED = ["id-a", "id-b", "id-c", "id-d"]
+
+
+@pytest.fixture
+def planned(spark, tmp_path):
+    """Plan only: the IDs that would go."""
+    write_parquet(image_rows(IDS), tmp_path / "images/1.parquet")
+
+    def planned(*lists, **settings):
+        asked = Settings(
+            images=str(tmp_path / "images"),
+            duplicate_ids=tuple(DuplicateIds(str(path)) for path in lists),
+            dry_run=True,
+            **settings,
+        )
+        return run(spark, asked).counts["removed_rows"]
+
+    return planned
+
+
+GROUPS = {
+    "two sets of text": pa.array(["x", "x", "y", "y"]),
+    "two sets of numbers": pa.array([7, 7, 8, 8]),
+    "a set and single images": pa.array([7, 7, 8, 9]),
+    "numbers as pandas writes them if some are missing": pa.array([7.0, 7.0, 8.0, None]),
+    "one set, the noise of DBSCAN, and another": pa.array([0, 0, -1, 1]),
+    "dictionaries": pa.array(["x", "x", "y", "y"]).dictionary_encode(),
+    "structures": pa.array([{"a": 1}, {"a": 1}, {"a": 2}, {"a": 3}]),
+}
+PAIRS = {
+    "pairs in both directions": ["id-b", "id-a", "id-d", "id-c"],
+    "a chain": ["id-b", "id-c", "id-d", None],
+    "keepers that are not listed": ["id-e", "id-f", "id-g", "id-h"],
+    "one keeper": ["id-e", "id-e", "id-e", "id-e"],
+    "neighbours of each": [["id-b"], ["id-a", "id-x"], [], None],
+}
+
+
+@pytest.mark.parametrize("values", GROUPS.values(), ids=GROUPS)
+def test_g11_ids_in_sets_of_equal_values_may_be_all_members_of_groups(planned, tmp_path, values):
+    path = write_parquet(pa.table({"id": LISTED, "zz": values}), tmp_path / "list.parquet")
+    with pytest.raises(AmbiguousListError, match=r"[34] IDs in [23] values of 'zz'") as refused:
+        planned(path)
+    assert refused.value.exit_code == 3
+    assert planned(path, list_kind="remove") == 4
+
+
+@pytest.mark.parametrize("values", PAIRS.values(), ids=PAIRS)
+def test_g11_ids_beside_other_ids_may_be_pairs(planned, tmp_path, values):
+    path = write_parquet(pa.table({"id": LISTED, "zz": values}), tmp_path / "list.parquet")
+    with pytest.raises(AmbiguousListError, match=r"column 'zz' .* may hold pairs") as refused:
+        planned(path)
+    assert refused.value.exit_code == 3
+    assert planned(path, list_kind="remove") == 4
+
+
+@pytest.mark.parametrize(
+    "columns",
+    [
+        {"zz": ["same"] * 4, "yy": [1, 2, 3, 4], "xx": ["p", "q", "r", "s"]},
+        {"width": [10, 10, 20, 20], "Label": ["cat", "cat", "dog", "dog"]},
+        {"sim": [0.5, 0.5, 0.75, 0.75]},
+        {"cnn_score": [1.0, 1.0, 0.0, 0.0], "zz": pa.nulls(4)},
+        {"zz": [-1, -1, 5, -1], "yy": ["", "", None, ""]},
+        {"when": np.array(["2026-01-01", "2026-01-01", "2026-02-01", "2026-02-01"], "M8[us]")},
+    ],
+    ids=["equal or different", "by name", "types", "scores", "no groups", "times"],
+)
+def test_what_describes_images_is_no_group(planned, tmp_path, columns):
+    path = write_parquet(pa.table({"id": LISTED} | columns), tmp_path / "list.parquet")
+    assert planned(path) == 4
+
+
+def test_g11_files_of_a_list_are_looked_at_together(planned, tmp_path):
+    """Of each set one member is in each file; a file lacks the column, another has more."""
+    for number in range(2):
+        listed = {"id": LISTED[2 * number :][:2], "zz": ["x", "y"]} | (
+            {"a.b": [1, 2]} if number else {}
+        )
+        write_parquet(pa.table(listed), tmp_path / f"list/{number}.parquet")
+    write_parquet(pa.table({"id": ["id-e"]}), tmp_path / "list/2.parquet")
+    with pytest.raises(AmbiguousListError, match="4 IDs in 2 values of 'zz'"):
+        planned(tmp_path / "list")
+
+
+def test_g11_a_delta_list_is_looked_at_too(spark, planned, tmp_path):
+    path = write_parquet(pa.table({"ID2": LISTED, "id": LISTED[::-1]}), tmp_path / "list.parquet")
+    table = delta_table(spark.read.parquet(str(path)), tmp_path / "delta")
+    with pytest.raises(AmbiguousListError, match=r"'ID2' beside its IDs .*4 of these IDs"):
+        planned(table)
+    with pytest.raises(AmbiguousListError, match=r"'id' beside its IDs .'ID2'"):
+        planned(table, duplicate_id_column="ID2")
+
+
+def test_a_list_of_one_column_is_not_read_for_this(planned, tmp_path, monkeypatch):
+    monkeypatch.delattr("dedup_lib.plan.inputs.refuse_groups_and_pairs")
+    assert planned(write_parquet(pa.table({"id": LISTED}), tmp_path / "list.parquet")) == 4
