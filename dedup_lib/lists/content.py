@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import AmbiguousListError
-from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, ListShape
+from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, NO_GROUP, ListShape
 from dedup_lib.session.sql_names import quoted, values_of
 
 # Columns, in lower case, that describe an image: they repeat, and say nothing about duplicates.
@@ -37,8 +37,6 @@ _SCORES = re.compile(r".*(score|similarity|distance)")
 _ATTRIBUTE_TYPES = re.compile(r"boolean|date|timestamp.*|interval.*|void")
 _FLOATS = ("float", "double")
 _SIMPLE_ARRAY = re.compile(r"array<[a-z0-9(),]+>")
-# Values that say that a row belongs to no group.
-_NO_GROUP = ("", "-1", "-1.0")
 # So many values of a column are searched among the image IDs.
 _PROBED_VALUES = 10_000
 # A count by `approx_count_distinct` may differ by 5 %. Below this share of the rows it is certain
@@ -106,7 +104,7 @@ def _text(name: str, found: str, is_array: bool) -> Column:
     if re.match("struct|map|array|variant", found):
         return F.to_json(F.struct(value.alias("value")))
     text = value.cast("string")
-    return F.when(~text.isin(*_NO_GROUP), text)
+    return F.when(~text.isin(*NO_GROUP), text)
 
 
 def refuse_groups_and_pairs(

@@ -30,6 +30,8 @@ BY_COLUMN = {
     "_curator_dedup_id": "NeMo Curator's generated IDs",
     "docs_to_remove": "data-prep-kit's documents to remove",
 }
+# Values of a group column that say that a row belongs to no group: -1 is the noise of DBSCAN.
+NO_GROUP = ("", "-1", "-1.0")
 # The column that pandas writes for the row labels of a frame by default.
 _ROW_LABELS = re.compile(r"__index_level_\d+__")
 

@@ -17,9 +17,11 @@ from pyspark.sql.types import (
 
 from dedup_lib.errors import ColumnTypeError, MissingColumnError, SettingsError
 from dedup_lib.lists.content import refuse_groups_and_pairs
+from dedup_lib.lists.entries import check_entries
 from dedup_lib.lists.protected import read_protect_list
 from dedup_lib.lists.removal_list import RemovalList, read_removal_list
 from dedup_lib.plan.kept_plan import KeptPlan
+from dedup_lib.redaction import redact
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables import pinned
@@ -92,6 +94,7 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
                 image_ids=lambda: images.table_ids,
                 id_type=images.id_type.simpleString(),
             )
+        check_entries(removal_list)
         yield removal_list
 
 
@@ -115,10 +118,21 @@ def read_protected(
 def check_kinds(lists: Sequence[RemovalList], settings: Settings) -> None:
     """Check that there is a list of the kind that a setting is for.
 
+    Warn of several lists of plain IDs: nobody can tell whether a copy of each image stays.
+
     Raises:
         SettingsError: There is no such list.
     """
     kinds = {item.kind for item in lists}
+    plain = [item.location for item in lists if item.kind == "remove"]
+    if len(plain) > 1:
+        _log.warning(
+            "%d lists name IDs without the images that they duplicate (%s): each may keep an image "
+            "that another removes, and whether a copy of each image stays can't be checked; give "
+            "pairs or groups instead",
+            len(plain),
+            ", ".join(map(redact, plain)),
+        )
     if settings.planned_eps is not None and "pairwise" not in kinds:
         raise SettingsError(
             "--eps is for pairwise lists, but the lists are of the kind "

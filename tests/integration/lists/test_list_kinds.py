@@ -170,6 +170,48 @@ def test_of_each_group_one_stays(planned, tmp_path, column):
         planned(path, keeper="largest:widht")
 
 
+@pytest.mark.parametrize("none", [-1, -1.0, "", None, "-1"], ids=repr)
+def test_g11_images_without_a_group_stay_and_the_log_counts_them(planned, tmp_path, none, caplog):
+    kind = type(none) if none is not None else int
+    members = {"a": kind(1), "b": kind(1), "c": none, "d": none, "e": none}
+    path = groups(tmp_path / "all.parquet", members)
+    assert planned(path)[1] == {"b": "a"}
+    assert "3 IDs have no group" in caplog.text
+
+
+def test_a_group_that_dwarfs_all_others_is_warned_of(planned, tmp_path, caplog):
+    members = dict.fromkeys((f"{number}" for number in range(110)), "mist") | {"a": "1", "b": "1"}
+    path = groups(tmp_path / "all.parquet", members)
+    assert planned(path)[1] == {"b": "a"}
+    assert "group 'mist' has 110 IDs, the next largest has 2" in caplog.text
+    caplog.clear()
+    planned(groups(tmp_path / "other.parquet", {"a": "1", "b": "1"}))
+    assert "the next largest" not in caplog.text
+
+
+@pytest.mark.parametrize("score", [87.5, 1.01])
+def test_g11_scores_that_no_similarity_has_are_refused(planned, tmp_path, score):
+    path = pairs(tmp_path / "p.parquet", ("b", "a", 0.9), ("c", "a", score))
+    with pytest.raises(AmbiguousListError, match=f"the score {score}, but a similarity") as refused:
+        planned(path, eps=0.2)
+    assert refused.value.exit_code == 3
+    assert planned(path, list_kind="remove")[1].keys() == {"b", "c"}
+
+
+def test_scores_a_little_over_one_are_similarities(planned, tmp_path):
+    path = pairs(tmp_path / "p.parquet", ("b", "a", 1.001), ("c", "a", float("nan")))
+    assert planned(path, eps=0.2)[1] == {"b": "a"}
+
+
+def test_g11_several_lists_without_keepers_are_warned_of(planned, tmp_path, caplog):
+    lists = [write_list(tmp_path / f"{one}.parquet", [f"id-{one}"]) for one in "ab"]
+    planned(*lists)
+    assert "2 lists name IDs without the images that they duplicate" in caplog.text
+    caplog.clear()
+    planned(lists[0])
+    assert "without the images" not in caplog.text
+
+
 # Lists to keep
 
 
