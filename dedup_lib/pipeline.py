@@ -26,7 +26,6 @@ from dedup_lib.plan.planning import PLAN_SETTINGS, make_plan
 from dedup_lib.publish.overlap import check_locations, check_report
 from dedup_lib.redaction import redact
 from dedup_lib.report import Report
-from dedup_lib.review import making, page
 from dedup_lib.session.conf import one_run, run_settings, tuning_settings
 from dedup_lib.session.failures import storage_errors_as, translate_spark_errors
 from dedup_lib.session.open_storage import open_storage
@@ -140,6 +139,8 @@ class _Run(RunContext):
     def check_review(self) -> None:
         """Check, before any work, that the review can be made and written."""
         if self.settings.review is not None:
+            from dedup_lib.review import page  # noqa: PLC0415  # only a run with a review needs it
+
             page.check_installed()
             page.review_file(self.settings.review).check(self.session.storage)
 
@@ -241,6 +242,8 @@ class _Run(RunContext):
     def make_review(self, plan: Plan, inputs: Inputs) -> None:
         """Write the review of the plan, even if a safety limit will stop the run."""
         if self.settings.review is not None:
+            from dedup_lib.review import making  # noqa: PLC0415  # only a run with a review needs it
+
             self.report.review = making.make_review(
                 self.session,
                 plan,

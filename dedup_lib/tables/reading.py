@@ -9,17 +9,17 @@ from pyspark.sql import DataFrame
 from pyspark.sql.types import StructField
 
 from dedup_lib.errors import TableFormatError, UnsupportedError
-from dedup_lib.executor.bounds import Bounds
-from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import ColumnChunkSizes, FileInfo
 from dedup_lib.settings import FormatTraits
-from dedup_lib.tables import row_pictures, row_positions
+from dedup_lib.tables import row_positions
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.history import ImageChanges, ImagesState
 from dedup_lib.tables.row_positions import ImageId
 
 if TYPE_CHECKING:
+    from dedup_lib.executor.bounds import Bounds
+    from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
     from dedup_lib.tables.image_table import ImageTable
     from dedup_lib.tables.pinned import FileRows, PinnedTable
 
@@ -158,6 +158,8 @@ class ReadableFormat:
         self, session: Session, rows: Sequence[RowPosition], columns: ReadColumns, bounds: Bounds
     ) -> tuple[Mapping[RowPosition, RowPicture], int]:
         """Read rows by position and draw them, for the review. See `row_pictures.draw_rows`."""
+        from dedup_lib.tables import row_pictures  # noqa: PLC0415  # a run without a review needs none
+
         return row_pictures.draw_rows(session, rows, columns, bounds)
 
     # Find what is new in it
