@@ -157,7 +157,7 @@ HINDRANCES = {
         lambda spark, place: empty_table(
             spark, place, StructType([*WITHOUT_KEPT_ROWS, StructField("kept_rows", StringType())])
         ),
-        "'kept_rows' of .* is string, and must be bigint",
+        "'kept_rows' of .* is string, but must be bigint",
     ),
 }
 
