@@ -109,7 +109,7 @@ def test_where_the_log_can_t_be_read_as_files_its_sum_is_compared(
     monkeypatch.setattr(logged_rows, "read_file_actions", refused)
     if is_wrong:
         log_visible_rows_alone(images)
-        with pytest.raises(TableFormatError, match=r"the table has 70 rows, .* log says 30 "):
+        with pytest.raises(TableFormatError, match=r"the table has 70 rows .* log says 30 "):
             remove(images, listed, None, method="in-place")
     else:
         assert remove(images, listed, None, method="in-place").counts["kept_rows"] == 50
@@ -124,7 +124,7 @@ def test_a_file_without_statistics_is_not_compared(spark, remove, images, listed
     assert remove(images, listed, None, method="in-place", dry_run=True).counts["kept_rows"] == 60
     assert NOT_BY_FILE not in caplog.text
     log_visible_rows_alone(images)
-    with pytest.raises(TableFormatError, match=r"has 60 rows, .* says 20 "):
+    with pytest.raises(TableFormatError, match=r"has 60 rows .* says 20 "):
         remove(images, listed, None, method="in-place")
 
 
@@ -234,7 +234,7 @@ def test_a_pinned_version_is_compared_with_the_log_up_to_it(spark, tmp_path, cap
 def test_a_file_of_the_log_that_was_not_read_is_named(spark, images):
     pinned = pinned_images(spark, images)
     counted = id_scan.rows_by_file(pinned)
-    with pytest.raises(TableFormatError, match=r"\.parquet' has 0 rows, .* log says 60 "):
+    with pytest.raises(TableFormatError, match=r"\.parquet' has 0 rows .* log says 60 "):
         check_logged_rows(pinned, counted.where("num_rows != 60"))
 
 
