@@ -25,15 +25,15 @@ ATTRIBUTES = frozenset(
         *("size", "bytes", "num_bytes", "file_size", "filesize", "size_bytes", "length"),
         *("extension", "ext", "mime", "mime_type", "content_type"),
         *("label", "labels", "class", "category", "split", "license", "language", "lang"),
-        *("score", "similarity", "distance", "dist", "rating", "quality"),
+        *("dist", "rating", "quality"),
         *("year", "month", "day", "timestamp", "created_at", "updated_at"),
         *("shard", "shard_id", "part", "why", "reason", "rule", "method", "tool", "version"),
         *("status", "error_message"),
     }
 )
 _SCORES = re.compile(r".*(score|similarity|distance)")
-# Types whose values are attributes. Floats are, too, unless they are whole numbers: pandas writes
-# integers as floats if some are missing.
+# Types whose values are attributes. Floats are also attributes, unless all are whole numbers:
+# pandas writes integers as floats if some are missing.
 _ATTRIBUTE_TYPES = re.compile(r"boolean|date|timestamp.*|interval.*|void")
 _FLOATS = ("float", "double")
 _SIMPLE_ARRAY = re.compile(r"array<[a-z0-9(),]+>")
@@ -103,6 +103,11 @@ def _text(name: str, found: str, is_array: bool) -> Column:
         return value.cast("array<string>")
     if re.match("struct|map|array|variant", found):
         return F.to_json(F.struct(value.alias("value")))
+    return group_name(value)
+
+
+def group_name(value: Column) -> Column:
+    """Return a value of a group column as text, and NULL if it says that there is no group."""
     text = value.cast("string")
     return F.when(~text.isin(*NO_GROUP), text)
 

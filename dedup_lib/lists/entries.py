@@ -44,15 +44,17 @@ def _check_scores(pairs: RemovalList) -> None:
 
 def _warn_of_groups(groups: RemovalList) -> None:
     sizes = groups.frame.where("image_id IS NOT NULL").groupBy("group_id").count()
-    largest = sizes.orderBy(F.desc("count")).limit(3).collect()
-    without = sizes.where("group_id IS NULL").collect()
-    if without:
-        _log.warning(
-            "%r: %d IDs have no group (NULL, an empty text or -1): they stay, as single images",
-            groups.location,
-            without[0]["count"],
-        )
-    named = [row for row in largest if row["group_id"] is not None]
+    has_none = F.col("group_id").isNull()
+    # The IDs without a group, if there are any, and then the two largest groups.
+    found = sizes.orderBy(has_none.desc(), F.desc("count")).limit(3).collect()
+    for row in found:
+        if row["group_id"] is None:
+            _log.warning(
+                "%r: %d IDs have no group (NULL, an empty text or -1): they stay, as single images",
+                groups.location,
+                row["count"],
+            )
+    named = [row for row in found if row["group_id"] is not None]
     if named and named[0]["count"] >= _LARGE_GROUP:
         next_largest = named[1]["count"] if len(named) > 1 else 1
         if named[0]["count"] >= _TIMES_LARGER * next_largest:

@@ -11,9 +11,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StructType
 
 from dedup_lib.errors import ColumnTypeError, SettingsError
-from dedup_lib.lists.content import Beside, beside
+from dedup_lib.lists.content import Beside, beside, group_name
 from dedup_lib.lists.kinds import recognise
-from dedup_lib.lists.shape import ID_FLAG, NO_GROUP, ListShape
+from dedup_lib.lists.shape import ID_FLAG, ListShape
 from dedup_lib.session.sql_names import values_of
 from dedup_lib.settings import ListKind
 
@@ -88,8 +88,7 @@ class WantedList:
             named["keeper_id"] = F.coalesce(values_of(shape.keeper_column), image_id)
             named["score"] = values_of(shape.score_column).cast("double")
         if shape.group_column is not None:
-            group = values_of(shape.group_column).cast("string")
-            named["group_id"] = F.when(~group.isin(*NO_GROUP), group)
+            named["group_id"] = group_name(values_of(shape.group_column))
         entries = frame.select(*(column.alias(name) for name, column in named.items()))
         if shape.kind != "pairwise":
             return entries
