@@ -83,7 +83,7 @@ def _note_deleted(run: RunContext, location: str, deleted: Deleted, rows: TableR
     if rows.before != run.report.counts["input_rows"]:
         _log.warning(
             "another writer changed %r after the plan: new rows with an ID of the plan were "
-            "deleted, too; new rows with other listed IDs stay until the next run",
+            "also deleted; new rows with other listed IDs stay until the next run",
             location,
         )
     commit = deleted.commit

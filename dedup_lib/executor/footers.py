@@ -76,7 +76,7 @@ def _read_digest(store: Any, path: str, size_bytes: int) -> tuple[str, int]:
 
 
 def _schema_digest(schema: Any) -> str:
-    # Hash the names separately, too: in a line, a name may look like another name with its type.
+    # Also hash the names separately: in a line, a name may look like another name with its type.
     names = [schema.column(index).path for index in range(len(schema))]
     return hashlib.sha256(repr((schema_lines(schema), names)).encode()).hexdigest()
 

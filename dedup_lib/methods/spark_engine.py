@@ -109,7 +109,7 @@ def choose_strategy(
 
 
 def broadcast_limit_bytes(*, is_on_gpu: bool) -> int:
-    """Return the largest size of IDs for a broadcast if another strategy is possible, too."""
+    """Return the largest size of IDs for a broadcast where another strategy is also possible."""
     return BROADCAST_MOST_BYTES if is_on_gpu else BROADCAST_LIMIT_BYTES
 
 

@@ -158,7 +158,7 @@ class ReadableFormat:
         self, session: Session, rows: Sequence[RowPosition], columns: ReadColumns, bounds: Bounds
     ) -> tuple[Mapping[RowPosition, RowPicture], int]:
         """Read rows by position and draw them, for the review. See `row_pictures.draw_rows`."""
-        from dedup_lib.tables import row_pictures  # noqa: PLC0415  # a run without a review needs none
+        from dedup_lib.tables import row_pictures  # noqa: PLC0415  # only a review needs it
 
         return row_pictures.draw_rows(session, rows, columns, bounds)
 

@@ -25,7 +25,7 @@ def kill_executor(place: str, folder: str, *, with_worker: bool = False) -> None
     """Kill the JVM whose daemon started this Python worker, unless one was killed here already.
 
     Args:
-        place: Of the run.
+        place: A place of the run.
         folder: Where a file says that it happened.
         with_worker: Whether the cluster's worker, which started the executor, is killed too.
     """

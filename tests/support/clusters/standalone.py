@@ -26,7 +26,7 @@ from tests.support.spark.java import JAVA_OPTIONS
 
 PATIENCE_SECONDS = 60
 SPARK_CLASS = Path(pyspark.__file__).parent / "bin/spark-class"
-# Of this process nothing but these is handed on: no place of this project, no settings of Spark.
+# Only these are handed on: no location of this project, and no settings of Spark.
 _ENVIRONMENT = {key: os.environ[key] for key in ("PATH", "HOME", "JAVA_HOME") if key in os.environ}
 _DIRECT = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 _Found = TypeVar("_Found")

@@ -37,11 +37,11 @@ class Case:
     """A run that is to be stopped.
 
     Attributes:
-        name: Of the case.
-        flags: Of the run, but for the inputs; `./` is the case's folder.
+        name: The name of the case.
+        flags: The flags of the run, without the inputs; `./` is the case's folder.
         images: The format of the image table.
         output: Where its output is: `out`, or the image table.
-        output_format: Of the output.
+        output_format: The format of the output.
         replaces: Whether there is an old output.
         commits: How many Delta commits, or manifests, carry the run key.
         code_when_done: The exit code of a second run without a key.

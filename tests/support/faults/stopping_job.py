@@ -5,7 +5,7 @@ Usage: stopping_job.py PLACE HOW FLAG…
 PLACE is one of places.py; a call to Java within a phase, before it is made (`apply:137`; `start:…`
 before the first phase); or `nowhere`.
 
-HOW is the name of a signal that the process sends itself; `group`: SIGKILL to its Java, too;
+HOW is the name of a signal that the process sends itself; `group`: SIGKILL to Java and Python;
 `java`: SIGKILL to Java alone, which is its parent (spark-submit); `exception`; or `count`: nothing
 stops.
 

@@ -66,7 +66,7 @@ def write_lying(table: pa.Table, path: Path, columns: Sequence[str], lies: Seque
 
     Args:
         table: The rows: 63 at most.
-        path: Of the file.
+        path: The path of the file.
         columns: Columns of texts (or of INT32, for the footer) that have no NULL.
         lies: What is wrong, of `LIES`.
     """
@@ -90,7 +90,7 @@ def let_log_lie(table: Path, data: Path, column: str) -> None:
     Args:
         table: The Delta table, of one commit.
         data: A file with the same rows.
-        column: Of which that is said.
+        column: The column of which that is said.
     """
     (log,) = (table / "_delta_log").glob("*.json")
     actions = [json.loads(line) for line in log.read_text().splitlines()]
