@@ -14,7 +14,7 @@ from dedup_lib import executor
 from dedup_lib.executor import worker
 
 # All modules of the package are sent together with a function.
-cloudpickle.register_pickle_by_value(executor)  # type: ignore[no-untyped-call]
+cloudpickle.register_pickle_by_value(executor)  # type: ignore[no-untyped-call]  # it has no types
 
 
 def on_executors(function: Callable[..., Any], returns: DataType | str) -> Callable[..., Column]:
