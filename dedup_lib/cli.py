@@ -24,7 +24,7 @@ from dedup_lib.settings.toml_file import load_toml
 from dedup_lib.terminal import log_to_stderr, show_progress
 from dedup_lib.version import __version__
 
-_GROUPS = ("input", "output", "safety", "tuning")
+_GROUPS = ("input", "lists", "output", "safety", "tuning")
 _EXIT_CODES = """\
 exit codes:
   0  done, or nothing left to do

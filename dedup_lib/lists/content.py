@@ -15,7 +15,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import AmbiguousListError
-from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, NO_GROUP, ListShape
+from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, NO_GROUP, SCORES, ListShape
 from dedup_lib.session.sql_names import quoted, values_of
 
 # Columns, in lower case, that describe an image: they repeat, and say nothing about duplicates.
@@ -31,7 +31,6 @@ ATTRIBUTES = frozenset(
         *("status", "error_message"),
     }
 )
-_SCORES = re.compile(r".*(score|similarity|distance)")
 # Types whose values are attributes. Floats are also attributes, unless all are whole numbers:
 # pandas writes integers as floats if some are missing.
 _ATTRIBUTE_TYPES = re.compile(r"boolean|date|timestamp.*|interval.*|void")
@@ -93,7 +92,7 @@ def beside(frames: Sequence[DataFrame], shape: ListShape) -> Beside | None:
 
 
 def _may_tell(name: str, found: str) -> bool:
-    is_attribute = name.lower() in ATTRIBUTES or _SCORES.fullmatch(name.lower())
+    is_attribute = name.lower() in ATTRIBUTES or SCORES.fullmatch(name.lower())
     return not (is_attribute or _ATTRIBUTE_TYPES.fullmatch(found))
 
 
@@ -168,9 +167,10 @@ def _pairs(what: str, name: str, id_column: str, holds: str) -> AmbiguousListErr
     return AmbiguousListError(
         f"{what} has a column {name!r} beside its IDs ({id_column!r}), and it holds at least "
         f"{holds}. So the list may hold pairs of duplicates: then to remove all its IDs could "
-        f"remove every copy. If they all are to go, say so: {KIND_FLAG} remove. Otherwise give "
-        "pairs as the columns id, max_id (which stays) and cosine_sim_score, or groups as an ID "
-        f"and 'group'. {ID_FLAG} names another ID column."
+        f"remove every copy. Say what it holds: images that stay for those in {id_column!r} "
+        f"(--keeper-column {name}); or images that are like them, where either may stay "
+        f"(--partner-column {name}); or, if all the IDs are to go: {KIND_FLAG} remove. {ID_FLAG} "
+        "names another ID column."
     )
 
 
@@ -216,7 +216,7 @@ def _groups(what: str, name: str, id_column: str, rows: int, values: int) -> Amb
         f"{what} has {rows} IDs in {values} values of {name!r}, beside its IDs ({id_column!r}). "
         "Equal values may name a group of duplicates. A list of all members of groups would remove "
         f"every copy. Name the kind of the IDs: {KIND_FLAG} remove, to remove them all; "
-        f"{KIND_FLAG} keep, to keep them all and to remove all others; or {KIND_FLAG} groups, to "
-        "keep one image of each group: then also rename the column to 'group'. If the column says "
-        "something else about the images, leave it out of the list."
+        f"{KIND_FLAG} keep, to keep them all and to remove all others; or the groups, to keep one "
+        f"image of each: --group-column {name}. If the column says something else about the "
+        "images, leave it out of the list."
     )

@@ -1,9 +1,11 @@
-"""Check the entries of lists with groups or scores: sizes of groups, ranges of scores."""
+"""Check the entries of lists with pairs or groups: scores, other images, sizes of groups."""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
+from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import AmbiguousListError
@@ -11,39 +13,122 @@ from dedup_lib.lists.removal_list import RemovalList
 from dedup_lib.lists.shape import KIND_FLAG
 
 _log = logging.getLogger(__name__)
-# A cosine similarity is at most 1. In half precision it may be a little more.
-_LARGEST_SCORE = 1.005
+# Scores may be off by so much: a cosine similarity in half precision may be a little more than 1.
+_TOLERANCE = 0.005
 # A group is warned of if it has so many members, and so many times those of the next largest.
 _LARGE_GROUP, _TIMES_LARGER = 100, 10
+# So many other images of pairs are searched first. Usually one of them is found.
+_PROBED_VALUES = 10_000
 
 
-def check_entries(removal_list: RemovalList) -> None:
+def check_entries(removal_list: RemovalList, image_ids: Callable[[], DataFrame]) -> None:
     """Check what a list says about its IDs, and warn of groups that are no duplicates.
 
+    Args:
+        removal_list: The list.
+        image_ids: Returns `image_id`, one row per row of the image table.
+
     Raises:
-        AmbiguousListError: A score is too large for a similarity.
+        AmbiguousListError: A score can't have its meaning, or there is no score at all; or a column
+            that the user maps to other images names none.
 
-    *Cost:* for pairs, one pass over their scores; for groups, one over the groups, with a shuffle.
+    *Cost:* for pairs, one pass over them, and one over some others; for groups, one over the
+    groups, with a shuffle.
     """
-    if removal_list.kind == "pairwise":
-        _check_scores(removal_list)
+    if removal_list.pairs is not None:
+        _check_pairs(removal_list, removal_list.pairs, image_ids)
     elif removal_list.kind == "groups":
-        _warn_of_groups(removal_list)
+        warn_of_groups(removal_list.location, removal_list.frame)
 
 
-def _check_scores(pairs: RemovalList) -> None:
-    largest = pairs.frame.agg(F.max("score")).collect()[0][0]
-    if largest is not None and largest > _LARGEST_SCORE:
+def _check_pairs(
+    removal_list: RemovalList, pairs: DataFrame, image_ids: Callable[[], DataFrame]
+) -> None:
+    shape = removal_list.shape
+    other = "keeper_id" if shape.keeper_column is not None else "partner_id"
+    is_scored = shape.score_column is not None
+    score = F.nanvl("score", F.lit(None)) if is_scored else F.lit(0.0)
+    found = pairs.agg(
+        F.count(F.lit(1)).alias("rows"),
+        F.count(other).alias("pairs"),
+        F.count(score).alias("scores"),
+        F.min(score).alias("least"),
+        F.max(score).alias("most"),
+    ).collect()[0]
+    if is_scored:
+        _check_scores(removal_list, found)
+    if shape.names_only_duplicates:
+        return
+    if alone := found["rows"] - found["pairs"]:
+        _log.warning(
+            "%r: %d rows name no other image: by these rows, no image goes",
+            removal_list.location,
+            alone,
+        )
+    if found["pairs"]:
+        _check_others(removal_list, pairs.select(F.col(other).alias("image_id")), image_ids)
+
+
+def _check_scores(removal_list: RemovalList, found: Row) -> None:
+    shape, what = removal_list.shape, f"removal list {removal_list.location!r}"
+    if found["rows"] and not found["scores"]:
         raise AmbiguousListError(
-            f"removal list {pairs.location!r}: column {pairs.shape.score_column!r} has the score "
-            f"{largest:g}, but a similarity is at most 1. It may hold distances or percentages: "
-            "then other images would be removed. Give similarities; or name the kind of all its "
-            f"IDs: {KIND_FLAG} remove or {KIND_FLAG} keep."
+            f"{what}: column {shape.score_column!r} has no score (NULL or NaN in all "
+            f"{found['rows']} rows). Name the column that has scores: --score-column."
+        )
+    least, most = found["least"], found["most"]
+    if most is None:
+        return
+    if shape.score_means == "similarity" and not -1 - _TOLERANCE <= least <= most <= 1 + _TOLERANCE:
+        extreme = most if most > 1 + _TOLERANCE else least
+        raise AmbiguousListError(
+            f"{what}: column {shape.score_column!r} has the score {extreme:g}, but a similarity is "
+            "from -1 to 1. It may hold distances or percentages: then other images would be "
+            "removed. For distances: --score-means distance and --max-distance. Otherwise give "
+            f"similarities; or name the kind of all its IDs: {KIND_FLAG} remove or {KIND_FLAG} "
+            "keep."
+        )
+    if shape.score_means == "distance" and least < -_TOLERANCE:
+        raise AmbiguousListError(
+            f"{what}: column {shape.score_column!r} has the score {least:g}, but a distance is not "
+            "negative. For similarities: --score-means similarity and --eps."
+        )
+    if unscored := found["rows"] - found["scores"]:
+        _log.warning(
+            "%r: %d of %d rows have no score (NULL or NaN): they are not taken for duplicates",
+            removal_list.location,
+            unscored,
+            found["rows"],
         )
 
 
-def _warn_of_groups(groups: RemovalList) -> None:
-    sizes = groups.frame.where("image_id IS NOT NULL").groupBy("group_id").count()
+def _check_others(
+    removal_list: RemovalList, others: DataFrame, image_ids: Callable[[], DataFrame]
+) -> None:
+    """Refuse a list whose other images are neither listed nor in the image table."""
+    others = others.where("image_id IS NOT NULL")
+    listed = removal_list.frame.select("image_id")
+    probe = F.broadcast(others.limit(_PROBED_VALUES).distinct())
+    for known in (listed, image_ids()):
+        if not known.join(probe, "image_id", "left_semi").isEmpty():
+            return
+    if others.join(image_ids(), "image_id", "left_semi").isEmpty():
+        column = removal_list.shape.other_id_column
+        raise AmbiguousListError(
+            f"removal list {removal_list.location!r}: no value of column {column!r} is an image "
+            "ID. So it may not hold the other image of each pair. Name the column that does: "
+            "--keeper-column or --partner-column."
+        )
+
+
+def warn_of_groups(location: str, members: DataFrame) -> None:
+    """Warn of IDs without a group, and of a group that dwarfs all others.
+
+    Args:
+        location: The list.
+        members: `image_id` and `group_id`, one row per member of a group.
+    """
+    sizes = members.where("image_id IS NOT NULL").groupBy("group_id").count()
     has_none = F.col("group_id").isNull()
     # The IDs without a group, if there are any, and then the two largest groups.
     found = sizes.orderBy(has_none.desc(), F.desc("count")).limit(3).collect()
@@ -51,7 +136,7 @@ def _warn_of_groups(groups: RemovalList) -> None:
         if row["group_id"] is None:
             _log.warning(
                 "%r: %d IDs have no group (NULL, an empty text or -1): they stay, as single images",
-                groups.location,
+                location,
                 row["count"],
             )
     named = [row for row in found if row["group_id"] is not None]
@@ -61,7 +146,7 @@ def _warn_of_groups(groups: RemovalList) -> None:
             _log.warning(
                 "%r: group %r has %d IDs, the next largest has %d: only one of them stays; make "
                 "sure that they are duplicates",
-                groups.location,
+                location,
                 named[0]["group_id"],
                 named[0]["count"],
                 next_largest,

@@ -12,6 +12,7 @@ from dedup_lib.lists.refusals import (
     refuse_not_a_list,
     refuse_possible_full_list,
     refuse_possible_groups,
+    refuse_scores_without_limit,
     refuse_two_meanings,
 )
 from dedup_lib.lists.shape import (
@@ -26,19 +27,19 @@ from dedup_lib.lists.shape import (
     FoundList,
     ListShape,
 )
-from dedup_lib.settings import ListKind
+from dedup_lib.settings import DuplicateIds, ListKind
+from dedup_lib.settings.values import flag_of
 
 NPY_FIELDS = ("f0", "f1")
 _PLAIN = "a list of IDs"
+_GROUPS = "groups, every member of each"
 
 
 def recognise(
     what: str,
     path: str,
     columns: Mapping[str, str],
-    *,
-    kind: ListKind | None,
-    id_column: str | None,
+    asked: DuplicateIds,
 ) -> ListShape:
     """Recognise the meaning of a list by its columns and the names of its directories.
 
@@ -46,32 +47,32 @@ def recognise(
         what: The name of the list or file in messages.
         path: The path of a file, or the path of a table with a slash at the end.
         columns: Spark types by column name.
-        kind: The kind that the user gives; None to recognise it.
-        id_column: The ID column that the user names; None takes the recognised producer's.
+        asked: What the user says about the list.
 
     Raises:
         AmbiguousListError: The list may have several meanings.
         NotAListError: It is not a list of images to remove or to keep.
         MissingColumnError: A necessary column is missing.
     """
-    found = FoundList.of(what, path, columns, id_column, is_kind_given=kind is not None)
-    shape = _recognise_kind(found) if kind is None else _BY_KIND[kind](found)
+    found = FoundList.of(what, path, columns, asked)
+    shape = _recognise_kind(found) if found.kind is None else _BY_KIND[found.kind](found)
     others = tuple(name for name in found.columns if name not in shape.columns)
     return replace(shape, other_columns=others)
 
 
-def recognise_npy(what: str, kind: ListKind | None) -> ListShape:
+def recognise_npy(what: str, asked: DuplicateIds) -> ListShape:
     """Return the meaning of .npy files: IDs to keep, unless the user gives another kind.
 
     Raises:
         MissingColumnError: The user gives a kind that needs more than IDs.
     """
+    kind = FoundList(what, "", {}, asked).kind or "keep"
     if kind in ("pairwise", "groups"):
         raise MissingColumnError(
             f"{what} holds only IDs (.npy), not {kind}: {KIND_FLAG} must be keep or remove."
         )
-    producer = "DataComp's IDs to keep (.npy)" if kind in (None, "keep") else f"{_PLAIN} (.npy)"
-    return ListShape(kind or "keep", producer, ",".join(NPY_FIELDS))
+    producer = "DataComp's IDs to keep (.npy)" if kind == "keep" else f"{_PLAIN} (.npy)"
+    return ListShape(kind, producer, ",".join(NPY_FIELDS))
 
 
 def _recognise_kind(found: FoundList) -> ListShape:
@@ -83,6 +84,9 @@ def _recognise_kind(found: FoundList) -> ListShape:
     group = found.group_column
     if group is not None and (group != GROUP or len(found.columns) == 2):
         return _groups(found)
+    if found.named_keeper is not None:
+        refuse_scores_without_limit(found)
+        return _pairwise(found)
     refuse_possible_full_list(found)
     shape = _plain("remove", found)
     refuse_possible_groups(found, shape.id_column)
@@ -105,27 +109,65 @@ def _producer(found: FoundList, id_column: str) -> str:
 
 def _pairwise(found: FoundList) -> ListShape:
     default_id, keeper, score = PAIRWISE_COLUMNS
+    named = found.asked.keeper_column or found.named_keeper
+    if named is not None and (found.asked.keeper_column or not found.is_pairwise):
+        score_column = _score(found)
+        id_column = found.id_column_beside(named, score_column)
+        return ListShape(
+            "pairwise",
+            f"images and those that they duplicate ({named})",
+            found.present(id_column),
+            keeper_column=found.present(named, flag_of("keeper_column")),
+            score_column=score_column,
+        )
     return ListShape(
         "pairwise",
         "NeMo Curator's pairwise results",
         found.present(found.id_column or default_id),
-        keeper_column=found.present(keeper, KIND_FLAG),
-        score_column=found.present(score, KIND_FLAG),
+        keeper_column=found.present(keeper, flag_of("keeper_column")),
+        score_column=found.present(found.asked.score_column or score, flag_of("score_column")),
+        names_only_duplicates=True,
     )
 
 
+def _score(found: FoundList) -> str | None:
+    """Return the score column: the one that the user names, else NeMo Curator's if it is there."""
+    *_, default = PAIRWISE_COLUMNS
+    if found.asked.score_column is not None:
+        return found.present(found.asked.score_column, flag_of("score_column"))
+    return default if default in found.columns else None
+
+
 def _groups(found: FoundList) -> ListShape:
+    if found.asked.partner_column is not None:
+        return _partners(found, found.asked.partner_column)
+    if (named := found.asked.group_column) is not None:
+        id_column = found.present(found.id_column_beside(named))
+        group = found.present(named, flag_of("group_column"))
+        return ListShape("groups", GROUPS.get(group, _GROUPS), id_column, group_column=group)
     group = found.group_column
+    if group is None and len(found.columns) == 2 and found.likely_id_column in found.columns:
+        group = next(name for name in found.columns if name != found.likely_id_column)
     if group is None:
         besides = f" besides the ID column {found.id_column!r}" if found.id_column in GROUPS else ""
         raise MissingColumnError(
-            f"{found.what} has no group column{besides}: its name must be "
-            f"{' or '.join(GROUPS)} (columns: {found.shown}). Rename the column that names groups; "
-            f"or name the ID column with {ID_FLAG}, or another kind with {KIND_FLAG}."
+            f"{found.what} has no column that is known to name groups{besides} (columns: "
+            f"{found.shown}). Name it with {flag_of('group_column')}; or name the ID column with "
+            f"{ID_FLAG}, or another kind with {KIND_FLAG}."
         )
-    others = [name for name in found.columns if name != group]
-    id_column = found.id_column or (others[0] if len(others) == 1 else found.likely_id_column)
-    return ListShape("groups", GROUPS[group], found.present(id_column), group_column=group)
+    id_column = found.present(found.id_column_beside(group))
+    return ListShape("groups", GROUPS.get(group, _GROUPS), id_column, group_column=group)
+
+
+def _partners(found: FoundList, partner: str) -> ListShape:
+    score_column = _score(found)
+    return ListShape(
+        "groups",
+        "pairs of images that are alike",
+        found.present(found.id_column_beside(partner, score_column)),
+        partner_column=found.present(partner, flag_of("partner_column")),
+        score_column=score_column,
+    )
 
 
 _BY_KIND: dict[ListKind, Callable[[FoundList], ListShape]] = {

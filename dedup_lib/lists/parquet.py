@@ -71,6 +71,8 @@ def read_parquet(session: Session, files: Sequence[FileInfo], wanted: WantedList
     frames = [
         _read_filled(session.spark, wanted, alike, shape) for alike in schemas if alike.filled
     ]
+    rows = reduce(DataFrame.unionByName, frames) if frames else _empty(session.spark, wanted, shape)
+    are_pairs = shape.other_id_column is not None
     others = [
         _reader(session.spark, alike, [*shape.columns[:1], *shape.other_columns])
         for alike in schemas
@@ -79,8 +81,9 @@ def read_parquet(session: Session, files: Sequence[FileInfo], wanted: WantedList
     listed_rows = sum(footer.num_rows for footer in footers.values())
     return ReadList(
         shape,
-        reduce(DataFrame.unionByName, frames) if frames else _empty(session.spark, wanted, shape),
-        None if shape.kind == "pairwise" else listed_rows,
+        wanted.entries(rows, shape),
+        rows if are_pairs else None,
+        None if are_pairs else listed_rows,
         listed_rows,
         wanted.beside(others, shape),
     )
@@ -114,7 +117,7 @@ def _shape_of(schemas: Sequence[_SchemaFiles], wanted: WantedList) -> ListShape:
 def _read_filled(
     spark: SparkSession, wanted: WantedList, alike: _SchemaFiles, shape: ListShape
 ) -> DataFrame:
-    """Read files that share one schema and are not empty."""
+    """Read all rows of files that share one schema and are not empty."""
     path = alike.example.path
     schema = alike.schema or spark_schema(spark, alike.example)  # raises with the reason
     for column in shape.columns:
@@ -123,11 +126,11 @@ def _read_filled(
             flag = ID_FLAG if column == shape.id_column else KIND_FLAG
             raise MissingColumnError.of(where, column, schema.names, flag)
     frame = _reader(spark, alike, shape.columns)
-    for name in (shape.id_column, shape.keeper_column):
+    for name in (shape.id_column, shape.other_id_column):
         if name is not None:
             frame = _typed(frame, name, wanted.data_type)
     wanted.check_types(frame.schema, shape, f" in file {path!r}")
-    return wanted.entries(frame, shape)
+    return wanted.select(frame, shape)
 
 
 def _typed(frame: DataFrame, column: str, wanted: DataType) -> DataFrame:
@@ -144,12 +147,12 @@ def _typed(frame: DataFrame, column: str, wanted: DataType) -> DataFrame:
 def _empty(spark: SparkSession, wanted: WantedList, shape: ListShape) -> DataFrame:
     types: dict[str | None, str] = {
         shape.id_column: wanted.data_type.simpleString(),
-        shape.keeper_column: wanted.data_type.simpleString(),
+        shape.other_id_column: wanted.data_type.simpleString(),
         shape.score_column: "double",
         shape.group_column: "string",
     }
     fields = ", ".join(f"{quoted(name)} {types[name]}" for name in shape.columns)
-    return wanted.entries(spark.createDataFrame([], fields), shape)
+    return wanted.select(spark.createDataFrame([], fields), shape)
 
 
 def _schema_or_none(spark: SparkSession, file: FileInfo) -> StructType | None:

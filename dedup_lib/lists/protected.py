@@ -76,6 +76,7 @@ def _read_saved(
         fingerprint=fingerprint(files),
         shape=ListShape("remove", "marks of the review page", SAVED_COLUMN),
         frame=_frame(session.spark, ids, id_type),
+        pairs=None,
         num_rows=len(ids),
         listed_rows=len(ids),
     )

@@ -8,11 +8,14 @@ from collections.abc import Callable
 from dedup_lib.errors import AmbiguousListError, MissingColumnError, NotAListError
 from dedup_lib.lists.shape import (
     DEFAULT_ID_COLUMN,
+    DUPLICATES_BY_ANY_NAME,
     GROUP,
     GROUPS,
     ID_FLAG,
     KIND_FLAG,
+    KEEPERS,
     PAIRWISE_COLUMNS,
+    SCORES,
     FoundList,
 )
 
@@ -109,10 +112,27 @@ def refuse_incomplete_pairs(found: FoundList) -> None:
     lacking = " and ".join(word for name, word in words.items() if name not in found.columns)
     raise AmbiguousListError(
         f"{found.what} looks like pairs without {lacking} (columns: {found.shown}). Not all "
-        f"of these need be duplicates. Give all columns {', '.join(PAIRWISE_COLUMNS)}; or name the "
-        f"ID column with {ID_FLAG}; or, if you mean all of its IDs, name their kind: {KIND_FLAG} "
-        f"remove or {KIND_FLAG} keep."
+        f"of these need be duplicates. Give all columns {', '.join(PAIRWISE_COLUMNS)}; or name "
+        f"yours: {ID_FLAG}, --keeper-column, --score-column; or, if you mean all of its IDs, name "
+        f"their kind: {KIND_FLAG} remove or {KIND_FLAG} keep."
     )
+
+
+def refuse_scores_without_limit(found: FoundList) -> None:
+    """Refuse pairs with keepers and scores if the user names no limit for the scores.
+
+    Raises:
+        AmbiguousListError: There is a column of scores, and the user names neither column.
+    """
+    keeper, asked = found.named_keeper, found.asked
+    score = next((name for name in found.columns if SCORES.fullmatch(name.lower())), None)
+    if score is not None and asked.score_column is None:
+        raise AmbiguousListError(
+            f"{found.what} names the image that each one duplicates ({keeper!r}), and has scores "
+            f"({score!r}): not all of these need be duplicates. Name the scores and their limit: "
+            f"--score-column {score} with --eps for similarities, or with --max-distance for "
+            f"distances. Or, if all are duplicates, say so: --keeper-column {keeper}."
+        )
 
 
 def refuse_possible_full_list(found: FoundList) -> None:
@@ -146,8 +166,14 @@ def refuse_possible_groups(found: FoundList, id_column: str) -> None:
 
     Raises:
         AmbiguousListError: There is such a column, in upper or lower case. A partition of the list
-            also counts as a column.
+            also counts as a column. Or the only column has such a name, or that of keepers.
     """
+    is_known = found.id_column is not None or found.directory in DUPLICATES_BY_ANY_NAME
+    if id_column.lower() in _MAYBE_GROUPS | KEEPERS and not is_known:
+        raise AmbiguousListError(
+            f"{found.what} has only the column {id_column!r}. By its name, it may hold groups, or "
+            f"images that stay. If these images are to go, name it: {ID_FLAG} {id_column}."
+        )
     others = [name for name in (*found.columns, *found.partition_columns) if name != id_column]
     column = next((name for name in others if name.lower() in _MAYBE_GROUPS), None)
     if column is not None:
@@ -156,6 +182,5 @@ def refuse_possible_groups(found: FoundList, id_column: str) -> None:
             "may name the group of duplicates of an ID. A list of all members of groups would "
             f"remove every copy. Name the kind of the IDs: {KIND_FLAG} remove, to remove them all; "
             f"{KIND_FLAG} keep, to keep them all and to remove all others; or "
-            f"{KIND_FLAG} groups, to keep one image of each group: then also rename the column to "
-            f"{GROUP!r}."
+            f"the groups, to keep one image of each: --group-column {column}."
         )

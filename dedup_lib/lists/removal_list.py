@@ -22,7 +22,7 @@ from dedup_lib.lists.wanted import ReadList, WantedList
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo
-from dedup_lib.settings import AskedListKind, DuplicateIds, ListKind
+from dedup_lib.settings import DuplicateIds, ListKind
 from dedup_lib.tables.directory import fingerprint
 from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.pinned import Pinned, PinnedTable, id_type
@@ -39,8 +39,13 @@ class RemovalList(Pinned):
     Attributes:
         shape: The recognised kind and columns.
         frame: One row per list entry, lazily: `image_id` of the image table's type, nullable. Pairs
-            also have `keeper_id` (the same type) and `score` (double), and only pairs with a high
-            enough score are rows. Groups also have `group_id` (string, nullable).
+            also have `keeper_id` (the same type), and only pairs that are alike are rows. Groups
+            also have `group_id` (string, nullable); if they are given as pairs, they have
+            `partner_id` (the IDs' type, nullable) instead, with a row for each image of a pair. If
+            there are scores, there is `score` (double), as a similarity.
+        pairs: All pairs, also those that are not alike: `image_id`; `keeper_id` or `partner_id`,
+            NULL for an image without another one; the raw `score`, if there are scores. None if
+            the list has no pairs.
         num_rows: Number of entries, from the footers; None for Delta, and for pairs.
         listed_rows: Number of rows in the files, with pairs of any score; None for Delta.
         beside: The columns beside the IDs whose values tell whether this is a plain list; None if
@@ -49,6 +54,7 @@ class RemovalList(Pinned):
 
     shape: ListShape
     frame: DataFrame
+    pairs: DataFrame | None
     num_rows: int | None
     listed_rows: int | None
     beside: Beside | None = None
@@ -65,6 +71,7 @@ class RemovalList(Pinned):
             "kind": self.shape.kind,
             "taken_for": self.shape.producer,
             "id_column": self.shape.id_column,
+            "survivors_checked": self.shape.kind in ("pairwise", "groups"),
             "other_columns": list(self.shape.other_columns),
         }
 
@@ -74,8 +81,6 @@ def read_removal_list(
     item: DuplicateIds,
     *,
     image_id_type: DataType,
-    default_column: str | None = None,
-    default_kind: AskedListKind = "auto",
     eps: float | None = None,
     role: str = "removal list",
 ) -> RemovalList:
@@ -83,12 +88,9 @@ def read_removal_list(
 
     Args:
         session: The session, with its file systems.
-        item: The location, and optionally the ID column and the kind.
+        item: The location, and what the user says about the list.
         image_id_type: The type of the image table's IDs. The list must have the same type.
-        default_column: The ID column if the item names none; None takes the recognised
-            producer's.
-        default_kind: The kind if the item names none; `auto` recognises it.
-        eps: Keep only pairs whose score is at least 1 - eps.
+        eps: Keep only pairs whose similarity is at least 1 - eps.
         role: The role of the list in the run, for messages.
 
     Returns:
@@ -100,17 +102,14 @@ def read_removal_list(
         UnreadableFileError: A file is empty or truncated, or has another format.
         MissingColumnError, ColumnTypeError: A column is missing or of another type.
         AmbiguousListError, NotAListError: The kind is ambiguous, or it is not a list.
-        SettingsError: There are pairs, but no eps.
+        SettingsError: There are pairs with scores, but no limit.
         UnsupportedError: There are .npy files, but executors lack pyarrow.
 
     *Cost:* Parquet, .npy: one listing, and the footers or first bytes. Delta: the log.
     """
-    kind = item.kind or default_kind
-    column = item.id_column or default_column
     is_named = not is_path(item.location)
     location = item.location if is_named else session.storage.canonical(item.location)
-    known_kind = None if kind == "auto" else kind
-    wanted = WantedList(location, known_kind, column, image_id_type, eps, role)
+    wanted = WantedList(location, item, image_id_type, eps, role)
     if not is_named and not session.storage.exists(location):
         raise TableNotFoundError(
             f"{wanted.what} does not exist (patterns such as * are not expanded)."
@@ -151,13 +150,15 @@ def _from_table(table: PinnedTable, wanted: WantedList) -> RemovalList:
     shape = wanted.recognise(f"{table.location}/", columns, one_file=False)
     id_type(table.frame, shape.id_column, what=wanted.what, flag=ID_FLAG)
     wanted.check_types(schema, shape)
+    rows = wanted.select(table.frame, shape)
     return RemovalList(
         location=table.location,
         format=table.format,
         version=table.version,
         fingerprint=None,
         shape=shape,
-        frame=wanted.entries(table.frame, shape),
+        frame=wanted.entries(rows, shape),
+        pairs=rows if shape.other_id_column is not None else None,
         num_rows=None,
         listed_rows=None,
         beside=wanted.beside([table.frame], shape),
@@ -178,6 +179,7 @@ def _from_files(session: Session, wanted: WantedList) -> RemovalList:
         fingerprint=fingerprint(files),
         shape=read.shape,
         frame=read.frame,
+        pairs=read.pairs,
         num_rows=read.num_rows,
         listed_rows=read.listed_rows,
         beside=read.beside,
@@ -185,14 +187,14 @@ def _from_files(session: Session, wanted: WantedList) -> RemovalList:
 
 
 def _read_npy(session: Session, files: Sequence[FileInfo], wanted: WantedList) -> ReadList:
-    shape = recognise_npy(wanted.what, wanted.kind)
+    shape = recognise_npy(wanted.what, wanted.asked)
     if (found := wanted.data_type.simpleString()) != "string":
         raise ColumnTypeError(
             f"{wanted.what} holds .npy files, whose IDs are strings of 32 hex digits, but the "
             f"image IDs are {found}. Name the column that has such IDs with --image-id-column."
         )
     frame, num_ids = read_ids(session, files, what=wanted.what)
-    return ReadList(shape, frame, num_ids, listed_rows=num_ids)
+    return ReadList(shape, frame, None, num_ids, listed_rows=num_ids)
 
 
 def text_array(texts: Iterable[str | None]) -> Column:

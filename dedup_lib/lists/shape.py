@@ -8,12 +8,20 @@ from dataclasses import dataclass
 from itertools import takewhile
 
 from dedup_lib.errors import MissingColumnError
-from dedup_lib.settings import ListKind
+from dedup_lib.settings import DuplicateIds, ListKind, ScoreMeaning
+from dedup_lib.settings.values import RELATIONS
 
 DEFAULT_ID_COLUMN = "id"
 ID_FLAG = "--duplicate-id-column"
 KIND_FLAG = "--list-kind"
 PAIRWISE_COLUMNS = ("id", "max_id", "cosine_sim_score")
+# Columns, in lower case, that name the image that stays, and have no other meaning.
+KEEPERS = frozenset(
+    {
+        *("duplicate_of", "keeper", "keeper_id", "kept_id", "original_id", "canonical_id"),
+        "representative_id",
+    }
+)
 GROUP = "group"
 # Columns that name groups, with their producers. All but the last have no other meaning.
 GROUPS = {
@@ -32,6 +40,8 @@ BY_COLUMN = {
 }
 # Values of a group column that say that a row belongs to no group: -1 is the noise of DBSCAN.
 NO_GROUP = ("", "-1", "-1.0")
+# Names, in lower case, of columns that tell how alike two images are, or how good one is.
+SCORES = re.compile(r".*(score|similarity|distance)")
 # The column that pandas writes for the row labels of a frame by default.
 _ROW_LABELS = re.compile(r"__index_level_\d+__")
 
@@ -45,8 +55,12 @@ class ListShape:
         producer: The program that writes such lists, in words.
         id_column: The column with the image IDs.
         keeper_column: For pairs, the column with the image that each one duplicates.
-        score_column: For pairs, the column with the similarity.
+        score_column: For pairs, the column with the scores, if there is one.
+        score_means: The meaning of a high score.
         group_column: For groups, the column whose value the members of a group share.
+        partner_column: For groups that are given as pairs, the column with the other image.
+        names_only_duplicates: For pairs, whether each row names an image to remove. Otherwise, a
+            row without another image as its keeper names an image that stays.
         other_columns: The columns that are not read.
     """
 
@@ -55,14 +69,27 @@ class ListShape:
     id_column: str
     keeper_column: str | None = None
     score_column: str | None = None
+    score_means: ScoreMeaning = "similarity"
     group_column: str | None = None
+    partner_column: str | None = None
+    names_only_duplicates: bool = False
     other_columns: tuple[str, ...] = ()
 
     @property
     def columns(self) -> tuple[str, ...]:
         """All columns that are read, the ID column first."""
-        others = (self.keeper_column, self.score_column, self.group_column)
+        others = (self.related_column, self.score_column)
         return (self.id_column, *(column for column in others if column is not None))
+
+    @property
+    def related_column(self) -> str | None:
+        """The column that says which images are alike: keepers, partners or groups."""
+        return self.keeper_column or self.partner_column or self.group_column
+
+    @property
+    def other_id_column(self) -> str | None:
+        """The column with the other image of a pair; None if these are no pairs."""
+        return self.keeper_column or self.partner_column
 
 
 @dataclass(frozen=True)
@@ -73,28 +100,33 @@ class FoundList:
         what: The name in messages.
         path: The path of a file, or the path of a table with a slash at the end.
         columns: Spark types by column name.
-        id_column: The ID column that the user names; None if the user names none.
-        is_kind_given: Whether the user gives the kind of the list.
+        asked: What the user says about the list.
     """
 
     what: str
     path: str
     columns: Mapping[str, str]
-    id_column: str | None
-    is_kind_given: bool
+    asked: DuplicateIds
 
     @classmethod
     def of(
-        cls,
-        what: str,
-        path: str,
-        columns: Mapping[str, str],
-        id_column: str | None,
-        is_kind_given: bool,
+        cls, what: str, path: str, columns: Mapping[str, str], asked: DuplicateIds
     ) -> FoundList:
         """Make the value without the column of row labels that pandas writes."""
         kept = {name: of for name, of in columns.items() if not _ROW_LABELS.fullmatch(name)}
-        return cls(what, path, kept, id_column, is_kind_given)
+        return cls(what, path, kept, asked)
+
+    @property
+    def id_column(self) -> str | None:
+        """The ID column that the user names; None if the user names none."""
+        return self.asked.id_column
+
+    @property
+    def kind(self) -> ListKind | None:
+        """The kind that the user gives, also by naming a column; None to recognise it."""
+        if self.asked.relations:
+            return RELATIONS[self.asked.relations[0]]
+        return None if self.asked.kind in (None, "auto") else self.asked.kind
 
     @property
     def directory(self) -> str:
@@ -115,10 +147,16 @@ class FoundList:
             return self.id_column
         if DEFAULT_ID_COLUMN in self.columns:
             return DEFAULT_ID_COLUMN
-        if self.directory in DUPLICATES_BY_ANY_NAME and len(self.columns) == 1:
+        if len(self.columns) == 1:
             return next(iter(self.columns))
-        is_known = self.is_kind_given or len(self.columns) == 1
-        return (self.generated_id_column if is_known else None) or DEFAULT_ID_COLUMN
+        return (self.generated_id_column if self.asked.is_explained else None) or DEFAULT_ID_COLUMN
+
+    def id_column_beside(self, *others: str | None) -> str:
+        """The ID column of groups or pairs: if nothing else tells it, the only column besides."""
+        left = [name for name in self.columns if name not in others]
+        if self.id_column is None and len(left) == 1:
+            return left[0]
+        return self.likely_id_column
 
     @property
     def generated_id_column(self) -> str | None:
@@ -130,6 +168,12 @@ class FoundList:
         """The group column of a known producer, apart from the ID column; None if it is missing."""
         others = (name for name in GROUPS if name != self.id_column)
         return next((name for name in others if name in self.columns), None)
+
+    @property
+    def named_keeper(self) -> str | None:
+        """The column whose name says that it holds the images that stay; None without one."""
+        others = (name for name in self.columns if name != self.id_column)
+        return next((name for name in others if name.lower() in KEEPERS), None)
 
     @property
     def is_pairwise(self) -> bool:

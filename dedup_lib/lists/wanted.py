@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType, StructType
+from pyspark.sql.types import DataType, NumericType, StructType
 
-from dedup_lib.errors import ColumnTypeError, SettingsError
+from dedup_lib.errors import ColumnTypeError
 from dedup_lib.lists.content import Beside, beside, group_name
 from dedup_lib.lists.kinds import recognise
+from dedup_lib.lists.scores import is_alike, meaning_of, similarity
 from dedup_lib.lists.shape import ID_FLAG, ListShape
 from dedup_lib.session.sql_names import values_of
-from dedup_lib.settings import ListKind
+from dedup_lib.settings import DuplicateIds
 
 
 class ReadList(NamedTuple):
@@ -24,14 +25,16 @@ class ReadList(NamedTuple):
     Attributes:
         shape: The recognised kind and columns.
         frame: One row per entry, lazily, like the frame of `RemovalList`.
+        pairs: All pairs, also those that are not alike, like `RemovalList.pairs`.
         num_rows: Number of entries; None if unknown.
-        listed_rows: Number of entries before `eps` selects pairs; None if unknown.
+        listed_rows: Number of entries before a limit selects pairs; None if unknown.
         beside: The columns beside the IDs whose values tell whether this is a plain list; None if
             there are no such columns, or the user gives the kind.
     """
 
     shape: ListShape
     frame: DataFrame
+    pairs: DataFrame | None
     num_rows: int | None
     listed_rows: int | None
     beside: Beside | None = None
@@ -43,16 +46,14 @@ class WantedList:
 
     Attributes:
         location: The canonical URI, or the catalog name as given.
-        kind: The kind that the user gives; None to recognise it.
-        id_column: The ID column that the user names; None takes the recognised producer's.
+        asked: What the user says about the list.
         data_type: The type of the image table's IDs.
-        eps: Keep only pairs whose score is at least 1 - eps.
+        eps: Keep only pairs whose similarity is at least 1 - eps.
         role: The role of the list in the run, for messages.
     """
 
     location: str
-    kind: ListKind | None
-    id_column: str | None
+    asked: DuplicateIds
     data_type: DataType
     eps: float | None
     role: str = "removal list"
@@ -71,36 +72,75 @@ class WantedList:
             one_file: Whether messages should name this file.
         """
         what = f"{self.what}, file {path!r}" if one_file else self.what
-        return recognise(what, path, columns, kind=self.kind, id_column=self.id_column)
+        shape = recognise(what, path, columns, self.asked)
+        if shape.score_column is None:
+            return shape
+        meaning = meaning_of(
+            what,
+            shape.score_column,
+            asked=self.asked.score_means,
+            eps=self.eps,
+            max_distance=self.asked.max_distance,
+        )
+        return replace(shape, score_means=meaning)
 
     def beside(self, frames: Sequence[DataFrame], shape: ListShape) -> Beside | None:
         """Select the columns beside the IDs that tell whether a list is plain, as it looks."""
-        if self.kind is not None or shape.kind != "remove":
+        if self.asked.is_explained or shape.kind != "remove":
             return None
         return beside(frames, shape)
 
-    def entries(self, frame: DataFrame, shape: ListShape) -> DataFrame:
-        """Select the columns of the entries, and only pairs that are similar enough."""
+    def select(self, frame: DataFrame, shape: ListShape) -> DataFrame:
+        """Select the columns of the entries: all rows, with raw scores.
+
+        *Nulls:* an image that is its own keeper, or partner, has none. So has an image with an
+        empty text there.
+        """
         image_id = values_of(shape.id_column)
         named = {"image_id": image_id}
-        if shape.keeper_column is not None and shape.score_column is not None:
-            # An image without a keeper becomes its own keeper, and so counts as lost.
-            named["keeper_id"] = F.coalesce(values_of(shape.keeper_column), image_id)
+        for name, column in (("keeper_id", shape.keeper_column), ("partner_id", shape.partner_column)):
+            if column is not None:
+                named[name] = self._other(values_of(column), image_id, shape)
+        if shape.score_column is not None:
             named["score"] = values_of(shape.score_column).cast("double")
         if shape.group_column is not None:
             named["group_id"] = group_name(values_of(shape.group_column))
-        entries = frame.select(*(column.alias(name) for name, column in named.items()))
-        if shape.kind != "pairwise":
-            return entries
-        if self.eps is None:
-            raise SettingsError(
-                f"{self.what} holds pairs with scores: set with --eps how similar an image and its "
-                "duplicate must be (a score of at least 1 - EPS removes the image)."
-            )
-        # Compare in 64 bits, like pandas' filter for Parquet (pyarrow). Spark sorts NaN as the
-        # largest value, but a pair with NaN is not similar.
-        score = F.col("score")
-        return entries.where(~F.isnan(score) & (score >= F.lit(1.0 - self.eps)))
+        return frame.select(*(column.alias(name) for name, column in named.items()))
+
+    def _other(self, other: Column, image_id: Column, shape: ListShape) -> Column:
+        """Return the other image of a pair."""
+        if shape.names_only_duplicates:  # so an image without a keeper counts as lost
+            return F.coalesce(other, image_id)
+        is_other = other != image_id
+        if self.data_type.typeName() == "string":
+            is_other &= other != ""
+        return F.when(is_other, other)
+
+    def entries(self, rows: DataFrame, shape: ListShape) -> DataFrame:
+        """Choose the entries of a list: only pairs that are alike, with similarities as scores.
+
+        A pair with partners is two entries, one for each image.
+
+        Args:
+            rows: The rows of `select`.
+            shape: The recognised shape.
+        """
+        if shape.score_column is not None:
+            rows = self._alike(rows, shape)
+        if shape.keeper_column is not None:  # an image without another one stays
+            return rows.where(F.col("keeper_id").isNotNull())
+        if shape.partner_column is None:
+            return rows
+        back = {"image_id": F.col("partner_id"), "partner_id": F.col("image_id")}
+        return rows.unionByName(rows.where("partner_id IS NOT NULL").withColumns(back))
+
+    def _alike(self, rows: DataFrame, shape: ListShape) -> DataFrame:
+        meaning, score = shape.score_means, F.col("score")
+        limit = self.eps if meaning == "similarity" else self.asked.max_distance
+        if limit is None:
+            raise TypeError("pairs with scores have a limit")
+        alike = rows.where(is_alike(score, meaning, limit))
+        return alike.withColumn("score", similarity(score, meaning))
 
     def check_types(self, schema: StructType, shape: ListShape, where: str = "") -> None:
         """Check the types of IDs, keepers and scores.
@@ -111,7 +151,7 @@ class WantedList:
         wanted = self.data_type.simpleString()
         advice = {
             shape.id_column: f"the list with {wanted} IDs, or name another column with {ID_FLAG}",
-            shape.keeper_column: f"each pair's keeper as {wanted}",
+            shape.other_id_column: f"the other image of each pair as {wanted}",
         }
         for column, how in advice.items():
             if column is not None and (found := schema[column].dataType.simpleString()) != wanted:
@@ -120,9 +160,9 @@ class WantedList:
                     f"{wanted}. IDs are never cast implicitly: write {how}."
                 )
         if shape.score_column is not None:
-            found = schema[shape.score_column].dataType.simpleString()
-            if found not in ("float", "double"):
+            of_scores = schema[shape.score_column].dataType
+            if not isinstance(of_scores, NumericType):
                 raise ColumnTypeError(
-                    f"{self.what}: column {shape.score_column!r} is {found}{where}, "
-                    "and must be a score (float or double)."
+                    f"{self.what}: column {shape.score_column!r} is {of_scores.simpleString()}"
+                    f"{where}, and must be a score (a number)."
                 )

@@ -12,7 +12,7 @@ def clusters(pairs: DataFrame, materialise: Callable[[DataFrame], DataFrame]) ->
     """Find the connected components of a graph.
 
     Args:
-        pairs: `image_id`, `keeper_id`: one row per edge, in either direction.
+        pairs: One row per edge, in either direction: the IDs of two images.
         materialise: Evaluates a frame once.
 
     Returns:
@@ -21,8 +21,7 @@ def clusters(pairs: DataFrame, materialise: Callable[[DataFrame], DataFrame]) ->
     *Cost:* two joins of the edges per round. The number of rounds grows about with the logarithm of
     the longest path.
     """
-    there = pairs.select("image_id", F.col("keeper_id").alias("other"))
-    back = pairs.select(F.col("keeper_id").alias("image_id"), F.col("image_id").alias("other"))
+    there, back = pairs.toDF("image_id", "other"), pairs.toDF("other", "image_id")
     edges = materialise(there.unionByName(back).distinct())
     smallest = F.least("image_id", F.min("other")).alias("cluster")
     labels = materialise(edges.groupBy("image_id").agg(smallest))

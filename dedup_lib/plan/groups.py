@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import starmap
 
 from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
+from dedup_lib.plan.clusters import clusters
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.settings.values import KeeperRule
 from dedup_lib.tables.image_table import ImageTable
@@ -17,29 +20,37 @@ class Ranking:
     """An order of the images, from best to worst.
 
     Attributes:
-        frame: One row per ID of the image table: `image_id`, and `rank`, the value that the rule
-            compares. Rows that share an ID have the best value among them. The rank is NULL if the
-            rule compares IDs.
-        rule: Which rank is the best.
+        frame: One row per ID of the image table: `image_id`, and `rank_0`, `rank_1`, …, the values
+            that the rules compare. Rows that share an ID have the best of their values in each.
+        rules: Which value of each rank is the best. The first rank that differs decides. If none
+            differs, the smallest ID is the best.
     """
 
     frame: DataFrame
-    rule: KeeperRule
+    rules: Sequence[KeeperRule]
 
     @property
     def best_first(self) -> list[Column]:
-        """The order of `rank` and `image_id` in which the best image comes first."""
-        order = F.desc_nulls_last if self.rule.is_largest else F.asc_nulls_last
-        return [order("rank"), F.asc("image_id")]
+        """The order of the ranks and `image_id` in which the best image comes first."""
+        return [*starmap(_order_of, enumerate(self.rules)), F.asc("image_id")]
 
 
-def ranking_of(images: ImageTable, rule: KeeperRule) -> Ranking:
-    """Rank the images of a table, lazily, by one of its columns or by their IDs."""
-    frame = images.frame
-    value = F.lit(None).cast("int") if rule.column is None else _value_of(frame, rule.column)
-    best = F.max("rank") if rule.is_largest else F.min("rank")
-    ranked = frame.select(images.id, value.alias("rank")).where(F.col("image_id").isNotNull())
-    return Ranking(ranked.groupBy("image_id").agg(best.alias("rank")), rule)
+def _order_of(index: int, rule: KeeperRule) -> Column:
+    order = F.desc_nulls_last if rule.is_largest else F.asc_nulls_last
+    return order(f"rank_{index}")
+
+
+def ranking_of(images: ImageTable, rules: Sequence[KeeperRule]) -> Ranking:
+    """Rank the images of a table, lazily, by some of its columns, and then by their IDs."""
+    values = [_value_of(images.frame, rule.column) for rule in rules]
+    names = [f"rank_{index}" for index in range(len(rules))]
+    ranked = images.frame.select(images.id, *map(Column.alias, values, names))
+    ids = ranked.where(F.col("image_id").isNotNull()).groupBy("image_id")
+    best = [
+        (F.max if rule.is_largest else F.min)(name).alias(name)
+        for rule, name in zip(rules, names, strict=True)
+    ]
+    return Ranking(ids.agg(*best) if best else ids.agg().select("image_id"), rules)
 
 
 def _value_of(images: DataFrame, column: str) -> Column:
@@ -47,6 +58,25 @@ def _value_of(images: DataFrame, column: str) -> Column:
     if images.schema[column].dataType.simpleString() in ("float", "double"):
         return F.when(~F.isnan(value), value)  # Spark sorts NaN last, as if it were the largest
     return value
+
+
+def members_of(
+    entries: DataFrame, materialise: Callable[[DataFrame], DataFrame]
+) -> DataFrame:
+    """Find the groups of images that pairs connect, directly or through other images.
+
+    Args:
+        entries: `image_id`, `partner_id`: one row per pair, in either direction.
+        materialise: Evaluates a frame once.
+
+    Returns:
+        One row per member of a group: `image_id`, and `group_id`, the smallest ID of the group.
+
+    *Nulls:* a pair without one of its images connects nothing.
+    *Cost:* that of `clusters`.
+    """
+    edges = entries.select("image_id", "partner_id").dropna()
+    return clusters(edges, materialise).withColumnRenamed("cluster", "group_id")
 
 
 def pairs(members: DataFrame, ranking: Ranking) -> DataFrame:

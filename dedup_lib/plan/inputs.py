@@ -63,9 +63,8 @@ def image_table(table: PinnedTable, settings: Settings) -> ImageTable:
             missing or of another type.
     """
     _check_id_column(table, settings.image_id_column)
-    column = settings.keeper_rule.column
-    if column is not None:
-        _check_keeper_column(table, column)
+    for rule in settings.keeper_rules:
+        _check_keeper_column(table, rule.column)
     return ImageTable.of(table, settings.image_id_column)
 
 
@@ -75,17 +74,21 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
     Raises:
         InputError: As for `read_removal_list`.
     """
-    for item in settings.duplicate_ids:
+    for item in settings.asked_lists:
         removal_list = read_removal_list(
             session,
             item,
             image_id_type=images.id_type,
-            default_column=settings.duplicate_id_column,
-            default_kind=settings.list_kind,
             eps=settings.planned_eps,
         )
         shape = removal_list.shape
-        _log.info("%r is read as: %s (%s)", removal_list.location, shape.kind, shape.producer)
+        _log.info(
+            "%r is read as: %s (%s), with the IDs in column %r",
+            removal_list.location,
+            shape.kind,
+            shape.producer,
+            shape.id_column,
+        )
         if removal_list.beside is not None:
             refuse_groups_and_pairs(
                 f"removal list {removal_list.location!r}",
@@ -94,7 +97,7 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
                 image_ids=lambda: images.table_ids,
                 id_type=images.id_type.simpleString(),
             )
-        check_entries(removal_list)
+        check_entries(removal_list, lambda: images.table_ids)
         yield removal_list
 
 
@@ -133,10 +136,21 @@ def check_kinds(lists: Sequence[RemovalList], settings: Settings) -> None:
             len(plain),
             ", ".join(map(redact, plain)),
         )
-    if settings.planned_eps is not None and "pairwise" not in kinds:
+    meanings = {item.shape.score_means for item in lists if item.shape.score_column is not None}
+    if settings.planned_eps is not None and "similarity" not in meanings:
         raise SettingsError(
-            "--eps is for pairwise lists, but the lists are of the kind "
-            f"{', '.join(sorted(kinds))}. Leave --eps out, or give the pairwise results."
+            "--eps is for pairs with similarities, but the lists have none (they are of the kind "
+            f"{', '.join(sorted(kinds))}). Leave --eps out, or give the pairwise results."
+        )
+    if settings.max_distance is not None and "distance" not in meanings:
+        raise SettingsError(
+            "--max-distance is for pairs with distances, but the lists have none. Leave it out, or "
+            "name their column with --score-column."
+        )
+    if settings.eps_values and any(item.shape.partner_column is not None for item in lists):
+        raise SettingsError(
+            "--eps-sweep is for pairs with keepers: which images of a --partner-column go depends "
+            "on all pairs. Try each value by a dry run with --eps."
         )
 
 

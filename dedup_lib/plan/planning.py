@@ -10,6 +10,7 @@ from typing import Any, TypedDict
 from pyspark.sql import DataFrame
 
 from dedup_lib.errors import NoImageRowsError
+from dedup_lib.lists.entries import warn_of_groups
 from dedup_lib.lists.removal_list import RemovalList, is_plain
 from dedup_lib.plan import (
     eps_sweep,
@@ -86,7 +87,7 @@ class _Planning:
     def make(self) -> Plan:
         files = self.scan_image_ids()
         sizes, distinct, join = self.weigh(files)
-        ranking = groups.ranking_of(self.images, self.settings.keeper_rule)
+        ranking = groups.ranking_of(self.images, self.settings.keeper_rules)
         protected = self.find_protected(sizes["image_ids"])
         found, protected = self.find_rows(ranking, sizes, protected)
         swept = self.sweep_eps(found, files)
@@ -161,12 +162,22 @@ class _Planning:
     ) -> tuple[DataFrame, Protection | None]:
         """Find the rows to remove, without the protected ones."""
         with self.step("find rows that go"):
-            marking = [_marking(item, ranking) for item in self.lists]
+            marking = [self.marking(item, ranking) for item in self.lists]
             found = removal_plan.find_rows(self.images, marking, **sizes)
             if protected is None:
                 return self.materialise(found), None
             found, spared = protection.spare(self.materialise(protected.mark(found)))
         return found, replace(protected, spared=spared)
+
+    def marking(self, item: RemovalList, ranking: Ranking) -> RemovalList:
+        """Turn groups into pairs; leave other lists as they are."""
+        if item.kind != "groups":
+            return item
+        members = item.frame
+        if item.shape.partner_column is not None:
+            members = self.materialise(groups.members_of(members, self.materialise))
+            warn_of_groups(item.location, members)
+        return replace(item, frame=groups.pairs(members, ranking))
 
     def sweep_eps(self, found: DataFrame, files: Sequence[FileRows]) -> list[dict[str, Any]] | None:
         if not self.settings.eps_values:
@@ -243,8 +254,3 @@ class _Planning:
         return hints
 
 
-def _marking(item: RemovalList, ranking: Ranking) -> RemovalList:
-    """Turn groups into pairs; leave other lists as they are."""
-    if item.kind != "groups":
-        return item
-    return replace(item, frame=groups.pairs(item.frame, ranking))

@@ -173,27 +173,16 @@ class _Making:
     def scores(self) -> Scores | None:
         """Count the scores of all pairs; the plan's lists lack those below the threshold."""
         eps = self.settings.planned_eps
-        pairwise = [
-            asked
-            for asked, item in zip(self.settings.duplicate_ids, self.inputs.lists, strict=True)
-            if item.kind == "pairwise"
-        ]
-        if eps is None or not pairwise:
-            return None
         frames = [
-            read_removal_list(
-                self.session,
-                asked,
-                image_id_type=self.plan.images.id_type,
-                default_column=self.settings.duplicate_id_column,
-                default_kind=self.settings.list_kind,
-                eps=2.0,
-            ).frame
-            for asked in pairwise
+            item.pairs.select("image_id", F.col(item.pairs.columns[1]).alias("other"), "score")
+            for item in self.inputs.lists
+            if item.pairs is not None and item.shape.score_column is not None
+            and item.shape.score_means == "similarity"
         ]
-        # The first image of each cluster names itself, with a meaningless score.
-        others = [frame.where(F.col("image_id") != F.col("keeper_id")) for frame in frames]
-        scores = [frame.select("score") for frame in others]
+        if eps is None or not frames:
+            return None
+        # The first image of each of Curator's clusters names itself, with a meaningless score.
+        scores = [frame.where("image_id != other").select("score") for frame in frames]
         return score_bins.count_scores(reduce(DataFrame.unionByName, scores), eps)
 
     def unmatched(self) -> Unmatched:
@@ -225,7 +214,11 @@ class _Making:
 
 def _taken_for(item: RemovalList, settings: Settings) -> str:
     words = f"{item.kind}: {item.shape.producer}"
-    return f"{words}, eps {settings.planned_eps:g}" if item.kind == "pairwise" else words
+    if item.shape.score_column is None:
+        return words
+    if item.shape.score_means == "similarity":
+        return f"{words}, eps {settings.planned_eps:g}"
+    return f"{words}, up to a distance"
 
 
 def _num_pictures(pair: Pair) -> int:

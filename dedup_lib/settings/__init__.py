@@ -23,6 +23,7 @@ from dedup_lib.settings.values import (
     Method,
     OnLostKeeper,
     OutputMode,
+    ScoreMeaning,
     Strategy,
     TableFormat,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "MethodTraits",
     "OnLostKeeper",
     "OutputMode",
+    "ScoreMeaning",
     "Settings",
     "Strategy",
     "TableFormat",

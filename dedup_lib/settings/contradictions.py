@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from dedup_lib.errors import SettingsError
 from dedup_lib.locations import is_path
 from dedup_lib.settings.traits import all_formats, all_methods, find_format, find_method
+from dedup_lib.settings.values import RELATIONS, DuplicateIds, flag_of
 
 if TYPE_CHECKING:
     from dedup_lib.settings.model import Settings
@@ -20,6 +21,7 @@ def check_combination(settings: Settings) -> None:
         SettingsError: Two settings contradict each other. The message names both.
     """
     _check_apply_plan(settings)
+    _check_lists(settings)
     _check_eps(settings)
     _check_output_of_method(settings)
     _check_abilities_of_method(settings)
@@ -41,6 +43,12 @@ def _check_apply_plan(settings: Settings) -> None:
         "--protect-ids": settings.protect_ids,
         "--duplicate-id-column": settings.duplicate_id_column,
         "--list-kind": settings.list_kind != "auto",
+        "--group-column": settings.group_column,
+        "--keeper-column": settings.keeper_column,
+        "--partner-column": settings.partner_column,
+        "--score-column": settings.score_column,
+        "--score-means": settings.score_means,
+        "--max-distance": settings.max_distance is not None,
         "--eps": settings.eps is not None,
         "--eps-sweep": settings.eps_sweep,
         "--keeper": settings.keeper != "smallest-id",
@@ -52,6 +60,35 @@ def _check_apply_plan(settings: Settings) -> None:
         raise SettingsError(
             f"--apply-plan applies a plan as it was made, so it can't be combined with {flags[0]}: "
             "leave one of the two out, or make another plan (--dry-run --removed-output …)."
+        )
+
+
+def _check_lists(settings: Settings) -> None:
+    """Refuse columns of lists that contradict each other, or the kind or the limit of a list."""
+    for item in settings.asked_lists:
+        if len(item.relations) > 1:
+            raise SettingsError(
+                f"{_both(map(flag_of, item.relations))} contradict each other: a list has one of "
+                "them. In TOML each list can have its own."
+            )
+        for name in item.relations:
+            if item.kind not in ("auto", RELATIONS[name]):
+                raise SettingsError(
+                    f"{flag_of(name)} is for --list-kind {RELATIONS[name]}, not {item.kind}: leave "
+                    "one of the two out. In TOML each list can have its own."
+                )
+        _check_score(item, settings.planned_eps)
+
+
+def _check_score(item: DuplicateIds, eps: float | None) -> None:
+    limits = {"similarity": ("--eps", eps), "distance": ("--max-distance", item.max_distance)}
+    if item.score_means is not None:
+        flag, limit = limits[item.score_means]
+        if limit is None:
+            raise SettingsError(f"--score-means {item.score_means} needs {flag}.")
+    elif item.score_column is not None and eps is None and item.max_distance is None:
+        raise SettingsError(
+            "--score-column needs a limit: --eps for similarities, or --max-distance for distances."
         )
 
 

@@ -8,10 +8,11 @@ from dedup_lib.errors import SettingsError
 from dedup_lib.settings import traits, values
 from dedup_lib.settings.contradictions import check_combination
 from dedup_lib.settings.fields import check_fields, option
+from dedup_lib.settings.list_settings import ListSettings
 
 
 @dataclass(frozen=True, kw_only=True)
-class Settings:
+class Settings(ListSettings):
     """All settings of a run; each is a flag (with dashes) and a TOML key (as spelled here).
 
     Raises:
@@ -27,55 +28,6 @@ class Settings:
     )
     image_id_column: str = option(
         "input", "column of the image table that holds the image IDs", default="image_id"
-    )
-    duplicate_ids: tuple[values.DuplicateIds, ...] = option(
-        "input",
-        "removal list: a directory, a file (Parquet, or DataComp's .npy), or a table; may be "
-        "repeated",
-        default=(),
-    )
-    duplicate_id_column: str | None = option(
-        "input",
-        "column of the removal lists that holds the image IDs (default: that of the recognised "
-        "producer, else id)",
-    )
-    list_kind: values.AskedListKind = option(
-        "input",
-        "what the entries of the lists mean: remove: IDs to remove; keep: IDs to keep, all others "
-        "are removed; pairwise: pairs with scores (NeMo Curator's pairwise results); groups: "
-        "groups in which one image stays; auto recognises each list by its columns and directory; "
-        ".npy files hold IDs to keep",
-        default="auto",
-    )
-    eps: float | None = option(
-        "input",
-        "pairwise lists need it (or --eps-sweep), and it needs one: an image is removed if its "
-        "cosine_sim_score is at least 1 - EPS",
-        metavar="EPS",
-    )
-    eps_sweep: str | None = option(
-        "input",
-        "dry runs: report how many rows, and about how many bytes, each of several EPS would "
-        "remove, such as 0.01,0.05,0.1; the plan is made with the largest EPS",
-        metavar="EPS,EPS,…",
-    )
-    keeper: str = option(
-        "input",
-        "groups: which image of each group stays: smallest-id, or largest:COLUMN or "
-        "smallest:COLUMN of the image table, such as largest:width",
-        default="smallest-id",
-        metavar="RULE",
-    )
-    protect_ids: tuple[str, ...] = option(
-        "input",
-        "IDs that stay, whatever the lists say: marks saved from a review page (.jsonl or .csv), "
-        "or what --duplicate-ids takes; may be repeated",
-        default=(),
-    )
-    apply_plan: str | None = option(
-        "input",
-        "apply a plan that a dry run kept with --removed-output, in place of removal lists; the "
-        "image table must not have changed since",
     )
     output: str | None = option(
         "output",
@@ -259,25 +211,10 @@ class Settings:
         return not self.method_traits.takes_output
 
     @property
-    def eps_values(self) -> tuple[float, ...]:
-        """The values of --eps-sweep, in their order; empty if it is not set."""
-        return () if self.eps_sweep is None else values.parse_eps_sweep(self.eps_sweep)
-
-    @property
-    def planned_eps(self) -> float | None:
-        """The eps of the plan: --eps, or the largest of --eps-sweep."""
-        return max(self.eps_values, default=self.eps)
-
-    @property
     def record_locations(self) -> dict[str, str]:
         """The locations of the tables that the run keeps beside its output, by setting name."""
         named = {name: getattr(self, name) for name in ("removed_output", "unmatched_output")}
         return {name: location for name, location in named.items() if location is not None}
-
-    @property
-    def keeper_rule(self) -> values.KeeperRule:
-        """Which image of a group stays."""
-        return values.parse_keeper(self.keeper)
 
     @property
     def target_file_bytes(self) -> int | None:

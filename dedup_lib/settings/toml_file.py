@@ -18,7 +18,7 @@ def load_toml(path: str) -> dict[str, Any]:
 
     Args:
         path: A file on the driver. Its `duplicate_ids` is a string, a list of strings, or an
-            array of tables with `location`, `id_column` and `kind`.
+            array of tables whose keys are the fields of `DuplicateIds`.
 
     Raises:
         SettingsError: The file can't be read, a key is unknown, or a value has a wrong type.
@@ -57,11 +57,10 @@ def _list_from_toml(item: Any) -> DuplicateIds:
             f"duplicate_ids must be locations or tables with a location (got {item!r})."
         )
     names = [known.name for known in dataclasses.fields(DuplicateIds)]
-    for key, value in item.items():
+    for key in item:
         if key not in names:
             raise SettingsError(f"[[duplicate_ids]]: unknown key {key!r}.{suggest(key, names)}")
-        if not isinstance(value, str):
-            raise SettingsError(f"[[duplicate_ids]]: {key} must be a string (got {value!r}).")
     if "location" not in item:
         raise SettingsError("[[duplicate_ids]]: a table needs a location.")
+    check_fields(DuplicateIds, item, "[[duplicate_ids]]: ")
     return DuplicateIds(**item)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
@@ -24,54 +25,97 @@ Strategy = Literal["auto", "broadcast-ids", "row-positions"]
 ListCounts = Literal["auto", "exact", "matched"]
 ListKind = Literal["remove", "keep", "pairwise", "groups"]
 AskedListKind = Literal["auto", "remove", "keep", "pairwise", "groups"]
+ScoreMeaning = Literal["similarity", "distance"]
 OnLostKeeper = Literal["error", "keep-one", "ignore"]
 Action = Literal["remove", "annotate", "extract"]
+# Columns that say which images are alike, with the kind of such a list. A list has one of them.
+RELATIONS: Mapping[str, ListKind] = {
+    "group_column": "groups",
+    "partner_column": "groups",
+    "keeper_column": "pairwise",
+}
 LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
+
+
+_SMALLEST_ID = "smallest-id"
 
 
 @dataclass(frozen=True)
 class DuplicateIds:
-    """One removal list: its location, and the column that holds its IDs.
+    """One removal list: its location, what its entries mean, and the columns to read.
+
+    What is None is taken from the setting of the same name (`id_column` from
+    `Settings.duplicate_id_column`, `kind` from `Settings.list_kind`).
 
     Attributes:
         location: A directory, a file (Parquet, or DataComp's .npy), or a table's path or name.
-        id_column: The column with the IDs; None takes `Settings.duplicate_id_column`.
-        kind: What its entries mean; None takes `Settings.list_kind`.
+        id_column: The column with the IDs.
+        kind: What the entries mean.
+        group_column: For groups, the column whose value the members of a group share.
+        keeper_column: For pairs, the column with the image that stays.
+        partner_column: For pairs in which either image may stay, the column with the other image.
+        score_column: For pairs, the column that tells how alike the images are.
+        score_means: Whether a high score (`similarity`) or a low one (`distance`) means alike.
+        max_distance: Pairs with a larger distance are no duplicates.
     """
 
     location: str
     id_column: str | None = None
     kind: AskedListKind | None = None
+    group_column: str | None = None
+    keeper_column: str | None = None
+    partner_column: str | None = None
+    score_column: str | None = None
+    score_means: ScoreMeaning | None = None
+    max_distance: float | None = None
+
+    @property
+    def is_explained(self) -> bool:
+        """Whether the user says what the entries mean."""
+        return self.kind not in (None, "auto") or bool(self.relations)
+
+    @property
+    def relations(self) -> tuple[str, ...]:
+        """The fields among `RELATIONS` that name a column."""
+        return tuple(name for name in RELATIONS if getattr(self, name) is not None)
 
 
 @dataclass(frozen=True)
 class KeeperRule:
-    """Which image of a group stays.
+    """A preference for one image of a group.
 
     Attributes:
-        column: The column of the image table that is compared; None compares the IDs.
+        column: The column of the image table that is compared.
         is_largest: Whether the image with the largest value stays, rather than the smallest.
-            If values are equal, the image with the smallest ID stays.
 
     *Nulls:* An image with NULL stays only if all images of the group have NULL.
     """
 
-    column: str | None
+    column: str
     is_largest: bool
 
 
-def parse_keeper(text: str) -> KeeperRule:
-    """Read --keeper.
+def flag_of(name: str) -> str:
+    """Return the flag of a setting."""
+    return "--" + name.replace("_", "-")
+
+
+def parse_keeper(text: str) -> tuple[KeeperRule, ...]:
+    """Read --keeper: preferences in order. If none of them decides, the smallest ID stays.
 
     Raises:
-        SettingsError: The text is not a rule.
+        SettingsError: The text is not a list of rules.
     """
-    if text == "smallest-id":
-        return KeeperRule(None, is_largest=False)
+    rules = re.split(r",(?=(?:largest|smallest)(?::|-id))", text)
+    return tuple(_parse_rule(rule) for rule in rules if rule != _SMALLEST_ID or rule != rules[-1])
+
+
+def _parse_rule(text: str) -> KeeperRule:
     order, _, column = text.partition(":")
     if order not in ("largest", "smallest") or not column:
         raise SettingsError(
-            f"--keeper must be smallest-id, largest:COLUMN or smallest:COLUMN (got {text!r})."
+            f"--keeper must be smallest-id, largest:COLUMN or smallest:COLUMN, or several of these "
+            f"with commas between them; {_SMALLEST_ID} can only be the last (got {text!r})."
         )
     return KeeperRule(column, is_largest=order == "largest")
 
@@ -123,6 +167,8 @@ def check_values(settings: Settings) -> None:
         raise SettingsError("no removal list given: --duplicate-ids is required (or --apply-plan).")
     _check_range("--max-removed-fraction", settings.max_removed_fraction, 1)
     _check_range("--eps", settings.eps, 2)
+    for item in settings.asked_lists:
+        _check_range("--max-distance", item.max_distance, math.inf)
     for eps in settings.eps_values:
         _check_range("--eps-sweep", eps, 2)
     _check_count("--review-samples", settings.review_samples, 2000)
@@ -154,7 +200,7 @@ def _check_run_key(key: str | None) -> None:
         )
 
 
-def _check_range(flag: str, value: float | None, highest: int) -> None:
+def _check_range(flag: str, value: float | None, highest: float) -> None:
     if value is not None and not 0 <= value <= highest:  # this also refuses NaN
         raise SettingsError(f"{flag} must be from 0 to {highest} (got {value}).")
 

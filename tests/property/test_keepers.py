@@ -8,7 +8,6 @@ from pyspark.sql import functions as F
 
 from dedup_lib.plan.groups import Ranking
 from dedup_lib.plan.keepers import resolve_keepers
-from dedup_lib.settings.values import KeeperRule
 
 IDS = "abcdefghi"
 ABSENT = "xy"
@@ -56,9 +55,7 @@ def settled(spark, marks, on_lost):
     rows = [(one, [(0, keeper, 0.5) for keeper in keepers]) for one, keepers in marks.items()]
     frame = spark.createDataFrame(rows, f"image_id string, marks {MARKS}")
     images = spark.createDataFrame([(one,) for one in IDS], "image_id string")
-    ranking = Ranking(
-        images.withColumn("rank", F.lit(None).cast("int")), KeeperRule(None, is_largest=False)
-    )
+    ranking = Ranking(images, [])
     kept, counts = resolve_keepers(
         frame, images, ranking, on_lost, lambda rows: rows.localCheckpoint()
     )

@@ -4,13 +4,18 @@ import pytest
 
 from dedup_lib.errors import AmbiguousListError, MissingColumnError, NotAListError
 from dedup_lib.lists.kinds import recognise, recognise_npy
+from dedup_lib.settings import DuplicateIds
 
 TYPES = {"_curator_dedup_id": "bigint", "docs_to_remove": "bigint", "cosine_sim_score": "float"}
 
 
-def taken_for(path, columns, *, kind=None, id_column=None):
+def asked(**settings):
+    return DuplicateIds("the list", **settings)
+
+
+def taken_for(path, columns, **settings):
     types = {name: TYPES.get(name, "string") for name in columns.split()}
-    return recognise("the list", path, types, kind=kind, id_column=id_column)
+    return recognise("the list", path, types, asked(**settings))
 
 
 @pytest.mark.parametrize(
@@ -94,7 +99,7 @@ MAYBE_GROUPS = [
 def test_g11_ids_beside_a_column_that_may_tell_groups_are_not_guessed(column, others):
     """Every member of each group may be listed: all copies would go."""
     columns = f"{column} id{others}"
-    message = rf"column '{column}' beside its IDs \('id'\).*remove every copy.*remove, .*groups, "
+    message = rf"column '{column}' beside its IDs \('id'\).*remove every copy.*remove, .*--group-column {column}"
     with pytest.raises(AmbiguousListError, match=message):
         taken_for("/x/a.parquet", columns)
     with pytest.raises(AmbiguousListError, match=rf"'{column}' beside its IDs \('uid'\)"):
@@ -102,8 +107,13 @@ def test_g11_ids_beside_a_column_that_may_tell_groups_are_not_guessed(column, ot
     for kind in ("remove", "keep"):
         shape = taken_for("/x/a.parquet", columns, kind=kind)
         assert (shape.kind, shape.id_column) == (kind, "id")
-    with pytest.raises(MissingColumnError, match="Rename the column that names groups"):
-        taken_for("/x/a.parquet", columns, kind="groups")
+    shape = taken_for("/x/a.parquet", columns, group_column=column)
+    assert (shape.kind, shape.id_column, shape.group_column) == ("groups", "id", column)
+    if others and column.islower() and column != "group":
+        with pytest.raises(MissingColumnError, match="Name it with --group-column"):
+            taken_for("/x/a.parquet", columns, kind="groups")
+    elif not others:
+        assert taken_for("/x/a.parquet", columns, kind="groups").group_column == column
     assert taken_for("/x/a.parquet", columns, id_column=column).id_column == column
 
 
@@ -144,12 +154,12 @@ def test_the_ids_of_0x_have_two_meanings_with_row_labels_too():
 
 
 def test_npy_files_hold_ids_to_keep_unless_the_user_says_otherwise():
-    assert recognise_npy("l", None).kind == recognise_npy("l", "keep").kind == "keep"
-    assert recognise_npy("l", None).producer == "DataComp's IDs to keep (.npy)"
-    assert recognise_npy("l", "remove").producer == "a list of IDs (.npy)"
+    assert recognise_npy("l", asked()).kind == recognise_npy("l", asked(kind="keep")).kind == "keep"
+    assert recognise_npy("l", asked()).producer == "DataComp's IDs to keep (.npy)"
+    assert recognise_npy("l", asked(kind="remove")).producer == "a list of IDs (.npy)"
     for kind in ("pairwise", "groups"):
         with pytest.raises(MissingColumnError, match=f"not {kind}: --list-kind must be keep or"):
-            recognise_npy("l", kind)
+            recognise_npy("l", asked(kind=kind))
 
 
 @pytest.mark.parametrize(
@@ -182,7 +192,7 @@ def test_npy_files_hold_ids_to_keep_unless_the_user_says_otherwise():
 )  # fmt: skip
 def test_what_may_name_every_image_is_not_taken_for_removal(columns, error, message):
     def shape(kind=None, id_column=None):
-        return recognise("list", "/x/a.parquet", columns, kind=kind, id_column=id_column)
+        return recognise("list", "/x/a.parquet", columns, asked(kind=kind, id_column=id_column))
 
     with pytest.raises(error, match=rf"(?s){message}.*--list-kind"):
         shape()
@@ -198,16 +208,16 @@ def test_an_explicit_kind_is_taken_whatever_the_columns_look_like(kind):
         "cosine_sim_score": "float", "jpg": "binary", "is_duplicate": "boolean",
     }  # fmt: skip
     own_id = "_curator_dedup_id" if kind == "pairwise" else None
-    shape = recognise("list", "/x/a.parquet", columns, kind=kind, id_column=own_id)
+    shape = recognise("list", "/x/a.parquet", columns, asked(kind=kind, id_column=own_id))
     assert (shape.kind, shape.id_column) == (kind, "_curator_dedup_id")
     assert {*shape.columns, *shape.other_columns} == set(columns)
     with pytest.raises(NotAListError, match="an image table"):
-        recognise("list", "/x/a.parquet", columns, kind=None, id_column=None)
+        recognise("list", "/x/a.parquet", columns, asked())
 
 
 def test_the_field_of_a_struct_that_is_called_binary_is_no_bytes():
     columns = {"id": "string", "made_by": "struct<binary:string,version:int>"}
-    shape = recognise("list", "/x/a.parquet", columns, kind=None, id_column=None)
+    shape = recognise("list", "/x/a.parquet", columns, asked())
     assert shape.kind == "remove"
 
 
@@ -217,10 +227,53 @@ def test_connected_components_name_every_member():
     assert shape.other_columns == ()
 
 
-def test_a_column_of_groups_that_has_the_ids_is_not_said_to_be_missing():
-    message = (
-        r"no group column besides the ID column 'group': .* \(columns: id, group\).*--duplicate"
-    )
+def test_of_two_columns_of_groups_the_other_than_the_ids_names_them():
+    shape = taken_for("/x/a.parquet", "id group", kind="groups", id_column="group")
+    assert (shape.id_column, shape.group_column) == ("group", "id")
+    message = r"known to name groups besides the ID column 'group' \(columns: id, group, why\)"
     with pytest.raises(MissingColumnError, match=message) as refused:
-        taken_for("/x/a.parquet", "id group", kind="groups", id_column="group")
+        taken_for("/x/a.parquet", "id group why", kind="groups", id_column="group")
     assert "Did you mean" not in str(refused.value)
+
+
+@pytest.mark.parametrize("column", ["image_id", "key", "uid", "path", "filename", "x"])
+def test_a_list_of_one_column_is_that_column(column):
+    shape = taken_for("/x/a.parquet", f"{column} __index_level_0__")
+    assert (shape.kind, shape.id_column) == ("remove", column)
+
+
+@pytest.mark.parametrize("column", ["component", "Cluster_ID", "_hashes", "keeper_id"])
+def test_g11_a_single_column_whose_name_says_groups_or_keepers_is_not_guessed(column):
+    with pytest.raises(AmbiguousListError, match=f"only the column '{column}'.*-id-column {column}"):
+        taken_for("/x/a.parquet", column)
+    assert taken_for("/x/a.parquet", column, id_column=column).kind == "remove"
+
+
+@pytest.mark.parametrize("column", ["duplicate_of", "Keeper_ID", "representative_id"])
+def test_the_image_that_stays_is_known_by_the_name_of_its_column(column):
+    shape = taken_for("/x/a.parquet", f"path {column}")
+    assert (shape.kind, shape.id_column, shape.keeper_column) == ("pairwise", "path", column)
+    assert (shape.score_column, shape.names_only_duplicates) == (None, False)
+    scored = f"id {column} hash_distance"
+    with pytest.raises(AmbiguousListError, match=r"--score-column hash_distance .*--max-distance"):
+        taken_for("/x/a.parquet", scored)
+    assert taken_for("/x/a.parquet", scored, keeper_column=column).score_column is None
+    shape = taken_for("/x/a.parquet", scored, score_column="hash_distance")
+    assert (shape.kind, shape.score_column) == ("pairwise", "hash_distance")
+
+
+@pytest.mark.parametrize(
+    ("name", "kind"),
+    [("group_column", "groups"), ("partner_column", "groups"), ("keeper_column", "pairwise")],
+)
+def test_a_column_that_the_user_maps_decides_the_kind(name, kind):
+    shape = taken_for("/x/a.parquet", "why from to s", id_column="from", score_column="s", **{name: "to"})
+    assert (shape.kind, shape.id_column, getattr(shape, name)) == (kind, "from", "to")
+    assert shape.other_columns == (("why", "s") if name == "group_column" else ("why",))
+    for missing in ({name: "group"}, {name: "to", "id_column": "uid"}):
+        flag = f"--{name.replace('_', '-')}" if len(missing) == 1 else "--duplicate-id-column"
+        with pytest.raises(MissingColumnError, match=f"has no column .* Use {flag}"):
+            taken_for("/x/a.parquet", "from to s", **missing)
+    if name != "group_column":
+        with pytest.raises(MissingColumnError, match=r"has no column 'score' .* Use --score-column"):
+            taken_for("/x/a.parquet", "id to", score_column="score", **{name: "to"})

@@ -8,6 +8,7 @@ from pyspark.sql import types as T
 from dedup_lib.errors import ColumnTypeError
 from dedup_lib.lists.shape import ListShape
 from dedup_lib.lists.wanted import WantedList
+from dedup_lib.settings import DuplicateIds
 
 ID_TYPES = (T.StringType(), T.LongType(), T.IntegerType())
 OTHER_TYPES = (
@@ -22,7 +23,7 @@ OTHER_TYPES = (
 def check(image_type: T.DataType, id_type: T.DataType, keeper_type: T.DataType) -> None:
     fields = {"id": id_type, "max_id": keeper_type, "cosine_sim_score": T.FloatType()}
     schema = T.StructType([T.StructField(name, kind) for name, kind in fields.items()])
-    wanted = WantedList("file:/list", None, None, image_type, eps=0.1)
+    wanted = WantedList("file:/list", DuplicateIds("file:/list"), image_type, eps=0.1)
     wanted.check_types(schema, ListShape("pairwise", "a producer", *fields))
 
 

@@ -455,8 +455,13 @@ def test_a_keeper_that_is_no_rule_is_refused(wrong):
 
 
 def test_a_keeper_names_a_column_and_its_end():
-    rules = [settings(keeper=text).keeper_rule for text in ("smallest-id", "largest:a:b")]
-    assert rules == [KeeperRule(None, is_largest=False), KeeperRule("a:b", is_largest=True)]
+    largest = KeeperRule("a:b", is_largest=True)
+    for text, rules in {
+        "smallest-id": [],
+        "largest:a:b": [largest],
+        "largest:a:b,smallest:c,d,smallest-id": [largest, KeeperRule("c,d", is_largest=False)],
+    }.items():
+        assert list(settings(keeper=text).keeper_rules) == rules
 
 
 def test_the_parts_of_a_list_are_checked_like_settings():
