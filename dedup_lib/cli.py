@@ -149,7 +149,8 @@ def _parser() -> argparse.ArgumentParser:
     )
     groups = {name: parser.add_argument_group(name) for name in _GROUPS}
     types = find_types(Settings)
-    for item in dataclasses.fields(Settings):
+    fields = dataclasses.fields(Settings)
+    for item in sorted(fields, key=lambda item: _GROUPS.index(item.metadata["group"])):
         flag = "--" + item.name.replace("_", "-")
         options = _argument(item, types[item.name])
         groups[item.metadata["group"]].add_argument(flag, **options)

@@ -66,7 +66,9 @@ def _check_pairs(
             alone,
         )
     if found["pairs"]:
-        _check_others(removal_list, pairs.select(F.col(other).alias("image_id")), image_ids)
+        _check_others(
+            removal_list, pairs.select("image_id", F.col(other).alias("other")), image_ids
+        )
 
 
 def _check_scores(removal_list: RemovalList, found: Row) -> None:
@@ -103,11 +105,11 @@ def _check_scores(removal_list: RemovalList, found: Row) -> None:
 
 
 def _check_others(
-    removal_list: RemovalList, others: DataFrame, image_ids: Callable[[], DataFrame]
+    removal_list: RemovalList, pairs: DataFrame, image_ids: Callable[[], DataFrame]
 ) -> None:
-    """Refuse a list whose other images are neither listed nor in the image table."""
-    others = others.where("image_id IS NOT NULL")
-    listed = removal_list.frame.select("image_id")
+    """Refuse a list whose other images are neither in its ID column nor in the image table."""
+    others = pairs.where("other IS NOT NULL").select(F.col("other").alias("image_id"))
+    listed = pairs.select("image_id")
     probe = F.broadcast(others.limit(_PROBED_VALUES).distinct())
     for known in (listed, image_ids()):
         if not known.join(probe, "image_id", "left_semi").isEmpty():

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from functools import partial
 
-from dedup_lib.errors import AmbiguousListError, MissingColumnError
+from dedup_lib.errors import AmbiguousListError, MissingColumnError, SettingsError
 from dedup_lib.lists.refusals import (
     refuse_incomplete_pairs,
     refuse_not_a_list,
@@ -53,9 +53,15 @@ def recognise(
         AmbiguousListError: The list may have several meanings.
         NotAListError: It is not a list of images to remove or to keep.
         MissingColumnError: A necessary column is missing.
+        SettingsError: The user names one column for several things.
     """
     found = FoundList.of(what, path, columns, asked)
     shape = _recognise_kind(found) if found.kind is None else _BY_KIND[found.kind](found)
+    if len(set(shape.columns)) < len(shape.columns):
+        raise SettingsError(
+            f"{what}: one column can't hold several things ({', '.join(shape.columns)}): name "
+            "other columns."
+        )
     others = tuple(name for name in found.columns if name not in shape.columns)
     return replace(shape, other_columns=others)
 
@@ -141,11 +147,7 @@ def _score(found: FoundList) -> str | None:
 def _groups(found: FoundList) -> ListShape:
     if found.asked.partner_column is not None:
         return _partners(found, found.asked.partner_column)
-    if (named := found.asked.group_column) is not None:
-        id_column = found.present(found.id_column_beside(named))
-        group = found.present(named, flag_of("group_column"))
-        return ListShape("groups", GROUPS.get(group, _GROUPS), id_column, group_column=group)
-    group = found.group_column
+    group = found.asked.group_column or found.group_column
     if group is None and len(found.columns) == 2 and found.likely_id_column in found.columns:
         group = next(name for name in found.columns if name != found.likely_id_column)
     if group is None:
@@ -155,6 +157,7 @@ def _groups(found: FoundList) -> ListShape:
             f"{found.shown}). Name it with {flag_of('group_column')}; or name the ID column with "
             f"{ID_FLAG}, or another kind with {KIND_FLAG}."
         )
+    group = found.present(group, flag_of("group_column"))
     id_column = found.present(found.id_column_beside(group))
     return ListShape("groups", GROUPS.get(group, _GROUPS), id_column, group_column=group)
 

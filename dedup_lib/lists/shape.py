@@ -109,9 +109,7 @@ class FoundList:
     asked: DuplicateIds
 
     @classmethod
-    def of(
-        cls, what: str, path: str, columns: Mapping[str, str], asked: DuplicateIds
-    ) -> FoundList:
+    def of(cls, what: str, path: str, columns: Mapping[str, str], asked: DuplicateIds) -> FoundList:
         """Make the value without the column of row labels that pandas writes."""
         kept = {name: of for name, of in columns.items() if not _ROW_LABELS.fullmatch(name)}
         return cls(what, path, kept, asked)
@@ -126,7 +124,8 @@ class FoundList:
         """The kind that the user gives, also by naming a column; None to recognise it."""
         if self.asked.relations:
             return RELATIONS[self.asked.relations[0]]
-        return None if self.asked.kind in (None, "auto") else self.asked.kind
+        kind = self.asked.kind
+        return None if kind is None or kind == "auto" else kind
 
     @property
     def directory(self) -> str:
@@ -166,12 +165,16 @@ class FoundList:
     @property
     def group_column(self) -> str | None:
         """The group column of a known producer, apart from the ID column; None if it is missing."""
+        if len(self.columns) == 1:  # it holds the IDs
+            return None
         others = (name for name in GROUPS if name != self.id_column)
         return next((name for name in others if name in self.columns), None)
 
     @property
     def named_keeper(self) -> str | None:
         """The column whose name says that it holds the images that stay; None without one."""
+        if len(self.columns) == 1:  # it holds the IDs
+            return None
         others = (name for name in self.columns if name != self.id_column)
         return next((name for name in others if name.lower() in KEEPERS), None)
 

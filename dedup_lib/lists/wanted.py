@@ -98,7 +98,10 @@ class WantedList:
         """
         image_id = values_of(shape.id_column)
         named = {"image_id": image_id}
-        for name, column in (("keeper_id", shape.keeper_column), ("partner_id", shape.partner_column)):
+        for name, column in (
+            ("keeper_id", shape.keeper_column),
+            ("partner_id", shape.partner_column),
+        ):
             if column is not None:
                 named[name] = self._other(values_of(column), image_id, shape)
         if shape.score_column is not None:

@@ -252,5 +252,3 @@ class _Planning:
         shown = "; ".join(hint.text for hint in hints) or "no reason was found"
         _log.warning("hardly any listed ID is in the image table: %s", shown)
         return hints
-
-

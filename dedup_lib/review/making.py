@@ -13,7 +13,7 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from dedup_lib.lists.removal_list import RemovalList, read_removal_list
+from dedup_lib.lists.removal_list import RemovalList
 from dedup_lib.locations import decode_path
 from dedup_lib.plan import id_join, list_counts
 from dedup_lib.plan.inputs import Inputs
@@ -176,7 +176,8 @@ class _Making:
         frames = [
             item.pairs.select("image_id", F.col(item.pairs.columns[1]).alias("other"), "score")
             for item in self.inputs.lists
-            if item.pairs is not None and item.shape.score_column is not None
+            if item.pairs is not None
+            and item.shape.score_column is not None
             and item.shape.score_means == "similarity"
         ]
         if eps is None or not frames:

@@ -1,8 +1,9 @@
-"""What a user can set about lists: which lists, what they mean, and which image of several stays."""
+"""What a user can set about lists: their meaning, and which of several images stays."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import Any
 
 from dedup_lib.settings import values
 from dedup_lib.settings.fields import option
@@ -98,7 +99,7 @@ class ListSettings:
         return tuple(self._with_shared(item) for item in self.duplicate_ids)
 
     def _with_shared(self, item: values.DuplicateIds) -> values.DuplicateIds:
-        shared = {
+        shared: dict[str, Any] = {
             "id_column": self.duplicate_id_column,
             "kind": self.list_kind,
             "score_column": self.score_column,

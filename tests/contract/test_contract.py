@@ -25,6 +25,8 @@ FLAGS = {
     "--target-file-size", "--list-kind", "--eps", "--eps-sweep", "--keeper", "--on-lost-keeper",
     "--action", "--unmatched-output", "--metrics-output", "--lineage-config", "--since-last-run",
     "--require-gpu", "--protect-ids", "--apply-plan", "--review", "--review-samples",
+    "--group-column", "--keeper-column", "--partner-column", "--score-column", "--score-means",
+    "--max-distance",
 }  # fmt: skip
 CHOICES = {
     "--images-format": ("auto", "parquet", "delta"),
@@ -34,6 +36,7 @@ CHOICES = {
     "--engine": ("auto", "arrow", "spark"),
     "--strategy": ("auto", "broadcast-ids", "row-positions"),
     "--list-counts": ("auto", "exact", "matched"),
+    "--score-means": ("similarity", "distance"),
     "--list-kind": ("auto", "remove", "keep", "pairwise", "groups"),
     "--action": ("remove", "annotate", "extract"),
     "--on-lost-keeper": ("error", "keep-one", "ignore"),

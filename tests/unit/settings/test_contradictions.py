@@ -3,6 +3,7 @@
 import pytest
 
 from dedup_lib.errors import SettingsError
+from dedup_lib.settings import DuplicateIds
 from tests.support.made_settings import LISTS, settings
 
 
@@ -56,6 +57,12 @@ def test_what_contradicts_the_method_is_refused(contradicting, words):
         ("--protect-ids", {"protect_ids": ("a/marks.jsonl",)}),
         ("--duplicate-id-column", {"duplicate_id_column": "id"}),
         ("--list-kind", {"list_kind": "remove"}),
+        ("--group-column", {"group_column": "g"}),
+        ("--keeper-column", {"keeper_column": "k"}),
+        ("--partner-column", {"partner_column": "p"}),
+        ("--score-column", {"score_column": "s"}),
+        ("--score-means", {"score_means": "distance"}),
+        ("--max-distance", {"max_distance": 0}),
         ("--eps", {"eps": 0.1}),
         ("--eps-sweep", {"eps_sweep": "0.1", "dry_run": True}),
         ("--keeper", {"keeper": "largest:width"}),
@@ -130,3 +137,42 @@ def test_row_positions_extract_but_can_not_annotate():
     assert settings(action="extract", strategy="row-positions")
     with pytest.raises(SettingsError, match="--strategy row-positions can't write kept_image_id"):
         settings(action="annotate", strategy="row-positions")
+
+
+@pytest.mark.parametrize(
+    ("columns", "words"),
+    [
+        (
+            {"group_column": "g", "partner_column": "p"},
+            "--group-column and --partner-column contradict each other",
+        ),
+        ({"keeper_column": "k", "list_kind": "groups"}, "is for --list-kind pairwise, not groups"),
+        ({"partner_column": "p", "list_kind": "remove"}, "is for --list-kind groups, not remove"),
+        ({"score_means": "similarity", "max_distance": 1}, "--score-means similarity needs --eps"),
+        ({"score_means": "distance", "eps": 1}, "--score-means distance needs --max-distance"),
+        ({"score_column": "s"}, "--score-column needs a limit: --eps for similarities"),
+        ({"max_distance": -1}, "--max-distance must be from 0 to inf"),
+        ({"max_distance": float("nan")}, "--max-distance must be from 0 to inf"),
+    ],
+)
+def test_columns_and_scores_of_lists_that_contradict_each_other_are_refused(columns, words):
+    with pytest.raises(SettingsError, match=words):
+        settings(**columns)
+    own = {name: columns.pop(name) for name in list(columns) if name not in ("list_kind", "eps")}
+    lists = (DuplicateIds("a/list", kind=columns.pop("list_kind", None), **own),)
+    with pytest.raises(SettingsError, match=words):
+        settings(duplicate_ids=lists, **columns)
+
+
+def test_a_list_takes_the_settings_of_all_lists_that_it_has_no_own_value_for():
+    lists = (
+        DuplicateIds("a/1", id_column="x", keeper_column="k"),
+        DuplicateIds("a/2", kind="remove"),
+        DuplicateIds("a/3", max_distance=0, score_means="distance"),
+    )
+    shared = {"duplicate_id_column": "y", "group_column": "g", "max_distance": 3}
+    first, second, third = settings(duplicate_ids=lists, **shared).asked_lists
+    assert (first.id_column, first.keeper_column, first.group_column) == ("x", "k", None)
+    assert (second.id_column, second.kind, second.relations) == ("y", "remove", ())
+    assert (third.group_column, third.max_distance, third.kind) == ("g", 0, "auto")
+    assert first.max_distance == second.max_distance == 3
