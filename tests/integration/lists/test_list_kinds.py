@@ -120,7 +120,7 @@ def test_pairs_need_eps_and_eps_needs_pairs(planned, tmp_path):
     path = pairs(tmp_path / "p/cluster_0.parquet", ("b", "a", 0.5))
     with pytest.raises(SettingsError, match="--eps"):
         planned(path)
-    with pytest.raises(SettingsError, match=r"for pairwise lists, but.* of the kind remove"):
+    with pytest.raises(SettingsError, match=r"for pairs with similarities, .* of the kind remove"):
         planned(write_list(tmp_path / "ids.parquet", ["id-b"]), eps=0.5)
 
 
