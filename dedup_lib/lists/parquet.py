@@ -14,11 +14,10 @@ from dedup_lib.errors import MissingColumnError, UnreadableFileError
 from dedup_lib.lists.kinds import check_one_kind
 from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, ListShape
 from dedup_lib.lists.wanted import ReadList, WantedList
-from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.session.storage import FileInfo, ParquetSchema
-from dedup_lib.tables.directory import by_schema, footers_of, spark_schema
+from dedup_lib.tables.directory import by_schema, footers_of, reader_of, spark_schema
 from dedup_lib.tables.schema import column_names
 
 
@@ -93,11 +92,8 @@ def _reader(spark: SparkSession, alike: _SchemaFiles, names: Sequence[str]) -> D
     """Return a lazy frame of the files, with the columns of these names that they have."""
     schema = alike.schema or spark_schema(spark, alike.example)  # raises with the reason
     fields = [StructField(name, schema[name].dataType) for name in names if name in schema.names]
-    return (
-        spark.read.schema(StructType(fields))
-        .options(**PARQUET_READER_OPTIONS)
-        .parquet(*(file.path for file in alike.filled))
-    )
+    reader, paths = reader_of(spark, alike.filled)
+    return reader.schema(StructType(fields)).parquet(*paths)
 
 
 def _shape_of(schemas: Sequence[_SchemaFiles], wanted: WantedList) -> ListShape:

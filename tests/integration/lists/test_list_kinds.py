@@ -344,13 +344,28 @@ def test_every_producer_is_named_in_the_report(planned, tmp_path):
     ]
 
 
-def test_groups_with_the_users_own_id_column_are_found(planned, tmp_path):
-    listed = pa.table({"_hashes": ["1", "1"], "url": ["id-b", "id-a"]})
-    report, survivors = planned(write_parquet(listed, tmp_path / "_exact_duplicates.parquet/1.pq"))
-    assert survivors == {"b": "a"}
-    described = report.inputs["duplicate_ids"][0]
-    assert (described["id_column"], described["kind"]) == ("url", "groups")
-    assert described["taken_for"].startswith("NeMo Curator 0.x exact duplicates")
+def test_the_exact_duplicates_of_curator_0x_are_found_under_their_own_name(planned, tmp_path):
+    """Dask writes a directory, pandas a file; either may be given itself, or the cache around it.
+
+    The ID column is the user's own.
+    """
+    name = "_exact_duplicates.parquet"
+    places = (
+        f"1, {{$x}} %20/{name}",
+        f"2/{name}",
+        f"3/{name}/part.0.parquet",
+        f"4/{name}/part.0.parquet",
+    )
+    for place, members in zip(places, ("ba", "dc", "fe", "hg"), strict=True):
+        ids = [f"id-{letter}" for letter in members]
+        write_parquet(pa.table({"_hashes": ["1", "1"], "url": ids}), tmp_path / place)
+        write_list(tmp_path / place[:1] / "_buckets.parquet/part.0.parquet", ["id-a"])
+    lists = (tmp_path / places[0], tmp_path / "2", tmp_path / "3" / name, tmp_path / "4")
+    report, survivors = planned(*lists)
+    assert survivors == {"b": "a", "d": "c", "f": "e", "h": "g"}
+    for described in report.inputs["duplicate_ids"]:
+        assert (described["id_column"], described["kind"]) == ("url", "groups")
+        assert described["taken_for"].startswith("NeMo Curator 0.x exact duplicates")
 
 
 @pytest.mark.parametrize(
