@@ -66,7 +66,7 @@ def read_parquet(session: Session, files: Sequence[FileInfo], wanted: WantedList
         )
         for parquet_schema, alike in by_schema(footers).items()
     ]
-    shape = _shape_of(schemas, wanted)
+    shape = _shape_of(session.spark, schemas, wanted)
     frames = [
         _read_filled(session.spark, wanted, alike, shape) for alike in schemas if alike.filled
     ]
@@ -96,7 +96,9 @@ def _reader(spark: SparkSession, alike: _SchemaFiles, names: Sequence[str]) -> D
     return reader.schema(StructType(fields)).parquet(*paths)
 
 
-def _shape_of(schemas: Sequence[_SchemaFiles], wanted: WantedList) -> ListShape:
+def _shape_of(
+    spark: SparkSession, schemas: Sequence[_SchemaFiles], wanted: WantedList
+) -> ListShape:
     filled = [alike for alike in schemas if alike.filled]
     shapes, failures = {}, []
     for alike in filled or schemas:
@@ -104,9 +106,12 @@ def _shape_of(schemas: Sequence[_SchemaFiles], wanted: WantedList) -> ListShape:
         try:
             shapes[path] = wanted.recognise(path, alike.columns, one_file=len(schemas) > 1)
         except MissingColumnError as error:
-            failures.append(error)
+            failures.append((error, alike))
     if failures and (filled or not shapes):
-        raise failures[0]
+        lacking, alike = failures[0]
+        if alike.filled and alike.schema is not None:
+            raise wanted.advised(lacking, _reader(spark, alike, alike.schema.names))
+        raise lacking
     return check_one_kind(wanted.what, shapes)
 
 
@@ -120,7 +125,7 @@ def _read_filled(
         if column not in schema.names:
             where = f"{wanted.what}, file {path!r}"
             flag = ID_FLAG if column == shape.id_column else KIND_FLAG
-            raise MissingColumnError.of(where, column, schema.names, flag)
+            raise MissingColumnError.of(where, column, schema.names, flag, candidates=[])
     frame = _reader(spark, alike, shape.columns)
     for name in (shape.id_column, shape.other_id_column):
         if name is not None:

@@ -80,6 +80,7 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
             item,
             image_id_type=images.id_type,
             eps=settings.planned_eps,
+            image_ids=lambda: images.table_ids,
         )
         shape = removal_list.shape
         _log.info(
@@ -157,7 +158,8 @@ def check_kinds(lists: Sequence[RemovalList], settings: Settings) -> None:
 def _check_keeper_column(images: PinnedTable, column: str) -> None:
     if column not in images.frame.columns:
         what = f"image table {images.location!r}"
-        raise MissingColumnError.of(what, column, images.frame.columns, "--keeper")
+        fit = [one.name for one in images.frame.schema if isinstance(one.dataType, _RANKED_TYPES)]
+        raise MissingColumnError.of(what, column, images.frame.columns, "--keeper", candidates=fit)
     found = images.frame.schema[column].dataType
     if not isinstance(found, _RANKED_TYPES):
         raise ColumnTypeError(
