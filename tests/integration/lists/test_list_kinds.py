@@ -1,6 +1,9 @@
 """Lists of every kind, with the schemas that their producers write."""
 
+import logging
+import re
 import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -299,16 +302,28 @@ def test_files_of_two_kinds_are_refused(planned, tmp_path):
 
 
 @pytest.mark.parametrize("column", ["_curator_dedup_id", "docs_to_remove"])
-def test_generated_ids_are_found_without_naming_their_column(spark, tmp_path, column):
+def test_generated_ids_are_found_without_naming_their_column(
+    spark, tmp_path, column, caplog, monkeypatch
+):
+    """Curator's are of one run, and may be those of other images: that is said of both inputs."""
+    monkeypatch.setattr(logging.getLogger("dedup_lib"), "propagate", True)
     images = image_rows([1, 2, 3], id_type=pa.int64())
-    write_parquet(images, tmp_path / "images/1.parquet")
     path = write_list(tmp_path / "list/part.0.parquet", [2], column=column, id_type=pa.int64())
     settings = Settings(
         images=str(tmp_path / "images"), duplicate_ids=(DuplicateIds(str(path)),), dry_run=True
     )
-    report = run(spark, settings)
-    assert report.counts["removed_rows"] == 1
-    assert report.inputs["duplicate_ids"][0]["id_column"] == column
+    for id_column in ("image_id", "key", column):
+        names = [id_column, *images.column_names[1:]]
+        write_parquet(images.rename_columns(names), tmp_path / "images/1.parquet")
+        caplog.clear()
+        report = run(spark, replace(settings, image_id_column=id_column))
+        assert report.counts["removed_rows"] == 1
+        assert report.inputs["duplicate_ids"][0]["id_column"] == column
+        counted = {"_curator_dedup_id", "key"} & {id_column, column}
+        told = [text for text in caplog.messages if "gives the same IDs to other images" in text]
+        assert sorted(re.findall("of column '(.+?)'", " ".join(told))) == sorted(counted)
+        warning = report.inputs["images"]["id_warning"] or ""
+        assert (f"column '{id_column}'" in warning) == (id_column in counted)
 
 
 def test_g2_pairs_whose_keepers_or_scores_are_of_another_type_are_refused(planned, tmp_path):
