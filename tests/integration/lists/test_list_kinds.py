@@ -366,7 +366,7 @@ def test_the_exact_duplicates_of_curator_0x_are_found_under_their_own_name(plann
     """
     name = "_exact_duplicates.parquet"
     places = (
-        f"1, {{$x}} %20/{name}",
+        f"1, $x %20/{name}",
         f"2/{name}",
         f"3/{name}/part.0.parquet",
         f"4/{name}/part.0.parquet",
