@@ -96,10 +96,30 @@ class TableFormatError(InputError):
 
 
 class MissingColumnError(InputError):
-    """A table or list lacks a column."""
+    """A table or list lacks a column.
+
+    Attributes:
+        lacks: The part of the message that says which column is missing, and which there are.
+        column: The missing column; None if it is not a single one.
+        columns: The existing columns.
+        flag: The flag that names another column.
+    """
+
+    lacks: str = ""
+    column: str | None = None
+    columns: Sequence[str] = ()
+    flag: str = ""
 
     @classmethod
-    def of(cls, what: str, column: str, columns: Sequence[str], flag: str) -> MissingColumnError:
+    def of(
+        cls,
+        what: str,
+        column: str,
+        columns: Sequence[str],
+        flag: str,
+        *,
+        candidates: Sequence[str] | None = None,
+    ) -> MissingColumnError:
         """Make the error with the missing column, the existing columns, and the flag that helps.
 
         Args:
@@ -107,13 +127,15 @@ class MissingColumnError(InputError):
             column: The missing column.
             columns: The existing columns.
             flag: The flag that names another column.
+            candidates: The columns that may be meant, by their types; None for all.
         """
         shown = ", ".join(repr(name) for name in columns[:20])
         more = f" and {len(columns) - 20} more" if len(columns) > 20 else ""
-        return cls(
-            f"{what} has no column {column!r} (columns: {shown}{more})."
-            f"{suggest(column, columns)} Use {flag}."
-        )
+        lacks = f"{what} has no column {column!r} (columns: {shown}{more})."
+        similar = suggest(column, columns if candidates is None else candidates)
+        error = cls(f"{lacks}{similar} Use {flag}.")
+        error.lacks, error.column, error.columns, error.flag = lacks, column, columns, flag
+        return error
 
 
 class ColumnTypeError(InputError):

@@ -189,6 +189,7 @@ class _Run(RunContext):
         table = read_images(session, settings.images, settings.images_format)
         noted["images"] = table.described()
         images = plan_inputs.image_table(table, settings)
+        noted["images"] = images.described()
         lists = []
         for index, removal_list in enumerate(plan_inputs.read_lists(session, images, settings)):
             lists.append(removal_list)

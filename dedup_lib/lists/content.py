@@ -68,7 +68,7 @@ def beside(frames: Sequence[DataFrame], shape: ListShape) -> Beside | None:
     types: dict[str, str] = {}
     for of_file in found:
         for name in shape.other_columns:
-            if name in of_file and _may_tell(name, of_file[name]):
+            if name in of_file and may_tell(name, of_file[name]):
                 types.setdefault(name, of_file[name])
     if not types:
         return None
@@ -91,7 +91,8 @@ def beside(frames: Sequence[DataFrame], shape: ListShape) -> Beside | None:
     return Beside(reduce(partial(DataFrame.unionByName, allowMissingColumns=True), texts), types)
 
 
-def _may_tell(name: str, found: str) -> bool:
+def may_tell(name: str, found: str) -> bool:
+    """Tell whether a column may hold IDs or groups, by its name and Spark type."""
     is_attribute = name.lower() in ATTRIBUTES or SCORES.fullmatch(name.lower())
     return not (is_attribute or _ATTRIBUTE_TYPES.fullmatch(found))
 

@@ -23,6 +23,8 @@ _SUFFIXES: dict[ListFormat, tuple[str, ...]] = {
     "npy": (".npy",),
 }
 _MAGIC: dict[ListFormat, bytes] = {"parquet": b"PAR1", "npy": NPY_MAGIC}
+# NeMo Curator 0.x gives its list of exact duplicates the name of a hidden file or directory.
+_NEVER_HIDDEN = "_exact_duplicates.parquet"
 _NEITHER = "neither a Parquet file nor a .npy file"
 _log = logging.getLogger(__name__)
 
@@ -65,14 +67,17 @@ def list_files(
 
 
 def _find_top_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
-    """Return the files that are not hidden, and not in sub-directories other than partitions."""
+    """Return the files that are not hidden, and not in sub-directories other than partitions.
+
+    A file that is given itself is not hidden.
+    """
     files, nested = [], set()
     for file in storage.list_files(location):
         *directories, name = relative_parts(location, file)
-        if name.startswith(("_", ".")) or any(part.startswith(("_", ".")) for part in directories):
+        if file.path != location and any(map(_is_hidden, [*directories, name])):
             if not MARKERS.fullmatch(name):
                 _log.warning("%s: skipped %r, which is hidden", what, file.path)
-        elif any("=" not in part for part in directories):
+        elif any("=" not in part and part != _NEVER_HIDDEN for part in directories):
             nested.add(directories[0])
         else:
             files.append(file)
@@ -85,6 +90,10 @@ def _find_top_files(storage: Storage, location: str, *, what: str) -> list[FileI
     if nested:
         _log.warning("%s: skipped directories %s", what, sorted(nested))
     return files
+
+
+def _is_hidden(name: str) -> bool:
+    return name.startswith(("_", ".")) and name != _NEVER_HIDDEN
 
 
 def _format_of(storage: Storage, file: FileInfo) -> ListFormat | None:

@@ -14,11 +14,10 @@ from dedup_lib.errors import MissingColumnError, UnreadableFileError
 from dedup_lib.lists.kinds import check_one_kind
 from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, ListShape
 from dedup_lib.lists.wanted import ReadList, WantedList
-from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.session.storage import FileInfo, ParquetSchema
-from dedup_lib.tables.directory import by_schema, footers_of, spark_schema
+from dedup_lib.tables.directory import by_schema, footers_of, reader_of, spark_schema
 from dedup_lib.tables.schema import column_names
 
 
@@ -67,7 +66,7 @@ def read_parquet(session: Session, files: Sequence[FileInfo], wanted: WantedList
         )
         for parquet_schema, alike in by_schema(footers).items()
     ]
-    shape = _shape_of(schemas, wanted)
+    shape = _shape_of(session.spark, schemas, wanted)
     frames = [
         _read_filled(session.spark, wanted, alike, shape) for alike in schemas if alike.filled
     ]
@@ -93,14 +92,13 @@ def _reader(spark: SparkSession, alike: _SchemaFiles, names: Sequence[str]) -> D
     """Return a lazy frame of the files, with the columns of these names that they have."""
     schema = alike.schema or spark_schema(spark, alike.example)  # raises with the reason
     fields = [StructField(name, schema[name].dataType) for name in names if name in schema.names]
-    return (
-        spark.read.schema(StructType(fields))
-        .options(**PARQUET_READER_OPTIONS)
-        .parquet(*(file.path for file in alike.filled))
-    )
+    reader, paths = reader_of(spark, alike.filled)
+    return reader.schema(StructType(fields)).parquet(*paths)
 
 
-def _shape_of(schemas: Sequence[_SchemaFiles], wanted: WantedList) -> ListShape:
+def _shape_of(
+    spark: SparkSession, schemas: Sequence[_SchemaFiles], wanted: WantedList
+) -> ListShape:
     filled = [alike for alike in schemas if alike.filled]
     shapes, failures = {}, []
     for alike in filled or schemas:
@@ -108,9 +106,12 @@ def _shape_of(schemas: Sequence[_SchemaFiles], wanted: WantedList) -> ListShape:
         try:
             shapes[path] = wanted.recognise(path, alike.columns, one_file=len(schemas) > 1)
         except MissingColumnError as error:
-            failures.append(error)
+            failures.append((error, alike))
     if failures and (filled or not shapes):
-        raise failures[0]
+        lacking, alike = failures[0]
+        if alike.filled and alike.schema is not None:
+            raise wanted.advised(lacking, _reader(spark, alike, alike.schema.names))
+        raise lacking
     return check_one_kind(wanted.what, shapes)
 
 
@@ -124,7 +125,7 @@ def _read_filled(
         if column not in schema.names:
             where = f"{wanted.what}, file {path!r}"
             flag = ID_FLAG if column == shape.id_column else KIND_FLAG
-            raise MissingColumnError.of(where, column, schema.names, flag)
+            raise MissingColumnError.of(where, column, schema.names, flag, candidates=[])
     frame = _reader(spark, alike, shape.columns)
     for name in (shape.id_column, shape.other_id_column):
         if name is not None:

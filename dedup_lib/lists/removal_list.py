@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
-from dedup_lib.errors import ColumnTypeError, TableNotFoundError
+from dedup_lib.errors import ColumnTypeError, MissingColumnError, TableNotFoundError
 from dedup_lib.lists.content import Beside
 from dedup_lib.lists.files import list_files
 from dedup_lib.lists.kinds import recognise_npy
@@ -83,6 +83,7 @@ def read_removal_list(
     image_id_type: DataType,
     eps: float | None = None,
     role: str = "removal list",
+    image_ids: Callable[[], DataFrame] | None = None,
 ) -> RemovalList:
     """Pin a removal list, recognise its kind, and read its entries lazily.
 
@@ -92,6 +93,8 @@ def read_removal_list(
         image_id_type: The type of the image table's IDs. The list must have the same type.
         eps: Keep only pairs whose similarity is at least 1 - eps.
         role: The role of the list in the run, for messages.
+        image_ids: Returns `image_id`, one row per row of the image table: if a column is missing,
+            the error names those that hold image IDs.
 
     Returns:
         The list. Repeated and NULL entries are also rows.
@@ -105,11 +108,12 @@ def read_removal_list(
         SettingsError: There are pairs with scores, but no limit.
         UnsupportedError: There are .npy files, but executors lack pyarrow.
 
-    *Cost:* Parquet, .npy: one listing, and the footers or first bytes. Delta: the log.
+    *Cost:* Parquet, .npy: one listing, and the footers or first bytes. Delta: the log. If a column
+    is missing, one scan of the image IDs.
     """
     is_named = not is_path(item.location)
     location = item.location if is_named else session.storage.canonical(item.location)
-    wanted = WantedList(location, item, image_id_type, eps, role)
+    wanted = WantedList(location, item, image_id_type, eps, role, image_ids)
     if not is_named and not session.storage.exists(location):
         raise TableNotFoundError(
             f"{wanted.what} does not exist (patterns such as * are not expanded)."
@@ -147,7 +151,10 @@ def sum_of_hashes(*columns: str) -> Column:
 def _from_table(table: PinnedTable, wanted: WantedList) -> RemovalList:
     schema = table.frame.schema
     columns = {field.name: field.dataType.simpleString() for field in schema}
-    shape = wanted.recognise(f"{table.location}/", columns, one_file=False)
+    try:
+        shape = wanted.recognise(f"{table.location}/", columns, one_file=False)
+    except MissingColumnError as error:
+        raise wanted.advised(error, table.frame) from None
     id_type(table.frame, shape.id_column, what=wanted.what, flag=ID_FLAG)
     wanted.check_types(schema, shape)
     rows = wanted.select(table.frame, shape)

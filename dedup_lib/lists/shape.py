@@ -198,5 +198,7 @@ class FoundList:
             MissingColumnError: The list does not have the column.
         """
         if name not in self.columns:
-            raise MissingColumnError.of(self.what, name, list(self.columns), flag)
+            # What the columns hold is more certain than similar names: see `suggestions`.
+            columns = list(self.columns)
+            raise MissingColumnError.of(self.what, name, columns, flag, candidates=[])
         return name

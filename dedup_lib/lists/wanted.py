@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import NamedTuple
 
@@ -10,11 +10,12 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, NumericType, StructType
 
-from dedup_lib.errors import ColumnTypeError
+from dedup_lib.errors import ColumnTypeError, MissingColumnError
 from dedup_lib.lists.content import Beside, beside, group_name
 from dedup_lib.lists.kinds import recognise
 from dedup_lib.lists.scores import is_alike, meaning_of, similarity
 from dedup_lib.lists.shape import ID_FLAG, ListShape
+from dedup_lib.lists.suggestions import advised
 from dedup_lib.session.sql_names import values_of
 from dedup_lib.settings import DuplicateIds
 
@@ -50,6 +51,8 @@ class WantedList:
         data_type: The type of the image table's IDs.
         eps: Keep only pairs whose similarity is at least 1 - eps.
         role: The role of the list in the run, for messages.
+        image_ids: Returns `image_id`, one row per row of the image table; None if no error needs
+            it.
     """
 
     location: str
@@ -57,6 +60,7 @@ class WantedList:
     data_type: DataType
     eps: float | None
     role: str = "removal list"
+    image_ids: Callable[[], DataFrame] | None = None
 
     @property
     def what(self) -> str:
@@ -83,6 +87,12 @@ class WantedList:
             max_distance=self.asked.max_distance,
         )
         return replace(shape, score_means=meaning)
+
+    def advised(self, error: MissingColumnError, rows: DataFrame) -> MissingColumnError:
+        """Return the error with the column that may be meant, by what the columns of rows hold."""
+        if self.image_ids is None or error.column is None:
+            return error
+        return advised(error, rows, self.asked, self.image_ids())
 
     def beside(self, frames: Sequence[DataFrame], shape: ListShape) -> Beside | None:
         """Select the columns beside the IDs that tell whether a list is plain, as it looks."""

@@ -25,7 +25,7 @@ from dedup_lib.redaction import redact
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables import pinned
-from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.image_table import ImageTable, id_warning
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.schema import column_names
 
@@ -56,7 +56,7 @@ class Inputs:
 
 
 def image_table(table: PinnedTable, settings: Settings) -> ImageTable:
-    """Return a pinned table as the run's image table.
+    """Return a pinned table as the run's image table. Warn of IDs that are numbers of one run.
 
     Raises:
         MissingColumnError, ColumnTypeError: The ID column, or the column that ranks images, is
@@ -65,6 +65,7 @@ def image_table(table: PinnedTable, settings: Settings) -> ImageTable:
     _check_id_column(table, settings.image_id_column)
     for rule in settings.keeper_rules:
         _check_keeper_column(table, rule.column)
+    _warn_of_ids(table.location, settings.image_id_column)
     return ImageTable.of(table, settings.image_id_column)
 
 
@@ -80,6 +81,7 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
             item,
             image_id_type=images.id_type,
             eps=settings.planned_eps,
+            image_ids=lambda: images.table_ids,
         )
         shape = removal_list.shape
         _log.info(
@@ -89,6 +91,8 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
             shape.producer,
             shape.id_column,
         )
+        if shape.id_column != images.id_column:
+            _warn_of_ids(removal_list.location, shape.id_column)
         if removal_list.beside is not None:
             refuse_groups_and_pairs(
                 f"removal list {removal_list.location!r}",
@@ -99,6 +103,11 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
             )
         check_entries(removal_list, lambda: images.table_ids)
         yield removal_list
+
+
+def _warn_of_ids(location: str, column: str) -> None:
+    if (warning := id_warning(column)) is not None:
+        _log.warning("%r: %s", location, warning)
 
 
 def read_protected(
@@ -157,7 +166,8 @@ def check_kinds(lists: Sequence[RemovalList], settings: Settings) -> None:
 def _check_keeper_column(images: PinnedTable, column: str) -> None:
     if column not in images.frame.columns:
         what = f"image table {images.location!r}"
-        raise MissingColumnError.of(what, column, images.frame.columns, "--keeper")
+        fit = [one.name for one in images.frame.schema if isinstance(one.dataType, _RANKED_TYPES)]
+        raise MissingColumnError.of(what, column, images.frame.columns, "--keeper", candidates=fit)
     found = images.frame.schema[column].dataType
     if not isinstance(found, _RANKED_TYPES):
         raise ColumnTypeError(

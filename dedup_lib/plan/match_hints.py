@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 from pyspark.sql.types import StringType
 
+from dedup_lib.lists.spellings import CONDITIONS, FORMS, SUFFIX, name_of
+
 _SHOWN_CHARACTERS = 60
-_BLANKS = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())
-_INVISIBLE = "\0\u200b\u200e\u200f\u2060\ufeff"  # characters without width
-_SUFFIX = r"\.[A-Za-z][A-Za-z0-9]{0,4}\z"
 # Source: nemo_curator/stages/image/io/image_reader.py, which reads numbered tar files.
 _POSITION = r"^(group_.+_x[0-9]+|(.*-)?[0-9]+)_[0-9]{6,}\z"
 
@@ -22,59 +21,32 @@ class MatchHint:
     """One way in which the IDs of the list and the table differ.
 
     Attributes:
-        reason: What differs: the name of a rule of `why_few_match`.
-        ids: How many IDs the rule explains.
-        of_ids: How many IDs were compared.
+        reason: What differs: the name of a rule of `why_few_match`. `none`: a warning that comes
+            first if every rule makes different images equal.
+        ids: How many listed IDs would match by the rule.
+        unclear_ids: How many of these would match several images, or the same image as another
+            listed ID.
+        of_ids: How many listed IDs were compared.
         text: The hint as a sentence on one line, without a full stop.
     """
 
     reason: str
     ids: int
+    unclear_ids: int
     of_ids: int
     text: str
 
 
-def _without_blanks(image_id: Column) -> Column:
-    return F.btrim(image_id, F.lit(_BLANKS + _INVISIBLE))
-
-
-def _without_suffix(image_id: Column) -> Column:
-    return F.regexp_replace(image_id, _SUFFIX, "")
-
-
-def _without_directories(image_id: Column) -> Column:
-    return F.substring_index(F.translate(image_id, "\\", "/"), "/", -1)
-
-
-def _as_number(image_id: Column) -> Column:
-    """Undo what CSV readers and pandas do: 007 becomes 7, or 7 becomes 7.0."""
-    whole = F.regexp_replace(image_id, r"^([0-9]+)\.0+\z", "$1")
-    return F.regexp_replace(whole, r"^0+([0-9A-Za-z])", "$1")
-
-
-def _without_all(image_id: Column) -> Column:
-    name = _without_suffix(_without_directories(_without_blanks(image_id)))
-    return _as_number(F.lower(name))
-
-
-_FORMS: Mapping[str, Callable[[Column], Column]] = {
-    "blanks": _without_blanks,
-    "case": F.lower,
-    "numbers": _as_number,
-    "suffix": _without_suffix,
-    "directories": _without_directories,
-    "together": _without_all,
-}
-_CONDITIONS = {
-    "blanks": "without blanks and invisible characters around them",
-    "case": "if upper and lower case were the same",
-    "numbers": "without leading zeros and '.0' at the end",
-    "directories": "without directories",
-    "together": "without directories, suffixes, blanks around them, case and leading zeros "
-    "together, more than without any one of these",
-}
-_RULES = (*_FORMS, "positions")
-_POSITIONS = len(_FORMS)
+_NONE = (
+    "no change of the IDs that was tried makes them match without making different images equal, "
+    "so make a new list from this table"
+)
+_RULES = (*FORMS, "positions")
+_POSITIONS = len(FORMS)
+# Rules of several parts, which must explain more than each part.
+_PARTS = {"paths": {"schemes", "encoding"}, "together": {*_RULES} - {"together"}}
+# Different images may have the same name: where paths differ in their spelling, that comes first.
+_OF_PATHS, _OF_NAMES = {"schemes", "encoding", "paths"}, {"directories", "together"}
 
 
 def why_few_match(
@@ -83,8 +55,9 @@ def why_few_match(
     """Look for differences between the IDs of the lists and those of the image table.
 
     Strings are compared without surrounding blanks, without case, without leading zeros, without
-    file suffixes, without directories, and without all of these together. Another rule tells
-    whether both sides look like positions in files. For integers, the ranges are compared.
+    schemes, decoded from URLs, without file suffixes, without directories, and without all of these
+    together. Another rule tells whether both sides look like positions in files. For integers, the
+    ranges are compared.
 
     Args:
         image_ids: `image_id` (string, bigint or int), one row per image row.
@@ -93,7 +66,8 @@ def why_few_match(
             same.
 
     Returns:
-        One hint per rule that explains some IDs. The first hint has the most unambiguous matches.
+        One hint per rule that explains some IDs, those with the most matches first. But a rule that
+        makes different images equal comes after all that do not, and is never the first hint.
 
     *Nulls:* NULL IDs are left out, on both sides.
     *Cost:* one scan of the image IDs; one evaluation of the unmatched IDs, with a shuffle of them.
@@ -107,8 +81,10 @@ def why_few_match(
 
 
 def _sample(ids: DataFrame, num_ids: int) -> DataFrame:
+    """Choose some IDs, and all others with the same names: a rule may make these equal."""
     distinct = ids.where(F.col("image_id").isNotNull()).select("image_id").distinct()
-    return distinct.orderBy(F.xxhash64("image_id"), "image_id").limit(num_ids)
+    name = name_of(F.col("image_id").cast("string"))
+    return distinct.orderBy(F.xxhash64(name), "image_id").limit(num_ids)
 
 
 # Strings
@@ -120,13 +96,23 @@ def _differences(image_ids: DataFrame, sample: DataFrame) -> list[MatchHint]:
     of_ids = rows[-1]["of_ids"] if rows else 0
     if not _is_mostly_positions(rows):
         found.pop("positions", None)
-    together = found.pop("together", None)
-    if together and together["ids"] > max((row["ids"] for row in found.values()), default=0):
-        found["together"] = together
-    best_first = sorted(found.items(), key=lambda item: item[1]["unclear_ids"] - item[1]["ids"])
-    return [
-        MatchHint(rule, row["ids"], of_ids, _text(rule, row, of_ids)) for rule, row in best_first
-    ]
+    for rule, parts in _PARTS.items():
+        best = max((found[part]["ids"] for part in parts & found.keys()), default=0)
+        if rule in found and found[rule]["ids"] <= best:
+            del found[rule]
+    return _best_first([_hint(rule, row, of_ids) for rule, row in found.items()])
+
+
+def _best_first(hints: Sequence[MatchHint]) -> list[MatchHint]:
+    last = _OF_NAMES if any(hint.reason in _OF_PATHS for hint in hints) else set()
+
+    def rank(hint: MatchHint) -> tuple[bool, bool, int]:
+        return hint.unclear_ids > 0, hint.reason in last, hint.unclear_ids - hint.ids
+
+    ranked = sorted(hints, key=rank)
+    if ranked and ranked[0].unclear_ids:
+        ranked.insert(0, MatchHint("none", 0, 0, ranked[0].of_ids, _NONE))
+    return ranked
 
 
 def _is_mostly_positions(rows: Sequence[Row]) -> bool:
@@ -143,7 +129,7 @@ def _keys(sample: DataFrame) -> DataFrame:
     """
     image_id = F.col("image_id")
     entries = sample.select("image_id", F.posexplode(_hashes(image_id)).alias("rule", "key"))
-    nothing_left = [F.xxhash64(F.lit(rule), F.lit("")) for rule in _FORMS]
+    nothing_left = [F.xxhash64(F.lit(rule), F.lit("")) for rule in FORMS]
     counts = (F.col("rule") != _POSITIONS) | _is_position(image_id)
     example = F.min(F.when(counts, image_id))
     return (
@@ -177,10 +163,12 @@ def _matches(image_ids: DataFrame, keys: DataFrame) -> DataFrame:
         )
     )
     is_unclear = (F.col("rule") != _POSITIONS) & (F.col("is_several") | (F.col("ids") > 1))
+    of_several = (F.col("rule") != _POSITIONS) & F.col("is_several")
     suffixes = F.struct("list_suffix", "table_suffix")
     return by_key.groupBy("rule").agg(
         F.sum("ids").alias("ids"),
         F.sum(F.when(is_unclear, F.col("ids")).otherwise(0)).alias("unclear_ids"),
+        F.sum(F.when(of_several, F.col("ids")).otherwise(0)).alias("ids_of_several"),
         F.max("of_ids").alias("of_ids"),
         F.sum("image_rows").alias("image_rows"),
         F.sum("rows_like_positions").alias("rows_like_positions"),
@@ -192,7 +180,7 @@ def _matches(image_ids: DataFrame, keys: DataFrame) -> DataFrame:
 
 def _hashes(image_id: Column) -> Column:
     """Hash an ID's form by each rule, in order; the last hash is the same for every ID."""
-    hashes = [F.xxhash64(F.lit(rule), form(image_id)) for rule, form in _FORMS.items()]
+    hashes = [F.xxhash64(F.lit(rule), form(image_id)) for rule, form in FORMS.items()]
     return F.array(*hashes, F.xxhash64(F.lit("any ID")))
 
 
@@ -201,7 +189,7 @@ def _is_position(image_id: Column) -> Column:
 
 
 def _suffix(image_id: Column) -> Column:
-    return F.regexp_extract(image_id, _SUFFIX, 0)
+    return F.regexp_extract(image_id, SUFFIX, 0)
 
 
 def _shortened(image_id: Column) -> Column:
@@ -211,19 +199,27 @@ def _shortened(image_id: Column) -> Column:
     return F.when(F.length(image_id) > _SHOWN_CHARACTERS, ends).otherwise(image_id)
 
 
-def _text(rule: str, row: Row, of_ids: int) -> str:
+def _hint(rule: str, row: Row, of_ids: int) -> MatchHint:
     list_id, table_id = row["example"]["list_id"], row["example"]["table_id"]
     count = f"{row['ids']:,} of {of_ids:,}"
     if rule == "positions":
-        return (
+        text = (
             f"{count} look like positions (such as {list_id!r}, in the table {table_id!r}), which "
             "change when input files are grouped differently: make a new list from this table"
         )
-    condition = _suffix_condition(row) if rule == "suffix" else _CONDITIONS[rule]
-    text = f"{count} would match {condition} ({list_id!r} in the list, {table_id!r} in the table)"
-    if row["unclear_ids"]:
-        text += f", but {row['unclear_ids']:,} of these could not be distinguished from other IDs"
-    return text
+    else:
+        condition = _suffix_condition(row) if rule == "suffix" else CONDITIONS[rule]
+        examples = f"({list_id!r} in the list, {table_id!r} in the table)"
+        text = f"{count} would match {condition} {examples}{_but(row)}"
+    return MatchHint(rule, row["ids"], row["unclear_ids"], of_ids, text)
+
+
+def _but(row: Row) -> str:
+    """Say how many IDs can't be told apart by a rule; nothing if there are none."""
+    several, unclear = row["ids_of_several"], row["unclear_ids"]
+    counts = {"more than one image": several, "the same image as another": unclear - several}
+    told = " and ".join(f"{num:,} would match {what}" for what, num in counts.items() if num)
+    return f", but of these {told}: so other images could be removed" if told else ""
 
 
 def _suffix_condition(row: Row) -> str:
@@ -264,4 +260,4 @@ def _distance(image_ids: DataFrame, sample: DataFrame) -> list[MatchHint]:
         f"{row['lowest']:,} to {row['highest']:,}): integer IDs are often row positions, "
         "which change with each run, so make sure that the list was made from this table"
     )
-    return [MatchHint("range", row["ids"], row["of_ids"], text)]
+    return [MatchHint("range", row["ids"], 0, row["of_ids"], text)]

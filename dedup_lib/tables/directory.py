@@ -6,10 +6,10 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from urllib.parse import unquote
+from urllib.parse import quote, unquote
 
 from pyspark.errors import PySparkException
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrameReader, SparkSession
 from pyspark.sql.types import StructType
 
 from dedup_lib.errors import (
@@ -118,11 +118,11 @@ def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
     Raises:
         UnreadableFileError: Spark can't read the file, or a type or column name in it.
     """
+    reader, (path,) = reader_of(spark, [file])
     # Without basePath, Spark would add the names of name=value directories as columns.
-    root = file.path.rpartition("/")[0]
-    reader = spark.read.options(**PARQUET_READER_OPTIONS).option("basePath", root)
+    root = path.rpartition("/")[0]
     try:
-        schema = reader.parquet(file.path).schema
+        schema = reader.option("basePath", root).parquet(path).schema
     except PySparkException as error:
         reason = str(error).splitlines()[0]
         raise UnreadableFileError(
@@ -134,6 +134,26 @@ def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
             "which Hadoop takes for a variable. Rename it where the file is made."
         )
     return schema
+
+
+def reader_of(
+    spark: SparkSession, files: Sequence[FileInfo]
+) -> tuple[DataFrameReader, Sequence[str]]:
+    """Return a reader of Parquet files, and their paths for it.
+
+    Spark skips files whose names begin with '_' or '.', even if it is given their paths. Hadoop's
+    viewfs gives them another name.
+    """
+    reader, paths = spark.read.options(**PARQUET_READER_OPTIONS), []
+    for path in (file.path for file in files):
+        if path.rpartition("/")[2].startswith(("_", ".")):
+            mount = f"dedup-{hashlib.sha256(path.encode()).hexdigest()[:32]}"
+            link = f"fs.viewfs.mounttable.{mount}.link./files/1.parquet"
+            reader = reader.option(link, quote(path, safe="/:@"))
+            paths.append(f"viewfs://{mount}/files/1.parquet")
+        else:
+            paths.append(path)
+    return reader, paths
 
 
 def footers_of(

@@ -12,6 +12,22 @@ from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.tables.columns import metadata
 from dedup_lib.tables.pinned import PinnedTable
 
+# Columns whose IDs are numbers of one run, and who counts.
+_COUNTED = {
+    "_curator_dedup_id": "NeMo Curator counts the images of each run",
+    "key": "if img2dataset wrote it, it is a position in one download",
+}
+
+
+def id_warning(column: str) -> str | None:
+    """Return why the IDs of a column may be those of other images; None for other columns."""
+    if column not in _COUNTED:
+        return None
+    return (
+        f"the IDs are those of column {column!r}: {_COUNTED[column]}. Another run gives the same "
+        "IDs to other images, so make sure that the lists were made from this very table"
+    )
+
 
 @dataclass(frozen=True)
 class ImageTable(PinnedTable):
@@ -27,6 +43,10 @@ class ImageTable(PinnedTable):
     def of(cls, table: PinnedTable, id_column: str) -> ImageTable:
         """Return a pinned table as an image table; the caller has checked the ID column."""
         return cls(**vars(table), id_column=id_column)
+
+    def described(self) -> dict[str, object]:
+        """Return what the report says about the table."""
+        return {**super().described(), "id_warning": id_warning(self.id_column)}
 
     @property
     def id_type(self) -> DataType:

@@ -96,7 +96,8 @@ def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
         ColumnTypeError: IDs can't have this type.
     """
     if column not in frame.columns:
-        raise MissingColumnError.of(what, column, frame.columns, flag)
+        fit = [name for name, kind in frame.dtypes if kind in ID_TYPES]
+        raise MissingColumnError.of(what, column, frame.columns, flag, candidates=fit)
     field = frame.schema[column]
     kind = field.dataType.simpleString()
     declared = field.metadata.get("__CHAR_VARCHAR_TYPE_STRING", "")

@@ -78,6 +78,13 @@ def test_a_missing_column_says_what_there_is_and_how_to_mend_it():
     )
 
 
+def test_only_a_column_that_fits_is_suggested():
+    error = MissingColumnError.of("t", "id", ["idx", "uid"], "--f", candidates=["uid"])
+    assert (
+        str(error) == "t has no column 'id' (columns: 'idx', 'uid'). Did you mean 'uid'? Use --f."
+    )
+
+
 def test_a_missing_column_shows_at_most_twenty_others():
     columns = [f"column_{number}" for number in range(25)]
     text = str(MissingColumnError.of("t", "zzz", columns, "--f"))

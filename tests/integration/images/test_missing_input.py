@@ -2,6 +2,7 @@
 
 import logging
 
+import pyarrow as pa
 import pytest
 
 from dedup_lib.errors import (
@@ -32,23 +33,60 @@ def test_a_pattern_is_not_expanded_and_the_message_says_so(refused, images, list
     refused(TableNotFoundError, 3, message, images, listed / "*.parquet")
 
 
-def test_a_missing_image_id_column_is_named_with_its_nearest(refused, images, listed):
-    text = refused(
-        MissingColumnError,
-        3,
-        "has no column 'Image_Ids'",
-        images,
-        listed,
-        image_id_column="Image_Ids",
-    )
+def test_a_missing_image_id_column_is_named_with_the_nearest_that_may_hold_ids(
+    refused, images, listed
+):
+    """A column of images is nearer by name."""
+    message = "has no column 'Images'"
+    text = refused(MissingColumnError, 3, message, images, listed, image_id_column="Images")
     assert "columns: 'image_id', 'image', 'width', 'caption', 'tags'" in text
     assert "Did you mean 'image_id'? Use --image-id-column." in text
 
 
-def test_a_missing_list_column_is_named_with_its_nearest(refused, images, tmp_path):
-    listed = write_list(tmp_path / "list/1.parquet", ["b"], column="ids").parent
-    message = r"no column 'id' \(columns: 'ids'\). Did you mean 'ids'\? Use --duplicate-id-column"
-    refused(MissingColumnError, 3, message, images, listed)
+def test_in_place_of_a_missing_list_column_one_with_image_ids_is_suggested(
+    refused, remove, images, tmp_path, spark
+):
+    """Not one with a similar name and another type; and of pairs not one alone."""
+
+    def message_for(columns, **settings):
+        listed = write_parquet(pa.table(columns), tmp_path / "list/1.parquet").parent
+        return refused(MissingColumnError, 3, "has no column", images, listed, **settings)
+
+    named = {"width": ["b"], "unique_id": ["b"], "idx": [1], "phash": ["f0"], "label": ["a"]}
+    advice = "Did you mean 'unique_id'? It holds image IDs: --duplicate-id-column unique_id."
+    assert message_for(named).endswith(f"'phash', 'label'). {advice}")
+    listed = tmp_path / "list"
+    report = remove(images, listed, None, dry_run=True, duplicate_id_column="unique_id")
+    assert report.counts["removed_rows"] == 1
+
+    found = spark.createDataFrame([(None, 1.5), ("c", 0.5)], "uid string, id_score double")
+    found.write.format("delta").save(str(tmp_path / "delta"))
+    message = "Did you mean 'uid'[?] It holds image IDs: --duplicate-id-column uid"
+    refused(MissingColumnError, 3, message, images, tmp_path / "delta")
+
+    text = message_for({"id1": ["a", "b"], "id2": ["b", "x"], "distance": [0.5, 0.5]})
+    assert "Columns 'id1', 'id2' hold image IDs, so the list may hold pairs of duplicates" in text
+    assert "--keeper-column, if its images stay, or with --partner-column" in text
+    assert "Did you mean" not in text
+
+    keepers = {"id": ["b"], "kept": ["a"], "keepr_": [2]}
+    assert message_for(keepers, keeper_column="keepr").endswith("IDs: --keeper-column kept.")
+    scored = keepers | {"scor": ["x"], "sc": [0.5]}
+    text = message_for(scored, keeper_column="kept", score_column="score", eps=0.1)
+    assert text.endswith("Did you mean 'sc'? Use --score-column.")
+
+
+def test_without_an_image_id_in_a_list_only_a_column_of_the_ids_type_is_suggested(
+    refused, images, tmp_path
+):
+    for name, columns, advice in (
+        ("one", {"idx": [1], "ids": ["x"]}, " Did you mean 'ids'? Use --duplicate-id-column."),
+        ("other", {"idx": [1], "label": ["a"]}, "'label'). Use --duplicate-id-column."),
+        ("pairs", {"id1": ["x"], "id2": ["y"]}, "'id2'). Use --duplicate-id-column."),
+    ):
+        listed = write_parquet(pa.table(columns), tmp_path / f"{name}/1.parquet").parent
+        text = refused(MissingColumnError, 3, "has no column 'id'", images, listed)
+        assert text.endswith(advice)
 
 
 def test_a_list_file_without_the_id_column_is_named(refused, images, listed):

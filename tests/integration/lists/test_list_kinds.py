@@ -1,6 +1,9 @@
 """Lists of every kind, with the schemas that their producers write."""
 
+import logging
+import re
 import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -299,16 +302,28 @@ def test_files_of_two_kinds_are_refused(planned, tmp_path):
 
 
 @pytest.mark.parametrize("column", ["_curator_dedup_id", "docs_to_remove"])
-def test_generated_ids_are_found_without_naming_their_column(spark, tmp_path, column):
+def test_generated_ids_are_found_without_naming_their_column(
+    spark, tmp_path, column, caplog, monkeypatch
+):
+    """Curator's are of one run, and may be those of other images: that is said of both inputs."""
+    monkeypatch.setattr(logging.getLogger("dedup_lib"), "propagate", True)
     images = image_rows([1, 2, 3], id_type=pa.int64())
-    write_parquet(images, tmp_path / "images/1.parquet")
     path = write_list(tmp_path / "list/part.0.parquet", [2], column=column, id_type=pa.int64())
     settings = Settings(
         images=str(tmp_path / "images"), duplicate_ids=(DuplicateIds(str(path)),), dry_run=True
     )
-    report = run(spark, settings)
-    assert report.counts["removed_rows"] == 1
-    assert report.inputs["duplicate_ids"][0]["id_column"] == column
+    for id_column in ("image_id", "key", column):
+        names = [id_column, *images.column_names[1:]]
+        write_parquet(images.rename_columns(names), tmp_path / "images/1.parquet")
+        caplog.clear()
+        report = run(spark, replace(settings, image_id_column=id_column))
+        assert report.counts["removed_rows"] == 1
+        assert report.inputs["duplicate_ids"][0]["id_column"] == column
+        counted = {"_curator_dedup_id", "key"} & {id_column, column}
+        told = [text for text in caplog.messages if "gives the same IDs to other images" in text]
+        assert sorted(re.findall("of column '(.+?)'", " ".join(told))) == sorted(counted)
+        warning = report.inputs["images"]["id_warning"] or ""
+        assert (f"column '{id_column}'" in warning) == (id_column in counted)
 
 
 def test_g2_pairs_whose_keepers_or_scores_are_of_another_type_are_refused(planned, tmp_path):
@@ -344,13 +359,28 @@ def test_every_producer_is_named_in_the_report(planned, tmp_path):
     ]
 
 
-def test_groups_with_the_users_own_id_column_are_found(planned, tmp_path):
-    listed = pa.table({"_hashes": ["1", "1"], "url": ["id-b", "id-a"]})
-    report, survivors = planned(write_parquet(listed, tmp_path / "_exact_duplicates.parquet/1.pq"))
-    assert survivors == {"b": "a"}
-    described = report.inputs["duplicate_ids"][0]
-    assert (described["id_column"], described["kind"]) == ("url", "groups")
-    assert described["taken_for"].startswith("NeMo Curator 0.x exact duplicates")
+def test_the_exact_duplicates_of_curator_0x_are_found_under_their_own_name(planned, tmp_path):
+    """Dask writes a directory, pandas a file; either may be given itself, or the cache around it.
+
+    The ID column is the user's own.
+    """
+    name = "_exact_duplicates.parquet"
+    places = (
+        f"1, $x %20/{name}",
+        f"2/{name}",
+        f"3/{name}/part.0.parquet",
+        f"4/{name}/part.0.parquet",
+    )
+    for place, members in zip(places, ("ba", "dc", "fe", "hg"), strict=True):
+        ids = [f"id-{letter}" for letter in members]
+        write_parquet(pa.table({"_hashes": ["1", "1"], "url": ids}), tmp_path / place)
+        write_list(tmp_path / place[:1] / "_buckets.parquet/part.0.parquet", ["id-a"])
+    lists = (tmp_path / places[0], tmp_path / "2", tmp_path / "3" / name, tmp_path / "4")
+    report, survivors = planned(*lists)
+    assert survivors == {"b": "a", "d": "c", "f": "e", "h": "g"}
+    for described in report.inputs["duplicate_ids"]:
+        assert (described["id_column"], described["kind"]) == ("url", "groups")
+        assert described["taken_for"].startswith("NeMo Curator 0.x exact duplicates")
 
 
 @pytest.mark.parametrize(

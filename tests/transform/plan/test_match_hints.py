@@ -12,6 +12,13 @@ CASES = {
     "blanks": (["a1", "a2", "\u3000"], ["a1\r\n", "\ufeffa2"], ["\xa0", "a 1"]),
     "case": (["bX", "by", "by"], ["BX", "BY", "bx"], ["BZ"]),
     "numbers": (["7", "0", "c1", "8"], ["007", "000", "0c1", "8.0"], ["70", "7.01", "v8.0"]),
+    "schemes": (
+        ["file:/f/f1", "s3://f/f2", "f/f3"],
+        ["/f/f1", "s3a://f/f2", "file:///f/f3"],
+        ["/f/f9"],
+    ),
+    "encoding": (["g 1", "g+2", "g%3"], ["g%201", "g%2b2"], ["g+1"]),
+    "paths": (["/h/h 1"], ["file:///h/h%201"], []),
     "suffix": (
         ["d1", "d.2", "d3", ".png"],
         ["d1.jpg", "d.2.jpg", "d3.png"],
@@ -19,21 +26,32 @@ CASES = {
     ),
     "directories": (["e1", "s3://e/e2", "/y/"], ["C:\\e\\e1", "/x/e2"], ["/x/", "/x/e3"]),
 }
+# By rule: other rules that match the IDs of its case, too.
+ALSO = {"schemes": {"paths", "directories"}, "encoding": {"paths"}}
 TEXTS = {
-    "blanks": r"2 of 25 would match without blanks and invisible characters around them ('a1\r\n' "
+    "blanks": r"2 of 33 would match without blanks and invisible characters around them ('a1\r\n' "
     "in the list, 'a1' in the table)",
-    "case": "3 of 25 would match if upper and lower case were the same ('BY' in the list, 'by' in "
-    "the table), but 2 of these could not be distinguished from other IDs",
-    "numbers": "4 of 25 would match without leading zeros and '.0' at the end ('000' in the list, "
+    "case": "3 of 33 would match if upper and lower case were the same ('BY' in the list, 'by' in "
+    "the table), but of these 2 would match the same image as another: so other images could be "
+    "removed",
+    "numbers": "4 of 33 would match without leading zeros and '.0' at the end ('000' in the list, "
     "'0' in the table)",
-    "suffix": "3 of 25 would match without their suffix, most often '.jpg', which only the list has"
+    "suffix": "3 of 33 would match without their suffix, most often '.jpg', which only the list has"
     " ('d.2.jpg' in the list, 'd.2' in the table)",
-    "directories": "2 of 25 would match without directories ('/x/e2' in the list, 's3://e/e2' in "
+    "schemes": "3 of 33 would match if schemes (such as 'file:') and slashes in front made no "
+    "difference ('/f/f1' in the list, 'file:/f/f1' in the table)",
+    "encoding": "2 of 33 would match if '%20' and the like were decoded ('g%201' in the list, "
+    "'g 1' in the table)",
+    "paths": "6 of 33 would match if schemes and slashes in front made no difference, and '%20' "
+    "and the like were decoded ('/f/f1' in the list, 'file:/f/f1' in the table)",
+    "directories": "5 of 33 would match without directories ('/f/f1' in the list, 'file:/f/f1' in "
     "the table)",
-    "together": "14 of 25 would match without directories, suffixes, blanks around them, case "
-    "and leading zeros together, more than without any one of these ('/x/e2' in the list, "
-    "'s3://e/e2' in the table), but 2 of these could not be distinguished from other IDs",
+    "together": "20 of 33 would match without directories, suffixes, percent-encoding, blanks "
+    "around them, case and leading zeros together, more than without any one of these ('/f/f1' in "
+    "the list, 'file:/f/f1' in the table), but of these 2 would match the same image as another: "
+    "so other images could be removed",
 }
+UNCLEAR = {"case": 2, "together": 2}
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +75,14 @@ def hints_of_cases(hints):
 def test_each_rule_counts_the_ids_that_it_would_match(hints_of_cases, reason):
     """IDs that are nothing but blanks, suffix or directory match nothing."""
     matching = [
-        one for name, case in CASES.items() if reason in {name, "together"} for one in case[1]
+        one
+        for name, case in CASES.items()
+        if reason in {name, "together", *ALSO.get(name, ())}
+        for one in case[1]
     ]
-    assert hints_of_cases[reason] == MatchHint(reason, len(matching), 25, TEXTS[reason])
+    assert hints_of_cases[reason] == MatchHint(
+        reason, len(matching), UNCLEAR.get(reason, 0), 33, TEXTS[reason]
+    )
 
 
 def test_suffixes_of_the_table_are_told_and_ids_cut_in_the_middle(hints):
@@ -77,17 +100,49 @@ def test_suffixes_of_the_table_are_told_and_ids_cut_in_the_middle(hints):
     assert [hint.reason for hint in found] == ["suffix", "case"]
 
 
-def test_hints_that_tell_most_images_apart_come_first(hints):
+def found_by(hints, images, listed):
+    return [(hint.reason, hint.ids, hint.unclear_ids) for hint in hints(images, listed)]
+
+
+def test_a_rule_that_makes_images_equal_comes_after_those_that_do_not(hints):
     """By directory three match: one that may be either image, and two that become one."""
     images = ["A", "p/k", "q/k", "p/l", "m.png", "n.png", "n.png"]
-    found = hints(images, ["a", "a", "m", "n", "r/k", "s/l", "t/l"])
-    assert [(hint.reason, hint.ids, hint.of_ids) for hint in found] == [
-        ("together", 6, 6),
-        ("suffix", 2, 6),
-        ("case", 1, 6),
-        ("directories", 3, 6),
+    listed = ["a", "a", "m", "n", "r/k", "s/l", "t/l"]
+    assert found_by(hints, images, listed) == [
+        ("suffix", 2, 0),
+        ("case", 1, 0),
+        ("together", 6, 3),
+        ("directories", 3, 3),
     ]
-    assert found[3].text.endswith(", but 3 of these could not be distinguished from other IDs")
+    found = hints(images[1:4], listed[4:])
+    assert [hint.reason for hint in found] == ["none", "directories"]
+    assert found[0].text.endswith("different images equal, so make a new list from this table")
+    assert found[1].text.endswith(
+        "but of these 1 would match more than one image and 2 would match the same image as "
+        "another: so other images could be removed"
+    )
+
+
+def test_other_spellings_of_a_path_come_before_the_name_alone(hints):
+    """The image of /b is not in this table: by the name another one would go. C: is no scheme."""
+    images = ["/a/1 1.jpg", "/a/2.jpg", "/a/3.jpg"]
+    listed = ["file:///a/1 1.jpg", "file:///b/2.jpg", "C:/a/3.jpg"]
+    assert found_by(hints, images, listed) == [("schemes", 1, 0), ("directories", 3, 0)]
+    encoded = ["file:///a/1%201.jpg", *listed[1:]]
+    assert found_by(hints, images, encoded) == [
+        ("paths", 1, 0),
+        ("together", 3, 0),
+        ("directories", 2, 0),
+    ]
+
+
+def test_ids_with_the_same_name_are_compared_together(spark, hints):
+    names = [f"{number}.jpg" for number in range(500)]
+    images = spark.createDataFrame([(name,) for name in names], "image_id string")
+    listed = [(f"{folder}/{name}",) for folder in "xyz" for name in names]
+    frame = spark.createDataFrame(listed, "image_id string")
+    _, found = why_few_match(images, frame, sample_ids=300)
+    assert (found.reason, found.ids, found.unclear_ids) == ("directories", 300, 300)
 
 
 def test_nothing_is_said_where_nothing_helps(hints):
@@ -110,6 +165,7 @@ def test_positions_are_told_by_their_looks_on_both_sides(hints, images, listed):
     assert found == MatchHint(
         "positions",
         1,
+        0,
         2,
         f"1 of 2 look like positions (such as {listed!r}, in the table {images[0]!r}), which "
         "change when input files are grouped differently: make a new list from this table",
@@ -134,6 +190,7 @@ def test_integers_are_told_by_ranges_that_hardly_meet(hints):
         MatchHint(
             "range",
             3,
+            0,
             4,
             "3 of 4 (from -7 to 6,299) are outside the range of the table's IDs (from 0 to "
             "4,999): integer IDs are often row positions, which change with each run, so make sure "
