@@ -4,10 +4,12 @@ import contextlib
 import datetime as dt
 import io
 import shutil
+from dataclasses import replace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql.types import StringType, StructField, StructType
 
 from dedup_lib import DuplicateIds
 from dedup_lib.errors import (
@@ -288,6 +290,18 @@ def test_g4_no_statistic_hides_a_row_that_stays(spark, tmp_path):
     for images in (lying.parent, delta):
         for condition in (TEST, "split IN ('test', 'x')", "split IS NOT NULL"):
             assert {"b", "c"} <= ids_where(image_table(spark, images), condition)
+
+
+def test_padded_texts_are_refused(spark, table):
+    """Values of char(5) end in blanks, so that no literal would equal them."""
+    padded = {"__CHAR_VARCHAR_TYPE_STRING": "char(5)"}
+    fields = [
+        StructField("image_id", StringType()),
+        StructField("split", StringType(), True, padded),
+    ]
+    other = replace(table, frame=spark.createDataFrame([], StructType(fields)))
+    with pytest.raises(ColumnTypeError, match=r"column 'split', which is char\(5\)"):
+        check_condition(other, parse_condition(TEST))
 
 
 def test_no_image_is_read_for_a_condition(spark, table):

@@ -4,6 +4,7 @@ import re
 
 import pytest
 
+from dedup_lib.cli import parse
 from dedup_lib.errors import SettingsError
 from dedup_lib.settings.condition import parse_condition
 from tests.support.made_settings import settings
@@ -144,3 +145,13 @@ def test_the_message_says_what_is_wrong_and_after_what():
         parse_condition("a = ")
     with pytest.raises(SettingsError, match=r"""'"' is not .*'texts' in single quotes"""):
         parse_condition('a = "x"')
+
+
+def test_a_condition_comes_from_a_flag_or_from_toml(tmp_path):
+    config = tmp_path / "job.toml"
+    config.write_text("""protect_where = "split IN ('test', 'val')"\n""")
+    argv = ["--images", "a/i", "--duplicate-ids", "a/l", "--output", "a/o", "--config", str(config)]
+    found = parse(argv).protected_rows
+    assert operands(found) == [("split",), "test", "val"]
+    assert operands(parse([*argv, "--protect-where", "ok"]).protected_rows) == [("ok",)]
+    assert settings().protected_rows is None
