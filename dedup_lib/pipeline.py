@@ -239,6 +239,8 @@ class _Run(RunContext):
         if plan.protection is not None:
             matched = [item.matched_ids for item in plan.protection.lists]
             _note_matches(report.inputs["protect_ids"], matched)
+            if (num_ids := plan.protection.condition_ids) is not None:
+                report.inputs["protect_where"]["matched_ids"] = num_ids
 
     def make_review(self, plan: Plan, inputs: Inputs) -> None:
         """Write the review of the plan, even if a safety limit will stop the run."""

@@ -72,7 +72,8 @@ class Report:
         run: A random name of the run, which is also in the output's manifest or Delta commit.
         started_at: UTC in ISO 8601, like `finished_at`.
         inputs: `images`, `duplicate_ids` and `protect_ids`: location, format, version or
-            fingerprint. With --apply-plan also `plan`, with the lists of the run that made it.
+            fingerprint. With --protect-where also `protect_where`: its condition, and the IDs for
+            which it is true. With --apply-plan also `plan`, with the lists of the run that made it.
         output: The same for the output; None for a dry run without an output.
         versions: Versions of Python, pyspark, Delta and this library.
         run_key: The run key from the settings.
@@ -165,6 +166,8 @@ class Report:
             "duplicate_ids": [{"location": item.location} for item in settings.duplicate_ids],
             "protect_ids": [{"location": location} for location in settings.protect_ids],
         }
+        if settings.protect_where is not None:
+            self.inputs["protect_where"] = {"condition": settings.protect_where}
         if settings.apply_plan is not None:
             self.inputs["plan"] = {"location": settings.apply_plan}
         if settings.output is not None:

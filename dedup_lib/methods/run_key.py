@@ -72,6 +72,8 @@ def fingerprint(
         location = getattr(settings, name)
         is_spelled = location is not None and is_path(location)
         compared[name] = storage.canonical(location) if is_spelled else location
+    if settings.protect_where is not None:  # so that keys of earlier versions stay valid
+        compared["protect_where"] = settings.protect_where
     # In place, a repeated run completes an interrupted purge, so --purge may differ. A published
     # clone is not changed again.
     compared["purge"] = settings.purge and not settings.changes_images

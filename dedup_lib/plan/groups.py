@@ -10,7 +10,9 @@ from pyspark.sql import Column, DataFrame, Window
 from pyspark.sql import functions as F
 
 from dedup_lib.plan.clusters import clusters
+from dedup_lib.plan.protected_rows import marked
 from dedup_lib.session.sql_names import quoted
+from dedup_lib.settings import Condition
 from dedup_lib.settings.values import KeeperRule
 from dedup_lib.tables.image_table import ImageTable
 
@@ -40,11 +42,25 @@ def _order_of(index: int, rule: KeeperRule) -> Column:
     return order(f"rank_{index}")
 
 
-def ranking_of(images: ImageTable, rules: Sequence[KeeperRule]) -> Ranking:
-    """Rank the images of a table, lazily, by some of its columns, and then by their IDs."""
+def ranking_of(
+    images: ImageTable, rules: Sequence[KeeperRule], first: Condition | None = None
+) -> Ranking:
+    """Rank the images of a table, lazily, by some of its columns, and then by their IDs.
+
+    Args:
+        images: The image table.
+        rules: Which value of each column is the best.
+        first: Images for which this condition is true are better than all others.
+    """
     values = [_value_of(images.frame, rule.column) for rule in rules]
+    if first is not None:
+        rules = [KeeperRule("is_protected", is_largest=True), *rules]
     names = [f"rank_{index}" for index in range(len(rules))]
-    ranked = images.frame.select(images.id, *map(Column.alias, values, names))
+    if first is None:
+        ranked = images.frame.select(images.id, *map(Column.alias, values, names))
+    else:
+        others = list(map(Column.alias, values, names[1:]))
+        ranked = marked(images, first, others).withColumnRenamed("is_protected", names[0])
     ranked = ranked.where(F.col("image_id").isNotNull())
     if not rules:
         return Ranking(ranked.distinct(), rules)

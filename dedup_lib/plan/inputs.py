@@ -21,6 +21,7 @@ from dedup_lib.lists.entries import check_entries
 from dedup_lib.lists.protected import read_protect_list
 from dedup_lib.lists.removal_list import RemovalList, read_removal_list
 from dedup_lib.plan.kept_plan import KeptPlan
+from dedup_lib.plan.protected_rows import check_condition
 from dedup_lib.redaction import redact
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
@@ -59,14 +60,18 @@ def image_table(table: PinnedTable, settings: Settings) -> ImageTable:
     """Return a pinned table as the run's image table. Warn of IDs that are numbers of one run.
 
     Raises:
-        MissingColumnError, ColumnTypeError: The ID column, or the column that ranks images, is
-            missing or of another type.
+        MissingColumnError, ColumnTypeError: The ID column, a column that ranks images, or a column
+            of --protect-where is missing or of another type.
+        SettingsError: Spark does not understand --protect-where.
     """
     _check_id_column(table, settings.image_id_column)
     for rule in settings.keeper_rules:
         _check_keeper_column(table, rule.column)
     _warn_of_ids(table.location, settings.image_id_column)
-    return ImageTable.of(table, settings.image_id_column)
+    images = ImageTable.of(table, settings.image_id_column)
+    if settings.protected_rows is not None:
+        check_condition(images, settings.protected_rows)
+    return images
 
 
 def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iterator[RemovalList]:

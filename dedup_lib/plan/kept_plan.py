@@ -35,7 +35,8 @@ class KeptPlan(Pinned):
     Attributes:
         rows: The rows of `removal_plan.plan_schema`, lazily.
         note: The facts about the plan's table and lists, as the earlier run wrote them.
-        lists: The lists as the earlier run reported them, by the settings' names.
+        lists: The lists, and the condition of --protect-where, as the earlier run reported them, by
+            the settings' names.
         run: The name of the run that made it.
     """
 
@@ -110,6 +111,8 @@ def read_kept_plan(
     if [(it.name, it.dataType) for it in rows.schema] != [(it.name, it.dataType) for it in schema]:
         raise PlanMismatchError(f"plan {location!r} has other columns than a plan. {_AGAIN}")
     lists = {name: note["inputs"].get(name, []) for name in ("duplicate_ids", "protect_ids")}
+    if (condition := note["inputs"].get("protect_where")) is not None:
+        lists["protect_where"] = condition
     return KeptPlan(
         found.location,
         found.format,

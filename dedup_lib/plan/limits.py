@@ -61,6 +61,9 @@ def check_lists(plan: Plan, inputs: Inputs, settings: Settings) -> None:
             allow_empty_list=settings.allow_empty_list,
             allow_no_matches=settings.allow_no_matches,
         )
+        check_protected_rows(
+            plan.protection.condition_ids, allow_no_matches=settings.allow_no_matches
+        )
     check_matches(
         num_ids=num_ids,
         matched_ids=plan.list_matched_ids,
@@ -167,6 +170,24 @@ def check_protected(
                 "to another table. The images that it should protect may be removed. Use "
                 "--allow-no-matches if that is expected."
             )
+
+
+def check_protected_rows(condition_ids: int | None, *, allow_no_matches: bool) -> None:
+    """Refuse a condition that protects nothing.
+
+    Args:
+        condition_ids: Number of IDs for which the condition is true; None if there is no condition.
+        allow_no_matches: Whether to accept a condition that is true for no ID.
+
+    Raises:
+        NoMatchesError: The condition is true for no ID.
+    """
+    if condition_ids == 0 and not allow_no_matches:
+        raise NoMatchesError(
+            "--protect-where is true for no image, so it protects nothing: compare its values with "
+            "those of the image table (upper and lower case differ, and nothing equals NULL). Use "
+            "--allow-no-matches if that is expected."
+        )
 
 
 def check_keepers(counts: KeeperCounts) -> None:

@@ -42,6 +42,8 @@ _NAMING_KEEPERS = {"pairwise", "groups"}
 PLAN_SETTINGS = SCAN_SETTINGS | {
     "spark.sql.adaptive.advisoryPartitionSizeInBytes": "32MB",
     "spark.sql.adaptive.maxShuffledHashJoinLocalMapThreshold": "32MB",
+    # A condition on a field that stands beside an image, such as image.path, reads only that field.
+    "spark.sql.optimizer.nestedSchemaPruning.enabled": "true",
 }
 # Bytes of a list mark in a broadcast, besides the ID and a keeper of the same length.
 _MARK_BYTES = 64
@@ -64,7 +66,8 @@ def make_plan(
 
     *Cost:* two scans of the image IDs, and two or three of the lists. Each of these adds one scan
     of the image IDs: lists to keep, groups, following keepers, unmatched IDs if asked for, and
-    protected IDs, which also take two scans of their lists. If few IDs match, there are two more
+    protected IDs, which also take two scans of their lists. --protect-where also takes one, and
+    adds its columns to those that rank images. If few IDs match, there are two more
     scans. If Delta will delete rows, its log is read.
     """
     return _Planning(settings, inputs, step, materialise).make()
@@ -87,7 +90,9 @@ class _Planning:
     def make(self) -> Plan:
         files = self.scan_image_ids()
         sizes, distinct, join = self.weigh(files)
-        ranking = groups.ranking_of(self.images, self.settings.keeper_rules)
+        ranking = groups.ranking_of(
+            self.images, self.settings.keeper_rules, self.settings.protected_rows
+        )
         protected = self.find_protected(sizes["image_ids"])
         found, protected = self.find_rows(ranking, sizes, protected)
         swept = self.sweep_eps(found, files)
@@ -149,12 +154,12 @@ class _Planning:
         return {"image_ids": image_ids, "list_ids": list_ids}, distinct, join
 
     def find_protected(self, image_ids: IdSizes) -> Protection | None:
-        lists = self.inputs.protected
-        if not lists:
+        lists, condition = self.inputs.protected, self.settings.protected_rows
+        if not lists and condition is None:
             return None
         with self.step("find protected IDs"):
             return protection.find_protected(
-                self.images.table_ids, lists, image_ids, self.materialise
+                self.images, lists, condition, image_ids, self.materialise
             )
 
     def find_rows(

@@ -1,17 +1,20 @@
-"""Protect images: they stay, even if removal lists name them (--protect-ids)."""
+"""Protect images: they stay, even if lists name them (--protect-ids, --protect-where)."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.lists.removal_list import ENTRY_COLUMN, RemovalList, union
-from dedup_lib.plan import list_counts
+from dedup_lib.plan import list_counts, protected_rows
 from dedup_lib.plan.id_join import can_be_broadcast, choose_join
 from dedup_lib.plan.id_scan import IdSizes, sum_of_id_bytes
+from dedup_lib.settings import Condition
+from dedup_lib.tables.image_table import ImageTable
 
 _MARK = "is_protected"
 
@@ -42,12 +45,14 @@ class Protection:
         ids: `image_id`, one row per ID.
         are_few: Whether they can be broadcast.
         lists: The counts of each list.
+        condition_ids: Number of IDs for which --protect-where is true; None without it.
         spared: The rows that stay because of them, once they are counted.
     """
 
     ids: DataFrame
     are_few: bool
     lists: Sequence[ProtectedList]
+    condition_ids: int | None
     spared: Spared = Spared()
 
     def mark(self, rows: DataFrame) -> DataFrame:
@@ -70,33 +75,43 @@ class Protection:
 
 
 def find_protected(
-    table_ids: DataFrame,
+    images: ImageTable,
     lists: Sequence[RemovalList],
+    condition: Condition | None,
     image_ids: IdSizes,
     materialise: Callable[[DataFrame], DataFrame],
 ) -> Protection:
-    """Find the listed IDs that are in the image table.
+    """Find the IDs of the image table that lists name, or for which a condition is true.
 
     Args:
-        table_ids: `image_id`, one row per row of the image table.
-        lists: The lists of protected IDs: one or more.
+        images: The pinned image table.
+        lists: The lists of protected IDs; there may be none if there is a condition.
+        condition: A condition on the columns of the table.
         image_ids: Sizes of the image IDs.
         materialise: Evaluates a frame once.
 
-    *Nulls:* a NULL entry protects nothing.
-    *Cost:* a scan of the image IDs, and two of the lists; IDs are shuffled.
+    *Nulls:* a NULL entry, and a condition that is NULL, protect nothing.
+    *Cost:* for lists, a scan of the image IDs, and two of the lists; for a condition, a scan of the
+    image IDs and its columns. IDs are shuffled.
     """
-    listed = _sizes_by_list(union(lists), len(lists))
-    join = choose_join(image_ids, _total(listed))
-    known = materialise(list_counts.matched_entries(table_ids, lists, join))
-    matched = _sizes_by_list(known, len(lists))
+    listed, found = [], []
+    if lists:
+        listed = _sizes_by_list(union(lists), len(lists))
+        join = choose_join(image_ids, _total(listed))
+        found.append(list_counts.matched_entries(images.table_ids, lists, join))
+    if condition is not None:  # as if it were the last list
+        held = protected_rows.protected_ids(images, condition)
+        found.append(held.withColumn("list_index", F.lit(len(lists))))
+    known = materialise(reduce(DataFrame.unionByName, found))
+    *matched, by_condition = _sizes_by_list(known, len(lists) + 1)
     return Protection(
         ids=known.select(ENTRY_COLUMN).distinct(),
-        are_few=can_be_broadcast(_total(matched)),
+        are_few=can_be_broadcast(_total([*matched, by_condition])),
         lists=[
-            ProtectedList(item.location, sizes.num_rows, sizes.num_nulls, found.num_rows)
-            for item, sizes, found in zip(lists, listed, matched, strict=True)
+            ProtectedList(item.location, sizes.num_rows, sizes.num_nulls, known_ids.num_rows)
+            for item, sizes, known_ids in zip(lists, listed, matched, strict=True)
         ],
+        condition_ids=None if condition is None else by_condition.num_rows,
     )
 
 

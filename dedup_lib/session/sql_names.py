@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from functools import reduce
 
 from pyspark.sql import Column
 from pyspark.sql import functions as F
@@ -41,11 +42,15 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def values_of(name: str) -> Column:
+def values_of(name: str, *fields: str) -> Column:
     """Refer to a column so that only its values, not statistics, decide conditions on it.
+
+    Args:
+        name: The column.
+        fields: The names of a nested field, from outside to inside.
 
     Spark passes a condition on a plain column to the reader. The reader then skips files and row
     groups by the statistics of their writer. A condition on an expression stays with Spark.
     """
-    column = F.col(quoted(name))
+    column = reduce(Column.getField, fields, F.col(quoted(name)))
     return F.coalesce(column, column)

@@ -1,5 +1,6 @@
 """What a user can set, and whether the settings fit together."""
 
+from dedup_lib.settings.condition import Condition
 from dedup_lib.settings.model import Settings
 from dedup_lib.settings.toml_file import load_toml
 from dedup_lib.settings.traits import (
@@ -31,6 +32,7 @@ from dedup_lib.settings.values import (
 __all__ = [
     "Action",
     "AskedListKind",
+    "Condition",
     "DuplicateIds",
     "Engine",
     "FormatTraits",

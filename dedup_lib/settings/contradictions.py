@@ -41,6 +41,7 @@ def _check_apply_plan(settings: Settings) -> None:
     given = {
         "--duplicate-ids": settings.duplicate_ids,
         "--protect-ids": settings.protect_ids,
+        "--protect-where": settings.protect_where is not None,
         "--duplicate-id-column": settings.duplicate_id_column,
         "--list-kind": settings.list_kind != "auto",
         "--group-column": settings.group_column,

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dedup_lib.settings import values
+from dedup_lib.settings.condition import Condition, parse_condition
 from dedup_lib.settings.fields import option
 
 
@@ -87,6 +88,12 @@ class ListSettings:
         "or what --duplicate-ids takes; may be repeated",
         default=(),
     )
+    protect_where: str | None = option(
+        "lists",
+        "images that stay, whatever the lists say, and stay rather than their duplicates: a "
+        "condition on columns of the image table, such as \"split = 'test'\"",
+        metavar="CONDITION",
+    )
     apply_plan: str | None = option(
         "lists",
         "apply a plan that a dry run kept with --removed-output, in place of removal lists; the "
@@ -125,3 +132,8 @@ class ListSettings:
     def keeper_rules(self) -> tuple[values.KeeperRule, ...]:
         """Which image of a group stays: the preferences in order, the IDs last."""
         return values.parse_keeper(self.keeper)
+
+    @property
+    def protected_rows(self) -> Condition | None:
+        """The condition of --protect-where; None if it is not set."""
+        return None if self.protect_where is None else parse_condition(self.protect_where)

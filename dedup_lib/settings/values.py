@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Literal
 from dedup_lib.errors import SettingsError
 from dedup_lib.locations import check_location
 from dedup_lib.redaction import redact
+from dedup_lib.settings.condition import parse_condition
 
 if TYPE_CHECKING:
     from dedup_lib.settings.model import Settings
@@ -173,6 +174,8 @@ def check_values(settings: Settings) -> None:
         _check_range("--eps-sweep", eps, 2)
     _check_count("--review-samples", settings.review_samples, 2000)
     parse_keeper(settings.keeper)
+    if settings.protect_where is not None:
+        parse_condition(settings.protect_where)
     _check_run_key(settings.run_key)
     if settings.target_file_size is not None:
         parse_file_size(settings.target_file_size)

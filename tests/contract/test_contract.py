@@ -24,9 +24,9 @@ FLAGS = {
     "--purge", "--enable-deletion-vectors", "--storage-option",
     "--target-file-size", "--list-kind", "--eps", "--eps-sweep", "--keeper", "--on-lost-keeper",
     "--action", "--unmatched-output", "--metrics-output", "--lineage-config", "--since-last-run",
-    "--require-gpu", "--protect-ids", "--apply-plan", "--review", "--review-samples",
-    "--group-column", "--keeper-column", "--partner-column", "--score-column", "--score-means",
-    "--max-distance",
+    "--require-gpu", "--protect-ids", "--protect-where", "--apply-plan", "--review",
+    "--review-samples", "--group-column", "--keeper-column", "--partner-column", "--score-column",
+    "--score-means", "--max-distance",
 }  # fmt: skip
 CHOICES = {
     "--images-format": ("auto", "parquet", "delta"),

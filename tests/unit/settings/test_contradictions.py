@@ -55,6 +55,7 @@ def test_what_contradicts_the_method_is_refused(contradicting, words):
     [
         ("--duplicate-ids", {"duplicate_ids": LISTS}),
         ("--protect-ids", {"protect_ids": ("a/marks.jsonl",)}),
+        ("--protect-where", {"protect_where": "split = 'test'"}),
         ("--duplicate-id-column", {"duplicate_id_column": "id"}),
         ("--list-kind", {"list_kind": "remove"}),
         ("--group-column", {"group_column": "g"}),
