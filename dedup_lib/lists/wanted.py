@@ -98,13 +98,17 @@ class WantedList:
         """
         image_id = values_of(shape.id_column)
         named = {"image_id": image_id}
-        for name, column in (("keeper_id", shape.keeper_column), ("partner_id", shape.partner_column)):
+        for name, column in (
+            ("keeper_id", shape.keeper_column),
+            ("partner_id", shape.partner_column),
+        ):
             if column is not None:
                 named[name] = self._other(values_of(column), image_id, shape)
         if shape.score_column is not None:
             named["score"] = values_of(shape.score_column).cast("double")
         if shape.group_column is not None:
-            named["group_id"] = group_name(values_of(shape.group_column))
+            of = frame.schema[shape.group_column].dataType
+            named["group_id"] = group_name(values_of(shape.group_column), of)
         return frame.select(*(column.alias(name) for name, column in named.items()))
 
     def _other(self, other: Column, image_id: Column, shape: ListShape) -> Column:

@@ -45,12 +45,14 @@ def ranking_of(images: ImageTable, rules: Sequence[KeeperRule]) -> Ranking:
     values = [_value_of(images.frame, rule.column) for rule in rules]
     names = [f"rank_{index}" for index in range(len(rules))]
     ranked = images.frame.select(images.id, *map(Column.alias, values, names))
-    ids = ranked.where(F.col("image_id").isNotNull()).groupBy("image_id")
+    ranked = ranked.where(F.col("image_id").isNotNull())
+    if not rules:
+        return Ranking(ranked.distinct(), rules)
     best = [
         (F.max if rule.is_largest else F.min)(name).alias(name)
         for rule, name in zip(rules, names, strict=True)
     ]
-    return Ranking(ids.agg(*best) if best else ids.agg().select("image_id"), rules)
+    return Ranking(ranked.groupBy("image_id").agg(*best), rules)
 
 
 def _value_of(images: DataFrame, column: str) -> Column:
@@ -60,9 +62,7 @@ def _value_of(images: DataFrame, column: str) -> Column:
     return value
 
 
-def members_of(
-    entries: DataFrame, materialise: Callable[[DataFrame], DataFrame]
-) -> DataFrame:
+def members_of(entries: DataFrame, materialise: Callable[[DataFrame], DataFrame]) -> DataFrame:
     """Find the groups of images that pairs connect, directly or through other images.
 
     Args:
