@@ -7,8 +7,10 @@ import uuid
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyspark.sql.types import BinaryType, StructField
 
 from dedup_lib.errors import AmbiguousListError, ColumnTypeError, LostKeeperError
+from dedup_lib.tables.row_positions import row_indexes
 from tests.support.tables.made import image_rows, write_list, write_parquet
 
 pytestmark = pytest.mark.usefixtures("as_shipped")
@@ -82,6 +84,13 @@ def test_uuids_are_shown_as_uuids_and_taken_back(remove, tmp_path):
     kept = pq.read_table(tmp_path / "out")
     assert kept.schema.field("image_id").type == pa.uuid()
     assert kept["image_id"].to_pylist() == [uuid.UUID(bytes=one) for one in (a, b, d)]
+
+
+def test_rows_are_found_by_the_ids_that_the_review_shows(spark, tmp_path):
+    path = write_list(tmp_path / "1.parquet", [b"\xff", b"", b"a", b"a"], id_type=pa.binary())
+    field = StructField("id", BinaryType())
+    found = row_indexes(spark, [f"file:{path}"], field, {"", "61", "00"})
+    assert found == {(f"file:{path}", ""): 1, (f"file:{path}", "61"): 2}
 
 
 @pytest.mark.parametrize(
