@@ -27,7 +27,8 @@ def remove_duplicates(
     `spark.sql.parquet.enableVectorizedReader` to false first.
 
     Args:
-        images: One row per image; the ID column is string, bigint or int.
+        images: One row per image; the ID column is a string, an integer, a decimal without a
+            fraction, or binary.
         duplicate_ids: One row per list entry; its ID column has the same type.
         image_id_column: The ID column of `images`.
         duplicate_id_column: The ID column of `duplicate_ids`.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from dedup_lib.executor.kept_rows import invert, kept_row_groups
@@ -13,7 +14,6 @@ KEPT_IMAGE_ID = "kept_image_id"
 # The key-value metadata that readers use before the columns themselves.
 _ARROW_SCHEMA = b"ARROW:schema"
 _SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"
-_SPARK_TYPES = {"int32": "integer", "int64": "long"}
 
 
 class FileLayout(NamedTuple):
@@ -51,15 +51,18 @@ def annotated_layout(layout: FileLayout, id_column: str) -> FileLayout:
             options[name] = [*columns, KEPT_IMAGE_ID]
     key_values = {**layout.key_values}
     if _SPARK_SCHEMA in key_values:
-        spark_type = _SPARK_TYPES.get(str(id_type), "string")
-        key_values[_SPARK_SCHEMA] = _add_fields(key_values[_SPARK_SCHEMA], spark_type)
+        key_values[_SPARK_SCHEMA] = _add_fields(key_values[_SPARK_SCHEMA], id_column)
     if key_values.pop(_ARROW_SCHEMA, None) is not None:
         key_values[_ARROW_SCHEMA] = _serialise(schema)
     return FileLayout(schema, options, key_values)
 
 
 def annotated_row_groups(
-    file: Any, is_removed: Any, keepers: Mapping[int, bytes | int], schema: Any, source: str
+    file: Any,
+    is_removed: Any,
+    keepers: Mapping[int, bytes | int | Decimal],
+    schema: Any,
+    source: str,
 ) -> Iterator[Any]:
     """Yield all rows with the two columns, row group by row group.
 
@@ -81,11 +84,11 @@ def annotated_row_groups(
         yield pa.Table.from_arrays(columns, schema=schema)
 
 
-def _to_ids(values: Sequence[bytes | int | None], id_type: Any) -> Any:
+def _to_ids(values: Sequence[bytes | int | Decimal | None], id_type: Any) -> Any:
     import pyarrow as pa
 
-    if pa.types.is_integer(id_type):
-        return pa.array(values, id_type)
+    if pa.types.is_integer(id_type) or pa.types.is_decimal(id_type):
+        return pa.array([None if value is None else int(value) for value in values], id_type)
     return pa.array(values, pa.binary()).cast(id_type, safe=False)  # some strings are not UTF-8
 
 
@@ -95,9 +98,10 @@ def _all_false(booleans: Any) -> Any:
     return pc.and_(booleans, invert(booleans))
 
 
-def _add_fields(spark_schema: bytes, id_type: str) -> bytes:
+def _add_fields(spark_schema: bytes, id_column: str) -> bytes:
     """Add the two columns to Spark's schema in the metadata, which Spark reads first."""
     schema = json.loads(spark_schema)
+    id_type = next(field["type"] for field in schema["fields"] if field["name"] == id_column)
     for name, kind in ((IS_DUPLICATE, "boolean"), (KEPT_IMAGE_ID, id_type)):
         schema["fields"].append({"name": name, "type": kind, "nullable": True, "metadata": {}})
     return json.dumps(schema).encode()

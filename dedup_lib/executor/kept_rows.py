@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 from collections.abc import Iterator, Sequence
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 _BITMAP_ROWS = 32_768
@@ -23,11 +24,11 @@ class Keeper(NamedTuple):
 
     Attributes:
         position: The position of the row within its bucket of 32,768 rows.
-        keeper_id: The ID of the keeper; for a string ID its bytes.
+        keeper_id: The ID of the keeper; for a string or binary ID its bytes.
     """
 
     position: int
-    keeper_id: bytes | int
+    keeper_id: bytes | int | Decimal
 
 
 class Bitmap(NamedTuple):
@@ -94,7 +95,7 @@ def rows_to_remove(bitmaps: Sequence[Bitmap], num_rows: int) -> Any:
     return is_removed
 
 
-def keepers_by_row(bitmaps: Sequence[Bitmap]) -> dict[int, bytes | int]:
+def keepers_by_row(bitmaps: Sequence[Bitmap]) -> dict[int, bytes | int | Decimal]:
     """Return the surviving keepers of removed rows, by row index."""
     return {
         bitmap.bucket * _BITMAP_ROWS + keeper.position: keeper.keeper_id

@@ -13,10 +13,12 @@ from functools import partial, reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
+from pyspark.sql.types import DataType
 
 from dedup_lib.errors import AmbiguousListError
 from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, NO_GROUP, SCORES, ListShape
 from dedup_lib.session.sql_names import quoted, values_of
+from dedup_lib.tables.id_types import as_text
 
 # Columns, in lower case, that describe an image: they repeat, and say nothing about duplicates.
 ATTRIBUTES = frozenset(
@@ -79,9 +81,9 @@ def beside(frames: Sequence[DataFrame], shape: ListShape) -> Beside | None:
     }
     texts = [
         frame.select(
-            values_of(shape.id_column).cast("string").alias("id"),
+            as_text(values_of(shape.id_column), frame.schema[shape.id_column].dataType).alias("id"),
             *(
-                _text(name, of_file[name], name in arrays).alias(str(index))
+                _text(name, frame.schema[name].dataType, name in arrays).alias(str(index))
                 for index, name in enumerate(types)
                 if name in of_file
             ),
@@ -97,18 +99,18 @@ def may_tell(name: str, found: str) -> bool:
     return not (is_attribute or _ATTRIBUTE_TYPES.fullmatch(found))
 
 
-def _text(name: str, found: str, is_array: bool) -> Column:
+def _text(name: str, found: DataType, is_array: bool) -> Column:
     value = values_of(name)
     if is_array:
         return value.cast("array<string>")
-    if re.match("struct|map|array|variant", found):
+    if re.match("struct|map|array|variant", found.simpleString()):
         return F.to_json(F.struct(value.alias("value")))
-    return group_name(value)
+    return group_name(value, found)
 
 
-def group_name(value: Column) -> Column:
+def group_name(value: Column, data_type: DataType) -> Column:
     """Return a value of a group column as text, and NULL if it says that there is no group."""
-    text = value.cast("string")
+    text = as_text(value, data_type)
     return F.when(~text.isin(*NO_GROUP), text)
 
 
@@ -118,7 +120,7 @@ def refuse_groups_and_pairs(
     *,
     id_column: str,
     image_ids: Callable[[], DataFrame],
-    id_type: str,
+    id_type: DataType,
 ) -> None:
     """Refuse a list if a column names other images, or puts the listed rows into groups.
 
@@ -127,7 +129,7 @@ def refuse_groups_and_pairs(
         found: The columns beside the IDs.
         id_column: The list's ID column, for messages.
         image_ids: Returns `image_id`, one row per row of the image table.
-        id_type: The Spark type of the image IDs.
+        id_type: The type of the image IDs.
 
     Raises:
         AmbiguousListError: There is such a column.
@@ -136,10 +138,11 @@ def refuse_groups_and_pairs(
     If almost all values of a column differ, one more, with a shuffle of its hashes. If such a
     column is of the IDs' type, one scan of the image IDs.
     """
+    own_type = id_type.simpleString()
     probes = {
         name: _probe(found.rows, str(index))
         for index, (name, of) in enumerate(found.types.items())
-        if of in (id_type, f"array<{id_type}>")
+        if of in (own_type, f"array<{own_type}>")
     }
     listed = found.rows.select(F.col("id").alias("value"))
     for name, probe in probes.items():
@@ -147,7 +150,7 @@ def refuse_groups_and_pairs(
             raise _pairs(what, name, id_column, f"{num_ids} of these IDs")
     _refuse_groups(what, found, id_column)
     for name, probe in probes.items():
-        ids = image_ids().select(F.col("image_id").cast("string").alias("value"))
+        ids = image_ids().select(as_text(F.col("image_id"), id_type).alias("value"))
         if num_ids := _count_found(probe, ids):
             raise _pairs(what, name, id_column, f"{num_ids} IDs of the image table")
 

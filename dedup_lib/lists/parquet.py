@@ -18,7 +18,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.session.storage import FileInfo, ParquetSchema
 from dedup_lib.tables.directory import by_schema, footers_of, reader_of, spark_schema
-from dedup_lib.tables.schema import column_names
+from dedup_lib.tables.schema import column_names, simple_columns
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def read_parquet(session: Session, files: Sequence[FileInfo], wanted: WantedList
             alike[0],
             [file for file in alike if footers[file].num_rows > 0],
             parquet_schema,
-            _schema_or_none(session.spark, alike[0]),
+            _schema_or_none(session.spark, alike[0], parquet_schema),
         )
         for parquet_schema, alike in by_schema(footers).items()
     ]
@@ -156,8 +156,12 @@ def _empty(spark: SparkSession, wanted: WantedList, shape: ListShape) -> DataFra
     return wanted.select(spark.createDataFrame([], fields), shape)
 
 
-def _schema_or_none(spark: SparkSession, file: FileInfo) -> StructType | None:
+def _schema_or_none(
+    spark: SparkSession, file: FileInfo, parquet_schema: ParquetSchema
+) -> StructType | None:
+    """Return the schema as Spark reads it: as it finds it out, or if it is told (UUIDs)."""
     try:
         return spark_schema(spark, file)
     except UnreadableFileError:
-        return None
+        simple = simple_columns(parquet_schema)
+        return simple if simple.names == column_names(parquet_schema) else None

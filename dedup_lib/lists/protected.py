@@ -6,7 +6,7 @@ import json
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType
+from pyspark.sql.types import BinaryType, DataType
 
 from dedup_lib.errors import StorageError, TableNotFoundError, UnreadableFileError
 from dedup_lib.lists.removal_list import ENTRY_COLUMN, RemovalList, read_removal_list
@@ -85,5 +85,9 @@ def _read_saved(
 def _frame(spark: SparkSession, ids: list[object], id_type: DataType) -> DataFrame:
     """Return a frame of IDs of a type: `image_id`, nullable."""
     # createDataFrame would send the rows through a Python worker.
-    parsed = F.from_json(F.lit(json.dumps(ids)), f"array<{id_type.simpleString()}>")
-    return one_row(spark).select(F.explode(parsed).alias(ENTRY_COLUMN))
+    is_binary = isinstance(id_type, BinaryType)
+    read_as = "string" if is_binary else id_type.simpleString()
+    parsed = F.explode(F.from_json(F.lit(json.dumps(ids)), f"array<{read_as}>"))
+    rows = one_row(spark).select(parsed.alias(ENTRY_COLUMN))
+    digits = F.replace(ENTRY_COLUMN, F.lit("-"), F.lit(""))
+    return rows.select(F.unhex(digits).alias(ENTRY_COLUMN)) if is_binary else rows

@@ -83,8 +83,10 @@ def _sign(found: FoundList) -> tuple[str, str] | None:
     """Return what a table looks like if it is not a list, and the sign of it; otherwise None."""
     if "/centroid=" in found.path:
         return "k-means results", "directories 'centroid=…'"
-    id_column = found.likely_id_column  # its type is checked later
-    others = {name: of for name, of in found.columns.items() if name != id_column}
+    related = (found.group_column, found.named_keeper)
+    known = {found.id_column_beside(*related), *related}  # their types are checked later
+    known |= {*PAIRWISE_COLUMNS} if found.is_pairwise else set()
+    others = {name: of for name, of in found.columns.items() if name not in known}
     for looks_like, is_sign in _SIGNS.items():
         for name, of in others.items():
             if is_sign(name, of):

@@ -13,8 +13,10 @@ SAVED_FORMATS = ("jsonl", "csv")
 SAVED_COLUMN = "id"
 # A line. Text in quotes may hold line breaks.
 _CSV_LINE = re.compile(r'(?:"((?:[^"]|"")*)"|([^",\r\n]*))(?:\r?\n|\Z)')
-_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
-_BITS = {"int": 31, "bigint": 63}
+_INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,37})")
+_BITS = {"tinyint": 7, "smallint": 15, "int": 31, "bigint": 63}
+# As the review page shows binary IDs: hex digits, or a UUID.
+_BYTES = re.compile(r"(?:[0-9a-f]{2})*|[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 _EXPECTED = {
     "jsonl": 'must be {"id": …} without other keys, with text in quotes and numbers without quotes',
     "csv": 'must be an ID: "text in quotes", or a number without quotes; the first line is id',
@@ -31,7 +33,8 @@ def parse_ids(data: bytes, saved_format: str, *, id_type: str, what: str) -> lis
         what: The list, for messages.
 
     Returns:
-        The IDs in the file's order; None for JSON's null. Empty lines are skipped.
+        The IDs in the file's order, binary ones as text; None for JSON's null. Empty lines are
+        skipped.
 
     Raises:
         UnreadableFileError: A line does not have the form that the review page writes.
@@ -94,18 +97,23 @@ def _number(text: str, line: int) -> int:
 
 
 def _check_type(value: Any, id_type: str, where: str) -> None:
-    if value is None:
-        return
-    if id_type == "string":
-        fits = isinstance(value, str) and _is_unicode(value)
-    else:
-        limit = 2 ** _BITS[id_type]
-        fits = type(value) is int and -limit <= value < limit
-    if not fits:
+    if value is not None and not _fits(value, id_type):
         raise ColumnTypeError(
             f"{where}: {json.dumps(value)[:100]} is not {id_type}, but the image IDs are. IDs "
             "are never cast: save the list from a review of this table, or write it as Parquet."
         )
+
+
+def _fits(value: Any, id_type: str) -> bool:
+    if id_type == "string":
+        return isinstance(value, str) and _is_unicode(value)
+    if id_type == "binary":
+        return isinstance(value, str) and _BYTES.fullmatch(value) is not None
+    if id_type in _BITS:
+        limit = 2 ** _BITS[id_type]
+        return type(value) is int and -limit <= value < limit
+    digits = int(id_type.removeprefix("decimal(").partition(",")[0])
+    return type(value) is int and abs(value) < 10**digits
 
 
 def _is_unicode(text: str) -> bool:

@@ -117,7 +117,8 @@ class WantedList:
         if shape.score_column is not None:
             named["score"] = values_of(shape.score_column).cast("double")
         if shape.group_column is not None:
-            named["group_id"] = group_name(values_of(shape.group_column))
+            of = frame.schema[shape.group_column].dataType
+            named["group_id"] = group_name(values_of(shape.group_column), of)
         return frame.select(*(column.alias(name) for name, column in named.items()))
 
     def _other(self, other: Column, image_id: Column, shape: ListShape) -> Column:

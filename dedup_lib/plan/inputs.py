@@ -26,6 +26,7 @@ from dedup_lib.redaction import redact
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables import pinned
+from dedup_lib.tables.id_types import TAKEN
 from dedup_lib.tables.image_table import ImageTable, id_warning
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.schema import column_names
@@ -104,7 +105,7 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
                 removal_list.beside,
                 id_column=shape.id_column,
                 image_ids=lambda: images.table_ids,
-                id_type=images.id_type.simpleString(),
+                id_type=images.id_type,
             )
         check_entries(removal_list, lambda: images.table_ids)
         yield removal_list
@@ -186,8 +187,8 @@ def _check_id_column(images: PinnedTable, column: str) -> None:
     in_files = set().union(*(column_names(schema) for schema in images.file_schemas))
     if images.unreadable is not None and column in in_files - set(images.frame.columns):
         raise ColumnTypeError(
-            f"{what}: Spark can't read IDs from column {column!r}; they must be "
-            f"{', '.join(pinned.ID_TYPES[:-1])} or {pinned.ID_TYPES[-1]}. {images.unreadable}"
+            f"{what}: Spark can't read IDs from column {column!r}; they must be {TAKEN}. "
+            f"{images.unreadable}"
         )
     pinned.id_type(images.frame, column, what=what, flag="--image-id-column")
     images.table_format.check_id_column(images, column)

@@ -15,7 +15,7 @@ from dedup_lib.errors import (
 )
 from dedup_lib.lists.removal_list import sum_of_hashes
 from dedup_lib.locations import is_path
-from dedup_lib.plan.removal_plan import plan_schema
+from dedup_lib.plan.removal_plan import kept_schema
 from dedup_lib.redaction import redact
 from dedup_lib.session.session import Session
 from dedup_lib.tables.image_table import ImageTable
@@ -33,7 +33,7 @@ class KeptPlan(Pinned):
     """A plan that an earlier run kept.
 
     Attributes:
-        rows: The rows of `removal_plan.plan_schema`, lazily.
+        rows: The rows of `removal_plan.kept_schema`, lazily.
         note: The facts about the plan's table and lists, as the earlier run wrote them.
         lists: The lists, and the condition of --protect-where, as the earlier run reported them, by
             the settings' names.
@@ -99,7 +99,7 @@ def read_kept_plan(
             "--apply-plan can't find a plan's files if the image table's location holds a secret: "
             "give credentials in Spark's settings."
         )
-    schema = plan_schema(images.id_type)
+    schema = kept_schema(images.id_type)
     location = session.storage.canonical(location) if is_path(location) else location
     table_format = format_of(session, location)
     found, rows = table_format.read_kept(session, location, schema)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType
+from pyspark.sql.types import BinaryType, StringType
 
 from dedup_lib.lists.spellings import CONDITIONS, FORMS, SUFFIX, name_of
 
@@ -56,11 +56,11 @@ def why_few_match(
 
     Strings are compared without surrounding blanks, without case, without leading zeros, without
     schemes, decoded from URLs, without file suffixes, without directories, and without all of these
-    together. Another rule tells whether both sides look like positions in files. For integers, the
+    together. Another rule tells whether both sides look like positions in files. For numbers, the
     ranges are compared.
 
     Args:
-        image_ids: `image_id` (string, bigint or int), one row per image row.
+        image_ids: `image_id`, one row per image row. For binary IDs there are no rules.
         unmatched_ids: `image_id` of the same type, one row per list entry that is not an image ID.
         sample_ids: How many distinct unmatched IDs to compare, at most. The sample is always the
             same.
@@ -75,9 +75,10 @@ def why_few_match(
     sorted in the tasks that read them, and shuffled once per form.
     """
     sample = _sample(unmatched_ids, sample_ids)
-    if isinstance(image_ids.schema["image_id"].dataType, StringType):
+    of = image_ids.schema["image_id"].dataType
+    if isinstance(of, StringType):
         return _differences(image_ids, sample)
-    return _distance(image_ids, sample)
+    return [] if isinstance(of, BinaryType) else _distance(image_ids, sample)
 
 
 def _sample(ids: DataFrame, num_ids: int) -> DataFrame:
@@ -232,7 +233,7 @@ def _suffix_condition(row: Row) -> str:
     return f"without {one} {of_list or of_table!r}, {where}"
 
 
-# Integers
+# Numbers
 
 
 def _distance(image_ids: DataFrame, sample: DataFrame) -> list[MatchHint]:

@@ -51,7 +51,8 @@ class Plan:
         match_hints: Possible reasons why only few listed IDs are in the table; None if enough IDs
             are.
         unmatched: The listed IDs that are not in the table, one row per list and ID: `image_id`,
-            `list_location`, `list_kind`. None if the settings do not ask for them.
+            `list_location`, `list_kind`; for binary IDs also `image_id_text`. None if the settings
+            do not ask for them.
         join: How IDs were joined (`chosen`), and the numbers that decided; empty for a kept plan.
         eps_sweep: The counts for each of several eps values; None if there are not several.
         kept_facts: For a kept plan, the facts in the report of the run that kept it.
@@ -77,7 +78,8 @@ class Plan:
     @property
     def records(self) -> dict[str, Record]:
         """The rows that can be kept beside the output, by setting name."""
-        rows = removal_plan.without_secrets(self.rows, self.images.root)
+        rows = removal_plan.with_texts(self.rows, self.images)
+        rows = removal_plan.without_secrets(rows, self.images.root)
         kept = {"removed_output": Record("removal plan", rows, self.counts.removed_rows)}
         return kept if self.unmatched is None else {**kept, "unmatched_output": self.unmatched}
 

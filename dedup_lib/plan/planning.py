@@ -197,11 +197,12 @@ class _Planning:
             return found, None
         on_lost = self.settings.on_lost_keeper
         with self.step("follow keepers"):
-            settled = keepers.resolve_keepers(
+            rows, counts = keepers.resolve_keepers(
                 found, self.images.table_ids, ranking, on_lost, self.materialise
             )
-        self.warn_of_keepers(settled[1])
-        return settled
+        counts = replace(counts, examples=tuple(map(self.images.shown, counts.examples)))
+        self.warn_of_keepers(counts)
+        return rows, counts
 
     def warn_of_keepers(self, counts: KeeperCounts) -> None:
         if counts.surviving_elsewhere_ids:
@@ -243,7 +244,7 @@ class _Planning:
         if self.settings.unmatched_output is None:
             return None
         with self.step("find unmatched IDs"):
-            rows = self.materialise(self.unmatched(sizes))
+            rows = self.materialise(removal_plan.with_texts(self.unmatched(sizes), self.images))
             return Record("listed IDs that are not in the image table", rows, rows.count())
 
     def unmatched(self, sizes: _Sizes) -> DataFrame:

@@ -10,6 +10,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import (
     ArrayType,
+    BinaryType,
     DataType,
     DoubleType,
     LongType,
@@ -30,6 +31,8 @@ from dedup_lib.plan.id_scan import IdSizes, broadcast_bytes, sum_of_id_bytes
 from dedup_lib.redaction import HIDDEN, SPARK_PATTERN, redact
 from dedup_lib.settings import ListKind
 from dedup_lib.tables.image_table import ImageTable
+
+_SHOWN_IDS = ("image_id", "surviving_keeper_id")
 
 
 @dataclass(frozen=True)
@@ -73,6 +76,21 @@ def plan_schema(image_id_type: DataType) -> StructType:
             StructField("surviving_keeper_id", image_id_type),
         ]
     )
+
+
+def kept_schema(image_id_type: DataType) -> StructType:
+    """Return the schema of a plan that is kept: binary IDs are there also as text."""
+    schema = plan_schema(image_id_type)
+    texts = [StructField(f"{name}_text", StringType()) for name in _SHOWN_IDS]
+    return StructType([*schema, *texts]) if isinstance(image_id_type, BinaryType) else schema
+
+
+def with_texts(rows: DataFrame, images: ImageTable) -> DataFrame:
+    """Add binary IDs as text, for people: `image_id_text`, `surviving_keeper_id_text`."""
+    if not isinstance(images.id_type, BinaryType):
+        return rows
+    names = [name for name in _SHOWN_IDS if name in rows.columns]
+    return rows.withColumns({f"{name}_text": images.as_text(F.col(name)) for name in names})
 
 
 def find_rows(

@@ -39,7 +39,8 @@ def shown_columns(
     """
     fields = {field.name: field.dataType for field in schema if field.name not in in_directories}
     texts = [name for name, of in fields.items() if _is_text(of) and name != image_id_column]
-    found = {path: path[0] for name, of in fields.items() for path in _binaries(name, of)}
+    others = (item for item in fields.items() if item[0] != image_id_column)
+    found = {path: path[0] for name, of in others for path in _binaries(name, of)}
     image = _choose(list(found))
     if image is not None:
         return ShownColumns(image, tuple(texts[:_MOST_TEXTS]))

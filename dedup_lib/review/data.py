@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Literal
 
 from dedup_lib.executor.thumbnails import Thumbnail
+from dedup_lib.tables.id_types import ImageId
 
-ImageId = str | int
 Sign = Literal["keeper is smaller", "shapes differ", "texts differ", "no keeper", "not shown"]
 # The most by which two roundings of the same shape may differ.
 _SAME_SHAPE = 0.02
@@ -19,7 +19,7 @@ class Picture:
     """An image of the table, as the page shows it.
 
     Attributes:
-        image_id: Its ID, with the type that it has in the table.
+        image_id: Its ID: a number, or a text; for binary IDs hex digits.
         thumbnail: The small picture, or the reason why there is no picture.
         size_bytes: The size of the encoded image.
         texts: Its other columns, as text; None if they are unknown.

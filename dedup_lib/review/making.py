@@ -21,7 +21,7 @@ from dedup_lib.plan.plan import Plan
 from dedup_lib.redaction import redact
 from dedup_lib.review import score_bins
 from dedup_lib.review.columns import ShownColumns, shown_columns
-from dedup_lib.review.data import ImageId, Pair, Part, Review, Scores, Unmatched
+from dedup_lib.review.data import Pair, Part, Review, Scores, Unmatched
 from dedup_lib.review.page import render, review_file
 from dedup_lib.review.pairs import PictureReader, pair_of
 from dedup_lib.review.sample import (
@@ -35,6 +35,7 @@ from dedup_lib.review.sample import (
 from dedup_lib.session.progress import Step
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
+from dedup_lib.tables.id_types import ImageId
 from dedup_lib.version import __version__
 
 _EXAMPLES = 12
@@ -108,7 +109,9 @@ class _Making:
     def review(self) -> Review:
         plan = self.plan
         removed = removed_by_file(plan.rows)
-        sample = choose(plan.rows, self.settings.review_samples, plan.counts.removed_rows)
+        sample = choose(
+            plan.images, plan.rows, self.settings.review_samples, plan.counts.removed_rows
+        )
         sizes = self.group_sizes(sample.rows)
         pairs = self.pairs(sample.rows, sizes[1])
         self.numbers |= {
@@ -147,7 +150,7 @@ class _Making:
     def group_sizes(self, rows: Sequence[RemovedRow]) -> tuple[dict[int, int], dict[Any, int]]:
         if self.plan.keepers is None:
             return {}, {}
-        return group_sizes(self.plan.rows, keepers_of(rows))
+        return group_sizes(self.plan.images, self.plan.rows, keepers_of(rows))
 
     def removed_bytes(self, removed: Mapping[str, int]) -> int:
         row_bytes = {file.file_path: file.size_bytes / file.num_rows for file in self.plan.files}
@@ -193,7 +196,7 @@ class _Making:
         examples: Sequence[ImageId] = ()
         if num_ids != 0:
             rows = self.unmatched_ids().select("image_id").distinct().limit(_EXAMPLES)
-            examples = sorted(row["image_id"] for row in rows.collect())
+            examples = sorted(plan.images.shown(row["image_id"]) for row in rows.collect())
         return Unmatched(num_ids, counts["list_distinct_ids"], examples, plan.hint_texts)
 
     def unmatched_ids(self) -> DataFrame:

@@ -18,9 +18,10 @@ from typing import TYPE_CHECKING, get_args
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.executor.thumbnails import Thumbnail
 from dedup_lib.redaction import redact
-from dedup_lib.review.data import ImageId, Review, Sign, least_certain_first
+from dedup_lib.review.data import Review, Sign, least_certain_first
 from dedup_lib.review.figures import group_rows, histogram, losses
 from dedup_lib.session.one_file import OneFile
+from dedup_lib.tables.id_types import ImageId
 
 if TYPE_CHECKING:
     from jinja2 import Environment

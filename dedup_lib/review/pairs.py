@@ -13,10 +13,11 @@ from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPositio
 from dedup_lib.executor.thumbnails import Thumbnail
 from dedup_lib.locations import decode_path
 from dedup_lib.review.columns import ShownColumns
-from dedup_lib.review.data import ImageId, Pair, Picture
+from dedup_lib.review.data import Pair, Picture
 from dedup_lib.review.sample import RemovedRow, RowLocation
 from dedup_lib.session.session import Session
 from dedup_lib.tables.columns import FileColumns
+from dedup_lib.tables.id_types import ImageId
 from dedup_lib.tables.image_table import ImageTable
 
 # The pictures of rows, by ID and location of the row.

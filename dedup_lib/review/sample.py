@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from dedup_lib.review.data import ImageId
+from dedup_lib.tables.id_types import ImageId
 from dedup_lib.tables.image_table import ImageTable
 
 # The rows with the lowest scores alone would say nothing about the rest.
@@ -37,9 +37,9 @@ class RemovedRow:
 
     image_id: ImageId
     location: RowLocation
-    keeper_id: ImageId | None
-    score: float | None
-    reasons: Sequence[Any]
+    keeper_id: ImageId | None = field(compare=False)
+    score: float | None = field(compare=False)
+    reasons: Sequence[Any] = field(compare=False)
 
 
 @dataclass(frozen=True)
@@ -50,12 +50,13 @@ class Sample:
     described: str
 
 
-def choose(rows: DataFrame, num_rows: int, removed_rows: int) -> Sample:
+def choose(images: ImageTable, rows: DataFrame, num_rows: int, removed_rows: int) -> Sample:
     """Choose rows of a plan: the rows with the lowest scores, and some random rows.
 
     The same plan gives the same rows.
 
     Args:
+        images: The image table.
         rows: A materialised plan.
         num_rows: The most rows to choose.
         removed_rows: The number of rows in the plan.
@@ -67,26 +68,25 @@ def choose(rows: DataFrame, num_rows: int, removed_rows: int) -> Sample:
     chance: list[str | Column] = [F.xxhash64("image_id"), "file_path", "row_index"]
     num_lowest = num_rows - max(int(num_rows * _RANDOM_FRACTION), 1)
     lowest = scored.where(F.col("score").isNotNull()).sort("score", *chance).limit(num_lowest)
-    chosen = {_key(row): row for row in lowest.collect()}
+    chosen = dict.fromkeys(_removed(images, row) for row in lowest.collect())
     num_chosen = len(chosen)
     for row in scored.sort(*chance).limit(num_rows).collect():
         if len(chosen) < num_rows:
-            chosen.setdefault(_key(row), row)
+            chosen.setdefault(_removed(images, row))
     described = _described(num_chosen, len(chosen) - num_chosen, len(chosen) >= removed_rows)
-    return Sample([_removed(row) for row in chosen.values()], described)
+    return Sample(list(chosen), described)
 
 
-def _key(row: Any) -> tuple[Any, ...]:
-    return row["image_id"], row["file_path"], row["row_index"]
-
-
-def _removed(row: Any) -> RemovedRow:
+def _removed(images: ImageTable, row: Any) -> RemovedRow:
     return RemovedRow(
-        image_id=row["image_id"],
+        image_id=images.shown(row["image_id"]),
         location=RowLocation(row["file_path"], row["row_index"]),
-        keeper_id=row["surviving_keeper_id"],
+        keeper_id=images.shown(row["surviving_keeper_id"]),
         score=row["score"],
-        reasons=row["reasons"],
+        reasons=[
+            reason.asDict() | {"keeper_id": images.shown(reason["keeper_id"])}
+            for reason in row["reasons"]
+        ],
     )
 
 
@@ -109,13 +109,13 @@ def find_row_locations(images: ImageTable, ids: Sequence[ImageId]) -> dict[Image
     """
     if not ids:
         return {}
-    found = images.located_ids.where(F.col("image_id").isin(list(ids))).groupBy("image_id")
+    found = images.located_ids.where(images.is_one_of(F.col("image_id"), ids)).groupBy("image_id")
     first = found.agg(F.min(F.struct("file_path", "row_index")).alias("location")).collect()
-    return {row["image_id"]: RowLocation(*row["location"]) for row in first}
+    return {images.shown(row["image_id"]): RowLocation(*row["location"]) for row in first}
 
 
 def group_sizes(
-    rows: DataFrame, keepers: Sequence[ImageId]
+    images: ImageTable, rows: DataFrame, keepers: Sequence[ImageId]
 ) -> tuple[dict[int, int], dict[Any, int]]:
     """Count the images in each group: the image that stays, and the rows removed in its favour.
 
@@ -127,10 +127,10 @@ def group_sizes(
     kept = F.col("surviving_keeper_id")
     sizes = rows.where(kept.isNotNull()).groupBy(kept).agg((F.count(F.lit(1)) + 1).alias("size"))
     counted = sizes.groupBy("size").agg(F.count(F.lit(1)).alias("groups")).collect()
-    of_keepers = sizes.where(kept.isin(list(keepers))).collect() if keepers else []
+    of_keepers = sizes.where(images.is_one_of(kept, keepers)).collect() if keepers else []
     return (
         {row["size"]: row["groups"] for row in counted},
-        {row["surviving_keeper_id"]: row["size"] for row in of_keepers},
+        {images.shown(row["surviving_keeper_id"]): row["size"] for row in of_keepers},
     )
 
 

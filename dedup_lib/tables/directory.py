@@ -23,7 +23,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema, Storage
 from dedup_lib.tables.footers import read_footers
 from dedup_lib.tables.foreign import check_files
-from dedup_lib.tables.schema import hadoop_variable, id_columns, leaf_types
+from dedup_lib.tables.schema import hadoop_variable, leaf_types, simple_columns
 
 MANIFEST_NAME = "_remove_duplicates.json"
 # Files that writers leave beside the data. They hold no rows.
@@ -189,8 +189,8 @@ class CommonSchema:
     """The schema that the files of an image table share.
 
     Attributes:
-        columns: The columns as Spark reads them. If Spark can't read all columns, only the columns
-            that may hold IDs.
+        columns: The columns as Spark reads them. If Spark can't read all columns, only columns of
+            simple types.
         why_unreadable: Why Spark can't read all columns; None if it can.
         examples: One file for each Parquet schema in the footers; a file with rows if there is one.
         empty_files: The files that hold no rows.
@@ -219,7 +219,7 @@ def common_schema(session: Session, files: Sequence[FileInfo]) -> CommonSchema:
     try:
         schemas = [spark_schema(session.spark, file) for file in examples.values()]
     except UnreadableFileError as error:
-        columns, why_unreadable = id_columns(next(iter(examples))), str(error)
+        columns, why_unreadable = simple_columns(next(iter(examples))), str(error)
         types = [leaf_types(schema) for schema in examples]
     else:
         columns = schemas[0]

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from dedup_lib.session.sql_names import quoted, values_of
+from dedup_lib.tables import id_types
 from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.id_types import ImageId
 from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.schema import holds_uuids
 
 # Columns whose IDs are numbers of one run, and who counts.
 _COUNTED = {
@@ -62,6 +67,23 @@ class ImageTable(PinnedTable):
     def stored_id(self) -> Column:
         """The column `image_id` for reading only: statistics may decide a condition on it."""
         return F.col(quoted(self.id_column)).alias("image_id")
+
+    @property
+    def ids_are_uuids(self) -> bool:
+        """Whether the ID column has the Parquet type UUID; to Spark it is binary."""
+        return any(holds_uuids(schema, self.id_column) for schema in self.file_schemas)
+
+    def shown(self, image_id: Any) -> Any:
+        """Return a collected ID as people see it, an `ImageId`; None stays None."""
+        return id_types.shown(image_id, is_uuid=self.ids_are_uuids)
+
+    def as_text(self, image_id: Column) -> Column:
+        """Return IDs of this table as text that people can read."""
+        return id_types.as_text(image_id, self.id_type, is_uuid=self.ids_are_uuids)
+
+    def is_one_of(self, image_id: Column, ids: Iterable[ImageId]) -> Column:
+        """Return the condition that an ID is one of a few that people see."""
+        return image_id.isin([id_types.stored(one, self.id_type) for one in ids])
 
     @property
     def table_ids(self) -> DataFrame:

@@ -11,9 +11,8 @@ from dedup_lib.errors import ColumnTypeError, MissingColumnError, UnreadableFile
 from dedup_lib.session.storage import FileInfo, ParquetSchema
 from dedup_lib.tables.columns import metadata
 from dedup_lib.tables.format import TableFormat
+from dedup_lib.tables.id_types import TAKEN, can_hold_ids
 from dedup_lib.tables.registry import format_named
-
-ID_TYPES = ("string", "bigint", "int")
 
 
 @dataclass(frozen=True)
@@ -66,7 +65,7 @@ class PinnedTable(Pinned):
         file_schemas: The distinct Parquet schemas of the files; empty for Delta.
         schema_examples: One file for each of these schemas.
         unreadable: Why Spark can't read all columns; None if it can. If it can't, the frame has
-            only the columns that may hold IDs.
+            only columns of simple types.
         empty_files: The files that hold no rows.
         has_row_index: Whether `_metadata.row_index` can be read.
     """
@@ -89,22 +88,22 @@ class PinnedTable(Pinned):
 
 
 def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
-    """Return the type of an ID column: `string`, `bigint` or `int`.
+    """Return the type of an ID column, as Spark spells it.
 
     Raises:
         MissingColumnError: There is no such column (names are case-sensitive).
         ColumnTypeError: IDs can't have this type.
     """
     if column not in frame.columns:
-        fit = [name for name, kind in frame.dtypes if kind in ID_TYPES]
+        fit = [name for name, kind in frame.dtypes if can_hold_ids(kind)]
         raise MissingColumnError.of(what, column, frame.columns, flag, candidates=fit)
     field = frame.schema[column]
     kind = field.dataType.simpleString()
     declared = field.metadata.get("__CHAR_VARCHAR_TYPE_STRING", "")
-    if kind not in ID_TYPES or declared.startswith("char"):
+    if not can_hold_ids(kind) or declared.startswith("char"):
         raise ColumnTypeError(
-            f"{what}: column {column!r} is {declared or kind}; image IDs must be "
-            f"{', '.join(ID_TYPES[:-1])} or {ID_TYPES[-1]}. Cast it where the table is made."
+            f"{what}: column {column!r} is {declared or kind}; image IDs must be {TAKEN}. "
+            "Cast it where the table is made."
         )
     return kind
 

@@ -15,7 +15,7 @@ from dedup_lib.settings import FormatTraits
 from dedup_lib.tables import row_positions
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.history import ImageChanges, ImagesState
-from dedup_lib.tables.row_positions import ImageId
+from dedup_lib.tables.id_types import ImageId
 
 if TYPE_CHECKING:
     from dedup_lib.executor.bounds import Bounds

@@ -12,8 +12,7 @@ from dedup_lib.locations import decode_path
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.tables.columns import metadata
-
-ImageId = str | int
+from dedup_lib.tables.id_types import ImageId, shown, stored
 
 
 def row_indexes(
@@ -25,7 +24,7 @@ def row_indexes(
         spark: The session.
         paths: The paths of the files, as in `FileInfo`.
         id_field: The ID column of the files.
-        ids: The IDs to find.
+        ids: The IDs to find, as people see them.
 
     Returns:
         The index of the row within the file, counted from 0, by file and ID. There is no entry for
@@ -39,7 +38,7 @@ def row_indexes(
     frame = reader.parquet(*paths)
     image_id = F.col(quoted(id_field.name))
     path, index = metadata(frame, "file_path"), metadata(frame, "row_index")
-    rows = frame.where(image_id.isin(list(ids)))
+    rows = frame.where(image_id.isin([stored(one, id_field.dataType) for one in ids]))
     found = rows.select(path.alias("path"), image_id.alias("image_id"), index.alias("index"))
     first = found.groupBy("path", "image_id").agg(F.min("index").alias("index")).collect()
-    return {(decode_path(row["path"]), row["image_id"]): row["index"] for row in first}
+    return {(decode_path(row["path"]), shown(row["image_id"])): row["index"] for row in first}

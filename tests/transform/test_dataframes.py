@@ -28,7 +28,7 @@ def test_g1_rows_that_share_an_id_go_together_and_null_stays(spark):
     chispa.assert_df_equality(kept, spark.createDataFrame(KEPT, IMAGES), ignore_row_order=True)
 
 
-@pytest.mark.parametrize("kind", ["string", "bigint", "int"])
+@pytest.mark.parametrize("kind", ["string", "bigint", "smallint", "decimal(20,0)", "binary"])
 def test_g1_the_join_is_a_plain_left_anti_join_that_casts_no_id(spark, tmp_path, kind):
     """The word after the side is whether it is aware of NULLs, as NOT IN is."""
     spark.sql(f"SELECT CAST('1' AS {kind}) AS image_id").write.parquet(f"{tmp_path}/images")

@@ -62,7 +62,9 @@ def data_types(*, common_only: bool) -> st.SearchStrategy[pa.DataType]:
 @st.composite
 def schemas(draw: Callable[..., Any], *, common_only: bool) -> pa.Schema:
     """Schemas of an ID, a row number, and up to five columns of any type."""
-    id_type = draw(st.sampled_from([pa.string(), pa.int64(), pa.int32()]))
+    id_types = [pa.string(), pa.int64(), pa.int8(), pa.decimal128(20, 0), pa.binary()]
+    odd = [] if common_only else [pa.uint64(), pa.binary(16)]
+    id_type = draw(st.sampled_from(id_types + odd))
     taken = {"image_id", "row"}
     names = draw(
         st.lists(
@@ -100,7 +102,10 @@ def random_id(kind: pa.DataType, random: Random, nullable: bool = False) -> Any:
     if nullable and random.random() < 0.2:
         return None
     number = random.randrange(9)
-    return number if pa.types.is_integer(kind) else f"id \0{number}"
+    if pa.types.is_integer(kind) or pa.types.is_decimal(kind):
+        return number
+    text = f"id \0{number}".ljust(16)
+    return text if pa.types.is_string(kind) else text.encode()
 
 
 def _value(kind: pa.DataType, nullable: bool, random: Random) -> Any:

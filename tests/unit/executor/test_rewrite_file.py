@@ -9,7 +9,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib.executor import kept_rows, rewrite_file, writer_options
-from dedup_lib.executor.kept_rows import FileReadError
+from dedup_lib.executor.file_task import RowSelection
+from dedup_lib.executor.kept_rows import FileReadError, Keeper
 from dedup_lib.executor.stores import FileRefusedError
 from tests.support.tables.arrow_tasks import bitmap, task
 from tests.support.tables.made import image_rows, names_in, tree_digest, write_parquet
@@ -30,6 +31,33 @@ def rewritten(folder, table, *gone, source=None, **options):
 
 def schema_of(file: pq.ParquetFile) -> list[str]:
     return str(file.schema).splitlines()[2:]
+
+
+@pytest.mark.parametrize(
+    ("kind", "ids"),
+    [
+        (pa.uint64(), [1, 2**64 - 1]),
+        (pa.int8(), [1, -128]),
+        (pa.decimal128(20, 0), [decimal.Decimal(1), decimal.Decimal(10**20 - 1)]),
+        (pa.binary(), [b"a", b"\xff"]),
+        (pa.binary(16), [b"a" * 16, b"\xff" * 16]),
+        (pa.uuid(), [b"a" * 16, b"\xff" * 16]),
+        (pa.dictionary(pa.int8(), pa.int16()), [1, 2]),
+    ],
+    ids=str,
+)
+def test_the_kept_image_is_named_in_the_type_of_the_ids(tmp_path, kind, ids):
+    """Whatever Spark hands over: it knows unsigned integers as decimals."""
+    rows = pa.table({"image_id": pa.array([*ids, *ids], kind)})
+    source = write_parquet(rows, tmp_path / "in/1.parquet")
+    keeper = decimal.Decimal(ids[1]) if pa.types.is_uint64(kind) else ids[1]
+    (planned,) = bitmap(0)
+    bitmaps = [planned._replace(keepers=[Keeper(0, keeper)])]
+    selection = RowSelection("annotate", "image_id")
+    rewrite_file.rewrite(task(tmp_path, source), bitmaps, {}, selection)
+    kept = pq.read_table(tmp_path / "out/1.parquet")["kept_image_id"]
+    assert kept.type == (kind.value_type if pa.types.is_dictionary(kind) else kind)
+    assert kept.to_pylist() == [rows["image_id"].to_pylist()[1], None, None, None]
 
 
 INSTANT = dt.datetime(2024, 2, 29, 12, 0, 0, 123457)

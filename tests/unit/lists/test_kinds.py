@@ -221,6 +221,21 @@ def test_the_field_of_a_struct_that_is_called_binary_is_no_bytes():
     assert shape.kind == "remove"
 
 
+@pytest.mark.parametrize(
+    ("columns", "kind"),
+    [
+        (["uid"], "remove"),
+        (["uid", "group"], "groups"),
+        (["uid", "duplicate_of"], "pairwise"),
+        (["id", "max_id", "cosine_sim_score"], "pairwise"),
+    ],
+)
+def test_bytes_that_may_be_ids_are_no_images(columns, kind):
+    types = dict.fromkeys(columns, "binary") | {"group": "string", "cosine_sim_score": "float"}
+    found = recognise("list", "/x/a.parquet", {name: types[name] for name in columns}, asked())
+    assert (found.kind, found.id_column) == (kind, columns[0])
+
+
 def test_connected_components_name_every_member():
     shape = taken_for("/x/a.parquet", "_curator_dedup_id _duplicate_group_id")
     assert shape.group_column == "_duplicate_group_id"

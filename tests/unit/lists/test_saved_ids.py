@@ -34,6 +34,18 @@ def test_large_numbers_keep_every_digit(saved_format):
     assert parsed("\n".join(lines), saved_format, "bigint") == ids
 
 
+@pytest.mark.parametrize("saved_format", ["jsonl", "csv"])
+def test_binary_ids_are_read_as_the_page_shows_them(saved_format):
+    """As hex digits, or as a UUID; decimals as numbers."""
+    ids = ["", "00ff", "FE", "00112233-4455-6677-8899-aabbccddeeff"]
+    texts = [f'"{it}"' for it in ids]
+    lines = [f'{{"id": {it}}}' for it in texts] if saved_format == "jsonl" else ["id", *texts]
+    assert parsed("\n".join(lines), saved_format, "binary") == ids
+    number = "18446744073709551615"
+    text = f'{{"id": {number}}}' if saved_format == "jsonl" else f"id\n{number}"
+    assert parsed(text, saved_format, "decimal(20,0)") == [int(number)]
+
+
 def test_what_editors_add_does_no_harm():
     """A byte order mark, other line ends, empty lines, no last line end."""
     assert parsed(b'\xef\xbb\xbfid\r\n"a"\r\n\r\n"b"', "csv", "string") == ["a", "b"]
@@ -58,6 +70,14 @@ def test_null_is_no_id():
         ('{"id": 2147483648}', "jsonl", "int"),
         ('{"id": 9223372036854775808}', "jsonl", "bigint"),
         ('{"id": "\\ud800"}', "jsonl", "string"),
+        ('{"id": "0"}', "jsonl", "binary"),
+        ('{"id": "0g"}', "jsonl", "binary"),
+        ('{"id": "00-ff"}', "jsonl", "binary"),
+        ('{"id": 10}', "jsonl", "binary"),
+        ('{"id": 1000}', "jsonl", "decimal(3,0)"),
+        ('{"id": "1"}', "jsonl", "decimal(3,0)"),
+        ('{"id": 128}', "jsonl", "tinyint"),
+        ('{"id": 32768}', "jsonl", "smallint"),
         ("id\n1\n", "csv", "string"),
         ('id\n"1"\n', "csv", "bigint"),
         ("id\n2147483648\n", "csv", "int"),

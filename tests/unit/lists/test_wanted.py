@@ -9,14 +9,17 @@ from dedup_lib.errors import ColumnTypeError
 from dedup_lib.lists.shape import ListShape
 from dedup_lib.lists.wanted import WantedList
 from dedup_lib.settings import DuplicateIds
+from dedup_lib.tables.id_types import can_hold_ids
 
-ID_TYPES = (T.StringType(), T.LongType(), T.IntegerType())
+ID_TYPES = (
+    T.StringType(), T.ByteType(), T.ShortType(), T.IntegerType(), T.LongType(),
+    T.DecimalType(18, 0), T.DecimalType(20, 0), T.BinaryType(),
+)  # fmt: skip
 OTHER_TYPES = (
-    T.StringType("UNICODE_CI"), T.ByteType(), T.ShortType(), T.FloatType(), T.DoubleType(),
-    T.DecimalType(16, 0), T.DecimalType(20, 0), T.BinaryType(), T.BooleanType(), T.DateType(),
-    T.TimestampType(), T.TimestampNTZType(), T.NullType(), T.ArrayType(T.StringType()),
-    T.MapType(T.StringType(), T.StringType()), T.StructType([T.StructField("id", T.StringType())]),
-    T.DayTimeIntervalType(), T.VariantType(),
+    T.StringType("UNICODE_CI"), T.FloatType(), T.DoubleType(), T.DecimalType(20, 2),
+    T.BooleanType(), T.DateType(), T.TimestampType(), T.TimestampNTZType(), T.NullType(),
+    T.ArrayType(T.StringType()), T.MapType(T.StringType(), T.StringType()),
+    T.StructType([T.StructField("id", T.StringType())]), T.DayTimeIntervalType(), T.VariantType(),
 )  # fmt: skip
 
 
@@ -25,6 +28,11 @@ def check(image_type: T.DataType, id_type: T.DataType, keeper_type: T.DataType) 
     schema = T.StructType([T.StructField(name, kind) for name, kind in fields.items()])
     wanted = WantedList("file:/list", DuplicateIds("file:/list"), image_type, eps=0.1)
     wanted.check_types(schema, ListShape("pairwise", "a producer", *fields))
+
+
+def test_g2_these_types_can_hold_ids_and_no_others():
+    assert all(can_hold_ids(kind.simpleString()) for kind in ID_TYPES)
+    assert not any(can_hold_ids(kind.simpleString()) for kind in OTHER_TYPES)
 
 
 @pytest.mark.parametrize("image_type", ID_TYPES, ids=T.DataType.simpleString)
