@@ -5,6 +5,7 @@ Nothing is guessed: an ID has the type of the image table's IDs, or the list is 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -116,6 +117,10 @@ def _header(files: TextFiles, file: FileInfo) -> list[str]:
         _, header = next(csv_rows(line for line in lines if line.strip()), (0, []))
     except BadLineError as error:
         raise UnreadableFileError(f"{files.named(file)}: {error.reason}.") from error
+    if len(header) == 1 and (other := re.search(r"[;\t|]", header[0])) is not None:
+        raise UnreadableFileError(
+            f"{files.named(file)} seems to be separated by {other[0]!r}: write it with commas."
+        )
     # pandas writes row labels first, without a name.
     header = [name or (ROW_LABELS if index == 0 else "") for index, name in enumerate(header)]
     if "" in header or len({name.lower() for name in header}) < len(header):

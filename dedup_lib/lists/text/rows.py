@@ -138,7 +138,9 @@ def entries_of(rows: TextRows, wanted: WantedList) -> ReadList:
     for column, of in wanted_types.items():
         if of not in rows.holds[column]:
             rows.refuse(wanted.what, column, of)
-    types: dict[str | None, str] = {**rows.types, shape.group_column: "string", **wanted_types}
+    types = {**rows.types, **wanted_types}
+    if shape.group_column is not None:
+        types[shape.group_column] = "string"
     frame = rows.frame.select(
         *(_cast(F.col(quoted(name)), types[name]).alias(name) for name in rows.types)
     )

@@ -182,6 +182,7 @@ def refusals():
     yield "a.csv", b"id\nid-1\nid-\xff\n", UnreadableFileError, "line 3 is not text in UTF-8"
     yield "a.csv", "id\nid-1\n".encode("utf-16"), UnreadableFileError, "UTF-16"
     yield "a.csv", "id,ID\nid-1,x\n", UnreadableFileError, "there twice"
+    yield "a.csv", "id;group\nid-1;1\n", UnreadableFileError, "separated by ';'"
     yield "a.csv", "id-1\nid-2\n", UnreadableFileError, "'id-1' is an image ID"
     yield "a.csv", "id,max_id,cosine_sim_score\na,b,x\n", ColumnTypeError, "line 2: .* a score"
     yield "a.csv", "id,zz\nid-1,x\nid-2,x\nid-3,y\n", AmbiguousListError, "3 IDs in 2 values"
@@ -228,7 +229,7 @@ def test_a_directory_is_of_one_form(planned, images, made):
         planned(images, one.parent)
     made("headers/a.csv", "id\nid-1\n")
     other = made("headers/b.csv", "name\nid-1\n")
-    with pytest.raises(UnreadableFileError, match="has the columns id, but .* has name"):
+    with pytest.raises(UnreadableFileError, match=r"has the columns id, but .* has name"):
         planned(images, other.parent)
     write_list(one.parent / "c.parquet", ["id-3"])
     assert list(planned(images, one.parent)) == ["id-3"]
