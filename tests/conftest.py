@@ -32,6 +32,7 @@ LONGEST_FIRST = (
     "integration/stopped/test_killed_executors.py",
     "integration/concurrent/test_concurrent_writers.py",
     "integration/lists/test_removal_lists.py",
+    "integration/lists/test_list_forms.py",
     "integration/clone/test_clone.py",
     "integration/platforms/test_connect_server.py",
     "integration/platforms/test_standalone_cluster.py",

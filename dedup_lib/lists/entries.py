@@ -8,9 +8,9 @@ from collections.abc import Callable
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
 
-from dedup_lib.errors import AmbiguousListError
+from dedup_lib.errors import AmbiguousListError, UnreadableFileError
 from dedup_lib.lists.removal_list import RemovalList
-from dedup_lib.lists.shape import KIND_FLAG
+from dedup_lib.lists.shape import DEFAULT_ID_COLUMN, ID_FLAG, KIND_FLAG
 
 _log = logging.getLogger(__name__)
 # Scores may be off by so much: a cosine similarity in half precision may be a little more than 1.
@@ -31,14 +31,36 @@ def check_entries(removal_list: RemovalList, image_ids: Callable[[], DataFrame])
     Raises:
         AmbiguousListError: A score can't have its meaning, or there is no score at all; or a column
             that the user maps to other images names none.
+        UnreadableFileError: As for `check_header`.
 
     *Cost:* for pairs, one pass over them, and one over some others; for groups, one over the
     groups, with a shuffle.
     """
+    check_header(removal_list, image_ids)
     if removal_list.pairs is not None:
         _check_pairs(removal_list, removal_list.pairs, image_ids)
     elif removal_list.kind == "groups":
         warn_of_groups(removal_list.location, removal_list.frame)
+
+
+def check_header(item: RemovalList, image_ids: Callable[[], DataFrame]) -> None:
+    """Refuse a list without a header: its first line is an image ID.
+
+    Raises:
+        UnreadableFileError: The list has no header.
+
+    *Cost:* one scan of the image IDs, if the header may be an ID: a CSV whose ID column is not `id`
+    and not named by the user.
+    """
+    if item.header in (None, DEFAULT_ID_COLUMN):
+        return
+    is_header = F.col("image_id").cast("string") == F.lit(item.header)
+    if not image_ids().where(is_header).isEmpty():
+        raise UnreadableFileError(
+            f"list {item.location!r}: its first line should name the columns, but {item.header!r} "
+            f"is an image ID. Add a first line, such as {DEFAULT_ID_COLUMN!r}. If it is a name: "
+            f"{ID_FLAG} {item.header}."
+        )
 
 
 def _check_pairs(

@@ -17,15 +17,23 @@ from dedup_lib.session.storage import FileInfo, Storage
 from dedup_lib.tables.directory import MARKERS, relative_parts
 from dedup_lib.tables.foreign import check_files
 
-ListFormat = Literal["parquet", "npy"]
+TextFormat = Literal["csv", "jsonl", "json", "txt"]
+ListFormat = Literal["parquet", "npy"] | TextFormat
 _SUFFIXES: dict[ListFormat, tuple[str, ...]] = {
     "parquet": (".parquet", ".parq", ".pq"),
     "npy": (".npy",),
+}
+_TEXT_SUFFIXES: dict[TextFormat, tuple[str, ...]] = {
+    "csv": (".csv", ".csv.gz"),
+    "jsonl": (".jsonl", ".ndjson", ".jsonl.gz", ".ndjson.gz"),
+    "json": (".json", ".json.gz"),
+    "txt": (".txt", ".txt.gz"),
 }
 _MAGIC: dict[ListFormat, bytes] = {"parquet": b"PAR1", "npy": NPY_MAGIC}
 # NeMo Curator 0.x gives its list of exact duplicates the name of a hidden file or directory.
 _NEVER_HIDDEN = "_exact_duplicates.parquet"
 _NEITHER = "neither a Parquet file nor a .npy file"
+_NO_TEXT = "nor named .csv, .jsonl, .json or .txt (or these with .gz)"
 _log = logging.getLogger(__name__)
 
 
@@ -34,36 +42,52 @@ def list_files(
 ) -> tuple[ListFormat, Sequence[FileInfo]]:
     """Return the files of a list, all of one format. It warns about skipped files.
 
+    Text (CSV, JSON, …) counts only if there is no Parquet and no .npy: beside these, it may be a
+    note of the program that wrote them.
+
     Args:
         storage: The session's file systems.
         location: The canonical URI of a file or a directory.
         what: The name of the list in messages.
 
     Raises:
-        TableNotFoundError: The directory holds no file of either format.
+        TableNotFoundError: The directory holds no file of a format of lists.
         TableFormatError: The directory holds only directories.
         UnreadableFileError: The location is a file of another format.
-        AmbiguousListError: There are files of both formats.
+        AmbiguousListError: There are files of several formats.
 
     *Cost:* one listing; also the first bytes of files whose names do not tell their format.
     """
     found: dict[ListFormat, list[FileInfo]] = {}
+    texts: dict[ListFormat, list[FileInfo]] = {}
+    others: list[FileInfo] = []
     for file in _find_top_files(storage, location, what=what):
-        list_format = _format_of(storage, file)
-        if list_format is not None:
+        if (text_format := text_format_of(file.path)) is not None:
+            texts.setdefault(text_format, []).append(file)
+        elif (list_format := _format_of(storage, file)) is not None:
             found.setdefault(list_format, []).append(file)
         elif file.path == location:
-            raise UnreadableFileError(f"{what} is {_NEITHER}.")
+            raise UnreadableFileError(f"{what} is {_NEITHER}, {_NO_TEXT}.")
         else:
-            _log.warning("%s: skipped %r, which is %s", what, file.path, _NEITHER)
+            others.append(file)
+    skipped = [*others, *(file for files in texts.values() for file in files if found)]
+    for file in skipped:
+        _log.warning("%s: skipped %r, which is %s", what, file.path, _NEITHER)
+    found = found or texts
     if not found:
-        raise TableNotFoundError(f"{what} holds {_NEITHER}.")
+        raise TableNotFoundError(f"{what} holds {_NEITHER}, {_NO_TEXT}.")
     if len(found) > 1:
         shown = "; ".join(f"{files[0].path!r} is {name}" for name, files in sorted(found.items()))
         raise AmbiguousListError(
             f"{what} mixes formats: {shown}. Give the files of each format as a separate list."
         )
     return next(iter(found.items()))
+
+
+def text_format_of(path: str) -> TextFormat | None:
+    """Return the format of a file of text by its name; None if the name says nothing of text."""
+    name = path.lower()
+    return next((of for of, ends in _TEXT_SUFFIXES.items() if name.endswith(ends)), None)
 
 
 def _find_top_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:

@@ -13,6 +13,20 @@ NPY_MAGIC = b"\x93NUMPY"
 HEAD_BYTES = 12 + 1024
 _MOST_HEADER_BYTES = 1024
 _LENGTH_BYTES = {1: 2, 2: 4, 3: 4}
+# By the letter of numpy's types, such as '<i8'.
+_ADVICE = {
+    **dict.fromkeys(
+        "b",
+        " Such marks tell positions in another table, without the names of the images: write the "
+        "IDs of the marked rows as Parquet or CSV.",
+    ),
+    **dict.fromkeys(
+        "iu",
+        " Integers may be IDs, or positions in another table: write the image IDs as Parquet or "
+        "CSV.",
+    ),
+    **dict.fromkeys("US", " Write such texts as Parquet, or as text with an ID in each line."),
+}
 _KEYS = {"descr", "fortran_order", "shape"}
 _ID_FIELDS = [("f0", "<u8"), ("f1", "<u8")]
 
@@ -78,7 +92,8 @@ def _num_ids(header: dict[str, Any], what: str) -> int:
             return num_ids
     descr, shape = repr(header["descr"])[:200], repr(header["shape"])[:100]
     order = ", in Fortran's order" if header["fortran_order"] else ""
-    raise NotAListError(f"{what} {_must_be(f'{descr} of shape {shape}{order}')}")
+    said = _must_be(f"{descr} of shape {shape}{order}")
+    raise NotAListError(f"{what} {said}{_ADVICE.get(descr[2:3], '')}")
 
 
 def _must_be(found: str) -> str:

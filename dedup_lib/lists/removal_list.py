@@ -18,6 +18,7 @@ from dedup_lib.lists.kinds import recognise_npy
 from dedup_lib.lists.npy import read_ids
 from dedup_lib.lists.parquet import read_parquet
 from dedup_lib.lists.shape import ID_FLAG, ListShape
+from dedup_lib.lists.text import TextFiles, read_text
 from dedup_lib.lists.wanted import ReadList, WantedList
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
@@ -50,6 +51,8 @@ class RemovalList(Pinned):
         listed_rows: Number of rows in the files, with pairs of any score; None for Delta.
         beside: The columns beside the IDs whose values tell whether this is a plain list; None if
             there are no such columns, or the user gives the kind.
+        header: The first line of the ID column, which may be an ID instead of its name; None if it
+            can't be one.
     """
 
     shape: ListShape
@@ -58,6 +61,7 @@ class RemovalList(Pinned):
     num_rows: int | None
     listed_rows: int | None
     beside: Beside | None = None
+    header: str | None = None
 
     @property
     def kind(self) -> ListKind:
@@ -175,32 +179,36 @@ def _from_table(table: PinnedTable, wanted: WantedList) -> RemovalList:
 def _from_files(session: Session, wanted: WantedList) -> RemovalList:
     check_read(session.storage, wanted.location, wanted.role)
     list_format, files = list_files(session.storage, wanted.location, what=wanted.what)
-    if list_format == "npy":
-        read = _read_npy(session, files, wanted)
-    else:
-        read = read_parquet(session, files, wanted)
+    match list_format:
+        case "npy":
+            read = _read_npy(session, files, wanted)
+        case "parquet":
+            read = read_parquet(session, files, wanted)
+        case _:
+            read = read_text(TextFiles(session, files, list_format, wanted))
     return RemovalList(
         location=wanted.location,
         format=list_format,
         version=None,
-        fingerprint=fingerprint(files),
+        fingerprint=fingerprint([*files, *read.more_files]),
         shape=read.shape,
         frame=read.frame,
         pairs=read.pairs,
         num_rows=read.num_rows,
         listed_rows=read.listed_rows,
         beside=read.beside,
+        header=read.header,
     )
 
 
 def _read_npy(session: Session, files: Sequence[FileInfo], wanted: WantedList) -> ReadList:
     shape = recognise_npy(wanted.what, wanted.asked)
+    frame, num_ids = read_ids(session, files, what=wanted.what)
     if (found := wanted.data_type.simpleString()) != "string":
         raise ColumnTypeError(
             f"{wanted.what} holds .npy files, whose IDs are strings of 32 hex digits, but the "
             f"image IDs are {found}. Name the column that has such IDs with --image-id-column."
         )
-    frame, num_ids = read_ids(session, files, what=wanted.what)
     return ReadList(shape, frame, None, num_ids, listed_rows=num_ids)
 
 

@@ -42,7 +42,8 @@ BY_COLUMN = {
 NO_GROUP = ("", "-1", "-1.0")
 # Names, in lower case, of columns that tell how alike two images are, or how good one is.
 SCORES = re.compile(r".*(score|similarity|distance)")
-# The column that pandas writes for the row labels of a frame by default.
+# The columns that pandas writes for the row labels of a frame by default.
+ROW_LABELS = "__index_level_0__"
 _ROW_LABELS = re.compile(r"__index_level_\d+__")
 
 

@@ -17,6 +17,7 @@ from dedup_lib.lists.scores import is_alike, meaning_of, similarity
 from dedup_lib.lists.shape import ID_FLAG, ListShape
 from dedup_lib.lists.suggestions import advised
 from dedup_lib.session.sql_names import values_of
+from dedup_lib.session.storage import FileInfo
 from dedup_lib.settings import DuplicateIds
 
 
@@ -31,6 +32,9 @@ class ReadList(NamedTuple):
         listed_rows: Number of entries before a limit selects pairs; None if unknown.
         beside: The columns beside the IDs whose values tell whether this is a plain list; None if
             there are no such columns, or the user gives the kind.
+        header: The first line of the ID column, which may be an ID instead of its name; None if it
+            can't be one.
+        more_files: Files that were read besides those of the list.
     """
 
     shape: ListShape
@@ -39,6 +43,8 @@ class ReadList(NamedTuple):
     num_rows: int | None
     listed_rows: int | None
     beside: Beside | None = None
+    header: str | None = None
+    more_files: Sequence[FileInfo] = ()
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pyspark.sql.types import (
 
 from dedup_lib.errors import ColumnTypeError, MissingColumnError, SettingsError
 from dedup_lib.lists.content import refuse_groups_and_pairs
-from dedup_lib.lists.entries import check_entries
+from dedup_lib.lists.entries import check_entries, check_header
 from dedup_lib.lists.protected import read_protect_list
 from dedup_lib.lists.removal_list import RemovalList, read_removal_list
 from dedup_lib.plan.kept_plan import KeptPlan
@@ -125,12 +125,14 @@ def read_protected(
         InputError: As for `read_protect_list`.
     """
     for location in settings.protect_ids:
-        yield read_protect_list(
+        protected = read_protect_list(
             session,
             location,
             image_id_type=images.id_type,
             id_column=settings.duplicate_id_column,
         )
+        check_header(protected, lambda: images.table_ids)
+        yield protected
 
 
 def check_kinds(lists: Sequence[RemovalList], settings: Settings) -> None:

@@ -50,15 +50,17 @@ RUN_SETTINGS: Mapping[str, str | None] = {
 # would be many and nearly empty. A small table still gets a task for each core.
 SCAN_SETTINGS = {"spark.sql.files.maxPartitionBytes": str(16 * 1024**3)}
 # Each file is read, or the read fails. A path is never a pattern.
-PARQUET_READER_OPTIONS = {
+FILE_READER_OPTIONS = {
     "ignoreCorruptFiles": "false",
     "ignoreMissingFiles": "false",
+    "__globPaths__": "false",
+}
+PARQUET_READER_OPTIONS = FILE_READER_OPTIONS | {
     # Statistics of a file never skip rows.
     "parquet.filter.stats.enabled": "false",
     "parquet.filter.columnindex.enabled": "false",
     "parquet.filter.dictionary.enabled": "false",
     "parquet.filter.bloom.enabled": "false",
-    "__globPaths__": "false",
 }
 # Spark 4.0.0 gives rows wrong values of a column with the encoding DELTA_LENGTH_BYTE_ARRAY if the
 # column has NULLs (SPARK-52240), or if the lengths of the values vary (seen without NULLs, see

@@ -16,8 +16,8 @@ class ListSettings:
 
     duplicate_ids: tuple[values.DuplicateIds, ...] = option(
         "lists",
-        "removal list: a directory, a file (Parquet, or DataComp's .npy), or a table; may be "
-        "repeated",
+        "removal list: a directory, a file (Parquet, DataComp's .npy, CSV, JSON Lines or text), or "
+        "a table; may be repeated",
         default=(),
     )
     duplicate_id_column: str | None = option(
@@ -84,8 +84,8 @@ class ListSettings:
     )
     protect_ids: tuple[str, ...] = option(
         "lists",
-        "IDs that stay, whatever the lists say: marks saved from a review page (.jsonl or .csv), "
-        "or what --duplicate-ids takes; may be repeated",
+        "IDs that stay, whatever the lists say: marks saved from a review page, or what "
+        "--duplicate-ids takes; may be repeated",
         default=(),
     )
     protect_where: str | None = option(

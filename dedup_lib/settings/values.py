@@ -49,7 +49,8 @@ class DuplicateIds:
     `Settings.duplicate_id_column`, `kind` from `Settings.list_kind`).
 
     Attributes:
-        location: A directory, a file (Parquet, or DataComp's .npy), or a table's path or name.
+        location: A directory, a file (Parquet, DataComp's .npy, CSV, JSON Lines or text), or a
+            table's path or name.
         id_column: The column with the IDs.
         kind: What the entries mean.
         group_column: For groups, the column whose value the members of a group share.

@@ -21,7 +21,7 @@ class Pinned:
 
     Attributes:
         location: The canonical URI, or the catalog name as given.
-        format: `parquet` or `delta`; for a list also `npy`, `jsonl` or `csv`.
+        format: `parquet` or `delta`; for a list also `npy`, `csv`, `jsonl`, `json` or `txt`.
         version: The Delta version; None for files.
         fingerprint: SHA-256 over paths, sizes and modification times of the files; None for Delta.
     """

@@ -108,7 +108,7 @@ def test_files_without_rows_have_no_images(refused, listed, tmp_path):
     refused(NoImageRowsError, 3, r"/images' has no rows", images, listed)
 
 
-@pytest.mark.parametrize("stray", [None, "notes.txt", "_SUCCESS"])
+@pytest.mark.parametrize("stray", [None, "notes.md", "_SUCCESS"])
 def test_a_list_directory_without_parquet_is_an_error(refused, images, tmp_path, stray):
     (tmp_path / "list").mkdir()
     if stray is not None:
@@ -116,14 +116,14 @@ def test_a_list_directory_without_parquet_is_an_error(refused, images, tmp_path,
     refused(TableNotFoundError, 3, "/list' holds neither a Parquet file", images, tmp_path / "list")
 
 
-def test_a_list_that_is_a_text_file_is_an_error(refused, images, tmp_path):
-    (tmp_path / "list.txt").write_text("b\n")
+def test_a_list_that_is_a_file_of_another_kind_is_an_error(refused, images, tmp_path):
+    (tmp_path / "list.pkl").write_text("b\n")
     refused(
         UnreadableFileError,
         3,
-        r"list\.txt' is neither a Parquet file",
+        r"list\.pkl' is neither a Parquet file",
         images,
-        tmp_path / "list.txt",
+        tmp_path / "list.pkl",
     )
 
 
