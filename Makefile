@@ -2,6 +2,8 @@
 PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
+# Each worker and process of the tests would compile all modules anew: half of its start.
+unexport PYTHONDONTWRITEBYTECODE
 AUDIT_READY := .venv/audit-ready
 ROWS := $(patsubst tests/matrix/%.lock,%,$(wildcard tests/matrix/spark-*.lock))
 LOCK := uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header \

@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.delta import delete
-from dedup_lib.delta.detail import delta_version
+from dedup_lib.delta.detail import delta_detail, delta_version
 from dedup_lib.delta.errors import is_conflict
 from dedup_lib.delta.history import (
     USER_METADATA,
@@ -182,7 +182,7 @@ class CatchingUp:
 
     def delete(self) -> None:
         """Delete the rows that the output should not have, by deletion vectors."""
-        if not delete.has_deletion_vectors(self.spark, self.output):
+        if not delete.has_deletion_vectors(delta_detail(self.spark, self.output)):
             delete.enable_deletion_vectors(self.spark, self.output)
         name = {"run": deletion_name(self.note["run"]), "run_key": None}
         note = {**self.note, **self.reached.note_of_deletion(), **name}

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from pyspark.errors import AnalysisException, PySparkException
-from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.delta.detail import delta_detail
@@ -75,10 +75,9 @@ def check_deletes(spark: SparkSession, location: str, *, must_be_allowed: bool) 
             ) from error
 
 
-def has_deletion_vectors(spark: SparkSession, location: str) -> bool:
-    """Tell whether deletes in a Delta table write deletion vectors."""
-    properties = delta_detail(spark, location)["properties"]
-    return bool(properties.get(DELETION_VECTORS) == "true")
+def has_deletion_vectors(detail: Mapping[str, Any] | Row) -> bool:
+    """Tell from a Delta table's detail whether deletes write deletion vectors."""
+    return bool(detail["properties"].get(DELETION_VECTORS) == "true")
 
 
 def enable_deletion_vectors(spark: SparkSession, location: str) -> None:

@@ -98,6 +98,7 @@ class DeltaFormat(TableFormat):
             unreadable=None,
             empty_files=(),
             has_row_index=has_row_index(frame),
+            detail=detail.asDict(),
         )
 
     def check_log(self, table: PinnedTable, counted: DataFrame) -> None:
@@ -106,7 +107,7 @@ class DeltaFormat(TableFormat):
 
     def table_id(self, session: Session, table: PinnedTable) -> str | None:
         """Return the ID that Delta gave the table when it was made."""
-        return str(delta_detail(session.spark, table.location)["id"])
+        return str(table.detail["id"])
 
     def log_settings(self, session: Session, location: str) -> Mapping[str, str]:
         """Return settings that let Delta read a small log in few tasks."""

@@ -16,7 +16,6 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType, TimestampNTZType, TimestampType
 
-from dedup_lib.delta.detail import delta_detail
 from dedup_lib.delta.log import read_commits
 from dedup_lib.errors import ImagesChangedError
 from dedup_lib.locations import is_path
@@ -95,7 +94,7 @@ class _Commits:
     last: int
 
     def changes(self) -> ImageChanges:
-        properties = delta_detail(self.spark, self.images.location)["properties"]
+        properties = self.images.detail["properties"]
         if properties.get(_FEED) == "true":
             try:
                 return self.by_feed()

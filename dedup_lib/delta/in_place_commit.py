@@ -11,7 +11,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.delta import delete
 from dedup_lib.delta.delete import Purge
-from dedup_lib.delta.detail import delta_version
+from dedup_lib.delta.detail import delta_detail, delta_version
 from dedup_lib.delta.history import LOST_COMMIT, Commit, commit_with, count_rows_at
 from dedup_lib.errors import ConflictError, UnsupportedError, VerificationError
 from dedup_lib.plan.plan import Plan
@@ -57,7 +57,7 @@ def check_in_place(spark: SparkSession, images: PinnedTable, *, may_enable: bool
         UnsupportedError: The table has no deletion vectors, or Delta would refuse the deletion.
     """
     delete.check_deletes(spark, images.location, must_be_allowed=True)
-    if not may_enable and not delete.has_deletion_vectors(spark, images.location):
+    if not may_enable and not delete.has_deletion_vectors(images.detail):
         raise UnsupportedError(
             f"table {images.location!r} has no deletion vectors, so a delete would rewrite its "
             "files. --enable-deletion-vectors switches them on; this raises the table's protocol, "
@@ -132,7 +132,9 @@ def verify_in_place(spark: SparkSession, plan: Plan, deleted: Deleted) -> TableR
         expected = delete.count_ids(
             spark, location, commit.read_version or 0, plan.images.id_column, plan.removed_ids
         )
-    before = count_rows_at(spark, location, commit.version - 1)
+    is_as_planned = commit.version - 1 == deleted.planned_version
+    planned_rows = plan.image_ids.num_rows  # counted by a scan, and compared with the log
+    before = planned_rows if is_as_planned else count_rows_at(spark, location, commit.version - 1)
     after = count_rows_at(spark, location, commit.version)
     check_deleted(location, commit, expected_rows=expected)
     if before - deleted.rows != after:
@@ -213,7 +215,7 @@ def undo(location: str, commit: Commit) -> str:
 def _with_deletion_vectors(spark: SparkSession, images: PinnedTable) -> int:
     """Switch deletion vectors on if they are off; return the version with the planned rows."""
     pinned = images.version or 0
-    if delete.has_deletion_vectors(spark, images.location):
+    if delete.has_deletion_vectors(delta_detail(spark, images.location)):
         return pinned
     delete.enable_deletion_vectors(spark, images.location)
     newest = delta_version(spark, images.location)

@@ -8,7 +8,6 @@ import re
 from pyspark.sql import Column, DataFrame, Row
 from pyspark.sql import functions as F
 
-from dedup_lib.delta.detail import delta_detail
 from dedup_lib.delta.history import count_rows_at
 from dedup_lib.delta.log import read_file_actions
 from dedup_lib.errors import TableFormatError
@@ -48,8 +47,8 @@ def check_logged_rows(images: PinnedTable, counted: DataFrame) -> None:
 def _compare(images: PinnedTable, counted: DataFrame) -> Row | None:
     """Compare file by file; None if the log can't be read, or spells paths in an unknown way."""
     spark = images.frame.sparkSession
+    root = images.detail["location"]
     try:
-        root = delta_detail(spark, images.location)["location"]
         logged = read_file_actions(spark, root, images.version or 0)
         found = _differences(logged, counted, root)
     except SPARK_ERRORS as error:

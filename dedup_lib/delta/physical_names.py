@@ -9,7 +9,6 @@ from typing import Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-from dedup_lib.delta.detail import delta_detail
 from dedup_lib.errors import DedupError
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.tables.columns import FileColumns, metadata
@@ -27,7 +26,7 @@ def physical_names(spark: SparkSession, images: PinnedTable) -> FileColumns | No
 
     *Cost:* with column mapping, the commits that the log still has.
     """
-    if not _has_other_names(spark, images):
+    if images.detail["properties"].get(_MODE, "none") == "none":
         return FileColumns()
     schema = _schema_of(spark, images)
     return None if schema is None else PhysicalNames(schema)
@@ -49,15 +48,6 @@ class PhysicalNames(FileColumns):
             found.append(field.get("metadata", {}).get(_PHYSICAL_NAME, name))
             schema = field.get("type")
         return tuple(found)
-
-
-def _has_other_names(spark: SparkSession, images: PinnedTable) -> bool:
-    """Tell whether files may have other names; true if it is unknown."""
-    try:
-        properties = delta_detail(spark, images.location)["properties"] or {}
-    except (*SPARK_ERRORS, DedupError):
-        return True
-    return bool(properties.get(_MODE, "none") != "none")
 
 
 def _schema_of(spark: SparkSession, images: PinnedTable) -> Any:

@@ -88,6 +88,7 @@ class ParquetFormat(TableFormat):
             unreadable=schema.why_unreadable,
             empty_files=schema.empty_files,
             has_row_index=True,
+            detail={},
         )
 
     def check_unchanged(self, session: Session, table: PinnedTable) -> None:

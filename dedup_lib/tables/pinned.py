@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import DataFrame
@@ -68,6 +70,8 @@ class PinnedTable(Pinned):
             only columns of simple types.
         empty_files: The files that hold no rows.
         has_row_index: Whether `_metadata.row_index` can be read.
+        detail: What the format says about the pinned table: Delta's DESCRIBE DETAIL, which takes
+            a read of its log. Empty for other formats.
     """
 
     format: str
@@ -80,6 +84,7 @@ class PinnedTable(Pinned):
     unreadable: str | None
     empty_files: tuple[FileInfo, ...]
     has_row_index: bool
+    detail: Mapping[str, Any]
 
     @property
     def table_format(self) -> TableFormat:

@@ -380,6 +380,15 @@ def test_g10_a_commit_that_deleted_other_rows_than_planned_is_named_with_what_un
             remove_here(images, listed, run_key="monday", dry_run=dry_run)
 
 
+def test_g10_a_version_that_lacks_other_rows_than_delta_says_is_named(
+    remove_here, images, listed, monkeypatch
+):
+    delete_ids = delete.delete_ids
+    monkeypatch.setattr(delete, "delete_ids", lambda *args, **more: delete_ids(*args, **more) - 1)
+    with pytest.raises(VerificationError, match=r"version 1 .* 37 rows, but 40 - 2 are expected"):
+        remove_here(images, listed)
+
+
 @pytest.fixture
 def images_for_a_week(made_rows, tmp_path):
     properties = {"enableDeletionVectors": "true", "deletedFileRetentionDuration": "7 days"}

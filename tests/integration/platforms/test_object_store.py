@@ -13,6 +13,7 @@ import pytest
 from dedup_lib.tables.directory import MANIFEST_NAME
 from tests.support.jars.s3_jars import s3_jars
 from tests.support.paths import ROOT
+from tests.support.processes.job_process import SCRIPT, job_process
 from tests.support.processes.runs import SPARK_SUBMIT, conf_flags, environment_with, report_of, run
 from tests.support.servers.s3_server import BUCKET, running_server
 from tests.support.spark.settings import INTERPRETED
@@ -82,18 +83,11 @@ def submit(server):
     return command
 
 
-@pytest.fixture
-def several(submit, tmp_path):
-    """Run the job several times in one process: exit codes and reports, in their order."""
-
-    def several(*runs):
-        command = [*submit(ROOT / "tests/support/processes/several_jobs.py"), json.dumps(runs)]
-        result = run(command, cwd=tmp_path, PYTHONPATH=str(ROOT))
-        lines = result.stdout.splitlines()
-        assert len(lines) == 2 * len(runs), result.stderr
-        return [int(line) for line in lines[1::2]], [json.loads(line) for line in lines[::2]]
-
-    return several
+@pytest.fixture(scope="module")
+def several(submit, tmp_path_factory):
+    """Run the job several times: exit codes and reports, in their order; one process for all."""
+    with job_process(submit(SCRIPT), tmp_path_factory.mktemp("several")) as jobs:
+        yield jobs.run
 
 
 @pytest.fixture

@@ -41,8 +41,8 @@ def catch_up(remove, spark, tmp_path):
         found, ids = table(spark, output), pq.read_table(lists)["id"].to_pylist()
         rows = read_images(Session(spark, open_storage(spark)), str(images), "auto").frame
         due = rows.where(F.isnull("image_id") | ~F.col("image_id").isin(ids))
-        assert row_digests(found) == row_digests(due)
-        assert report.counts["kept_rows"] == found.count()
+        assert (digests := row_digests(found)) == row_digests(due)
+        assert report.counts["kept_rows"] == len(digests)
         return report
 
     return catch_up

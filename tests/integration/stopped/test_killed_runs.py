@@ -9,18 +9,19 @@ import pytest
 from dedup_lib import cli
 from dedup_lib import run as run_here
 from tests.support.faults.cases import CASES, check_done, left_behind
-from tests.support.paths import ROOT
+from tests.support.processes.job_process import SCRIPT, job_process
 from tests.support.processes.runs import (
     FLAGS,
     SPARK_SUBMIT,
+    conf_flags,
     console,
     ids,
     report_of,
-    run,
     small_inputs,
     stopped_run,
     stopped_runs,
 )
+from tests.support.spark.settings import INTERPRETED
 from tests.support.tables.made import (
     image_rows,
     names_in,
@@ -112,8 +113,19 @@ def test_g6_a_run_that_is_terminated_puts_back_what_was_tidies_up_and_reports(sp
     assert (case.seen(spark, tmp_path), left_behind(tmp_path)) == ("old", [])
 
 
+@pytest.fixture(scope="module")
+def limited(tmp_path_factory):
+    """Runs the job in a process that may write no large file."""
+    limited = ["bash", "-c", 'ulimit -f 1000; exec "$@"', "-", *SPARK_SUBMIT]
+    command = [*limited, *conf_flags(INTERPRETED), SCRIPT]
+    with job_process(command, tmp_path_factory.mktemp("limited")) as jobs:
+        yield jobs.run
+
+
 @pytest.mark.parametrize("engine", ["arrow", "spark"])
-def test_g6_a_process_that_may_write_no_large_file_leaves_the_old_output(spark, tmp_path, engine):
+def test_g6_a_process_that_may_write_no_large_file_leaves_the_old_output(
+    spark, limited, tmp_path, engine
+):
     """As a full disk does, and without the rights that it takes to mount one."""
     rows = image_rows(["a", "b", "c"])
     images = pa.array([os.urandom(1_000_000) for _ in range(3)])
@@ -124,10 +136,9 @@ def test_g6_a_process_that_may_write_no_large_file_leaves_the_old_output(spark, 
     flags = ("--images", f"{tmp_path}/in/images", "--duplicate-ids", f"{tmp_path}/in/list/")
     flags = (*flags, "--output", f"{tmp_path}/out", "--output-mode", "overwrite")
     flags = (*flags, "--engine", engine)
-    limited = ["bash", "-c", 'ulimit -f 1000; exec "$@"', "-", *SPARK_SUBMIT]
-    result = run([*limited, ROOT / "jobs/remove_duplicates.py", *flags], cwd=tmp_path)
-    assert report_of(result)["error"]["class"] == "DiskFullError"
-    assert result.returncode == 5
+    codes, reports = limited(flags)
+    assert reports[0]["error"]["class"] == "DiskFullError"
+    assert codes == [5]
     assert tree_digest(tmp_path) == before
     run_here(spark, cli.parse(flags))
     assert ids(spark, tmp_path / "out") == ["a", "c"]

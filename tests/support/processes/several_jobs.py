@@ -1,13 +1,15 @@
-"""Several runs of the job in one process, as one after the other in one Spark.
+"""Runs of the job in one process, as one after the other in one Spark.
 
-Usage: several_jobs.py RUNS, a JSON list of lists of flags; each prints its report, and on a line
-of its own its exit code.
+Usage: several_jobs.py PIPE, where each line is a JSON list, the flags of a run. Each run prints its
+report, and on a line of its own its exit code. The end of the pipe ends the process.
 """
 
 import json
 import sys
+from pathlib import Path
 
 from dedup_lib.cli import run_command
 
-for flags in json.loads(sys.argv[1]):
-    print(run_command(flags), flush=True)
+with Path(sys.argv[1]).open() as pipe:
+    for line in pipe:
+        print(run_command(json.loads(line)), flush=True)

@@ -11,7 +11,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.processes.runs import SPARK_SUBMIT
+from tests.support.processes.runs import SPARK_SUBMIT, conf_flags
+from tests.support.spark.settings import INTERPRETED
 
 SERVER_CLASS = "org.apache.spark.sql.connect.service.SparkConnectServer"
 PATIENCE_SECONDS = 90
@@ -23,6 +24,7 @@ def connect_server(folder: Path, **environment: str) -> Iterator[str]:
     port = _free_port()
     command = [
         *SPARK_SUBMIT,
+        *conf_flags(INTERPRETED),
         *("--conf", f"spark.connect.grpc.binding.port={port}"),
         *("--class", SERVER_CLASS, "spark-internal"),
     ]

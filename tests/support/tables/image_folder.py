@@ -84,6 +84,7 @@ class ImageFolder(TableFormat):
             unreadable=None,
             empty_files=(),
             has_row_index=False,
+            detail={},
         )
 
     def check_unchanged(self, session, table):
