@@ -45,12 +45,12 @@ def ranking_of(images: ImageTable, rules: Sequence[KeeperRule]) -> Ranking:
     values = [_value_of(images.frame, rule.column) for rule in rules]
     names = [f"rank_{index}" for index in range(len(rules))]
     ranked = images.frame.select(images.id, *map(Column.alias, values, names))
-    ids = ranked.where(F.col("image_id").isNotNull()).groupBy("image_id")
+    ids = ranked.where(F.col("image_id").isNotNull())
     best = [
         (F.max if rule.is_largest else F.min)(name).alias(name)
         for rule, name in zip(rules, names, strict=True)
     ]
-    return Ranking(ids.agg(*best) if best else ids.agg().select("image_id"), rules)
+    return Ranking(ids.groupBy("image_id").agg(*best) if best else ids.distinct(), rules)
 
 
 def _value_of(images: DataFrame, column: str) -> Column:
