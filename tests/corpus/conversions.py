@@ -70,8 +70,14 @@ def _cleanvision(folder: Path) -> None:
     pq.write_table(
         table.rename_columns(["path", *table.column_names[1:]]), folder / "issues.parquet"
     )
-    found = _read(folder / "sets.json")["near_duplicates"]
-    rows = [(path, number) for number, paths in enumerate(found) for path in paths]
+    # Sets of near duplicates leave out those that are exact duplicates and nothing else.
+    found = _read(folder / "sets.json").items()
+    rows = [
+        (path, f"{kind} {number}")
+        for kind, sets in found
+        for number, paths in enumerate(sets)
+        for path in paths
+    ]
     _save(folder / "sets.parquet", ("path", "set"), rows)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -32,4 +33,6 @@ def run_in_own(tool: str, folder: Path, *arguments: Path) -> None:
 
 
 def _run(*command: str | Path) -> None:
-    subprocess.run([str(part) for part in command], check=True)
+    # Some tools write sets of texts in their order.
+    environment = os.environ | {"PYTHONHASHSEED": "0"}
+    subprocess.run([str(part) for part in command], check=True, env=environment)
