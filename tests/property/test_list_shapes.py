@@ -77,6 +77,8 @@ def test_no_shape_wipes_a_group_and_with_its_flags_each_is_right(spark, numbered
             assert (error is None) == shape.is_right, (shape.name, error)
             assert error is None or error.exit_code == 3, error
     settled = {path: shape for path, shape in lists.items() if shape.stays != "unknown"}
+    if "SHAPE_EXAMPLES" not in os.environ:  # all take a minute
+        settled = dict(Random(seed).sample(list(settled.items()), 9))
     asked = [
         DuplicateIds(str(path), shape.id_column, **shape.flags) for path, shape in settled.items()
     ]
