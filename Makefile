@@ -26,7 +26,7 @@ endef
 # What `make test` runs a second time, on Spark Connect: each question to it takes its time.
 ON_CONNECT := tests/transform tests/integration/publish/test_marked_outputs.py
 
-.PHONY: help setup demo test test-connect test-airflow test-gpu-plan matrix torture bench bench-delta bench-since bench-gpu check format audit lock clean
+.PHONY: help setup demo test test-connect test-airflow test-gpu-plan test-lists corpus matrix torture bench bench-delta bench-since bench-gpu check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -61,6 +61,12 @@ build/airflow/ready: tests/airflow/requirements.lock requirements-build.lock
 
 test-gpu-plan: setup ## Ask the RAPIDS Accelerator itself what a GPU would run; needs none (two minutes; a jar of 1 GB)
 	$(BIN)/python -m pytest tests/gpu
+
+test-lists: setup ## Try random lists in every shape; EXAMPLES=3
+	SHAPE_EXAMPLES=$(or $(EXAMPLES),3) $(BIN)/python -m pytest tests/property/test_list_shapes.py
+
+corpus: setup ## Run the duplicate finders again whose lists are in tests/corpus (half an hour; 8 GB); TOOLS="difpy daft"
+	$(BIN)/python -m tests.corpus $(TOOLS)
 
 matrix: setup $(ROWS:%=build/matrix/%/ready) ## Run the fast part of the suite on each pair of Spark and Delta; ROWS="…"
 	$(BIN)/python -m tests.matrix $(ROWS)
