@@ -1,7 +1,6 @@
 """Random groups, in every shape that lists have, under random names: none wipes a group.
 
-More of it: `SHAPE_EXAMPLES=20 python -m pytest tests/property/test_list_shapes.py`, new ones each
-time.
+More of it: `SHAPE_EXAMPLES=20 python -m pytest tests/property/test_list_shapes.py`.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ SLOW = settings(
     max_examples=int(os.environ.get("SHAPE_EXAMPLES", "1")),
     deadline=None,
     database=None,
-    derandomize="SHAPE_EXAMPLES" not in os.environ,
+    derandomize=True,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )
 # Letters that make no name that says something: those that do are in tests/unit/lists.

@@ -18,6 +18,8 @@ from dedup_lib.lists.text.files import TextFiles
 from dedup_lib.lists.text.rows import TextRows, literal_rows, measure
 
 _DIFPY = re.compile(r"difPy_[^/]*\.json(\.gz)?")
+# With NumPy 2, difPy writes np.str_('…') instead of '…'.
+_PYTHON_LIST = re.compile(rb"\[(['\"\]]|np\.str_\()")
 _IDS = {"id", "partner", "keeper"}
 _PARTNERS = {"partner_column": "partner"}
 Rows = list[list[str | None]]
@@ -76,16 +78,33 @@ def read_lower_quality(files: TextFiles) -> TextRows | None:
     Raises:
         UnreadableFileError: The file is no such list, or is too large.
     """
-    if len(files.files) > 1 or not re.match(rb"\[(['\"\]])", files.head(files.files[0]).lstrip()):
+    if len(files.files) > 1 or not _PYTHON_LIST.match(files.head(files.files[0]).lstrip()):
         return None
     try:
-        value = ast.literal_eval(_text(files, "is one list in one line").strip())
+        value = _python_texts(_text(files, "is one list in one line").strip())
     except (MemoryError, RecursionError, SyntaxError, ValueError) as error:
         raise UnreadableFileError(f"{_named(files)} is not a list of texts: {error}.") from error
     document = _ids(value, "difPy's images of lower quality")
     if document is None:
         raise UnreadableFileError(f"{_named(files)} is not a list of texts.")
     return _read(files, document)
+
+
+def _python_texts(source: str) -> list[Any]:
+    """Read a list of texts, as Python spells them; what is not a text is None."""
+    match ast.parse(source, mode="eval").body:
+        case ast.List(elts=elements):
+            return [_python_text(element) for element in elements]
+    return [None]
+
+
+def _python_text(element: ast.expr) -> Any:
+    match element:
+        case ast.Call(func=ast.Attribute(attr="str_"), args=[argument], keywords=[]):
+            return _python_text(argument)
+        case ast.Constant(value=str(text)):
+            return text
+    return None
 
 
 def document_of(value: Any, path: str) -> Document | None:

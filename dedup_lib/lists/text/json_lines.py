@@ -95,7 +95,8 @@ def _fits(found: Row, id_type: str) -> bool:
     """Tell whether all values of one type are IDs that are not text."""
     if id_type == "binary":
         return (found["type"], found["no_bytes"]) == ("STRING", 0)
-    is_whole = re.fullmatch(r"BIGINT|DECIMAL\(\d+,0\)", found["type"]) is not None
+    # Larger numbers than a bigint are decimals, and so is 7.0: DECIMAL(1,0).
+    is_whole = re.fullmatch(r"BIGINT|DECIMAL\((19|[23]\d),0\)", found["type"]) is not None
     if id_type == "string" or not is_whole:
         return False
     values = range_of(id_type)
