@@ -16,7 +16,8 @@ from dedup_lib.session.conf import FILE_READER_OPTIONS
 from dedup_lib.session.sql_names import quoted
 
 _OPTIONS = FILE_READER_OPTIONS | {"mode": "FAILFAST", "allowSingleQuotes": "false"}
-_DDL = {"void": "string", "binary": "string"}
+# Doubles are read as their text: they hold some 16 digits, and a longer number may name a group.
+_DDL = {"void": "string", "binary": "string", "double": "string"}
 _MOST_KEYS = 1000
 # Lines that Spark reads, but that may be wrong: more than one object, or half of a character (a
 # lone surrogate).

@@ -123,11 +123,15 @@ def test_g2_numbers_are_their_own_spelling(planned, numbered, made):
 def test_what_a_list_means_is_told_as_for_parquet(planned, images, made):
     """Groups, pairs and keepers, by their names or by what the user maps."""
     twins = "one,two,dist\nid-0,id-1,0.1\nid-1,id-0,0.1\nid-2,id-3,0.9\n"
+    # Numbers of 40 digits: those of the last two differ in their last digit.
+    digests = [{"id": f"id-{n}", "sha1": 10**39 + max(1, n - 26)} for n in (26, 27, 28)]
+    digests = "\n".join(map(json.dumps, digests))
     lists = [
         made("groups.csv", "id,group\nid-10,1\nid-11,1\nid-12,-1\nid-13,\n"),
         made("keepers.jsonl", '{"id": "id-20", "duplicate_of": "id-21"}\n{"id": "id-22"}'),
         made("pairwise.csv", "id,max_id,cosine_sim_score\nid-24,id-23,0.99\nid-25,id-23,nan\n"),
         DuplicateIds(str(made("sets.csv", "f,set\nid-14,x\nid-15,x\n")), group_column="set"),
+        DuplicateIds(str(made("digests.jsonl", digests)), group_column="sha1"),
         DuplicateIds(
             str(made("twins.csv", twins)),
             "one",
@@ -141,6 +145,7 @@ def test_what_a_list_means_is_told_as_for_parquet(planned, images, made):
         "id-20": (["keepers.jsonl"], "id-21"),
         "id-24": (["pairwise.csv"], "id-23"),
         "id-15": (["sets.csv"], "id-14"),
+        "id-27": (["digests.jsonl"], "id-26"),
         "id-1": (["twins.csv"], "id-0"),
     }
 

@@ -39,6 +39,10 @@ def test_text_comes_back_as_the_page_wrote_it():
         ("jsonl", b'\xef\xbb\xbf{"id": "a"}\r\n\r\n{"id":"b", "n": {"m": 1}}', "string"),
         ("jsonl", '{"id": null}\n{}\n{"id": 2147483647}', "int"),
         ("txt", b"\xef\xbb\xbf1\r\n\n2", "int"),
+        ("csv", "id\n-128\n127\n", "tinyint"),
+        ("jsonl", '{"id": 18446744073709551615}', "decimal(20,0)"),
+        ("csv", "id\n00FF\n6ba7b810-9dad-11d1-80b4-00c04fd430c8\n", "binary"),
+        ("jsonl", '{"id": "00ff"}', "binary"),
     ],
 )
 def test_what_editors_and_programs_add_does_no_harm(form, text, id_type):
@@ -55,6 +59,10 @@ def test_what_editors_and_programs_add_does_no_harm(form, text, id_type):
         ("jsonl", '\n{"id": 9223372036854775808}', "bigint"),
         *(("csv", f"id\n{value}\n", "bigint") for value in ("007", "7.0", " 7", "+7", "-0", "x")),
         ("csv", "id\n2147483648\n", "int"),
+        ("csv", "id\n128\n", "tinyint"),
+        ("csv", f"id\n1{'0' * 20}\n", "decimal(20,0)"),
+        *(("csv", f"id\n{value}\n", "binary") for value in ("0", "0x00", "g0", "00-ff")),
+        ("jsonl", '\n{"id": 10}', "binary"),
         ("txt", "1\n02\n", "bigint"),
     ],
 )
