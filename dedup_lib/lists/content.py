@@ -13,12 +13,13 @@ from functools import partial, reduce
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import DataType
+from pyspark.sql.types import DataType, StringType
 
 from dedup_lib.errors import AmbiguousListError
-from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, NO_GROUP, SCORES, ListShape
+from dedup_lib.lists.scores import is_score
+from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, NO_GROUP, ListShape
 from dedup_lib.session.sql_names import quoted, values_of
-from dedup_lib.tables.id_types import as_text
+from dedup_lib.tables.id_types import as_text, can_hold_ids
 
 # Columns, in lower case, that describe an image: they repeat, and say nothing about duplicates.
 ATTRIBUTES = frozenset(
@@ -38,6 +39,9 @@ ATTRIBUTES = frozenset(
 _ATTRIBUTE_TYPES = re.compile(r"boolean|date|timestamp.*|interval.*|void")
 _FLOATS = ("float", "double")
 _SIMPLE_ARRAY = re.compile(r"array<[a-z0-9(),]+>")
+# Partitions by time.
+_DATES = frozenset({"dt", "ds", "date", "hour", "week", "run_date", "ingest_date", "batch_date"})
+_DATE = re.compile(r"\d{4}-?\d\d(-?\d\d)?([T %].*)?")
 # So many values of a column are searched among the image IDs.
 _PROBED_VALUES = 10_000
 # A count by `approx_count_distinct` may differ by 5 %. Below this share of the rows it is certain
@@ -93,9 +97,35 @@ def beside(frames: Sequence[DataFrame], shape: ListShape) -> Beside | None:
     return Beside(reduce(partial(DataFrame.unionByName, allowMissingColumns=True), texts), types)
 
 
+def refuse_partitions(what: str, paths: Sequence[str]) -> None:
+    """Refuse a list of plain IDs whose partitions may be groups or other images.
+
+    Args:
+        what: The name of the list in messages.
+        paths: The paths of its files.
+
+    Raises:
+        AmbiguousListError: A partition column has several values, and is no attribute and no date.
+    """
+    parts = [part.partition("=") for path in paths for part in path.split("/")[:-1]]
+    values: dict[str, set[str]] = {}
+    for name, sign, value in parts:
+        if sign:
+            values.setdefault(name, set()).add(value)
+    for name, found in values.items():
+        is_date = name.lower() in _DATES or all(map(_DATE.fullmatch, found))
+        if len(found) > 1 and not is_date and may_tell(name, "string"):
+            raise AmbiguousListError(
+                f"{what} has {len(found)} partitions by {name!r}. They may be groups of "
+                "duplicates: then to remove all its IDs would remove every copy. If they all are "
+                f"to go, say so: {KIND_FLAG} remove. Otherwise give the list with the group in a "
+                "column, and --group-column."
+            )
+
+
 def may_tell(name: str, found: str) -> bool:
     """Tell whether a column may hold IDs or groups, by its name and Spark type."""
-    is_attribute = name.lower() in ATTRIBUTES or SCORES.fullmatch(name.lower())
+    is_attribute = name.lower() in ATTRIBUTES or is_score(name)
     return not (is_attribute or _ATTRIBUTE_TYPES.fullmatch(found))
 
 
@@ -105,6 +135,12 @@ def _text(name: str, found: DataType, is_array: bool) -> Column:
         return value.cast("array<string>")
     if re.match("struct|map|array|variant", found.simpleString()):
         return F.to_json(F.struct(value.alias("value")))
+    if found.simpleString() in _FLOATS:  # a whole number is spelled as an integer
+        is_whole = (value == F.rint(value)) & (F.abs(value) < 2.0**63)
+        value = F.coalesce(
+            F.when(is_whole, value.try_cast("bigint").cast("string")), value.cast("string")
+        )
+        return group_name(value, StringType())
     return group_name(value, found)
 
 
@@ -142,7 +178,7 @@ def refuse_groups_and_pairs(
     probes = {
         name: _probe(found.rows, str(index))
         for index, (name, of) in enumerate(found.types.items())
-        if of in (own_type, f"array<{own_type}>")
+        if _may_be_ids(of, own_type)
     }
     listed = found.rows.select(F.col("id").alias("value"))
     for name, probe in probes.items():
@@ -153,6 +189,14 @@ def refuse_groups_and_pairs(
         ids = image_ids().select(as_text(F.col("image_id"), id_type).alias("value"))
         if num_ids := _count_found(probe, ids):
             raise _pairs(what, name, id_column, f"{num_ids} IDs of the image table")
+
+
+def _may_be_ids(found: str, id_type: str) -> bool:
+    """Tell whether values of a type may be spelled as IDs are. pandas has integers as floats."""
+    of = found.removeprefix("array<").removesuffix(">")
+    if of in _FLOATS:
+        return id_type not in ("string", "binary")
+    return can_hold_ids(of) and (of == "binary") == (id_type == "binary")
 
 
 def _probe(rows: DataFrame, column: str) -> DataFrame:
@@ -193,7 +237,7 @@ def _refuse_groups(what: str, found: Beside, id_column: str) -> None:
                 F.approx_count_distinct(value).alias("values"),
                 F.min(value).alias("least"),
                 F.max(value).alias("most"),
-                F.max(whole[name] != F.floor(whole[name])).alias("is_fractional")
+                F.max(whole[name] != F.rint(whole[name])).alias("is_fractional")
                 if name in whole
                 else F.lit(False).alias("is_fractional"),
             ).alias(str(index))

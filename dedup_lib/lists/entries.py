@@ -7,10 +7,12 @@ from collections.abc import Callable
 
 from pyspark.sql import DataFrame, Row
 from pyspark.sql import functions as F
+from pyspark.sql.types import BinaryType
 
 from dedup_lib.errors import AmbiguousListError, UnreadableFileError
 from dedup_lib.lists.removal_list import RemovalList
 from dedup_lib.lists.shape import DEFAULT_ID_COLUMN, ID_FLAG, KIND_FLAG
+from dedup_lib.tables.id_types import as_text, shown
 
 _log = logging.getLogger(__name__)
 # Scores may be off by so much: a cosine similarity in half precision may be a little more than 1.
@@ -54,8 +56,12 @@ def check_header(item: RemovalList, image_ids: Callable[[], DataFrame]) -> None:
     """
     if item.header in (None, DEFAULT_ID_COLUMN):
         return
-    is_header = F.col("image_id").cast("string") == F.lit(item.header)
-    if not image_ids().where(is_header).isEmpty():
+    ids = image_ids()
+    id_type = ids.schema["image_id"].dataType
+    header = str(item.header)
+    if isinstance(id_type, BinaryType):
+        header = header.replace("-", "").lower()
+    if not ids.where(as_text(F.col("image_id"), id_type) == F.lit(header)).isEmpty():
         raise UnreadableFileError(
             f"list {item.location!r}: its first line should name the columns, but {item.header!r} "
             f"is an image ID. Add a first line, such as {DEFAULT_ID_COLUMN!r}. If it is a name: "
@@ -171,7 +177,7 @@ def warn_of_groups(location: str, members: DataFrame) -> None:
                 "%r: group %r has %d IDs, the next largest has %d: only one of them stays; make "
                 "sure that they are duplicates",
                 location,
-                named[0]["group_id"],
+                shown(named[0]["group_id"]),
                 named[0]["count"],
                 next_largest,
             )

@@ -13,6 +13,7 @@ from dedup_lib.lists.refusals import (
     refuse_possible_full_list,
     refuse_possible_groups,
     refuse_scores_without_limit,
+    refuse_two_keepers,
     refuse_two_meanings,
 )
 from dedup_lib.lists.shape import (
@@ -91,7 +92,6 @@ def _recognise_kind(found: FoundList) -> ListShape:
     if group is not None and (group != GROUP or len(found.columns) == 2):
         return _groups(found)
     if found.named_keeper is not None:
-        refuse_scores_without_limit(found)
         return _pairwise(found)
     refuse_possible_full_list(found)
     shape = _plain("remove", found)
@@ -117,6 +117,9 @@ def _pairwise(found: FoundList) -> ListShape:
     default_id, keeper, score = PAIRWISE_COLUMNS
     named = found.asked.keeper_column or found.named_keeper
     if named is not None and (found.asked.keeper_column or not found.is_pairwise):
+        if found.asked.keeper_column is None:
+            refuse_two_keepers(found)
+            refuse_scores_without_limit(found)
         score_column = _score(found)
         id_column = found.id_column_beside(named, score_column)
         return ListShape(
@@ -196,6 +199,13 @@ def check_one_kind(what: str, shapes: Mapping[str, ListShape]) -> ListShape:
         shown = "; ".join(f"{path!r} as {kind}" for kind, path in sorted(of_kind.items()))
         raise AmbiguousListError(
             f"{what} mixes kinds: {shown}. Give the files of each kind as a separate list."
+        )
+    columns = {shape.columns: path for path, shape in shapes.items()}
+    if len(columns) > 1:
+        shown = "; ".join(f"{path!r} has {', '.join(names)}" for names, path in columns.items())
+        raise AmbiguousListError(
+            f"{what}: its files have their IDs in other columns: {shown}. Name one with {ID_FLAG}, "
+            "or give the files of each kind as a separate list."
         )
     others = dict.fromkeys(name for shape in shapes.values() for name in shape.other_columns)
     return replace(next(iter(shapes.values())), other_columns=tuple(others))

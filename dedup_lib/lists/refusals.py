@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable
 
 from dedup_lib.errors import AmbiguousListError, MissingColumnError, NotAListError
+from dedup_lib.lists.scores import is_score
 from dedup_lib.lists.shape import (
     DEFAULT_ID_COLUMN,
     DUPLICATES_BY_ANY_NAME,
@@ -13,9 +14,9 @@ from dedup_lib.lists.shape import (
     GROUPS,
     ID_FLAG,
     KEEPERS,
+    KEPT,
     KIND_FLAG,
     PAIRWISE_COLUMNS,
-    SCORES,
     FoundList,
 )
 
@@ -120,6 +121,20 @@ def refuse_incomplete_pairs(found: FoundList) -> None:
     )
 
 
+def refuse_two_keepers(found: FoundList) -> None:
+    """Refuse a list of which two columns hold images that stay, by their names.
+
+    Raises:
+        AmbiguousListError: There are two such columns, and the user names neither.
+    """
+    named = [name for name in found.columns if name.lower() in KEEPERS and name != found.id_column]
+    if len(named) > 1:
+        raise AmbiguousListError(
+            f"{found.what} has several columns that name an image that stays: {', '.join(named)}. "
+            "Say which one: --keeper-column."
+        )
+
+
 def refuse_scores_without_limit(found: FoundList) -> None:
     """Refuse pairs with keepers and scores if the user names no limit for the scores.
 
@@ -127,7 +142,9 @@ def refuse_scores_without_limit(found: FoundList) -> None:
         AmbiguousListError: There is a column of scores, and the user names neither column.
     """
     keeper, asked = found.named_keeper, found.asked
-    score = next((name for name in found.columns if SCORES.fullmatch(name.lower())), None)
+    others = {name: of for name, of in found.columns.items() if name != found.id_column}
+    scores = (name for name, of in others.items() if is_score(name) or of in ("float", "double"))
+    score = next(scores, None)
     if score is not None and asked.score_column is None:
         raise AmbiguousListError(
             f"{found.what} names the image that each one duplicates ({keeper!r}), and has scores "
@@ -171,7 +188,7 @@ def refuse_possible_groups(found: FoundList, id_column: str) -> None:
             also counts as a column. Or the only column has such a name, or that of keepers.
     """
     is_known = found.id_column is not None or found.directory in DUPLICATES_BY_ANY_NAME
-    if id_column.lower() in _MAYBE_GROUPS | KEEPERS and not is_known:
+    if id_column.lower() in _MAYBE_GROUPS | KEPT and not is_known:
         raise AmbiguousListError(
             f"{found.what} has only the column {id_column!r}. By its name, it may hold groups, or "
             f"images that stay. If these images are to go, name it: {ID_FLAG} {id_column}."

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
 from dedup_lib.errors import ColumnTypeError, MissingColumnError, TableNotFoundError
-from dedup_lib.lists.content import Beside
+from dedup_lib.lists.content import Beside, refuse_partitions
 from dedup_lib.lists.files import list_files
 from dedup_lib.lists.kinds import recognise_npy
 from dedup_lib.lists.npy import read_ids
@@ -186,6 +186,8 @@ def _from_files(session: Session, wanted: WantedList) -> RemovalList:
             read = read_parquet(session, files, wanted)
         case _:
             read = read_text(TextFiles(session, files, list_format, wanted))
+    if read.shape.kind == "remove" and not wanted.asked.is_explained:
+        refuse_partitions(wanted.what, [file.path for file in files])
     return RemovalList(
         location=wanted.location,
         format=list_format,

@@ -11,11 +11,19 @@ from pyspark.sql import functions as F
 from dedup_lib.errors import AmbiguousListError, SettingsError
 from dedup_lib.settings import ScoreMeaning
 
+# Names, in lower case, of columns that tell how alike two images are, or how good one is.
 _NAMES: Mapping[ScoreMeaning, re.Pattern[str]] = {
-    "distance": re.compile(r"(.*[_ ])?(distance|dist|difference|diff|mse|hamming)"),
-    "similarity": re.compile(r".*(score|similarity|sim|probability)"),
+    "distance": re.compile(
+        r".*(distance|dissimilarity(_score)?)|(.*[_ ])?(dist|difference|diff|mse|hamming)"
+    ),
+    "similarity": re.compile(r".*(score|similarity|probability)|(.*[_ ])?sim"),
 }
 _FLAGS: Mapping[ScoreMeaning, str] = {"similarity": "--eps", "distance": "--max-distance"}
+
+
+def is_score(name: str) -> bool:
+    """Tell whether a column has scores, by its name."""
+    return any(each.fullmatch(name.lower()) for each in _NAMES.values())
 
 
 def meaning_of(

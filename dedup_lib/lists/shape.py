@@ -18,10 +18,12 @@ PAIRWISE_COLUMNS = ("id", "max_id", "cosine_sim_score")
 # Columns, in lower case, that name the image that stays, and have no other meaning.
 KEEPERS = frozenset(
     {
-        *("duplicate_of", "keeper", "keeper_id", "kept_id", "original_id", "canonical_id"),
+        *("duplicate_of", "keeper_id", "kept_id", "original_id", "canonical_id"),
         "representative_id",
     }
 )
+# Names, in lower case, of a single column whose images may be those that stay.
+KEPT = KEEPERS | {"keeper", "keepers", "keep", "kept", "to_keep", "survivor", "survivors", "unique"}
 GROUP = "group"
 # Columns that name groups, with their producers. All but the last have no other meaning.
 GROUPS = {
@@ -38,10 +40,9 @@ BY_COLUMN = {
     "_curator_dedup_id": "NeMo Curator's generated IDs",
     "docs_to_remove": "data-prep-kit's documents to remove",
 }
-# Values of a group column that say that a row belongs to no group: -1 is the noise of DBSCAN.
-NO_GROUP = ("", "-1", "-1.0")
-# Names, in lower case, of columns that tell how alike two images are, or how good one is.
-SCORES = re.compile(r".*(score|similarity|distance)")
+# Values of a column of groups or other images that say that there is none, as text: -1 is the noise
+# of DBSCAN, and what faiss returns for a missing neighbour. Programs spell NULL in several ways.
+NO_GROUP = ("", "-1", "-1.0", "NaN", "nan", "None", "null", "NULL", "<NA>")
 # The columns that pandas writes for the row labels of a frame by default.
 ROW_LABELS = "__index_level_0__"
 _ROW_LABELS = re.compile(r"__index_level_\d+__")
@@ -81,6 +82,11 @@ class ListShape:
         """All columns that are read, the ID column first."""
         others = (self.related_column, self.score_column)
         return (self.id_column, *(column for column in others if column is not None))
+
+    @property
+    def has_similarities(self) -> bool:
+        """Whether these are pairs with similarities as scores."""
+        return self.score_column is not None and self.score_means == "similarity"
 
     @property
     def related_column(self) -> str | None:

@@ -14,11 +14,12 @@ from dedup_lib.errors import ColumnTypeError, MissingColumnError
 from dedup_lib.lists.content import Beside, beside, group_name
 from dedup_lib.lists.kinds import recognise
 from dedup_lib.lists.scores import is_alike, meaning_of, similarity
-from dedup_lib.lists.shape import ID_FLAG, ListShape
+from dedup_lib.lists.shape import ID_FLAG, NO_GROUP, ListShape
 from dedup_lib.lists.suggestions import advised
 from dedup_lib.session.sql_names import values_of
 from dedup_lib.session.storage import FileInfo
 from dedup_lib.settings import DuplicateIds
+from dedup_lib.tables.id_types import as_text
 
 
 class ReadList(NamedTuple):
@@ -109,8 +110,8 @@ class WantedList:
     def select(self, frame: DataFrame, shape: ListShape) -> DataFrame:
         """Select the columns of the entries: all rows, with raw scores.
 
-        *Nulls:* an image that is its own keeper, or partner, has none. So has an image with an
-        empty text there.
+        *Nulls:* an image that is its own keeper, or partner, has none. So has an image with one of
+        the values that name no group.
         """
         image_id = values_of(shape.id_column)
         named = {"image_id": image_id}
@@ -131,10 +132,8 @@ class WantedList:
         """Return the other image of a pair."""
         if shape.names_only_duplicates:  # so an image without a keeper counts as lost
             return F.coalesce(other, image_id)
-        is_other = other != image_id
-        if self.data_type.typeName() == "string":
-            is_other &= other != ""
-        return F.when(is_other, other)
+        is_none = as_text(other, self.data_type).isin(*NO_GROUP)
+        return F.when((other != image_id) & ~is_none, other)
 
     def entries(self, rows: DataFrame, shape: ListShape) -> DataFrame:
         """Choose the entries of a list: only pairs that are alike, with similarities as scores.

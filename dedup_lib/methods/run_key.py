@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
-from functools import reduce
+from functools import partial, reduce
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
@@ -130,7 +130,7 @@ def _content_of(lists: Sequence[RemovalList]) -> list[list[str]]:
         parts.setdefault(part, []).append(item.frame)
     contents = []
     for (kind, _), frames in parts.items():
-        entries = reduce(DataFrame.unionByName, frames)
+        entries = reduce(partial(DataFrame.unionByName, allowMissingColumns=True), frames)
         hashes = sum_of_hashes(*entries.columns)
         row = entries.agg(F.count(F.lit(1)), F.count(ENTRY_COLUMN), hashes).collect()[0]
         id_type = entries.schema[ENTRY_COLUMN].dataType.simpleString()

@@ -12,14 +12,19 @@ from dedup_lib.tables.pinned import FileRows
 
 
 def sweep(
-    rows: DataFrame, files: Sequence[FileRows], eps_values: Sequence[float]
+    rows: DataFrame,
+    files: Sequence[FileRows],
+    eps_values: Sequence[float],
+    scored_by: Sequence[int],
 ) -> list[dict[str, Any]]:
     """Count the rows that each eps would remove, and estimate their bytes.
 
     Args:
         rows: The rows that the largest value removes: `file_path`, `marks`.
         files: Rows and sizes of the image table's files.
-        eps_values: The values for pairwise lists. Rows that other lists mark count for each value.
+        eps_values: The values for lists with similarities. Rows that other lists mark count for
+            each value.
+        scored_by: The indexes of the lists with similarities.
 
     Returns:
         For each value, in the given order: `eps`, `removed_rows`, `removed_bytes_estimate`. The
@@ -29,7 +34,8 @@ def sweep(
     *Cost:* one pass over the rows. The driver collects one row per file.
     """
     counts = [
-        F.count_if(_is_removed(eps)).alias(f"eps_{index}") for index, eps in enumerate(eps_values)
+        F.count_if(_is_removed(eps, scored_by)).alias(f"eps_{index}")
+        for index, eps in enumerate(eps_values)
     ]
     found = {row["file_path"]: row for row in rows.groupBy("file_path").agg(*counts).collect()}
     row_bytes = {file.file_path: file.size_bytes / file.num_rows for file in files}
@@ -47,8 +53,9 @@ def sweep(
     return swept
 
 
-def _is_removed(eps: float) -> Column:
-    """Tell whether a row has a mark with a high enough score, or a mark without a score."""
+def _is_removed(eps: float, scored_by: Sequence[int]) -> Column:
+    """Tell whether a row has a mark with a high enough similarity, or a mark of another list."""
     return F.exists(
-        "marks", lambda mark: mark["score"].isNull() | (mark["score"] >= F.lit(1.0 - eps))
+        "marks",
+        lambda mark: ~mark["list_index"].isin(*scored_by) | (mark["score"] >= F.lit(1.0 - eps)),
     )

@@ -20,6 +20,7 @@ from dedup_lib.lists.content import refuse_groups_and_pairs
 from dedup_lib.lists.entries import check_entries, check_header
 from dedup_lib.lists.protected import read_protect_list
 from dedup_lib.lists.removal_list import RemovalList, read_removal_list
+from dedup_lib.lists.scores import is_score
 from dedup_lib.plan.kept_plan import KeptPlan
 from dedup_lib.plan.protected_rows import check_condition
 from dedup_lib.redaction import redact
@@ -153,6 +154,7 @@ def check_kinds(lists: Sequence[RemovalList], settings: Settings) -> None:
             len(plain),
             ", ".join(map(redact, plain)),
         )
+    _check_scores(lists, settings)
     meanings = {item.shape.score_means for item in lists if item.shape.score_column is not None}
     if settings.planned_eps is not None and "similarity" not in meanings:
         raise SettingsError(
@@ -169,6 +171,21 @@ def check_kinds(lists: Sequence[RemovalList], settings: Settings) -> None:
             "--eps-sweep is for pairs with keepers: which images of a --partner-column go depends "
             "on all pairs. Try each value by a dry run with --eps."
         )
+
+
+def _check_scores(lists: Sequence[RemovalList], settings: Settings) -> None:
+    """Refuse scores that the user names, or limits, that have no effect on a list."""
+    for item, own, asked in zip(lists, settings.duplicate_ids, settings.asked_lists, strict=True):
+        others = item.shape.other_columns
+        is_own = own.score_column or own.score_means or own.max_distance is not None
+        is_limited = asked.max_distance is not None and not asked.is_explained
+        is_unread = asked.score_column in others or (is_limited and any(map(is_score, others)))
+        if item.shape.score_column is None and (is_own or is_unread):
+            raise SettingsError(
+                f"removal list {item.location!r} is read as {item.kind} without scores, so a score "
+                "column or a limit has no effect on it. Name the column of the other images: "
+                "--keeper-column or --partner-column; or give it the kind remove in TOML."
+            )
 
 
 def _check_keeper_column(images: PinnedTable, column: str) -> None:

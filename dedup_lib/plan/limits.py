@@ -44,7 +44,7 @@ def check_lists(plan: Plan, inputs: Inputs, settings: Settings) -> None:
         num_ids=num_ids,
         allow_empty_list=settings.allow_empty_list,
         dissimilar_pairs=sum(
-            item.listed_rows or 0 for item in inputs.lists if item.kind == "pairwise"
+            item.listed_rows or 0 for item in inputs.lists if item.pairs is not None
         ),
     )
     check_lists_to_keep(
@@ -90,9 +90,10 @@ def check_list_not_empty(
     """
     if num_ids == 0 and dissimilar_pairs > 0 and not allow_empty_list:
         raise EmptyListError(
-            f"all {dissimilar_pairs} listed pairs have scores below 1 - EPS, and the "
-            "lists hold nothing else. Choose a larger --eps (--eps-sweep shows what each value "
-            "would remove), or use --allow-empty-list if that is expected."
+            f"all {dissimilar_pairs} listed pairs have scores beyond their limit, or no other "
+            "image, and the lists hold nothing else. Choose a larger --eps (--eps-sweep shows what "
+            "each value would remove) or --max-distance, or use --allow-empty-list if that is "
+            "expected."
         )
     if num_ids == 0 and not allow_empty_list:
         raise EmptyListError(

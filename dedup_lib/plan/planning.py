@@ -188,7 +188,10 @@ class _Planning:
         if not self.settings.eps_values:
             return None
         with self.step("sweep eps"):
-            return eps_sweep.sweep(found, files, self.settings.eps_values)
+            scored_by = [
+                index for index, item in enumerate(self.lists) if item.shape.has_similarities
+            ]
+            return eps_sweep.sweep(found, files, self.settings.eps_values, scored_by)
 
     def follow_keepers(
         self, found: DataFrame, ranking: Ranking

@@ -179,9 +179,7 @@ class _Making:
         frames = [
             item.pairs.select("image_id", F.col(item.pairs.columns[1]).alias("other"), "score")
             for item in self.inputs.lists
-            if item.pairs is not None
-            and item.shape.score_column is not None
-            and item.shape.score_means == "similarity"
+            if item.pairs is not None and item.shape.has_similarities
         ]
         if eps is None or not frames:
             return None
@@ -220,7 +218,7 @@ def _taken_for(item: RemovalList, settings: Settings) -> str:
     words = f"{item.kind}: {item.shape.producer}"
     if item.shape.score_column is None:
         return words
-    if item.shape.score_means == "similarity":
+    if item.shape.has_similarities:
         return f"{words}, eps {settings.planned_eps:g}"
     return f"{words}, up to a distance"
 

@@ -79,6 +79,12 @@ def _check_lists(settings: Settings) -> None:
                     "one of the two out. In TOML each list can have its own."
                 )
         _check_score(item, settings.planned_eps)
+    for item in settings.duplicate_ids:
+        if item.score_means == "similarity" and item.max_distance is not None:
+            raise SettingsError(
+                "a list has score_means similarity and max_distance: similarities are limited by "
+                "--eps. Leave one of the two out."
+            )
 
 
 def _check_score(item: DuplicateIds, eps: float | None) -> None:

@@ -113,8 +113,11 @@ class ListSettings:
             "score_means": self.score_means,
             "max_distance": self.max_distance,
         }
-        if item.kind is None and not item.relations:
-            shared |= {name: getattr(self, name) for name in values.RELATIONS}
+        if item.max_distance is not None:  # it has its own limit, so its own meaning
+            del shared["score_means"]
+        if not item.relations:
+            fit = (name for name, of in values.RELATIONS.items() if item.kind in (None, "auto", of))
+            shared |= {name: getattr(self, name) for name in fit}
         missing = {name for name in shared if getattr(item, name) is None}
         return replace(item, **{name: shared[name] for name in missing})
 

@@ -171,6 +171,9 @@ def check_values(settings: Settings) -> None:
     _check_range("--eps", settings.eps, 2)
     for item in settings.asked_lists:
         _check_range("--max-distance", item.max_distance, math.inf)
+        for name in ("id_column", *RELATIONS, "score_column"):
+            if getattr(item, name) == "":
+                raise SettingsError(f"a list has an empty name as its {name}.")
     for eps in settings.eps_values:
         _check_range("--eps-sweep", eps, 2)
     _check_count("--review-samples", settings.review_samples, 2000)

@@ -17,7 +17,7 @@ from dedup_lib.errors import AmbiguousListError, NotAListError, UnreadableFileEr
 from dedup_lib.lists.text.files import TextFiles
 from dedup_lib.lists.text.rows import TextRows, literal_rows, measure
 
-_DIFPY = re.compile(r"difPy_[^/]*\.json(\.gz)?")
+_DIFPY = re.compile(r"(difPy_[^/]*|[^/]*_results)\.json(\.gz)?")
 # With NumPy 2, difPy writes np.str_('…') instead of '…'.
 _PYTHON_LIST = re.compile(rb"\[(['\"\]]|np\.str_\()")
 _IDS = {"id", "partner", "keeper"}
@@ -133,22 +133,34 @@ def _ids(value: Any, producer: str) -> Document | None:
 
 
 def _pairs(value: Mapping[str, Any], *, is_difpy: bool) -> Document | None:
-    found = [(name, other) for name, others in value.items() for other in _each(others)]
-    producer = "difPy's results" if is_difpy else "imagededup's duplicates"
-    if all(isinstance(other, str) for _, other in found):
-        if not all(isinstance(others, list) for others in value.values()):
-            return None
-        return Document(producer, ("id", "partner"), [[*pair] for pair in found], _PARTNERS)
-    if not all(_is_scored(other) for _, other in found):
+    if not all(isinstance(others, list) for others in value.values()):
         return None
-    rows: Rows = [[name, other, repr(score)] for name, (other, score) in found]
+    # An image without another one is a row, too: a list to keep or to protect may name it.
+    found = [(name, other) for name, others in value.items() for other in others or [None]]
+    producer = "difPy's results" if is_difpy else "imagededup's duplicates"
+    partners = [_partner(other) for _, other in found]
+    if not is_difpy and not {*partners} - {None} <= value.keys():  # imagededup names every image
+        return None
+    if all(other is None or isinstance(other, str) for _, other in found):
+        rows: Rows = [[*pair] for pair in found]
+        return None if is_difpy else Document(producer, ("id", "partner"), rows, _PARTNERS)
+    if not all(other is None or _is_scored(other) for _, other in found):
+        return None
+    rows = [
+        [name, partner, None if other is None else repr(other[1])]
+        for (name, other), partner in zip(found, partners, strict=True)
+    ]
     score = "mse" if is_difpy else "score"
     told = _PARTNERS | {"score_column": score} | ({"score_means": "distance"} if is_difpy else {})
     return Document(producer, ("id", "partner", score), rows, told)
 
 
-def _each(others: Any) -> list[Any]:
-    return others if isinstance(others, list) else [None]
+def _partner(other: Any) -> str | None:
+    """Return the name of the other image; empty if it has another form."""
+    if other is None:
+        return None
+    name = other[0] if isinstance(other, list) and other else other
+    return name if isinstance(name, str) else ""
 
 
 def _is_scored(other: Any) -> bool:
@@ -171,10 +183,10 @@ def _czkawka(value: list[Any]) -> Document | None:
     return Document("czkawka's similar images", ("id", "group"), rows, {"group_column": "group"})
 
 
-def _of_reference(group: Any) -> list[tuple[str, str]] | None:
+def _of_reference(group: Any) -> list[tuple[str, str | None]] | None:
     match group:
         case [{"path": str(keeper)}, list(others)] if paths := _paths(others):
-            return [(path, keeper) for path in paths]
+            return [(keeper, None), *((path, keeper) for path in paths)]
     return None
 
 

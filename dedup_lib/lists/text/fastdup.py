@@ -74,7 +74,7 @@ def read_known_csv(files: TextFiles, rows: TextRows) -> TextRows:
 def _with_names(files: TextFiles, rows: TextRows, columns: tuple[str, ...]) -> TextRows:
     """Replace positions by the names in the file that fastdup writes beside its results."""
     is_position = [F.count_if(~F.col(column).rlike(_POSITION)) == 0 for column in columns]
-    if not all(rows.frame.agg(*is_position).collect()[0]):
+    if rows.num_rows == 0 or not all(rows.frame.agg(*is_position).collect()[0]):
         return rows
     location = f"{rows.path.rpartition('/')[0]}/{_NAMES}"
     storage = files.session.storage

@@ -73,7 +73,7 @@ class TextFiles:
         try:
             head = self.session.storage.read_head(file.path, num_bytes)
             if file.path.lower().endswith(".gz"):
-                head = zlib.decompressobj(_GZIP).decompress(head, num_bytes)
+                head = _inflated(head, num_bytes)
         except (StorageError, zlib.error) as error:
             raise UnreadableFileError(f"{self.named(file)} can't be read: {error}.") from error
         if head.startswith(_WIDE_BOMS) or b"\0" in head:
@@ -132,3 +132,13 @@ class TextFiles:
         reader = self.session.spark.read.options(**FILE_READER_OPTIONS).option("lineSep", "\n")
         lines = reader.text(file.path).select(F.col("value").cast("binary"))
         return (bytes(row[0]) for row in lines.toLocalIterator())
+
+
+def _inflated(data: bytes, num_bytes: int) -> bytes:
+    """Return the first bytes that gzip compressed; a file may have several members."""
+    text = b""
+    while data and len(text) < num_bytes:
+        member = zlib.decompressobj(_GZIP)
+        text += member.decompress(data, num_bytes - len(text))
+        data = member.unused_data
+    return text

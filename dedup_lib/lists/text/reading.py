@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
+from dedup_lib.errors import UnreadableFileError
 from dedup_lib.lists.files import TextFormat
 from dedup_lib.lists.text.csv_files import read_csv, read_ids
 from dedup_lib.lists.text.documents import read_json, read_lower_quality
@@ -18,13 +19,19 @@ def read_text(files: TextFiles) -> ReadList:
     """Read a list's files, recognise its kind, and select its entries.
 
     Raises:
-        UnreadableFileError: A file does not have its format.
+        UnreadableFileError: A file does not have its format, or has the name of a hidden file.
         MissingColumnError, ColumnTypeError: A column is missing, or a value has another type.
         AmbiguousListError, NotAListError: The kind is ambiguous, or it is not a list.
 
     *Cost:* one or two passes; if something may be wrong, one more, line by line. The driver reads
     documents of JSON as a whole.
     """
+    for file in files.files:
+        if file.path.rpartition("/")[2].startswith(("_", ".")):
+            raise UnreadableFileError(
+                f"{files.named(file)}: Spark reads no text from a file whose name begins with '_' "
+                "or '.': give it another name."
+            )
     return entries_of(_READERS[files.form](files), files.wanted)
 
 

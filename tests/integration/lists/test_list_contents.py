@@ -1,5 +1,7 @@
 """Lists that name every copy under columns of any name are refused by what they hold."""
 
+import math
+
 import numpy as np
 import pyarrow as pa
 import pytest
@@ -36,6 +38,7 @@ GROUPS = {
     "numbers as pandas writes them if some are missing": pa.array([7.0, 7.0, 8.0, None]),
     "one set, the noise of DBSCAN, and another": pa.array([0, 0, -1, 1]),
     "dictionaries": pa.array(["x", "x", "y", "y"]).dictionary_encode(),
+    "floats with NaN": pa.array([7.0, 7.0, 8.0, math.nan]),
     "structures": pa.array([{"a": 1}, {"a": 1}, {"a": 2}, {"a": 3}]),
 }
 PAIRS = {
@@ -99,6 +102,26 @@ def test_g11_a_delta_list_is_looked_at_too(spark, planned, tmp_path):
         planned(table)
     with pytest.raises(AmbiguousListError, match=r"'id' beside its IDs .'ID2'"):
         planned(table, duplicate_id_column="ID2")
+
+
+@pytest.mark.parametrize("other", [pa.float64(), pa.int32()])
+def test_g11_ids_of_another_type_are_other_images(planned, tmp_path, other):
+    """pandas writes the numbers of neighbours as floats if one is missing."""
+    write_parquet(image_rows([1, 2, 3, 4], id_type=pa.int64()), tmp_path / "images/1.parquet")
+    listed = pa.table({"id": [1, 2, 3, 4], "zz": pa.array([2, 1, 4, None], other)})
+    with pytest.raises(AmbiguousListError, match=r"'zz' .* may hold pairs"):
+        planned(write_parquet(listed, tmp_path / "list.parquet"))
+
+
+def test_g11_partitions_may_be_groups(planned, tmp_path):
+    for number, letter in enumerate("abcd"):
+        listed = pa.table({"id": [f"id-{letter}"]})
+        write_parquet(listed, tmp_path / f"sets/dup_set={number // 2}/{number}.parquet")
+        write_parquet(listed, tmp_path / f"days/dt={number}/on=2026-11-0{number}/1.parquet")
+    with pytest.raises(AmbiguousListError, match="2 partitions by 'dup_set'"):
+        planned(tmp_path / "sets")
+    assert planned(tmp_path / "sets", list_kind="remove") == 4
+    assert planned(tmp_path / "days") == 4
 
 
 def test_a_list_of_one_column_is_not_read_for_this(planned, tmp_path, monkeypatch):

@@ -154,6 +154,7 @@ def test_the_files_of_duplicate_finders_need_no_columns(planned, images, made):
     def image(n):
         return {"path": f"id-{n}", "size": 1, "hashes": [n], "difference": "Original"}
 
+    hashes = {"id-16": [["id-17", 2], ["id-18", 12]], "id-17": [["id-16", 2]], "id-18": []}
     made("fastdup/atrain_features.dat.csv", "index,filename\n0,id-0\n1,id-1\n2,id-2\n3,id-3\n")
     lists = [
         made("fastdup/similarity.csv", "from,to,distance\n0,1,0.99\n1,0,0.99\n2,0,0.5\n"),
@@ -166,7 +167,7 @@ def test_the_files_of_duplicate_finders_need_no_columns(planned, images, made):
             max_distance=10,
         ),
         DuplicateIds(
-            str(made("hashes.json", {"id-16": [["id-17", 2], ["id-18", 12]]})),
+            str(made("hashes.json", hashes)),
             score_means="distance",
             max_distance=10,
         ),
@@ -197,7 +198,10 @@ def refusals():
     yield "a.jsonl", '{"id": "a"} {"id": "b"}\n', UnreadableFileError, "line 1 is not JSON"
     yield "a.jsonl", '{"id": "\\udc00"}\n', UnreadableFileError, "line 1 holds half"
     yield "a.json", '{\n"id-1": ["id-2"\n', UnreadableFileError, "line 3 is not JSON"
-    yield "a.json", {"a": [["b", 1]]}, AmbiguousListError, "Say which: --score-means"
+    scored = {"a": [["b", 1]], "b": [["a", 1]]}
+    yield "a.json", scored, AmbiguousListError, "Say which: --score-means"
+    yield "a.json", {"keep": ["id-1", "id-2"], "remove": ["id-3"]}, NotAListError, "neither JSON L"
+    yield "_a.csv", "id\nid-1\n", UnreadableFileError, "Spark reads no text from a file"
     yield "a.json", [{"id": "a"}], NotAListError, "neither JSON Lines"
     yield "a.json", [1], ColumnTypeError, "not string"
     yield "x_lower_quality.txt", "['a', ", UnreadableFileError, "not a list of texts"

@@ -457,7 +457,7 @@ def test_each_list_tells_how_many_of_its_ids_matched(planned, tmp_path):
 
 def test_pairs_of_which_none_is_similar_enough_are_no_empty_list(planned, tmp_path):
     path = pairs(tmp_path / "p/1.parquet", ("b", "a", 0.5))
-    with pytest.raises(EmptyListError, match=r"all 1 listed pairs have scores below 1 - EPS"):
+    with pytest.raises(EmptyListError, match=r"all 1 listed pairs have scores beyond their limit"):
         planned(path, eps=0.1)
     assert planned(path, eps=0.1, allow_empty_list=True)[1] == {}
 

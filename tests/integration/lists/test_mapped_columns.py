@@ -54,7 +54,8 @@ def removed(spark, images, tmp_path):
             ),
         )
         removed.plan = pq.read_table(plan)
-        return "".join(sorted(removed.plan["image_id"].to_pylist()))
+        going = sorted(removed.plan["image_id"].to_pylist())
+        return "".join(going) if isinstance(going[0], str) else going
 
     return removed
 
@@ -179,3 +180,26 @@ def test_columns_that_can_not_be_what_the_user_says_are_refused(removed):
             score_column="sim",
             eps_sweep="0.1,0.2",
         )
+
+
+def test_g11_minus_one_is_no_other_image(spark, removed, images):
+    """faiss returns -1 for a missing neighbour: it does not connect images."""
+    rows = image_rows(range(8), id_type=pa.int64())
+    write_parquet(rows, images / "1.parquet")
+    pairs = {"id": [5, 6, 7, 1, 2], "nn": [-1, -1, -1, 2, 3]}
+    assert removed(pairs, partner_column="nn") == [2, 3]
+    assert removed({"id": [5, 6], "duplicate_of": [-1, 5]}) == [6]
+
+
+@pytest.mark.parametrize("none", [[NAN, NAN], ["nan", "None"], ["", "-1"]])
+def test_g11_images_without_a_group_stay_in_every_spelling(removed, none):
+    groups = [1.0, 1.0, *none] if none[0] != none[0] else ["x", "x", none[0], none[0]]
+    assert removed({"id": ["a", "b", "c", "d"], "g": groups}, group_column="g") == "b"
+
+
+def test_limits_that_have_no_effect_on_a_list_are_refused(removed):
+    listed = {"id": ["a", "b"], "distance": [3, 9]}
+    with pytest.raises(SettingsError, match="is read as remove without scores"):
+        removed(listed, max_distance=8)
+    with pytest.raises(SettingsError, match="is read as remove without scores"):
+        removed(listed, score_column="distance", max_distance=8, list_kind="remove")

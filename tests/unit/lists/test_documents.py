@@ -14,19 +14,22 @@ def image(path):
 
 DOCUMENTS = {
     "imagededup, names": (
-        {"a": ["b", "c"], "b": ["a"], "d": []},
+        {"a": ["b", "d"], "b": ["a"], "d": []},
         ("id", "partner"),
-        [["a", "b"], ["a", "c"], ["b", "a"]],
+        [["a", "b"], ["a", "d"], ["b", "a"], ["d", None]],
         {"partner_column": "partner"},
     ),
     "imagededup, names and scores": (
-        {"a": [["b", 0], ["c", 0.5]], "d": []},
+        {"a": [["b", 0], ["d", 0.5]], "b": [["a", 0]], "d": []},
         ("id", "partner", "score"),
-        [["a", "b", "0"], ["a", "c", "0.5"]],
+        [["a", "b", "0"], ["a", "d", "0.5"], ["b", "a", "0"], ["d", None, None]],
         {"partner_column": "partner", "score_column": "score"},
     ),
     "imagededup, nothing alike": (
-        {"a": [], "b": []}, ("id", "partner"), [], {"partner_column": "partner"},
+        {"a": [], "b": []},
+        ("id", "partner"),
+        [["a", None], ["b", None]],
+        {"partner_column": "partner"},
     ),
     "imagededup, to remove": (["a", "b"], ("id",), [["a"], ["b"]], {}),
     "numbers": ([1, 2], ("id",), [["1"], ["2"]], {}),
@@ -39,7 +42,7 @@ DOCUMENTS = {
     "czkawka, with references": (
         [[image("a"), [image("b"), image("c")]], [image("d"), [image("e")]]],
         ("id", "keeper"),
-        [["b", "a"], ["c", "a"], ["e", "d"]],
+        [["a", None], ["b", "a"], ["c", "a"], ["d", None], ["e", "d"]],
         {"keeper_column": "keeper"},
     ),
 }  # fmt: skip
@@ -68,6 +71,7 @@ def test_difpys_results_are_told_by_their_name(by_folder):
     "value",
     [
         1, "a", None, {}, ["a", 1], [True], [["a"]], [{"id": "a"}], [[]], [[image("a"), "b"]],
+        {"keep": ["a", "b"], "remove": ["c"]}, {"labels": {"cat": ["a"]}}, {"id": ["a"], "n": [1]},
         {"a": "b"}, {"a": ["b", 1]}, {"a": [["b"]]}, {"a": [["b", "c"]]}, {"a": [["b", True]]},
         {"a": [["b", 1], "c"]}, {"a": ["b"], "c": 1}, [[image("a"), [image("b"), {}]]],
     ],

@@ -3,7 +3,7 @@
 import pytest
 
 from dedup_lib.errors import AmbiguousListError, MissingColumnError, NotAListError
-from dedup_lib.lists.kinds import recognise, recognise_npy
+from dedup_lib.lists.kinds import check_one_kind, recognise, recognise_npy
 from dedup_lib.settings import DuplicateIds
 
 TYPES = {"_curator_dedup_id": "bigint", "docs_to_remove": "bigint", "cosine_sim_score": "float"}
@@ -257,7 +257,9 @@ def test_a_list_of_one_column_is_that_column(column):
     assert (shape.kind, shape.id_column) == ("remove", column)
 
 
-@pytest.mark.parametrize("column", ["component", "Cluster_ID", "_hashes", "keeper_id"])
+@pytest.mark.parametrize(
+    "column", ["component", "Cluster_ID", "_hashes", "keeper_id", "kept", "to_keep"]
+)
 def test_g11_a_single_column_whose_name_says_groups_or_keepers_is_not_guessed(column):
     with pytest.raises(
         AmbiguousListError, match=f"only the column '{column}'.*-id-column {column}"
@@ -300,3 +302,25 @@ def test_a_column_that_the_user_maps_decides_the_kind(name, kind):
             MissingColumnError, match=r"has no column 'score' .* Use --score-column"
         ):
             taken_for("/x/a.parquet", "id to", score_column="score", **{name: "to"})
+
+
+@pytest.mark.parametrize("score", ["mse", "hamming", "cosine_dissimilarity", "sim"])
+def test_g11_keepers_by_name_beside_scores_need_a_limit(score):
+    for kind in (None, "pairwise"):
+        with pytest.raises(AmbiguousListError, match=f"--score-column {score} "):
+            taken_for("/x/a.parquet", f"id keeper_id {score}", kind=kind)
+
+
+def test_g11_of_two_names_for_keepers_neither_is_guessed():
+    for columns in ("id original_id duplicate_of", "duplicate_of original_id"):
+        with pytest.raises(AmbiguousListError, match="several columns that name an image that"):
+            taken_for("/x/a.parquet", columns)
+    mapped = taken_for("/x/a.parquet", "id original_id duplicate_of", keeper_column="original_id")
+    assert mapped.keeper_column == "original_id"
+
+
+def test_files_with_ids_in_other_columns_are_refused():
+    shapes = {path: taken_for("/x/a.parquet", columns) for path, columns in
+              {"a": "x", "b": "id x"}.items()}  # fmt: skip
+    with pytest.raises(AmbiguousListError, match="'a' has x; 'b' has id"):
+        check_one_kind("the list", shapes)

@@ -177,3 +177,16 @@ def test_a_list_takes_the_settings_of_all_lists_that_it_has_no_own_value_for():
     assert (second.id_column, second.kind, second.relations) == ("y", "remove", ())
     assert (third.group_column, third.max_distance, third.kind) == ("g", 0, "auto")
     assert first.max_distance == second.max_distance == 3
+    lists = (DuplicateIds("a/1", max_distance=1), DuplicateIds("a/2", kind="groups"))
+    shared = {"score_means": "similarity", "eps": 0.1, "group_column": "g"}
+    first, second = settings(duplicate_ids=lists, **shared).asked_lists
+    assert (first.score_means, second.score_means) == (None, "similarity")
+    assert (first.group_column, second.group_column) == ("g", "g")
+
+
+def test_empty_names_and_a_limit_that_contradicts_the_meaning_are_refused():
+    with pytest.raises(SettingsError, match="an empty name as its group_column"):
+        settings(group_column="")
+    lists = (DuplicateIds("a/1", score_means="similarity", max_distance=1),)
+    with pytest.raises(SettingsError, match="score_means similarity and max_distance"):
+        settings(duplicate_ids=lists, eps=0.1)
