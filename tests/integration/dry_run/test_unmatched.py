@@ -75,7 +75,7 @@ def test_a_sweep_that_makes_no_sense_is_refused(remove, images, pairs, tmp_path,
 
 def test_a_sweep_needs_pairs(remove, images, tmp_path):
     plain = write_list(tmp_path / "plain/1.parquet", ["f"])
-    with pytest.raises(SettingsError, match="--eps is for pairwise lists"):
+    with pytest.raises(SettingsError, match="--eps is for pairs with similarities"):
         remove(images, plain, None, dry_run=True, eps_sweep="0.1")
 
 
