@@ -97,6 +97,7 @@ def test_files_of_ids_are_united_and_taken_for_what_to_keep(planned, tmp_path):
         "kind": "keep",
         "taken_for": "DataComp's IDs to keep (.npy)",
         "id_column": "f0,f1",
+        "survivors_checked": False,
         "other_columns": [],
         "matched_ids": 3,
     }
