@@ -132,6 +132,7 @@ lock: ## Work out the lock files anew (needs uv)
 	for row in $(ROWS); do $(LOCK) $(foreach extra,spark connect delta,--extra $(extra)) pyproject.toml \
 		tests/matrix/suite.in tests/matrix/$$row.in --output-file tests/matrix/$$row.lock || exit; done
 	$(LOCK) tests/airflow/requirements.in --output-file tests/airflow/requirements.lock
+	for tool in tests/corpus/requirements/*.in; do $(LOCK) $$tool --output-file $${tool%.in}.lock || exit; done
 	$(LOCK) tests/benchmarks/curator.in --output-file tests/benchmarks/curator.lock
 	$(LOCK) --no-deps tests/benchmarks/curator-alone.in --output-file tests/benchmarks/curator-alone.lock
 

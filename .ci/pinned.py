@@ -9,7 +9,7 @@ JARS = (ROOT / "conf/spark/delta-jars.sha256", *sorted(ROOT.glob("tests/matrix/*
 
 def lock_files() -> list[Path]:
     """Return the lock files, the smallest first."""
-    found = [*ROOT.glob("requirements*.lock"), *ROOT.glob("tests/*/*.lock")]
+    found = [*ROOT.glob("requirements*.lock"), *ROOT.glob("tests/**/*.lock")]
     return sorted(found, key=lambda path: path.stat().st_size)
 
 

@@ -27,7 +27,7 @@ def run_in_own(tool: str, folder: Path, *arguments: Path) -> None:
         print(f"  making an environment for {tool}", flush=True)
         _run(sys.executable, "-m", "venv", "--clear", place)
         lock = HERE / f"requirements/{tool}.lock"
-        _run(python, "-m", "pip", "install", "--quiet", "--no-deps", "-r", lock)
+        _run(python, "-m", "pip", "install", "--quiet", "--no-deps", "--require-hashes", "-r", lock)
         ready.touch()
     _run(python, HERE / f"producers/run_{tool}.py", *arguments)
 
