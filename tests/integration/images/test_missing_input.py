@@ -6,6 +6,7 @@ import pyarrow as pa
 import pytest
 
 from dedup_lib.errors import (
+    AmbiguousListError,
     InputError,
     MissingColumnError,
     NoImageRowsError,
@@ -91,7 +92,10 @@ def test_without_an_image_id_in_a_list_only_a_column_of_the_ids_type_is_suggeste
 
 def test_a_list_file_without_the_id_column_is_named(refused, images, listed):
     write_list(listed / "2.parquet", ["a"], column="key")
-    message = r"file '.*/list/2\.parquet' has no column 'id' \(columns: 'key'\)"
+    message = r"its files have their IDs in other columns: .*1\.parquet' has id; .*parquet' has key"
+    refused(AmbiguousListError, 3, message, images, listed)
+    write_parquet(pa.table({"key": ["a"], "why": ["x"]}), listed / "2.parquet")
+    message = r"file '.*/list/2\.parquet' has no column 'id' \(columns: 'key', 'why'\)"
     refused(MissingColumnError, 3, message, images, listed)
 
 
