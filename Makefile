@@ -26,7 +26,7 @@ endef
 # What `make test` runs a second time, on Spark Connect: each question to it takes its time.
 ON_CONNECT := tests/transform tests/integration/publish/test_marked_outputs.py
 
-.PHONY: help setup demo test test-connect test-airflow test-gpu-plan test-lists corpus matrix torture bench bench-delta bench-since bench-gpu check format audit lock clean
+.PHONY: help setup demo test test-connect test-airflow test-gpu-plan test-lists corpus matrix torture bench bench-delta bench-since bench-lists bench-gpu check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -96,6 +96,9 @@ bench-delta: setup ## Time clone and in-place beside a rewrite, at 3.0 and 12 GB
 
 bench-since: setup ## Time a run of what is new beside a full one, at 3.0 GB (15 GB of disk)
 	$(BIN)/python -m tests.benchmarks.since_last_run
+
+bench-lists: setup ## Time plans with and without the look at what a list holds, at 20 million entries
+	$(BIN)/python -m tests.benchmarks.list_contents
 
 bench-gpu: setup ## Time CPU and GPU on the same tables; without a GPU the CPU alone; GIGABYTES="1 4 16", ROUNDS=3
 	$(BIN)/python -m tests.benchmarks.gpu $(if $(GIGABYTES),--gigabytes $(GIGABYTES)) \

@@ -234,9 +234,10 @@ def _refuse_groups(what: str, found: Beside, id_column: str) -> None:
         *(
             F.struct(
                 F.count(value).alias("rows"),
-                F.approx_count_distinct(value).alias("values"),
-                F.min(value).alias("least"),
-                F.max(value).alias("most"),
+                # Hashes, since Spark sorts all rows to find the smallest text.
+                F.approx_count_distinct(_hash(value)).alias("values"),
+                F.min(_hash(value)).alias("least"),
+                F.max(_hash(value)).alias("most"),
                 F.max(whole[name] != F.rint(whole[name])).alias("is_fractional")
                 if name in whole
                 else F.lit(False).alias("is_fractional"),
@@ -256,7 +257,12 @@ def _refuse_groups(what: str, found: Beside, id_column: str) -> None:
 def _has_repeated(values: DataFrame) -> bool:
     """Tell whether a `value` that is not NULL appears twice, by its hash."""
     hashes = values.where("value IS NOT NULL").select(F.xxhash64("value").alias("hash"))
-    return not hashes.groupBy("hash").count().where("count > 1").isEmpty()
+    # Without the repartition Spark aggregates first, and needlessly sorts and spills long lists.
+    return not hashes.repartition("hash").groupBy("hash").count().where("count > 1").isEmpty()
+
+
+def _hash(value: Column) -> Column:
+    return F.when(value.isNotNull(), F.xxhash64(value))
 
 
 def _groups(what: str, name: str, id_column: str, rows: int, values: int) -> AmbiguousListError:

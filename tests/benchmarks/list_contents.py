@@ -16,18 +16,17 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from pyspark.sql import Column, SparkSession
-from pyspark.sql import functions as F
+from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Settings, run
 from tests.benchmarks.delta_methods import session
 
 # The second column of each list, made of the number of its row.
-BESIDE: dict[str, Column | None] = {
+BESIDE: dict[str, str | None] = {
     "no second column": None,
-    "a known name (width)": (F.col("id") % 4000).alias("width"),
-    "floats": F.rand(7).alias("certainty"),
-    "texts that all differ": F.sha2(F.col("id").cast("string"), 256).alias("sha256"),
+    "a known name (width)": "id % 4000 AS width",
+    "floats": "rand(7) AS certainty",
+    "texts that all differ": "sha2(CAST(id AS STRING), 256) AS sha256",
 }
 
 
@@ -54,12 +53,11 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _make(spark: SparkSession, folder: Path, entries: int) -> None:
-    image_id = F.format_string("%012d", "id")
-    images = spark.range(0, entries, 10, 16).select(image_id.alias("image_id"))
-    images.write.parquet(str(folder / "images"))
+    image_id = "format_string('%012d', id) AS image_id"
+    spark.range(0, entries, 10, 16).selectExpr(image_id).write.parquet(str(folder / "images"))
     for name, column in BESIDE.items():
-        columns = [image_id.alias("image_id"), *([] if column is None else [column])]
-        spark.range(0, entries, 1, 16).select(*columns).write.parquet(_place(folder, name))
+        columns = [image_id, *([] if column is None else [column])]
+        spark.range(0, entries, 1, 16).selectExpr(*columns).write.parquet(_place(folder, name))
 
 
 def _place(folder: Path, name: str) -> str:
