@@ -43,7 +43,7 @@ _SIMPLE_ARRAY = re.compile(r"array<[a-z0-9(),]+>")
 _DATES = frozenset({"dt", "ds", "date", "hour", "week", "run_date", "ingest_date", "batch_date"})
 _DATE = re.compile(r"\d{4}-?\d\d(-?\d\d)?([T %].*)?")
 # So many values of a column are searched among the image IDs.
-_PROBED_VALUES = 10_000
+PROBED_VALUES = 10_000
 # A count by `approx_count_distinct` may differ by 5 %. Below this share of the rows it is certain
 # that values repeat.
 _SURELY_REPEATED = 0.8
@@ -204,7 +204,7 @@ def _probe(rows: DataFrame, column: str) -> DataFrame:
     is_array = rows.schema[column].dataType.typeName() == "array"
     value = F.explode(quoted(column)) if is_array else F.col(quoted(column))
     others = rows.select("id", value.alias("value")).where("value != id").select("value")
-    return others.limit(_PROBED_VALUES).distinct()
+    return others.limit(PROBED_VALUES).distinct()
 
 
 def _count_found(probe: DataFrame, ids: DataFrame) -> int:

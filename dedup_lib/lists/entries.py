@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType
 
 from dedup_lib.errors import AmbiguousListError, UnreadableFileError
+from dedup_lib.lists.content import PROBED_VALUES
 from dedup_lib.lists.removal_list import RemovalList
 from dedup_lib.lists.shape import DEFAULT_ID_COLUMN, ID_FLAG, KIND_FLAG
 from dedup_lib.tables.id_types import as_text, shown
@@ -19,8 +20,6 @@ _log = logging.getLogger(__name__)
 _TOLERANCE = 0.005
 # A group is warned of if it has so many members, and so many times those of the next largest.
 _LARGE_GROUP, _TIMES_LARGER = 100, 10
-# So many other images of pairs are searched first. Usually one of them is found.
-_PROBED_VALUES = 10_000
 
 
 def check_entries(removal_list: RemovalList, image_ids: Callable[[], DataFrame]) -> None:
@@ -138,7 +137,8 @@ def _check_others(
     """Refuse a list whose other images are neither in its ID column nor in the image table."""
     others = pairs.where("other IS NOT NULL").select(F.col("other").alias("image_id"))
     listed = pairs.select("image_id")
-    probe = F.broadcast(others.limit(_PROBED_VALUES).distinct())
+    # Usually one of the first is found.
+    probe = F.broadcast(others.limit(PROBED_VALUES).distinct())
     for known in (listed, image_ids()):
         if not known.join(probe, "image_id", "left_semi").isEmpty():
             return

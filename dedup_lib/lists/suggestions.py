@@ -10,7 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import MissingColumnError, suggest
-from dedup_lib.lists.content import may_tell
+from dedup_lib.lists.content import PROBED_VALUES, may_tell
 from dedup_lib.lists.shape import DEFAULT_ID_COLUMN, ID_FLAG
 from dedup_lib.session.sql_names import values_of
 from dedup_lib.settings import DuplicateIds
@@ -19,8 +19,8 @@ from dedup_lib.settings.values import RELATIONS, flag_of
 _KEEPER_FLAG, _PARTNER_FLAG = flag_of("keeper_column"), flag_of("partner_column")
 _OF_IDS = (ID_FLAG, _KEEPER_FLAG, _PARTNER_FLAG)
 _NUMBER = re.compile("float|double|decimal|[a-z]*int")
-# So many values of a column are searched among the image IDs, and of so many columns.
-_PROBED_VALUES, _PROBED_COLUMNS = 10_000, 20
+# The values of so many columns are searched among the image IDs.
+_PROBED_COLUMNS = 20
 
 
 def advised(
@@ -83,7 +83,7 @@ def _holding(names: Sequence[str], rows: DataFrame, image_ids: DataFrame) -> lis
     probes = [
         rows.select(values_of(name).alias("image_id"), F.lit(index).alias("index"))
         .where("image_id IS NOT NULL")
-        .limit(_PROBED_VALUES)
+        .limit(PROBED_VALUES)
         .distinct()
         for index, name in enumerate(names)
     ]

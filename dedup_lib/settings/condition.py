@@ -14,7 +14,7 @@ _LONGEST = 10_000
 _DEEPEST = 20
 _BLANKS = " \t\r\n"
 _NAME = r"(?:[^\W\d]\w*|`(?:[^`]|``)+`)"
-# What is none of these is refused. UTF-8 can't spell lone surrogates.
+# Everything else is refused. UTF-8 can't spell lone surrogates.
 _TOKEN = re.compile(
     rf"""[{_BLANKS}]*(?:(?P<text>'(?:[^'\ud800-\udfff]|'')*')
     |(?P<moment>(?:DATE|TIMESTAMP)[ ]*'[0-9T:.Z+ -]+')

@@ -18,7 +18,7 @@ Rows = Sequence[Sequence[Any]]
 
 
 def convert_all(lists: Path) -> None:
-    """Write a Parquet file beside each file that is none.
+    """Write a Parquet file beside each file of another format.
 
     Args:
         lists: The corpus, with a folder for each tool.

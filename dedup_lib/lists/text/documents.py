@@ -135,7 +135,7 @@ def _ids(value: Any, producer: str) -> Document | None:
 def _pairs(value: Mapping[str, Any], *, is_difpy: bool) -> Document | None:
     if not all(isinstance(others, list) for others in value.values()):
         return None
-    # An image without another one is a row, too: a list to keep or to protect may name it.
+    # An image without another one is also a row: a list to keep or to protect may name it.
     found = [(name, other) for name, others in value.items() for other in others or [None]]
     producer = "difPy's results" if is_difpy else "imagededup's duplicates"
     partners = [_partner(other) for _, other in found]

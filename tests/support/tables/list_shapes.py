@@ -23,7 +23,7 @@ class Shape:
         id_column: Its ID column.
         flags: The other fields of `DuplicateIds` that settle its meaning.
         stays: Which image of each group stays with these flags; "unknown" if no flags settle it.
-        is_right: Whether it is to end with the right survivors without flags, too.
+        is_right: Whether it must also end with the right survivors without flags.
     """
 
     name: str
