@@ -6,6 +6,7 @@ directions, under any column names. To remove all these IDs would remove every c
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,6 +19,7 @@ from pyspark.sql.types import DataType, StringType
 from dedup_lib.errors import AmbiguousListError
 from dedup_lib.lists.scores import is_score
 from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, NO_GROUP, ListShape
+from dedup_lib.session.spark_session import literal_rows
 from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.tables.id_types import as_text, can_hold_ids
 
@@ -44,9 +46,10 @@ _DATES = frozenset({"dt", "ds", "date", "hour", "week", "run_date", "ingest_date
 _DATE = re.compile(r"\d{4}-?\d\d(-?\d\d)?([T %].*)?")
 # So many values of a column are searched among the image IDs.
 PROBED_VALUES = 10_000
-# A count by `approx_count_distinct` may differ by 5 %. Below this share of the rows it is certain
-# that values repeat.
-_SURELY_REPEATED = 0.8
+# Longer lists are looked through for equal values by a sample of one to two times so many rows.
+SAMPLED_ROWS = 1_000_000
+# A sample is fair if the number of its rows is off by less than so many standard deviations.
+_DEVIATIONS = 5
 
 
 @dataclass(frozen=True)
@@ -157,6 +160,7 @@ def refuse_groups_and_pairs(
     id_column: str,
     image_ids: Callable[[], DataFrame],
     id_type: DataType,
+    num_rows: int | None,
 ) -> None:
     """Refuse a list if a column names other images, or puts the listed rows into groups.
 
@@ -166,28 +170,25 @@ def refuse_groups_and_pairs(
         id_column: The list's ID column, for messages.
         image_ids: Returns `image_id`, one row per row of the image table.
         id_type: The type of the image IDs.
+        num_rows: The number of rows of the list; None if it is not known.
 
     Raises:
         AmbiguousListError: There is such a column.
 
-    *Cost:* two passes over these columns of the list, the first only for columns of the IDs' type.
-    If almost all values of a column differ, one more, with a shuffle of its hashes. If such a
-    column is of the IDs' type, one scan of the image IDs.
+    *Cost:* one pass over each of these columns; a second one if its values seem to repeat. If a
+    column is of the IDs' type, one scan of the list's IDs, and one of the image IDs.
     """
-    own_type = id_type.simpleString()
-    probes = {
-        name: _probe(found.rows, str(index))
-        for index, (name, of) in enumerate(found.types.items())
-        if _may_be_ids(of, own_type)
-    }
-    listed = found.rows.select(F.col("id").alias("value"))
-    for name, probe in probes.items():
-        if num_ids := _count_found(probe, listed):
+    probe = _probe(found, id_type)
+    if probe is not None:
+        listed = found.rows.select(F.xxhash64("id").alias("hash"))
+        if pairs := _first_found(probe, listed):
+            name, num_ids = pairs
             raise _pairs(what, name, id_column, f"{num_ids} of these IDs")
-    _refuse_groups(what, found, id_column)
-    for name, probe in probes.items():
-        ids = image_ids().select(as_text(F.col("image_id"), id_type).alias("value"))
-        if num_ids := _count_found(probe, ids):
+    _refuse_groups(what, found, id_column, found.rows.count() if num_rows is None else num_rows)
+    if probe is not None:
+        text = as_text(F.col("image_id"), id_type)
+        if pairs := _first_found(probe, image_ids().select(F.xxhash64(text).alias("hash"))):
+            name, num_ids = pairs
             raise _pairs(what, name, id_column, f"{num_ids} IDs of the image table")
 
 
@@ -199,16 +200,32 @@ def _may_be_ids(found: str, id_type: str) -> bool:
     return can_hold_ids(of) and (of == "binary") == (id_type == "binary")
 
 
-def _probe(rows: DataFrame, column: str) -> DataFrame:
-    """Return some different values of a column that are not the ID of their row: `value`."""
+def _probe(found: Beside, id_type: DataType) -> DataFrame | None:
+    """Return `name` and `hash`: some values of each column that are not the ID of their row.
+
+    The columns are those that may hold IDs. None if there are no such values.
+    """
+    values = []
+    for index, (name, of) in enumerate(found.types.items()):
+        if _may_be_ids(of, id_type.simpleString()):
+            hashes = _other_values(found.rows, str(index)).select(F.xxhash64("value"))
+            values += [{"name": name, "hash": row[0]} for row in hashes.take(PROBED_VALUES)]
+    if not values:
+        return None
+    return literal_rows(found.rows.sparkSession, values, "name string, hash bigint").distinct()
+
+
+def _other_values(rows: DataFrame, column: str) -> DataFrame:
     is_array = rows.schema[column].dataType.typeName() == "array"
     value = F.explode(quoted(column)) if is_array else F.col(quoted(column))
-    others = rows.select("id", value.alias("value")).where("value != id").select("value")
-    return others.limit(PROBED_VALUES).distinct()
+    return rows.select("id", value.alias("value")).where("value != id")
 
 
-def _count_found(probe: DataFrame, ids: DataFrame) -> int:
-    return ids.join(F.broadcast(probe), "value", "left_semi").distinct().count()
+def _first_found(probe: DataFrame, ids: DataFrame) -> tuple[str, int] | None:
+    """Return the name of a column of which most values are IDs, with their number."""
+    hits = ids.join(F.broadcast(probe), "hash").groupBy("name")
+    counts = hits.agg(F.count_distinct("hash").alias("ids")).orderBy(F.desc("ids"), "name").head(1)
+    return tuple(counts[0]) if counts else None
 
 
 def _pairs(what: str, name: str, id_column: str, holds: str) -> AmbiguousListError:
@@ -222,43 +239,49 @@ def _pairs(what: str, name: str, id_column: str, holds: str) -> AmbiguousListErr
     )
 
 
-def _refuse_groups(what: str, found: Beside, id_column: str) -> None:
-    listed = found.rows
-    text = {
-        name: F.col(quoted(str(index))).cast("string") for index, name in enumerate(found.types)
-    }
-    whole = {
-        name: value.cast("double") for name, value in text.items() if found.types[name] in _FLOATS
-    }
-    counts = listed.agg(
-        *(
-            F.struct(
-                F.count(value).alias("rows"),
-                # Hashes, since Spark sorts all rows to find the smallest text.
-                F.approx_count_distinct(_hash(value)).alias("values"),
-                F.min(_hash(value)).alias("least"),
-                F.max(_hash(value)).alias("most"),
-                F.max(whole[name] != F.rint(whole[name])).alias("is_fractional")
-                if name in whole
-                else F.lit(False).alias("is_fractional"),
-            ).alias(str(index))
-            for index, (name, value) in enumerate(text.items())
-        )
-    ).collect()[0]
-    for (name, value), of in zip(text.items(), counts, strict=True):
-        if of["rows"] == 0 or of["least"] == of["most"] or of["is_fractional"]:
+def _refuse_groups(what: str, found: Beside, id_column: str, num_rows: int) -> None:
+    for index, (name, of) in enumerate(found.types.items()):
+        values = found.rows.select(F.col(quoted(str(index))).cast("string").alias("value"))
+        if not _may_repeat(values, num_rows):
             continue
-        surely_repeated = of["values"] < _SURELY_REPEATED * of["rows"]
-        if surely_repeated or _has_repeated(listed.select(value.alias("value"))):
-            exact = listed.agg(F.count_distinct(value)).collect()[0][0]
-            raise _groups(what, name, id_column, of["rows"], exact)
+        value = F.col("value")
+        number = value.try_cast("double")
+        counts = values.agg(
+            F.count("value").alias("rows"),
+            # Hashes, since Spark sorts all rows to find the smallest text.
+            F.min(_hash(value)).alias("least"),
+            F.max(_hash(value)).alias("most"),
+            F.max(number != F.rint(number)).alias("is_fractional"),
+        ).collect()[0]
+        if counts["least"] == counts["most"] or (of in _FLOATS and counts["is_fractional"]):
+            continue
+        num_values = values.agg(F.count_distinct("value")).collect()[0][0]
+        if num_values < counts["rows"]:
+            raise _groups(what, name, id_column, counts["rows"], num_values)
 
 
-def _has_repeated(values: DataFrame) -> bool:
-    """Tell whether a `value` that is not NULL appears twice, by its hash."""
-    hashes = values.where("value IS NOT NULL").select(F.xxhash64("value").alias("hash"))
-    # Without the repartition Spark aggregates first, and needlessly sorts and spills long lists.
-    return not hashes.repartition("hash").groupBy("hash").count().where("count > 1").isEmpty()
+def _may_repeat(values: DataFrame, num_rows: int) -> bool:
+    """Tell whether a `value` may be there twice; NULL is no value.
+
+    Equal values are in the sample together, or not at all. So it misses what repeats only if less
+    than some hundred values do. If these have many rows, too many or too few rows are in it.
+    """
+    share = 1 << max(0, (num_rows // SAMPLED_ROWS).bit_length() - 1)
+    hashed = values.select(_hash(F.col("value")).alias("hash"))
+    sampled = hashed.where(F.col("hash").isNull() | (F.col("hash").bitwiseAND(share - 1) == 0))
+    rows = F.col("count")
+    counts = sampled.groupBy("hash").count()
+    found = counts.agg(
+        F.count("hash").alias("values"),
+        F.coalesce(F.sum(F.when(F.col("hash").isNotNull(), rows)), F.lit(0)).alias("rows"),
+        F.coalesce(F.sum(F.when(F.col("hash").isNull(), rows)), F.lit(0)).alias("nulls"),
+    ).collect()[0]
+    if share == 1 or found["values"] < found["rows"]:
+        return bool(found["values"] < found["rows"])
+    if (valued := num_rows - found["nulls"]) < num_rows // 2:
+        return _may_repeat(values.where("value IS NOT NULL"), valued)
+    expected = valued / share
+    return bool(abs(found["rows"] - expected) > _DEVIATIONS * math.sqrt(expected))
 
 
 def _hash(value: Column) -> Column:

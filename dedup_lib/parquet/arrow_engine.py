@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -29,7 +28,7 @@ from dedup_lib.plan.position_bitmaps import position_bitmaps
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_session import cores, one_row
+from dedup_lib.session.spark_session import cores, literal_rows
 from dedup_lib.settings import Action, Settings
 from dedup_lib.tables.directory import relative_parts
 from dedup_lib.tables.image_table import ImageTable
@@ -126,7 +125,7 @@ def why_unusable(
     *Cost:* the footer of one file for each schema; one small Spark job.
     """
     rows = [{"source": file.path, "directory": directory} for file in images.schema_examples]
-    frame = _frame(spark, rows, "source string, directory string")
+    frame = literal_rows(spark, rows, "source string, directory string")
     probed = _outcomes(rewrite_file.probe, options)("source", "directory")
     try:
         outcomes = frame.select(probed.alias("outcome")).select("outcome.*").collect()
@@ -185,7 +184,7 @@ def rewrite(
         {"number": number, "key": keys[group], "file_path": path, **dataclasses.asdict(task)}
         for number, ((path, task), group) in enumerate(zip(tasks, groups, strict=True))
     ]
-    frame = F.broadcast(_frame(spark, rows, _task_schema()))
+    frame = F.broadcast(literal_rows(spark, rows, _task_schema()))
     gathered = gather(planned, frame, len(keys), keepers=action == "annotate")
     fields = F.struct(*(field.name for field in dataclasses.fields(FileTask)))
     selection = RowSelection(action, images.id_column)
@@ -267,12 +266,6 @@ def _task_schema() -> str:
     types = {"str": "string", "str | None": "string", "int": "bigint", "bool": "boolean"}
     fields = [f"{field.name} {types[str(field.type)]}" for field in dataclasses.fields(FileTask)]
     return ", ".join(["number bigint", "key bigint", "file_path string", *fields])
-
-
-def _frame(spark: SparkSession, rows: Sequence[Mapping[str, Any]], schema: str) -> DataFrame:
-    # createDataFrame would send rows through a Python worker; the JVM can parse text itself.
-    parsed = F.from_json(F.lit(json.dumps(rows)), f"array<struct<{schema}>>")
-    return one_row(spark).select(F.inline(parsed))
 
 
 def _outcomes(function: Callable[..., Any], options: Mapping[str, str]) -> Callable[..., Column]:

@@ -107,6 +107,7 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
                 id_column=shape.id_column,
                 image_ids=lambda: images.table_ids,
                 id_type=images.id_type,
+                num_rows=removal_list.listed_rows,
             )
         check_entries(removal_list, lambda: images.table_ids)
         yield removal_list

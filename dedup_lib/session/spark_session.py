@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -82,6 +83,19 @@ def one_row(spark: SparkSession) -> DataFrame:
     from Spark 4.1 on.
     """
     return spark.sql("SELECT * FROM VALUES (1)")
+
+
+def literal_rows(spark: SparkSession, rows: Sequence[Mapping[str, Any]], schema: str) -> DataFrame:
+    """Return a frame of some rows, which are sent with each query.
+
+    Args:
+        spark: The session.
+        rows: The rows, by column.
+        schema: The columns as Spark spells them: `name string, hash bigint`.
+    """
+    # createDataFrame would send rows through a Python worker; the JVM can parse text itself.
+    parsed = F.from_json(F.lit(json.dumps(rows)), f"array<struct<{schema}>>")
+    return one_row(spark).select(F.inline(parsed))
 
 
 @contextmanager

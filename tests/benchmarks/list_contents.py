@@ -1,9 +1,8 @@
 """What it costs to tell a list by what it holds: plans with and without that, in turns.
 
-    python -m tests.benchmarks.list_contents [--entries 20000000] [--rounds 3]
+    python -m tests.benchmarks.list_contents [--entries 20000000] [--images 40000000] [--rounds 3]
 
-It makes an image table without images (a tenth as many rows as the list has entries) and lists of
-two columns. A plan that is told the kind (`list_kind`) does not look at the second column. Then it
+It makes an image table without images, and lists of two columns that name some of its IDs. A plan that is told the kind (`list_kind`) does not look at the second column. Then it
 prints the seconds of each plan, and the ratio of the medians for each list.
 """
 
@@ -26,6 +25,7 @@ BESIDE: dict[str, str | None] = {
     "no second column": None,
     "a known name (width)": "id % 4000 AS width",
     "floats": "rand(7) AS certainty",
+    "numbers that all differ": "id * 7 AS position",
     "texts that all differ": "sha2(CAST(id AS STRING), 256) AS sha256",
 }
 
@@ -33,13 +33,14 @@ BESIDE: dict[str, str | None] = {
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--entries", type=int, default=20_000_000)
+    parser.add_argument("--images", type=int, default=40_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--folder", type=Path, default=Path("build/benchmark-lists"))
     options = parser.parse_args(arguments)
     folder = options.folder.absolute()
     shutil.rmtree(folder, ignore_errors=True)
     spark = session(folder)
-    _make(spark, folder, options.entries)
+    _make(spark, folder, options.entries, options.images)
     for name in BESIDE:
         _timed(spark, folder, name, "auto")  # lets Java compile it
         seconds: dict[str, list[float]] = {"auto": [], "remove": []}
@@ -52,9 +53,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     shutil.rmtree(folder)
 
 
-def _make(spark: SparkSession, folder: Path, entries: int) -> None:
+def _make(spark: SparkSession, folder: Path, entries: int, images: int) -> None:
     image_id = "format_string('%012d', id) AS image_id"
-    spark.range(0, entries, 10, 16).selectExpr(image_id).write.parquet(str(folder / "images"))
+    spark.range(0, images, 1, 16).selectExpr(image_id).write.parquet(str(folder / "images"))
     for name, column in BESIDE.items():
         columns = [image_id, *([] if column is None else [column])]
         spark.range(0, entries, 1, 16).selectExpr(*columns).write.parquet(_place(folder, name))

@@ -127,3 +127,39 @@ def test_g11_partitions_may_be_groups(planned, tmp_path):
 def test_a_list_of_one_column_is_not_read_for_this(planned, tmp_path, monkeypatch):
     monkeypatch.delattr("dedup_lib.plan.inputs.refuse_groups_and_pairs")
     assert planned(write_parquet(pa.table({"id": LISTED}), tmp_path / "list.parquet")) == 4
+
+
+NUMBERS = np.arange(4096)
+FEW = NUMBERS % 5 + 2  # none of 2, 3, 4, 5, 6 is in the sample
+LONG = {
+    "pairs": (NUMBERS // 2, 2048),
+    "a few large groups": (FEW, 5),
+    "a few large groups beside single images": (np.where(NUMBERS < 2048, FEW, NUMBERS), 2053),
+    "a few small groups, and most in none": (np.where(NUMBERS < 20, FEW, -1), 5),
+}
+
+
+@pytest.fixture
+def few_sampled(monkeypatch):
+    """Look for equal values in a list of 4,096 rows by a sample of 512 of them."""
+    monkeypatch.setattr("dedup_lib.lists.content.SAMPLED_ROWS", 512)
+
+
+@pytest.mark.parametrize(("values", "num_values"), LONG.values(), ids=LONG)
+@pytest.mark.usefixtures("few_sampled")
+def test_g11_groups_in_long_lists_are_found_by_a_sample(planned, tmp_path, values, num_values):
+    listed = pa.table({"id": [f"id-{number}" for number in NUMBERS], "zz": values})
+    with pytest.raises(AmbiguousListError, match=rf" IDs in {num_values} values of 'zz'"):
+        planned(write_parquet(listed, tmp_path / "list.parquet"))
+
+
+@pytest.mark.parametrize(
+    "values",
+    [NUMBERS, np.zeros(4096, int), NUMBERS % 7 / 2, [None] * 4095 + ["x"]],
+    ids=["different", "equal", "fractions", "one value"],
+)
+@pytest.mark.usefixtures("few_sampled")
+def test_long_lists_with_other_columns_pass(planned, tmp_path, values):
+    ids = ["id-a", *(f"id-{number}" for number in NUMBERS[1:])]
+    listed = pa.table({"id": ids, "zz": values})
+    assert planned(write_parquet(listed, tmp_path / "list.parquet")) == 1
