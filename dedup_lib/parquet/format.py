@@ -18,6 +18,7 @@ from dedup_lib.errors import (
     StorageError,
     TableFormatError,
     TableNotFoundError,
+    UnreadableFileError,
     UnsupportedError,
     VerificationError,
 )
@@ -35,6 +36,7 @@ from dedup_lib.tables.directory import (
     common_schema,
     data_files,
     fingerprint,
+    misread_partitions,
     partition_columns_of,
 )
 from dedup_lib.tables.foreign import check_read
@@ -64,7 +66,7 @@ class ParquetFormat(TableFormat):
         check_read(session.storage, location, "image table")
         files = data_files(session.storage, location, what="image table")
         partition_columns = partition_columns_of(location, files, what="image table")
-        schema = common_schema(session, files)
+        schema = common_schema(session, location, files)
         for name in partition_columns:
             if name.lower() in (field.name.lower() for field in schema.columns):
                 raise TableFormatError(
@@ -122,6 +124,11 @@ class ParquetFormat(TableFormat):
                 f"image table {table.location!r}: column {column!r} is kept in directory names, "
                 "which have no type: image IDs must be a column of the files."
             )
+
+    def check_compared_column(self, table: PinnedTable, column: str) -> None:
+        """Refuse a partition column with values that Spark reads as other texts."""
+        if column in (misread := misread_partitions(table.root, table.files)):
+            raise UnreadableFileError(misread[column])
 
     def find_changes(
         self, session: Session, table: PinnedTable, before: ImagesState, now: ImagesState
@@ -285,10 +292,9 @@ class ParquetFormat(TableFormat):
     def read_kept(
         self, session: Session, location: str, schema: StructType
     ) -> tuple[Pinned, DataFrame]:
-        """Read the files with the given schema."""
+        """Read the files with the given schema; a plan without rows also has files."""
         if not session.storage.exists(location):
             raise TableNotFoundError(f"plan {location!r} does not exist.")
-        # A plan without rows also has files.
         files = fingerprint(data_files(session.storage, location, what="plan"))
         rows = session.spark.read.schema(schema).options(**PARQUET_READER_OPTIONS).parquet(location)
         return Pinned(location, self.name, None, files), rows

@@ -194,6 +194,7 @@ def _check_keeper_column(images: PinnedTable, column: str) -> None:
         what = f"image table {images.location!r}"
         fit = [one.name for one in images.frame.schema if isinstance(one.dataType, _RANKED_TYPES)]
         raise MissingColumnError.of(what, column, images.frame.columns, "--keeper", candidates=fit)
+    images.table_format.check_compared_column(images, column)
     found = images.frame.schema[column].dataType
     if not isinstance(found, _RANKED_TYPES):
         raise ColumnTypeError(

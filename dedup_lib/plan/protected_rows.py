@@ -44,6 +44,7 @@ def check_condition(images: ImageTable, condition: Condition) -> None:
     Raises:
         MissingColumnError: The table has no such column (names are case-sensitive).
         ColumnTypeError: A column has a type that can't be compared, or two types differ.
+        UnreadableFileError: Spark reads other values of a column than were written.
         SettingsError: Spark does not understand the condition.
     """
     what = f"image table {images.location!r}"
@@ -51,6 +52,7 @@ def check_condition(images: ImageTable, condition: Condition) -> None:
         _check_kinds(what, operands, images.frame.schema)
     for path in condition.paths:
         _kind_of_column(what, path, images.frame.schema)
+        images.table_format.check_compared_column(images, path[0])
     try:
         marked(images, condition).schema  # noqa: B018  # this lets Spark parse it
     except SPARK_ERRORS as error:

@@ -31,6 +31,8 @@ MARKERS = re.compile(
     r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
     rf"|{re.escape(MANIFEST_NAME)}"
 )
+# A percent-encoded byte that is not ASCII.
+_NOT_ASCII = re.compile(r"%[89A-Fa-f][0-9A-Fa-f]")
 
 
 def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
@@ -104,6 +106,27 @@ def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str)
         shown = "; ".join(f"{list(names)} as in {path!r}" for names, path in layouts.items())
         raise TableFormatError(f"{what} {location!r} has files at different depths: {shown}.")
     return next(iter(layouts))
+
+
+def misread_partitions(location: str, files: Sequence[FileInfo]) -> dict[str, str]:
+    """Find partition columns with values that Spark reads as other texts.
+
+    Many programs write a value as UTF-8, percent-encoded: `split=caf%C3%A9`. Spark takes each byte
+    for a character.
+
+    Returns:
+        For each such column, a sentence that says why Spark can't read it, and what to do.
+    """
+    return {
+        unquote(part.partition("=")[0]): (
+            f"image table {location!r}: Spark would change the value of the directory {part!r}, "
+            "because it does not decode UTF-8 there. Write Parquet by --engine arrow, without a "
+            "condition on this column; or rename the directory, without percent signs."
+        )
+        for file in files
+        for part in relative_parts(location, file)[:-1]
+        if _NOT_ASCII.search(part)
+    }
 
 
 def fingerprint(files: Sequence[FileInfo]) -> str:
@@ -202,7 +225,7 @@ class CommonSchema:
     empty_files: tuple[FileInfo, ...]
 
 
-def common_schema(session: Session, files: Sequence[FileInfo]) -> CommonSchema:
+def common_schema(session: Session, location: str, files: Sequence[FileInfo]) -> CommonSchema:
     """Find the schema that an image table's files share.
 
     Raises:
@@ -215,7 +238,7 @@ def common_schema(session: Session, files: Sequence[FileInfo]) -> CommonSchema:
         schema: next((file for file in group if footers[file].num_rows), group[0])
         for schema, group in by_schema(footers).items()
     }
-    why_unreadable: str | None = None
+    why_unreadable = next(iter(misread_partitions(location, files).values()), None)
     try:
         schemas = [spark_schema(session.spark, file) for file in examples.values()]
     except UnreadableFileError as error:

@@ -123,6 +123,13 @@ class ReadableFormat:
             ColumnTypeError: The column can't hold the IDs.
         """
 
+    def check_compared_column(self, table: PinnedTable, column: str) -> None:
+        """Check that a column whose values decide what stays is read as it was written.
+
+        Raises:
+            UnreadableFileError: Spark reads other values.
+        """
+
     def table_id(self, session: Session, table: PinnedTable) -> str | None:
         """Return the format's own ID of a table; None if it has no such ID."""
         return None

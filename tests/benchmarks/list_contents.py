@@ -2,8 +2,9 @@
 
     python -m tests.benchmarks.list_contents [--entries 20000000] [--images 40000000] [--rounds 3]
 
-It makes an image table without images, and lists of two columns that name some of its IDs. A plan that is told the kind (`list_kind`) does not look at the second column. Then it
-prints the seconds of each plan, and the ratio of the medians for each list.
+It makes an image table without images, and lists of two columns that name some of its IDs. A plan
+that is told the kind (`list_kind`) does not look at the second column. Then it prints the seconds
+of each plan, and the ratio of the medians for each list.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 import pyarrow as pa
 import pytest
+from pyarrow import dataset
 
 from dedup_lib.errors import ColumnTypeError, TableFormatError, UnreadableFileError
 from tests.support.tables.made import image_rows, row_digests, write_parquet
@@ -114,3 +115,51 @@ def test_g4_instants_of_several_parquet_types_are_refused(refused, listed, tmp_p
     images = write_parquet(rows, tmp_path / "images/1.parquet").parent
     message = "timestamps of several Parquet types"
     refused(ColumnTypeError, 3, message, images, listed, engine="spark")
+
+
+@pytest.fixture
+def accents(tmp_path):
+    """A table partitioned by texts that pyarrow, pandas, Polars and DuckDB write as UTF-8."""
+    rows = image_rows(["a", "b", "c"]).append_column("split", pa.array(["café", "café", "x"]))
+    dataset.write_dataset(
+        rows,
+        tmp_path / "accents",
+        format="parquet",
+        partitioning=dataset.partitioning(pa.schema([("split", pa.string())]), flavor="hive"),
+    )
+    assert (tmp_path / "accents/split=caf%C3%A9").is_dir()
+    return tmp_path / "accents"
+
+
+def test_g3_partition_values_in_utf8_stay(remove, accents, listed, tmp_path):
+    remove(accents, listed, tmp_path / "out")
+    found = dataset.dataset(tmp_path / "out", partitioning="hive", format="parquet").to_table()
+    assert sorted(zip(*found.select(["image_id", "split"]).to_pydict().values(), strict=True)) == [
+        ("a", "café"),
+        ("c", "x"),
+    ]
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"engine": "spark"},
+        {"output_format": "delta"},
+        {"method": "clone"},
+        {"protect_where": "split = 'café'"},
+    ],
+    ids=str,
+)
+def test_g3_partition_values_that_spark_would_change_are_refused(
+    refused, accents, listed, settings
+):
+    message = r"'split=caf%C3%A9', because it does not decode UTF-8"
+    refused(UnreadableFileError, 3, message, accents, listed, **settings)
+
+
+def test_g3_partition_values_that_spark_would_change_choose_no_keeper(refused, accents, tmp_path):
+    groups = pa.table({"id": ["a", "b"], "group": ["g", "g"]})
+    write_parquet(groups, tmp_path / "list/1.parquet")
+    settings = {"group_column": "group", "keeper": "largest:split"}
+    message = "it does not decode UTF-8"
+    refused(UnreadableFileError, 3, message, accents, tmp_path / "list", **settings)
