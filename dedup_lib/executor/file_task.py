@@ -37,7 +37,7 @@ class RowSelection(NamedTuple):
     Attributes:
         action: `remove` writes the rows that stay; `extract` writes the duplicates; `annotate`
             writes all rows, with two more columns.
-        id_column: The column of the image ID, for `annotate`.
+        id_column: The column of the image ID.
     """
 
     action: str = "remove"

@@ -37,11 +37,13 @@ class Bitmap(NamedTuple):
     Attributes:
         bucket: The number of the bucket; bucket 0 has the first 32,768 rows of the file.
         bitmap: Bit n is set if row n of the bucket is removed. Zero bytes at the end are left out.
+        checksum: The sum of the CRC-32 of the planned IDs of these rows; None if it is not known.
         keepers: The surviving keepers of removed rows.
     """
 
     bucket: int
     bitmap: bytes
+    checksum: int | None = None
     keepers: Sequence[Keeper] = ()
 
 

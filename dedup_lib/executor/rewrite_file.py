@@ -9,6 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dedup_lib.executor.annotated_rows import FileLayout, annotated_layout, annotated_row_groups
+from dedup_lib.executor.checked_ids import check_ids
 from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.kept_rows import (
     Bitmap,
@@ -59,7 +60,8 @@ def rewrite(
         selection: The rows to write.
 
     Raises:
-        FileRefusedError: The file was changed, or pyarrow would change its types.
+        FileRefusedError: The file was changed, pyarrow would change its types, or other IDs than
+            the planned ones are at the positions of removed rows.
         FileReadError: The file can't be read.
 
     *Memory:* about 450 MB with pyarrow, whatever the size of the file; or two and a half times its
@@ -199,6 +201,7 @@ def _choose_rows(
     """Choose the rows to write; no row is read yet."""
     file, layout = _open(stream, task)
     is_left_out = rows_to_remove(bitmaps, task.num_rows)
+    check_ids(file, is_left_out, bitmaps, selection.id_column, task.source)
     if selection.action == "annotate":
         layout = annotated_layout(layout, selection.id_column)
         keepers = keepers_by_row(bitmaps)

@@ -15,7 +15,8 @@ class FileRefusedError(Exception):
 
     Attributes:
         kind: `changed`: the file was changed since it was planned. `types`: pyarrow would change
-            a type of the file. `unavailable`: pyarrow, or its file system, is missing.
+            a type of the file. `unavailable`: pyarrow, or its file system, is missing. `ids`: the
+            file has other IDs at the planned positions than the plan.
     """
 
     def __init__(self, kind: str, message: str) -> None:

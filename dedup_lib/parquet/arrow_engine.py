@@ -17,6 +17,7 @@ from dedup_lib.errors import (
     DedupError,
     InputChangedError,
     UnsupportedError,
+    VerificationError,
 )
 from dedup_lib.executor import rewrite_file
 from dedup_lib.executor.file_task import FileTask, RowSelection, describe_outcome
@@ -24,7 +25,7 @@ from dedup_lib.locations import decode_path
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.parquet.file_groups import bytes_per_group, partition_keys, spread
 from dedup_lib.plan.plan import Plan
-from dedup_lib.plan.position_bitmaps import position_bitmaps
+from dedup_lib.plan.position_bitmaps import checksum, position_bitmaps
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
@@ -41,6 +42,7 @@ _ERRORS: dict[str, type[DedupError]] = {
     "changed": InputChangedError,
     "types": ColumnTypeError,
     "unavailable": UnsupportedError,
+    "ids": VerificationError,
 }
 _OUTCOME = StructType(
     [
@@ -170,6 +172,7 @@ def rewrite(
     Raises:
         InputChangedError: A file changed after the plan was made.
         ColumnTypeError: pyarrow would change a column.
+        VerificationError: A file has other IDs at the planned positions than the plan.
         PySparkException: A task failed. If pyarrow can't read a file in any attempt, the text has
             `FileReadError` and the file.
 
@@ -239,12 +242,14 @@ def gather(
         keepers: Whether to collect also the surviving keepers.
 
     Returns:
-        One row per file: `key`, `number`, `bitmaps` (array of struct `bucket`, `bitmap`, and
-        perhaps `keepers`; empty for a file that loses no rows).
+        One row per file: `key`, `number`, `bitmaps` (array of struct `bucket`, `bitmap`,
+        `checksum` of the planned IDs, and perhaps `keepers`; empty for a file that loses no rows).
 
     *Cost:* one shuffle of the positions of planned rows.
     """
-    of_row = ["row_index", "surviving_keeper_id"] if keepers else ["row_index"]
+    of_row = ["row_index", "checksum", *(["surviving_keeper_id"] if keepers else [])]
+    summed = checksum(F.col("image_id"), planned.schema["image_id"].dataType)
+    planned = planned.withColumn("checksum", summed)
     numbers = tasks.select("file_path", "key", "number")
     removed = planned.select("file_path", *of_row).join(numbers, "file_path")
     none = (F.lit(None).cast(planned.schema[name].dataType).alias(name) for name in of_row)
@@ -253,10 +258,10 @@ def gather(
         .unionByName(tasks.select("key", "number", *none))  # every file
         .repartition(num_partitions, "key")  # all later steps also group by it
     )
-    fields = ["bucket", "bitmap", "keepers"] if keepers else ["bucket", "bitmap"]
+    fields = ["bucket", "bitmap", "checksum", *(["keepers"] if keepers else [])]
     marked = F.when(F.col("bucket").isNotNull(), F.struct(*fields))
     return (
-        position_bitmaps(positions, "key", "number", keepers=keepers)
+        position_bitmaps(positions, "key", "number", keepers=keepers, checksums=True)
         .groupBy("key", "number")
         .agg(F.collect_list(marked).alias("bitmaps"))
     )

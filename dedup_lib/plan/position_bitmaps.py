@@ -2,27 +2,36 @@
 
 from __future__ import annotations
 
-from pyspark.sql import DataFrame
+from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType
+from pyspark.sql.types import BinaryType, DataType, StringType
 
 ROWS_PER_BITMAP = 32_768
 
 
-def position_bitmaps(planned: DataFrame, *by: str, keepers: bool = False) -> DataFrame:
+def checksum(image_id: Column, data_type: DataType) -> Column:
+    """Return the CRC-32 of an ID as `bigint`: of its bytes, or of its digits if it is a number."""
+    is_binary = isinstance(data_type, BinaryType)
+    return F.crc32(image_id if is_binary else image_id.cast("string").cast("binary"))
+
+
+def position_bitmaps(
+    planned: DataFrame, *by: str, keepers: bool = False, checksums: bool = False
+) -> DataFrame:
     """Turn positions into bitmaps.
 
     Args:
         planned: One row per row to remove: `row_index`, and the columns of `by`.
         by: The columns that identify the file: `file_path` in a plan.
         keepers: Whether to also gather `surviving_keeper_id`.
+        checksums: Whether to also add up `checksum`, a column of `planned`.
 
     Returns:
         One row per bucket of 32,768 rows of a file, if it has rows to remove: the columns of `by`;
         `bucket` (row index divided by 32,768); `bitmap` (if bit n is set, row n of the bucket is
         removed; trimmed after the last byte that is set, up to 4 KB). With `keepers` also the
         column `keepers`: array of struct `position`, `keeper_id`, in any order, only for rows with
-        a keeper; strings as their bytes.
+        a keeper; strings as their bytes. With `checksums` also their sum, `checksum`.
 
     *Nulls:* a NULL row index gives a row with a NULL bucket and a meaningless bitmap.
     *Cost:* the positions are shuffled, unless they are partitioned by some of `by`.
@@ -32,15 +41,17 @@ def position_bitmaps(planned: DataFrame, *by: str, keepers: bool = False) -> Dat
     num_bytes = (F.floor(F.col("last") / 8) + 1).cast("int")
     bitmap = F.substring("bits", F.lit(1), num_bytes).alias("bitmap")
     bits = [F.bitmap_construct_agg("position").alias("bits"), F.max("position").alias("last")]
+    sums = ["checksum"] if checksums else []
+    bits += [F.sum(name).alias(name) for name in sums]
     if not keepers:
-        grouped = planned.select(*by, bucket, position).groupBy(*by, "bucket")
-        return grouped.agg(*bits).select(*by, "bucket", bitmap)
+        grouped = planned.select(*by, bucket, position, *sums).groupBy(*by, "bucket")
+        return grouped.agg(*bits).select(*by, "bucket", bitmap, *sums)
     keeper_id = F.col("surviving_keeper_id")
     if isinstance(planned.schema["surviving_keeper_id"].dataType, StringType):
         # Python would replace bytes that are not valid UTF-8.
         keeper_id = keeper_id.cast("binary").alias("surviving_keeper_id")
-    grouped = planned.select(*by, bucket, position, keeper_id).groupBy(*by, "bucket")
+    grouped = planned.select(*by, bucket, position, keeper_id, *sums).groupBy(*by, "bucket")
     kept = F.col("surviving_keeper_id")
     keeper = F.when(kept.isNotNull(), F.struct("position", kept.alias("keeper_id")))
     gathered = grouped.agg(*bits, F.collect_list(keeper).alias("keepers"))
-    return gathered.select(*by, "bucket", bitmap, "keepers")
+    return gathered.select(*by, "bucket", bitmap, "keepers", *sums)

@@ -12,10 +12,15 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib.errors import ColumnTypeError, InputChangedError, UnsupportedError
+from dedup_lib.errors import (
+    ColumnTypeError,
+    InputChangedError,
+    UnsupportedError,
+    VerificationError,
+)
 from dedup_lib.executor import rewrite_file, stores
 from dedup_lib.methods.rewrite import Rewrite
-from dedup_lib.parquet import file_groups
+from dedup_lib.parquet import arrow_engine, file_groups
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.tables.read import read_images
@@ -289,3 +294,21 @@ def test_executors_without_pyarrow_get_the_spark_engine(spark, images, listed, t
     assert report["engine"] == "spark"
     assert "pyarrow can't be imported" in json.dumps(report["choices"]["engine"])
     assert spark.read.parquet(f"{tmp_path}/out").count() == 23
+
+
+@pytest.mark.parametrize("action", ["remove", "extract", "annotate"])
+def test_g10_other_ids_at_the_planned_positions_end_the_run(
+    remove, images, listed, tmp_path, monkeypatch, action
+):
+    """As if Spark had read the rows of a file in another order than pyarrow."""
+    gather = arrow_engine.gather
+
+    def misread(planned, *arguments, **named):
+        planned = planned.withColumn("row_index", 9 - F.col("row_index"))
+        return gather(planned, *arguments, **named)
+
+    monkeypatch.setattr(arrow_engine, "gather", misread)
+    with pytest.raises(VerificationError, match=r"/b b' has other IDs .* than the plan") as refused:
+        remove(images, listed, tmp_path / "out", action=action)
+    assert refused.value.exit_code == 5
+    assert names_in(tmp_path) == ["images", "list"]

@@ -1,0 +1,82 @@
+"""Check that the rows to remove from a file have the IDs of the plan."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from dedup_lib.executor.kept_rows import Bitmap, name_file_in_errors
+from dedup_lib.executor.stores import FileRefusedError
+
+_BATCH_ROWS = 65_536
+
+
+def check_ids(
+    file: Any, is_removed: Any, bitmaps: Sequence[Bitmap], id_column: str, source: str
+) -> None:
+    """Compare the IDs of the rows to remove with those of the plan, by the sums of their CRC-32.
+
+    Spark found the positions. If it read a file in another way than pyarrow, other rows would go.
+
+    Args:
+        file: pyarrow's reader.
+        is_removed: For each row of the file, whether it is removed.
+        bitmaps: The removed rows, with the checksums of their planned IDs.
+        id_column: The column of the image ID.
+        source: The name of the file in messages.
+
+    Raises:
+        FileRefusedError: The IDs differ.
+        FileReadError: The file can't be read.
+
+    *Cost:* the IDs of the row groups that lose rows are read.
+    """
+    planned = [part.checksum for part in bitmaps if part.checksum is not None]
+    if not planned:
+        return
+    found = sum(map(zlib.crc32, _removed_ids(file, is_removed, id_column, source)))
+    if found != sum(planned):
+        raise FileRefusedError(
+            "ids",
+            f"file {source!r} has other IDs at the positions of removed rows than the plan: Spark "
+            "and pyarrow read it in different ways. Nothing was published. Use --engine spark, "
+            "with another version of Spark if there is one.",
+        )
+
+
+def _removed_ids(file: Any, is_removed: Any, id_column: str, source: str) -> Iterator[bytes]:
+    start = 0
+    for index in range(file.metadata.num_row_groups):
+        num_rows = file.metadata.row_group(index).num_rows
+        in_group = is_removed.slice(start, num_rows)
+        start += num_rows
+        if not in_group.true_count:
+            continue
+        offset = 0
+        with name_file_in_errors(source):
+            for batch in file.iter_batches(
+                _BATCH_ROWS, row_groups=[index], columns=[id_column], use_threads=False
+            ):
+                ids = batch.column(batch.schema.get_field_index(id_column))
+                in_batch = in_group.slice(offset, batch.num_rows)
+                offset += batch.num_rows
+                yield from _as_bytes(ids.filter(in_batch))
+
+
+def _as_bytes(ids: Any) -> Iterator[bytes]:
+    """Yield the bytes of text and binary IDs, and the digits of numbers; NULL as no byte."""
+    import pyarrow as pa
+
+    if isinstance(ids, pa.ExtensionArray):
+        ids = ids.storage
+    if pa.types.is_dictionary(ids.type):
+        ids = ids.dictionary_decode()
+    if pa.types.is_decimal(ids.type):
+        return (b"" if value is None else b"%d" % int(value) for value in ids.to_pylist())
+    if pa.types.is_integer(ids.type):
+        ids = ids.cast(pa.string())
+    try:
+        return (value or b"" for value in ids.cast(pa.large_binary()).to_pylist())
+    except pa.ArrowNotImplementedError:  # for example string views; not as texts: some are no UTF-8
+        return (value.as_buffer().to_pybytes() if value.is_valid else b"" for value in ids)
