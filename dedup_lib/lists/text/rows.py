@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import BinaryType, DataType, NumericType
 
-from dedup_lib.errors import ColumnTypeError
+from dedup_lib.errors import ColumnTypeError, MissingColumnError
 from dedup_lib.lists.text.lines import BYTES, NUMBER
 from dedup_lib.lists.wanted import ReadList, WantedList
 from dedup_lib.session.spark_session import one_row
@@ -120,11 +120,15 @@ def entries_of(rows: TextRows, wanted: WantedList) -> ReadList:
 
     Raises:
         ColumnTypeError: A value is not of the type of the image IDs, or a score is no number.
+        MissingColumnError: A column is missing; the error names those that hold image IDs.
         InputError: As for `WantedList.recognise`.
     """
     is_named = wanted.asked.id_column is not None
     wanted = replace(wanted, asked=replace(wanted.asked, **rows.told))
-    shape = wanted.recognise(rows.path, rows.types, one_file=False)
+    try:
+        shape = wanted.recognise(rows.path, rows.types, one_file=False)
+    except MissingColumnError as error:
+        raise wanted.advised(error, _typed(rows.frame, rows.types)) from None
     if rows.producer is not None:
         shape = replace(shape, producer=rows.producer)
     id_type = wanted.data_type.simpleString()
@@ -143,9 +147,7 @@ def entries_of(rows: TextRows, wanted: WantedList) -> ReadList:
     types = {**rows.types, **wanted_types}
     if shape.group_column is not None:
         types[shape.group_column] = "string"
-    frame = rows.frame.select(
-        *(_cast(F.col(quoted(name)), types[name]).alias(name) for name in rows.types)
-    )
+    frame = _typed(rows.frame, types)
     wanted.check_types(frame.schema, shape)
     selected = wanted.select(frame, shape)
     are_pairs = shape.other_id_column is not None
@@ -159,6 +161,10 @@ def entries_of(rows: TextRows, wanted: WantedList) -> ReadList:
         shape.id_column if rows.has_header and not is_named else None,
         rows.more_files,
     )
+
+
+def _typed(frame: DataFrame, types: Mapping[str, str]) -> DataFrame:
+    return frame.select(*(_cast(F.col(quoted(name)), of).alias(name) for name, of in types.items()))
 
 
 def _cast(value: Column, of: str) -> Column:

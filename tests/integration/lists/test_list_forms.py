@@ -283,3 +283,19 @@ def test_the_names_of_positions_count_in_the_fingerprint(spark, images, made):
     assert fingerprint("0,id-0\n1,id-12\n") != one
     with pytest.raises(UnreadableFileError, match="not every position has one name"):
         fingerprint("0,id-0\n")
+
+
+@pytest.mark.parametrize("name", ["list.csv", "list.jsonl"])
+def test_a_missing_column_of_a_text_list_is_found_by_what_it_holds(
+    planned, images, numbered, made, name
+):
+    rows = [{"photo": "id-1", "width": 7}, {"photo": "id-2", "width": 7}]
+    texts = ["photo,width", *(f"{row['photo']},{row['width']}" for row in rows)]
+    lines = texts if name.endswith("csv") else [json.dumps(row) for row in rows]
+    path = made(name, "\n".join(lines))
+    advice = r"Did you mean '{}'\? It holds image IDs: --duplicate-id-column {}"
+    with pytest.raises(MissingColumnError, match=advice.format("photo", "photo")):
+        planned(images, path)
+    with pytest.raises(MissingColumnError, match=r"no column 'id'") as refused:
+        planned(numbered, path)
+    assert "photo" not in str(refused.value).partition("Did you mean")[2]
