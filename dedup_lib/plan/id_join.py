@@ -4,10 +4,16 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pyspark.sql import SparkSession
+
 from dedup_lib.plan.id_scan import IdSizes
+from dedup_lib.session.spark_session import get_setting
 
 # The driver builds broadcasts, so the limit is well below the heap of a small driver.
 BROADCAST_LIMIT_BYTES = 128 * 1024**2
+# So many IDs, or fewer, are hashed by a task.
+ROWS_PER_PARTITION = 500_000
+_PARTITIONS = "spark.sql.shuffle.partitions"
 PlanJoin = Literal["broadcast list", "broadcast image IDs", "shuffle both"]
 
 
@@ -28,3 +34,14 @@ def can_be_broadcast(ids: IdSizes) -> bool:
 def hint_of(join: PlanJoin) -> str:
     """Return the hint for the side to hash; sorting both sides would take twice as long."""
     return "shuffle_hash" if join == "shuffle both" else "broadcast"
+
+
+def shuffle_settings(spark: SparkSession, image_ids: IdSizes, list_ids: IdSizes) -> dict[str, str]:
+    """Return session settings that keep hash tables of IDs small, however many IDs there are.
+
+    Tasks can't spill these tables. Spark unites partitions that turn out to be small.
+    """
+    needed = max(image_ids.num_rows, list_ids.num_rows) // ROWS_PER_PARTITION + 1
+    present = get_setting(spark, _PARTITIONS) or ""  # some platforms say "auto"
+    is_enough = not present.isdigit() or int(present) >= needed
+    return {} if is_enough else {_PARTITIONS: str(needed)}

@@ -31,17 +31,18 @@ from dedup_lib.plan.match_hints import MatchHint, why_few_match
 from dedup_lib.plan.plan import Plan, Record
 from dedup_lib.plan.protection import Protection
 from dedup_lib.plan.removal_plan import PlanCounts
-from dedup_lib.session.conf import SCAN_SETTINGS
+from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
 from dedup_lib.session.progress import Step
 from dedup_lib.settings import Settings
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import FileRows
 
 _NAMING_KEEPERS = {"pairwise", "groups"}
-# Hash joins of IDs if each partition is small: they take half the time of sort joins.
+# Hash joins of IDs if each partition is small: they take half the time of sort joins. A hash table
+# takes ten times the bytes of its shuffled IDs, or more, and can't be spilled.
 PLAN_SETTINGS = SCAN_SETTINGS | {
-    "spark.sql.adaptive.advisoryPartitionSizeInBytes": "32MB",
-    "spark.sql.adaptive.maxShuffledHashJoinLocalMapThreshold": "32MB",
+    "spark.sql.adaptive.advisoryPartitionSizeInBytes": "8MB",
+    "spark.sql.adaptive.maxShuffledHashJoinLocalMapThreshold": "8MB",
     # A condition on a field that stands beside an image, such as image.path, reads only that field.
     "spark.sql.optimizer.nestedSchemaPruning.enabled": "true",
 }
@@ -90,6 +91,18 @@ class _Planning:
     def make(self) -> Plan:
         files = self.scan_image_ids()
         sizes, distinct, join = self.weigh(files)
+        spark = self.images.frame.sparkSession
+        with tuning_settings(spark, id_join.shuffle_settings(spark, **sizes)):
+            return self.find_all(files, sizes, distinct, join)
+
+    def find_all(
+        self,
+        files: Sequence[FileRows],
+        sizes: _Sizes,
+        distinct: int | None,
+        join: dict[str, Any],
+    ) -> Plan:
+        """Find all that the plan says, now that the sizes are known."""
         ranking = groups.ranking_of(
             self.images, self.settings.keeper_rules, self.settings.protected_rows
         )

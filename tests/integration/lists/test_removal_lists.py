@@ -16,7 +16,7 @@ from dedup_lib.errors import (
     TableFormatError,
     TableNotFoundError,
 )
-from dedup_lib.plan import id_join, list_sizes
+from dedup_lib.plan import id_join, list_sizes, removal_plan
 from dedup_lib.session.conf import session_settings
 from tests.support.tables.made import image_rows, row_digests, write_list, write_parquet
 from tests.support.tables.pandas_files import VERSIONS, write_by_pandas
@@ -218,6 +218,23 @@ def test_g2_string_ids_match_to_the_byte(planned, tmp_path):
     listed = write_list(tmp_path / "list/1.parquet", ["1", "a", "é", "", "a\nb", "null"])
     _, rows = planned(images, listed)
     assert [row[0] for row in rows] == sorted(["1", "a", "é", "", "a\nb", "null"])
+
+
+def test_long_lists_are_joined_in_more_partitions(planned, spark, images, tmp_path, monkeypatch):
+    """A task can't spill its hash table of IDs."""
+    monkeypatch.setattr(id_join, "ROWS_PER_PARTITION", 1)
+    found, find_rows = [], removal_plan.find_rows
+
+    def noting(*arguments, **named):
+        found.append(spark.conf.get("spark.sql.shuffle.partitions"))
+        return find_rows(*arguments, **named)
+
+    monkeypatch.setattr(removal_plan, "find_rows", noting)
+    before = spark.conf.get("spark.sql.shuffle.partitions")
+    _, rows = planned(images, write_list(tmp_path / "list/1.parquet", ["b", "nope"]))
+    assert [row[0] for row in rows] == ["b", "b"]
+    assert found == ["13"]  # the table has 12 rows
+    assert spark.conf.get("spark.sql.shuffle.partitions") == before
 
 
 # Entries that name nothing

@@ -11,6 +11,7 @@ from dedup_lib.methods.spark_engine import choose_strategy
 from dedup_lib.plan import id_join, id_scan, list_sizes, removal_plan
 from dedup_lib.plan.id_scan import IdSizes
 from dedup_lib.plan.removal_plan import PlanCounts
+from dedup_lib.session.conf import session_settings
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.settings import DuplicateIds
@@ -115,6 +116,15 @@ def test_counts_of_a_plan(inputs):
     assert (counts.removed_rows, counts.matched_ids, counts.matched_id_bytes) == (4, 2, 2)
     assert removal_plan.count_plan(planned.repartition(3)).digest == counts.digest
     assert removal_plan.count_plan(planned.limit(3)).digest != counts.digest
+
+
+def test_the_more_ids_the_more_partitions(spark):
+    few, many = IdSizes(10, 0, 100), IdSizes(10**9, 0, 10**11)
+    assert id_join.shuffle_settings(spark, few, few) == {}
+    for sizes in ((few, many), (many, few)):
+        assert id_join.shuffle_settings(spark, *sizes) == {"spark.sql.shuffle.partitions": "2001"}
+    with session_settings(spark, {"spark.sql.shuffle.partitions": "3000"}):
+        assert id_join.shuffle_settings(spark, few, many) == {}
 
 
 def test_auto_takes_ids_while_they_are_small_and_positions_past_that():
