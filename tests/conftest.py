@@ -18,7 +18,13 @@ from dedup_lib import DuplicateIds, Report, Settings, run
 from dedup_lib.session.conf import session_settings
 from tests.support.spark.home import use_quick_spark
 from tests.support.spark.java_names import remember_java_names
-from tests.support.spark.settings import AS_SHIPPED, INTERPRETED, REMOTE, SPARK_SETTINGS
+from tests.support.spark.settings import (
+    AS_SHIPPED,
+    INTERPRETED,
+    OF_SESSION,
+    REMOTE,
+    SPARK_SETTINGS,
+)
 
 TESTS = Path(__file__).parent
 # Two workers take whole files: the longest first, so that neither is left with a long one.
@@ -71,7 +77,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     warehouse = tmp_path_factory.mktemp("warehouse")
     builder = SparkSession.builder.appName("tests")
     builder = _remote(builder) if REMOTE else builder.master("local[2]")
-    for key, value in (SPARK_SETTINGS | INTERPRETED).items():
+    for key, value in (SPARK_SETTINGS | INTERPRETED | OF_SESSION).items():
         builder = builder.config(key, value)
     builder = builder.config("spark.sql.warehouse.dir", warehouse.as_uri())
     with warnings.catch_warnings():  # Connect hands the server's own settings to the session, too

@@ -3,14 +3,14 @@
 import json
 import shlex
 import sys
-from pathlib import Path
 
-import pyspark
 import pytest
 
 from tests.support.paths import ROOT
 from tests.support.processes.runs import QUICK, conf_flags, run
+from tests.support.spark.home import link_spark
 from tests.support.spark.java import JAVA_OPTIONS
+from tests.support.spark.settings import INTERPRETED
 from tests.support.tables.made import image_rows, write_list, write_parquet
 
 pytestmark = pytest.mark.classic("it starts a cluster of its own")
@@ -73,9 +73,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cluster")
     write_inputs(folder)
     (folder / "events").mkdir()
-    (folder / "spark").mkdir()
-    for path in Path(pyspark.__file__).parent.iterdir():
-        (folder / "spark" / path.name).symlink_to(path)
+    link_spark(folder / "spark")
     return folder
 
 
@@ -86,7 +84,7 @@ def outcomes(folder):
     for number, one in enumerate(wanted):
         if one["settings"].get("method") != "in-place":
             one["settings"]["output"] = f"./{number}"
-    settings = conf_flags(CLUSTER)
+    settings = conf_flags(INTERPRETED | CLUSTER)  # AQE is set for each run
     submit = ["--master", "local-cluster[2,1,1024]", *QUICK, *settings, "pyspark-shell"]
     result = run(
         [sys.executable, ROOT / "tests/support/clusters/cluster_runs.py", json.dumps(wanted)],

@@ -23,12 +23,13 @@ def use_quick_spark() -> None:
     if not _HOME.exists():
         with tempfile.TemporaryDirectory(dir=_HOME.parent) as folder:
             made = Path(folder) / "made"
-            _link(made)
+            link_spark(made)
             if not _HOME.exists():  # another process may be at the same
                 made.rename(_HOME)
 
 
-def _link(home: Path) -> None:
+def link_spark(home: Path) -> None:
+    """Make such a folder of links."""
     (home / "python").mkdir(parents=True)
     for path in (*INSTALLED.iterdir(), *(INSTALLED / "python").iterdir()):
         if path.name not in {"python", "lib"}:

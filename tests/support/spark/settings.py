@@ -2,7 +2,7 @@
 
 import os
 
-from tests.support.spark.java import JAVA_OPTIONS
+from tests.support.spark.java import JAVA_OPTIONS, LASTING_JAVA_OPTIONS
 
 # Where the suite runs on Spark Connect.
 REMOTE = os.environ.get("SPARK_REMOTE")
@@ -30,6 +30,10 @@ INTERPRETED = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.adaptive.enabled": "false",
 }
+# A worker of pytest-xdist keeps its session for many files, for half an hour in the whole suite.
+# On Spark Connect it has few.
+IS_LASTING = "PYTEST_XDIST_WORKER" in os.environ and not REMOTE
+OF_SESSION = {"spark.driver.extraJavaOptions": LASTING_JAVA_OPTIONS} if IS_LASTING else {}
 AS_SHIPPED = {
     "spark.sql.codegen.factoryMode": "FALLBACK",
     "spark.sql.codegen.wholeStage": "true",
