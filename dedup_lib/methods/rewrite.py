@@ -36,10 +36,14 @@ _GPU_KEYS = ("falls_back", "ran_on_gpu", "ran_on_cpu")
 
 @dataclass(frozen=True)
 class ChosenEngine:
-    """The engine of a rewrite, as the report names it, and why it was chosen."""
+    """The engine of a rewrite, as the report names it, and why it was chosen.
+
+    `refusal` is the error of the file engine if it can't rewrite the files.
+    """
 
     name: str
     reason: str
+    refusal: DedupError | None = None
 
 
 class Rewrite(NewOutput):
@@ -65,7 +69,7 @@ class Rewrite(NewOutput):
             report.engine = chosen.name
             report.choose("engine", chosen.name, reason=chosen.reason)
             if chosen.name == _SPARK:
-                _check_spark_keeps(self.images, run.settings)
+                _check_spark_keeps(self.images, run.settings, chosen.refusal)
 
     def check_plan(self, plan: Plan) -> None:
         """If a GPU will run the rewrite, find out which parts it can't run."""
@@ -207,15 +211,24 @@ def choose_engine(
         engine: FileEngine = images.table_format.file_engine
         return ChosenEngine(engine.name, f"{images.table_format.title} to {written.title}")
     if settings.engine not in ("auto", _SPARK):
-        refusal = reason if isinstance(reason, DedupError) else UnsupportedError(reason)
-        raise refusal
-    return ChosenEngine(_SPARK, str(reason))
+        raise reason if isinstance(reason, DedupError) else UnsupportedError(reason)
+    refusal = reason if isinstance(reason, DedupError) else None
+    return ChosenEngine(_SPARK, str(reason), refusal)
 
 
-def _check_spark_keeps(images: ImageTable, settings: Settings) -> None:
-    check_is_readable(images)
-    check_types_are_kept(images)
-    format_named(settings.resolved_output_format).check_keeps(images)
+def _check_spark_keeps(
+    images: ImageTable, settings: Settings, other_refusal: DedupError | None = None
+) -> None:
+    """Check that Spark keeps all values; an error also says why no file engine was chosen."""
+    try:
+        check_is_readable(images)
+        check_types_are_kept(images)
+        format_named(settings.resolved_output_format).check_keeps(images)
+    except DedupError as error:
+        if other_refusal is None:
+            raise
+        engine: FileEngine = images.table_format.file_engine
+        raise type(error)(f"{error} Nor can {engine.name} do it: {other_refusal}.") from error
 
 
 def _check_added_columns(images: ImageTable) -> None:

@@ -70,7 +70,10 @@ def translate_spark_errors() -> Iterator[None]:
                 raise PublishError(
                     f"a file that this run wrote was lost; run again. {reason}"
                 ) from error
-            raise UnreadableFileError(f"{reason} Restore or remove that file.") from error
+            # The file is sound. It may have columns of floats by DuckDB, for example.
+            is_encoding = "Unsupported encoding" in reason
+            advice = "Use --engine arrow" if is_encoding else "Restore or remove that file"
+            raise UnreadableFileError(f"{reason} {advice}.") from error
         if is_foreign and (missing := _MISSING_FILE.search(failure)) is not None:
             raise UnreadableFileError(
                 f"{redact(missing[1])!r} was not found where Spark reads it: it was deleted, or it "

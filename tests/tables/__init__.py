@@ -1,0 +1,1 @@
+"""Small tables by other programs, which pyarrow can't write, and the script that makes them."""
