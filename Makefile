@@ -65,7 +65,7 @@ test-gpu-plan: setup ## Ask the RAPIDS Accelerator itself what a GPU would run; 
 test-lists: setup ## Try random lists in every shape; EXAMPLES=3
 	SHAPE_EXAMPLES=$(or $(EXAMPLES),3) $(BIN)/python -m pytest tests/property/test_list_shapes.py
 
-corpus: setup ## Run the duplicate finders again whose lists are in tests/corpus (half an hour; 8 GB); TOOLS="difpy daft"
+corpus: setup ## Run the duplicate finders again whose lists are in tests/corpus (ten minutes; 8 GB); TOOLS="difpy daft"
 	$(BIN)/python -m tests.corpus $(TOOLS)
 
 matrix: setup $(ROWS:%=build/matrix/%/ready) ## Run the fast part of the suite on each pair of Spark and Delta; ROWS="…"

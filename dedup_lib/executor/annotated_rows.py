@@ -87,7 +87,8 @@ def annotated_row_groups(
 def _to_ids(values: Sequence[bytes | int | Decimal | None], id_type: Any) -> Any:
     import pyarrow as pa
 
-    if pa.types.is_integer(id_type) or pa.types.is_decimal(id_type):
+    numeric = (pa.types.is_integer, pa.types.is_decimal, pa.types.is_duration)
+    if any(is_type(id_type) for is_type in numeric):
         return pa.array([None if value is None else int(value) for value in values], id_type)
     return pa.array(values, pa.binary()).cast(id_type, safe=False)  # some strings are not UTF-8
 

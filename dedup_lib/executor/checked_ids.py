@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -39,9 +40,9 @@ def check_ids(
     if found != sum(planned):
         raise FileRefusedError(
             "ids",
-            f"file {source!r} has other IDs at the positions of removed rows than the plan: Spark "
-            "and pyarrow read it in different ways. Nothing was published. Use --engine spark, "
-            "with another version of Spark if there is one.",
+            f"file {source!r} has other IDs at the positions of removed rows than the plan: it was "
+            "changed, or Spark or pyarrow reads it wrongly. Nothing was published. Run again. If "
+            "that fails, too, use another version of Spark or of pyarrow, not another engine.",
         )
 
 
@@ -61,7 +62,16 @@ def _removed_ids(file: Any, is_removed: Any, id_column: str, source: str) -> Ite
                 ids = batch.column(batch.schema.get_field_index(id_column))
                 in_batch = in_group.slice(offset, batch.num_rows)
                 offset += batch.num_rows
-                yield from _as_bytes(ids.filter(in_batch))
+                yield from _selected(ids, in_batch)
+
+
+def _selected(ids: Any, is_selected: Any) -> Iterator[bytes]:
+    import pyarrow as pa
+
+    try:
+        return _as_bytes(ids.filter(is_selected))
+    except pa.ArrowNotImplementedError:  # for example string views
+        return itertools.compress(_as_bytes(ids), is_selected.to_pylist())
 
 
 def _as_bytes(ids: Any) -> Iterator[bytes]:
@@ -72,6 +82,8 @@ def _as_bytes(ids: Any) -> Iterator[bytes]:
         ids = ids.storage
     if pa.types.is_dictionary(ids.type):
         ids = ids.dictionary_decode()
+    if pa.types.is_duration(ids.type):  # Spark reads them as integers
+        ids = ids.cast(pa.int64())
     if pa.types.is_decimal(ids.type):
         return (b"" if value is None else b"%d" % int(value) for value in ids.to_pylist())
     if pa.types.is_integer(ids.type):

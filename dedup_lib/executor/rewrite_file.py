@@ -198,7 +198,7 @@ def _get_size(file: _StoreFile) -> int:
 def _choose_rows(
     stream: Any, task: FileTask, bitmaps: Sequence[Bitmap], selection: RowSelection
 ) -> _NewFile:
-    """Choose the rows to write; no row is read yet."""
+    """Choose the rows to write, and check the IDs of planned rows; nothing else is read yet."""
     file, layout = _open(stream, task)
     is_left_out = rows_to_remove(bitmaps, task.num_rows)
     check_ids(file, is_left_out, bitmaps, selection.id_column, task.source)

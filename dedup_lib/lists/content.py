@@ -6,7 +6,6 @@ directions, under any column names. To remove all these IDs would remove every c
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType
 
 from dedup_lib.errors import AmbiguousListError
+from dedup_lib.lists.repeats import find_repeating
 from dedup_lib.lists.scores import is_score
 from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, NO_GROUP, ListShape
 from dedup_lib.session.spark_session import literal_rows
@@ -46,10 +46,8 @@ _DATES = frozenset({"dt", "ds", "date", "hour", "week", "run_date", "ingest_date
 _DATE = re.compile(r"\d{4}-?\d\d(-?\d\d)?([T %].*)?")
 # So many values of a column are searched among the image IDs.
 PROBED_VALUES = 10_000
-# Longer lists are looked through for equal values by a sample of one to two times so many rows.
-SAMPLED_ROWS = 1_000_000
-# A sample is fair if the number of its rows is off by less than so many standard deviations.
-_DEVIATIONS = 5
+# And so many of all columns together: the driver holds them.
+_MOST_PROBED_VALUES = 200_000
 
 
 @dataclass(frozen=True)
@@ -175,8 +173,9 @@ def refuse_groups_and_pairs(
     Raises:
         AmbiguousListError: There is such a column.
 
-    *Cost:* one pass over each of these columns; a second one if its values seem to repeat. If a
-    column is of the IDs' type, one scan of the list's IDs, and one of the image IDs.
+    *Cost:* one pass over these columns. For each column whose values seem to repeat two more, and
+    one for columns that are NULL in most rows of a long list. If a column is of the IDs' type, one
+    scan of the list's IDs, and one of the image IDs.
     """
     probe = _probe(found, id_type)
     if probe is not None:
@@ -205,14 +204,22 @@ def _probe(found: Beside, id_type: DataType) -> DataFrame | None:
 
     The columns are those that may hold IDs. None if there are no such values.
     """
-    values = []
-    for index, (name, of) in enumerate(found.types.items()):
-        if _may_be_ids(of, id_type.simpleString()):
-            hashes = _other_values(found.rows, str(index)).select(F.xxhash64("value"))
-            values += [{"name": name, "hash": row[0]} for row in hashes.take(PROBED_VALUES)]
-    if not values:
+    id_like = [
+        (str(index), name)
+        for index, (name, of) in enumerate(found.types.items())
+        if _may_be_ids(of, id_type.simpleString())
+    ]
+    most = min(PROBED_VALUES, _MOST_PROBED_VALUES // max(1, len(id_like)))
+    probes = []
+    for index, name in id_like:
+        hashes = _other_values(found.rows, index).select(F.xxhash64("value")).take(most)
+        if hashes:
+            probes.append({"name": name, "hashes": [row[0] for row in hashes]})
+    if not probes:
         return None
-    return literal_rows(found.rows.sparkSession, values, "name string, hash bigint").distinct()
+    schema = "name string, hashes array<bigint>"
+    probe = literal_rows(found.rows.sparkSession, probes, schema)
+    return probe.select("name", F.explode("hashes").alias("hash")).distinct()
 
 
 def _other_values(rows: DataFrame, column: str) -> DataFrame:
@@ -222,7 +229,7 @@ def _other_values(rows: DataFrame, column: str) -> DataFrame:
 
 
 def _first_found(probe: DataFrame, ids: DataFrame) -> tuple[str, int] | None:
-    """Return the name of a column of which most values are IDs, with their number."""
+    """Return the column with the most values that are IDs, with their number; None if none are."""
     hits = ids.join(F.broadcast(probe), "hash").groupBy("name")
     counts = hits.agg(F.count_distinct("hash").alias("ids")).orderBy(F.desc("ids"), "name").head(1)
     return tuple(counts[0]) if counts else None
@@ -240,52 +247,24 @@ def _pairs(what: str, name: str, id_column: str, holds: str) -> AmbiguousListErr
 
 
 def _refuse_groups(what: str, found: Beside, id_column: str, num_rows: int) -> None:
-    for index, (name, of) in enumerate(found.types.items()):
+    names = list(found.types)
+    for index in find_repeating(found.rows, range(len(names)), num_rows):
         values = found.rows.select(F.col(quoted(str(index))).cast("string").alias("value"))
-        if not _may_repeat(values, num_rows):
-            continue
-        value = F.col("value")
-        number = value.try_cast("double")
+        number = F.col("value").try_cast("double")
+        hashed = F.when(F.col("value").isNotNull(), F.xxhash64("value"))
         counts = values.agg(
             F.count("value").alias("rows"),
             # Hashes, since Spark sorts all rows to find the smallest text.
-            F.min(_hash(value)).alias("least"),
-            F.max(_hash(value)).alias("most"),
+            F.min(hashed).alias("least"),
+            F.max(hashed).alias("most"),
             F.max(number != F.rint(number)).alias("is_fractional"),
         ).collect()[0]
-        if counts["least"] == counts["most"] or (of in _FLOATS and counts["is_fractional"]):
+        is_float = found.types[names[index]] in _FLOATS
+        if counts["least"] == counts["most"] or (is_float and counts["is_fractional"]):
             continue
         num_values = values.agg(F.count_distinct("value")).collect()[0][0]
         if num_values < counts["rows"]:
-            raise _groups(what, name, id_column, counts["rows"], num_values)
-
-
-def _may_repeat(values: DataFrame, num_rows: int) -> bool:
-    """Tell whether a `value` may be there twice; NULL is no value.
-
-    Equal values are in the sample together, or not at all. So it misses what repeats only if less
-    than some hundred values do. If these have many rows, too many or too few rows are in it.
-    """
-    share = 1 << max(0, (num_rows // SAMPLED_ROWS).bit_length() - 1)
-    hashed = values.select(_hash(F.col("value")).alias("hash"))
-    sampled = hashed.where(F.col("hash").isNull() | (F.col("hash").bitwiseAND(share - 1) == 0))
-    rows = F.col("count")
-    counts = sampled.groupBy("hash").count()
-    found = counts.agg(
-        F.count("hash").alias("values"),
-        F.coalesce(F.sum(F.when(F.col("hash").isNotNull(), rows)), F.lit(0)).alias("rows"),
-        F.coalesce(F.sum(F.when(F.col("hash").isNull(), rows)), F.lit(0)).alias("nulls"),
-    ).collect()[0]
-    if share == 1 or found["values"] < found["rows"]:
-        return bool(found["values"] < found["rows"])
-    if (valued := num_rows - found["nulls"]) < num_rows // 2:
-        return _may_repeat(values.where("value IS NOT NULL"), valued)
-    expected = valued / share
-    return bool(abs(found["rows"] - expected) > _DEVIATIONS * math.sqrt(expected))
-
-
-def _hash(value: Column) -> Column:
-    return F.when(value.isNotNull(), F.xxhash64(value))
+            raise _groups(what, names[index], id_column, counts["rows"], num_values)
 
 
 def _groups(what: str, name: str, id_column: str, rows: int, values: int) -> AmbiguousListError:

@@ -228,7 +228,8 @@ def _check_spark_keeps(
         if other_refusal is None:
             raise
         engine: FileEngine = images.table_format.file_engine
-        raise type(error)(f"{error} Nor can {engine.name} do it: {other_refusal}.") from error
+        why = str(other_refusal).rstrip(".")
+        raise type(error)(f"{error} Nor can {engine.name} do it here: {why}.") from error
 
 
 def _check_added_columns(images: ImageTable) -> None:

@@ -176,8 +176,9 @@ def rewrite(
         PySparkException: A task failed. If pyarrow can't read a file in any attempt, the text has
             `FileReadError` and the file.
 
-    *Cost:* each file is read and written once. The positions of the planned rows are shuffled
-    (with `annotate`, also their keepers), and the names of the files are broadcast.
+    *Cost:* each file is read and written once, and the IDs of row groups that lose rows are read
+    once more. The positions of the planned rows and checksums of their IDs are shuffled (with
+    `annotate`, also their keepers), and the names of the files are broadcast.
     """
     tasks = file_tasks(images, files, staged, partial, keeps_empty=keeps_empty)
     weights = [task.size_bytes + _FILE_OVERHEAD_BYTES for _, task in tasks]
@@ -245,7 +246,7 @@ def gather(
         One row per file: `key`, `number`, `bitmaps` (array of struct `bucket`, `bitmap`,
         `checksum` of the planned IDs, and perhaps `keepers`; empty for a file that loses no rows).
 
-    *Cost:* one shuffle of the positions of planned rows.
+    *Cost:* one shuffle of the positions and checksums of planned rows.
     """
     of_row = ["row_index", "checksum", *(["surviving_keeper_id"] if keepers else [])]
     summed = checksum(F.col("image_id"), planned.schema["image_id"].dataType)

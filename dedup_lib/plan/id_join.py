@@ -11,8 +11,9 @@ from dedup_lib.session.spark_session import get_setting
 
 # The driver builds broadcasts, so the limit is well below the heap of a small driver.
 BROADCAST_LIMIT_BYTES = 128 * 1024**2
-# So many IDs, or fewer, are hashed by a task.
+# A task hashes so many IDs, or fewer.
 ROWS_PER_PARTITION = 500_000
+BYTES_PER_PARTITION = 32 * 1024**2
 _PARTITIONS = "spark.sql.shuffle.partitions"
 PlanJoin = Literal["broadcast list", "broadcast image IDs", "shuffle both"]
 
@@ -36,12 +37,20 @@ def hint_of(join: PlanJoin) -> str:
     return "shuffle_hash" if join == "shuffle both" else "broadcast"
 
 
-def shuffle_settings(spark: SparkSession, image_ids: IdSizes, list_ids: IdSizes) -> dict[str, str]:
-    """Return session settings that keep hash tables of IDs small, however many IDs there are.
+def shuffle_settings(
+    spark: SparkSession, join: PlanJoin, image_ids: IdSizes, list_ids: IdSizes
+) -> dict[str, str]:
+    """Return session settings that keep the hash tables of a shuffled join small.
 
-    Tasks can't spill these tables. Spark unites partitions that turn out to be small.
+    Tasks can't spill these tables. Adaptive execution unites partitions that turn out to be small.
     """
-    needed = max(image_ids.num_rows, list_ids.num_rows) // ROWS_PER_PARTITION + 1
+    if join != "shuffle both":
+        return {}
+    sides = (image_ids, list_ids)
+    needed = 1 + max(
+        *(ids.num_rows // ROWS_PER_PARTITION for ids in sides),
+        *(ids.id_bytes // BYTES_PER_PARTITION for ids in sides),
+    )
     present = get_setting(spark, _PARTITIONS) or ""  # some platforms say "auto"
     is_enough = not present.isdigit() or int(present) >= needed
     return {} if is_enough else {_PARTITIONS: str(needed)}

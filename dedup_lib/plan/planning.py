@@ -92,7 +92,7 @@ class _Planning:
         files = self.scan_image_ids()
         sizes, distinct, join = self.weigh(files)
         spark = self.images.frame.sparkSession
-        with tuning_settings(spark, id_join.shuffle_settings(spark, **sizes)):
+        with tuning_settings(spark, id_join.shuffle_settings(spark, join["chosen"], **sizes)):
             return self.find_all(files, sizes, distinct, join)
 
     def find_all(

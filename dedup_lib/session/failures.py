@@ -46,6 +46,12 @@ def storage_errors_as(kind: type[DedupError]) -> Iterator[None]:
         raise kind(str(error)) from error
 
 
+_OTHER_ENCODING = (
+    "The file is sound, but Spark does not know this encoding. If only the images' rewrite reads "
+    "this column: --engine arrow. Otherwise write the file with another encoding."
+)
+
+
 @contextmanager
 def translate_spark_errors() -> Iterator[None]:
     """Turn a stack trace of Spark, Java or Python into an error of one sentence.
@@ -70,10 +76,9 @@ def translate_spark_errors() -> Iterator[None]:
                 raise PublishError(
                     f"a file that this run wrote was lost; run again. {reason}"
                 ) from error
-            # The file is sound. It may have columns of floats by DuckDB, for example.
-            is_encoding = "Unsupported encoding" in reason
-            advice = "Use --engine arrow" if is_encoding else "Restore or remove that file"
-            raise UnreadableFileError(f"{reason} {advice}.") from error
+            is_sound = "Unsupported encoding" in reason  # for example DuckDB's floats
+            advice = _OTHER_ENCODING if is_sound else "Restore or remove that file."
+            raise UnreadableFileError(f"{reason} {advice}") from error
         if is_foreign and (missing := _MISSING_FILE.search(failure)) is not None:
             raise UnreadableFileError(
                 f"{redact(missing[1])!r} was not found where Spark reads it: it was deleted, or it "

@@ -2,8 +2,10 @@
 
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from pyarrow import dataset
 
 from dedup_lib.errors import UnreadableFileError
 from tests.support.paths import ROOT
@@ -21,6 +23,10 @@ def rows(path: Path) -> list[dict[str, object]]:
     return sorted(pq.read_table(path).to_pylist(), key=lambda row: row["image_id"])
 
 
+def types(path: Path) -> list[str]:
+    return [str(field.type) for field in dataset.dataset(path, format="parquet").schema]
+
+
 @pytest.mark.parametrize(
     ("name", "engine"),
     [
@@ -34,11 +40,28 @@ def test_g3_tables_by_duckdb_stay(remove, listed, tmp_path, name, engine):
     table = TABLES / f"{name}.parquet"
     report = remove(table, listed, tmp_path / "out", engine=engine if engine == "spark" else "auto")
     assert report.engine == engine
+    assert types(tmp_path / "out") == types(table)
     assert rows(tmp_path / "out") == [row for row in rows(table) if row["image_id"] != "id-1"]
 
 
+def test_g3_the_output_can_be_deduplicated_again(remove, listed, tmp_path):
+    """A file that lost no row still says that its integers have a sign."""
+    (tmp_path / "images").mkdir()
+    for number in (1, 2):
+        copy = tmp_path / f"images/{number}.parquet"
+        copy.write_bytes((TABLES / "duckdb_uuid.parquet").read_bytes())
+    others = pq.read_table(copy)
+    others = others.set_column(0, "image_id", pa.array([f"other-{n}" for n in range(5)]))
+    pq.write_table(others, copy)
+    remove(tmp_path / "images", listed, tmp_path / "once")
+    again = write_list(tmp_path / "again/1.parquet", ["id-2", "other-0"])
+    remove(tmp_path / "once", again, tmp_path / "twice")
+    found = [row["image_id"] for row in rows(tmp_path / "twice")]
+    assert found == ["id-0", "id-3", "id-4", *(f"other-{n}" for n in range(1, 5))]
+
+
 def test_an_encoding_that_spark_lacks_is_no_broken_file(remove, listed, tmp_path):
-    message = r"BYTE_STREAM_SPLIT.* Use --engine arrow\.$"
+    message = r"BYTE_STREAM_SPLIT.* The file is sound.*: --engine arrow"
     with pytest.raises(UnreadableFileError, match=message):
         remove(TABLES / "duckdb_v2.parquet", listed, tmp_path / "out", engine="spark")
     assert names_in(tmp_path) == ["list"]

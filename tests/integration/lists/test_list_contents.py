@@ -142,7 +142,7 @@ LONG = {
 @pytest.fixture
 def few_sampled(monkeypatch):
     """Look for equal values in a list of 4,096 rows by a sample of 512 of them."""
-    monkeypatch.setattr("dedup_lib.lists.content.SAMPLED_ROWS", 512)
+    monkeypatch.setattr("dedup_lib.lists.repeats.SAMPLED_ROWS", 512)
 
 
 @pytest.mark.parametrize(("values", "num_values"), LONG.values(), ids=LONG)
@@ -150,6 +150,14 @@ def few_sampled(monkeypatch):
 def test_g11_groups_in_long_lists_are_found_by_a_sample(planned, tmp_path, values, num_values):
     listed = pa.table({"id": [f"id-{number}" for number in NUMBERS], "zz": values})
     with pytest.raises(AmbiguousListError, match=rf" IDs in {num_values} values of 'zz'"):
+        planned(write_parquet(listed, tmp_path / "list.parquet"))
+
+
+@pytest.mark.usefixtures("few_sampled")
+def test_g11_of_several_columns_the_one_that_repeats_is_named(planned, tmp_path):
+    columns = {"xx": NUMBERS, "yy": [None, *NUMBERS[1:]], "zz": NUMBERS // 2, "ww": NUMBERS * 1.5}
+    listed = pa.table({"id": [f"id-{number}" for number in NUMBERS]} | columns)
+    with pytest.raises(AmbiguousListError, match="4096 IDs in 2048 values of 'zz'"):
         planned(write_parquet(listed, tmp_path / "list.parquet"))
 
 

@@ -223,6 +223,7 @@ def test_g2_string_ids_match_to_the_byte(planned, tmp_path):
 def test_long_lists_are_joined_in_more_partitions(planned, spark, images, tmp_path, monkeypatch):
     """A task can't spill its hash table of IDs."""
     monkeypatch.setattr(id_join, "ROWS_PER_PARTITION", 1)
+    monkeypatch.setattr(id_join, "BROADCAST_LIMIT_BYTES", 0)
     found, find_rows = [], removal_plan.find_rows
 
     def noting(*arguments, **named):

@@ -11,13 +11,14 @@ from dedup_lib.executor.file_task import FileTask
 from dedup_lib.executor.kept_rows import Bitmap
 
 
-def bitmap(*rows: int) -> list[Bitmap]:
-    """The rows that go, as the plan's bitmaps."""
+def bitmap(*rows: int, checksum: int | None = None) -> list[Bitmap]:
+    """The rows that go, as the plan's bitmaps; the first one has the checksum of all."""
     buckets: dict[int, bytearray] = {}
     for row in rows:
         bits = buckets.setdefault(row // 32_768, bytearray(4096))
         bits[row % 32_768 // 8] |= 1 << row % 8
-    return [Bitmap(bucket, bytes(bits).rstrip(b"\0")) for bucket, bits in buckets.items()]
+    made = [Bitmap(bucket, bytes(bits).rstrip(b"\0")) for bucket, bits in buckets.items()]
+    return [made[0]._replace(checksum=checksum), *made[1:]] if made else []
 
 
 def task(folder: Path, source: Path, **changed: Any) -> FileTask:

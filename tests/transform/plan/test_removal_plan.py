@@ -119,12 +119,19 @@ def test_counts_of_a_plan(inputs):
 
 
 def test_the_more_ids_the_more_partitions(spark):
-    few, many = IdSizes(10, 0, 100), IdSizes(10**9, 0, 10**11)
-    assert id_join.shuffle_settings(spark, few, few) == {}
+    """Or the longer they are; only if both sides are shuffled."""
+
+    def settings(*sizes, join="shuffle both"):
+        return id_join.shuffle_settings(spark, join, *sizes)
+
+    few, many, long = IdSizes(10, 0, 100), IdSizes(10**9, 0, 10**10), IdSizes(10**7, 0, 2**36)
+    assert settings(few, few) == {}
     for sizes in ((few, many), (many, few)):
-        assert id_join.shuffle_settings(spark, *sizes) == {"spark.sql.shuffle.partitions": "2001"}
+        assert settings(*sizes) == {"spark.sql.shuffle.partitions": "2001"}
+        assert settings(*sizes, join="broadcast list") == {}
+    assert settings(few, long) == {"spark.sql.shuffle.partitions": "2049"}
     with session_settings(spark, {"spark.sql.shuffle.partitions": "3000"}):
-        assert id_join.shuffle_settings(spark, few, many) == {}
+        assert settings(few, many) == {}
 
 
 def test_auto_takes_ids_while_they_are_small_and_positions_past_that():

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import decimal
+import zlib
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -105,6 +106,40 @@ def test_rows_that_pyarrow_can_not_filter_are_taken_as_slices(tmp_path):
     assert after.read()["text"].to_pylist() == [text[row] for row in (1, 2, 6, 7, 8)]
     assert after.schema_arrow.equals(table.schema)
     assert after.num_row_groups == 2
+
+
+UUIDS = [bytes([number]) * 16 for number in range(3)]
+IDS = {
+    "text": (pa.array(["a", "b", None]), b"b"),
+    "large text": (pa.array(["a", "ü", "c"], pa.large_string()), "ü".encode()),
+    "text in views": (pa.array(["a", "b" * 20, None], pa.string_view()), b"b" * 20),
+    "dictionary": (pa.array(["a", "b", "a"]).dictionary_encode(), b"b"),
+    "binary": (pa.array([b"a", b"\xff", b""]), b"\xff"),
+    "binary in views": (pa.array([b"a", b"\xff", b""], pa.binary_view()), b"\xff"),
+    "16 fixed bytes": (pa.array(UUIDS, pa.binary(16)), UUIDS[1]),
+    "UUID": (pa.array(UUIDS, pa.binary(16)).cast(pa.uuid()), UUIDS[1]),
+    "int8": (pa.array([1, -128, None], pa.int8()), b"-128"),
+    "uint64": (pa.array([1, 2**64 - 1, 0], pa.uint64()), b"18446744073709551615"),
+    "decimal": (pa.array([1, -(10**19), 0], pa.decimal128(20, 0)), b"-10000000000000000000"),
+    "duration": (pa.array([1, 5, 0], pa.duration("us")), b"5"),
+}
+
+
+@pytest.mark.parametrize(("ids", "planned"), IDS.values(), ids=IDS)
+@pytest.mark.parametrize("action", ["remove", "extract", "annotate"])
+def test_g10_the_planned_id_is_found_at_its_row(tmp_path, ids, planned, action):
+    """IDs of each type, as their bytes, or as their digits if they are numbers."""
+    table = pa.table({"image_id": ids, "image_id.x": [b"1", b"2", b"3"]})
+    source = write_parquet(table, tmp_path / "1.parquet", row_group_size=2)
+    selection = RowSelection(action, "image_id")
+    checked = bitmap(1, checksum=zlib.crc32(planned))
+    rewrite_file.rewrite(task(tmp_path, source), checked, {}, selection)
+    num_rows = {"remove": 2, "extract": 1, "annotate": 3}[action]
+    assert pq.read_metadata(tmp_path / "out/1.parquet").num_rows == num_rows
+    wrong = bitmap(0, checksum=zlib.crc32(planned))
+    with pytest.raises(FileRefusedError, match="other IDs") as refused:
+        rewrite_file.rewrite(task(tmp_path, source), wrong, {}, selection)
+    assert refused.value.kind == "ids"
 
 
 def test_required_columns_field_ids_and_extension_types_stay(tmp_path):
