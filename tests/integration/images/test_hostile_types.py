@@ -103,7 +103,7 @@ def test_g3_an_interval_is_refused_by_both_engines(refused_by_spark, tmp_path):
     as_interval(path, "span")
     for engine in ("arrow", "spark"):
         refused_by_spark(path.parent, "(?i)interval", engine=engine)
-    both = r"column 'span' .* Nor can arrow do it here: pyarrow would write .*Interval"
+    both = r"Spark can't read .* Nor can arrow do it here: pyarrow would write .*Interval"
     refused_by_spark(path.parent, both, engine="auto")
 
 

@@ -7,20 +7,22 @@ read the whole directory of each zip there: 0.1 s a task. Workers of tests have 
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 import pyspark
 
-INSTALLED = Path(pyspark.__file__).parent
+INSTALLED = Path(pyspark.__file__).resolve().parent
 _HOME = Path(sys.prefix) / "spark-of-tests"
 
 
 def use_quick_spark() -> None:
     """Let what is started from here on take it, unless the environment names another."""
     os.environ.setdefault("SPARK_HOME", str(_HOME))
-    if not _HOME.exists():
+    if not (_HOME / "bin").exists():
+        shutil.rmtree(_HOME, ignore_errors=True)  # its links lead to where the project was before
         with tempfile.TemporaryDirectory(dir=_HOME.parent) as folder:
             made = Path(folder) / "made"
             link_spark(made)
