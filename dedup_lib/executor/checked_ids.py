@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from dedup_lib.executor.kept_rows import Bitmap, name_file_in_errors
+from dedup_lib.executor.kept_rows import Bitmap, by_row_group, name_file_in_errors, with_marks
 from dedup_lib.executor.stores import FileRefusedError
 
 _BATCH_ROWS = 65_536
@@ -47,21 +47,15 @@ def check_ids(
 
 
 def _removed_ids(file: Any, is_removed: Any, id_column: str, source: str) -> Iterator[bytes]:
-    start = 0
-    for index in range(file.metadata.num_row_groups):
-        num_rows = file.metadata.row_group(index).num_rows
-        in_group = is_removed.slice(start, num_rows)
-        start += num_rows
+    for index, in_group in by_row_group(file, is_removed):
         if not in_group.true_count:
             continue
-        offset = 0
         with name_file_in_errors(source):
-            for batch in file.iter_batches(
+            batches = file.iter_batches(
                 _BATCH_ROWS, row_groups=[index], columns=[id_column], use_threads=False
-            ):
+            )
+            for batch, in_batch in with_marks(batches, in_group):
                 ids = batch.column(batch.schema.get_field_index(id_column))
-                in_batch = in_group.slice(offset, batch.num_rows)
-                offset += batch.num_rows
                 yield from _selected(ids, in_batch)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from typing import Any, NamedTuple
 
@@ -106,6 +106,23 @@ def keepers_by_row(bitmaps: Sequence[Bitmap]) -> dict[int, bytes | int | Decimal
     }
 
 
+def by_row_group(file: Any, is_removed: Any) -> Iterator[tuple[int, Any]]:
+    """Yield the number of each row group, and for each of its rows whether it is removed."""
+    start = 0
+    for index in range(file.metadata.num_row_groups):
+        num_rows = file.metadata.row_group(index).num_rows
+        yield index, is_removed.slice(start, num_rows)
+        start += num_rows
+
+
+def with_marks(batches: Iterable[Any], is_removed: Any) -> Iterator[tuple[Any, Any]]:
+    """Yield batches of rows, and for each row of a batch whether it is removed."""
+    offset = 0
+    for batch in batches:
+        yield batch, is_removed.slice(offset, batch.num_rows)
+        offset += batch.num_rows
+
+
 def kept_row_groups(file: Any, is_removed: Any, source: str) -> Iterator[Any]:
     """Yield the rows that stay, row group by row group; a large row group comes in parts.
 
@@ -116,17 +133,11 @@ def kept_row_groups(file: Any, is_removed: Any, source: str) -> Iterator[Any]:
     """
     import pyarrow as pa
 
-    start = 0
-    for index in range(file.metadata.num_row_groups):
-        group = file.metadata.row_group(index)
-        in_group = is_removed.slice(start, group.num_rows)
-        start += group.num_rows
-        if in_group.true_count == group.num_rows:
+    for index, in_group in by_row_group(file, is_removed):
+        if in_group.true_count == len(in_group):
             continue
-        kept, kept_bytes, offset = [], 0, 0
-        for batch in _batches(file, index, source):
-            in_batch = in_group.slice(offset, batch.num_rows)
-            offset += batch.num_rows
+        kept, kept_bytes = [], 0
+        for batch, in_batch in with_marks(_batches(file, index, source), in_group):
             rows = _drop_removed(batch, in_batch)
             kept += rows
             kept_bytes += min(batch.nbytes, sum(run.nbytes for run in rows))

@@ -16,7 +16,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import DataType, StringType
 
 from dedup_lib.errors import AmbiguousListError
-from dedup_lib.lists.repeats import find_repeating
+from dedup_lib.lists.repeats import find_repeating, hash_of
 from dedup_lib.lists.scores import is_score
 from dedup_lib.lists.shape import ID_FLAG, KIND_FLAG, NO_GROUP, ListShape
 from dedup_lib.session.spark_session import literal_rows
@@ -251,7 +251,7 @@ def _refuse_groups(what: str, found: Beside, id_column: str, num_rows: int) -> N
     for index in find_repeating(found.rows, range(len(names)), num_rows):
         values = found.rows.select(F.col(quoted(str(index))).cast("string").alias("value"))
         number = F.col("value").try_cast("double")
-        hashed = F.when(F.col("value").isNotNull(), F.xxhash64("value"))
+        hashed = hash_of(F.col("value"))
         counts = values.agg(
             F.count("value").alias("rows"),
             # Hashes, since Spark sorts all rows to find the smallest text.

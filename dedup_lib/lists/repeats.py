@@ -53,34 +53,36 @@ def find_repeating(rows: DataFrame, columns: Sequence[int], num_rows: int) -> li
         )
     )
     found = {row["column"]: row for row in by_column.collect()}
-    repeating = []
-    for column in columns:
+
+    def repeats(column: int) -> bool:
         if column not in found:  # all rows have values that are not in the sample
-            is_one = share > 1
-        elif found[column]["values"] < found[column]["rows"]:
-            is_one = True
-        elif share == 1:
-            is_one = False
-        elif (valued := num_rows - found[column]["nulls"]) < num_rows // 2:
+            return share > 1
+        counts = found[column]
+        if share == 1 or counts["values"] < counts["rows"]:
+            return bool(counts["values"] < counts["rows"])
+        if (valued := num_rows - counts["nulls"]) < num_rows // 2:
             values = rows.where(F.col(quoted(str(column))).isNotNull())
-            is_one = bool(find_repeating(values, [column], valued))
-        else:
-            expected = valued / share
-            difference = abs(found[column]["rows"] - expected)
-            is_one = difference > _DEVIATIONS * math.sqrt(expected)
-        if is_one:
-            repeating.append(column)
-    return repeating
+            return bool(find_repeating(values, [column], valued))
+        expected = valued / share
+        return bool(abs(counts["rows"] - expected) > _DEVIATIONS * math.sqrt(expected))
+
+    return [column for column in columns if repeats(column)]
+
+
+def hash_of(value: Column) -> Column:
+    """Return the hash of a text; NULL for NULL."""
+    return F.when(value.isNotNull(), F.xxhash64(value))
 
 
 def _hashes(rows: DataFrame, columns: Sequence[int]) -> DataFrame:
     """Return `column` and `hash`, one row per row and column; the hash of NULL is NULL."""
-    named = [F.struct(F.lit(number).alias("column"), _hash(number)) for number in columns]
+    named = [
+        F.struct(
+            F.lit(number).alias("column"),
+            hash_of(F.col(quoted(str(number))).cast("string")).alias("hash"),
+        )
+        for number in columns
+    ]
     if len(columns) == 1:  # without an array, it takes half as long
         return rows.select(named[0].alias("of")).select("of.*")
     return rows.select(F.inline(F.array(*named)))
-
-
-def _hash(number: int) -> Column:
-    value = F.col(quoted(str(number))).cast("string")
-    return F.when(value.isNotNull(), F.xxhash64(value)).alias("hash")

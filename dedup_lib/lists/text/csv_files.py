@@ -15,7 +15,7 @@ from dedup_lib.errors import UnreadableFileError
 from dedup_lib.lists.shape import DEFAULT_ID_COLUMN, ROW_LABELS
 from dedup_lib.lists.text.files import BAD, HEAD_BYTES, TextFiles
 from dedup_lib.lists.text.lines import BadLineError, csv_rows
-from dedup_lib.lists.text.rows import TextRows, literal_rows, measure
+from dedup_lib.lists.text.rows import TextRows, measure, text_rows
 from dedup_lib.session.conf import FILE_READER_OPTIONS
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.sql_names import quoted
@@ -88,7 +88,7 @@ def _read_on_driver(files: TextFiles, columns: Sequence[str]) -> TextRows:
         found = (row for _, row in csv_rows(data.split(b"\n")))
         next(found, None)
         rows += [[value if value or len(row) == 1 else None for value in row] for row in found]
-    frame = literal_rows(files.session.spark, columns, rows)
+    frame = text_rows(files.session.spark, columns, rows)
     return replace(
         measure(frame, files.wanted.data_type, files.paths[0]), find=files.find, has_header=True
     )

@@ -15,7 +15,7 @@ from typing import Any
 
 from dedup_lib.errors import AmbiguousListError, NotAListError, UnreadableFileError
 from dedup_lib.lists.text.files import TextFiles
-from dedup_lib.lists.text.rows import TextRows, literal_rows, measure
+from dedup_lib.lists.text.rows import TextRows, measure, text_rows
 
 _DIFPY = re.compile(r"(difPy_[^/]*|[^/]*_results)\.json(\.gz)?")
 # With NumPy 2, difPy writes np.str_('…') instead of '…'.
@@ -211,7 +211,7 @@ def _read(files: TextFiles, document: Document) -> TextRows:
             "same). Say which: --score-means distance with --max-distance, or --score-means "
             "similarity with --eps."
         )
-    frame = literal_rows(files.session.spark, document.columns, document.rows)
+    frame = text_rows(files.session.spark, document.columns, document.rows)
     rows = measure(frame, files.wanted.data_type, files.paths[0])
     told["id_column"] = asked.id_column if asked.id_column in document.columns else "id"
     numbers = rows.holds["id"] - {"string"} if document.are_numbers else frozenset({"string"})

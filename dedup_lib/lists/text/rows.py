@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, NoReturn
@@ -14,7 +13,7 @@ from pyspark.sql.types import BinaryType, DataType, NumericType
 from dedup_lib.errors import ColumnTypeError, MissingColumnError
 from dedup_lib.lists.text.lines import BYTES, NUMBER
 from dedup_lib.lists.wanted import ReadList, WantedList
-from dedup_lib.session.spark_session import one_row
+from dedup_lib.session.spark_session import literal_rows
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.session.storage import FileInfo
 
@@ -173,11 +172,9 @@ def _cast(value: Column, of: str) -> Column:
     return F.lit(None) if of == "void" else value.try_cast(of)
 
 
-def literal_rows(
+def text_rows(
     spark: SparkSession, columns: Sequence[str], rows: Sequence[Sequence[str | None]]
 ) -> DataFrame:
     """Return a frame of some rows of text. They are sent with each query."""
-    # createDataFrame would send the rows through a Python worker.
-    parsed = F.from_json(F.lit(json.dumps(rows)), "array<array<string>>")
-    exploded = one_row(spark).select(F.explode(parsed).alias("row"))
-    return exploded.select(*(F.col("row")[n].alias(name) for n, name in enumerate(columns)))
+    frame = literal_rows(spark, [{"row": row} for row in rows], "row array<string>")
+    return frame.select(*(F.col("row")[n].alias(name) for n, name in enumerate(columns)))
