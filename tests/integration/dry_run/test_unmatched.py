@@ -133,8 +133,7 @@ def test_where_all_match_the_table_of_unmatched_ids_is_empty(remove, images, tmp
 
 
 @pytest.fixture
-def logged(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("dedup_lib"), "propagate", True)
+def logged(caplog):
     with caplog.at_level(logging.WARNING, logger="dedup_lib"):
         yield caplog
 

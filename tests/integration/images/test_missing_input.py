@@ -213,9 +213,8 @@ def test_a_csv_table_of_the_catalog_is_to_be_written_anew(refused, spark, images
 
 
 def test_a_text_file_in_the_list_directory_is_passed_over_aloud(
-    spark, remove, images, listed, tmp_path, caplog, monkeypatch
+    spark, remove, images, listed, tmp_path, caplog
 ):
-    monkeypatch.setattr(logging.getLogger("dedup_lib"), "propagate", True)
     (listed / "summary.txt").write_text("1 duplicate")
     (listed / "empty.json").touch()
     with caplog.at_level(logging.WARNING, logger="dedup_lib"):
@@ -228,9 +227,8 @@ def test_a_text_file_in_the_list_directory_is_passed_over_aloud(
 
 @pytest.mark.parametrize("place", ["_x.parquet", ".x.parquet", "_temporary/0/x.parquet"])
 def test_hidden_parquet_in_the_list_directory_is_not_skipped_in_silence(
-    remove, images, listed, caplog, monkeypatch, place
+    remove, images, listed, caplog, place
 ):
-    monkeypatch.setattr(logging.getLogger("dedup_lib"), "propagate", True)
     write_list(listed / place, ["a"])
     with caplog.at_level(logging.WARNING, logger="dedup_lib"):
         try:

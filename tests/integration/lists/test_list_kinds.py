@@ -1,6 +1,5 @@
 """Lists of every kind, with the schemas that their producers write."""
 
-import logging
 import re
 import shutil
 from dataclasses import replace
@@ -302,11 +301,8 @@ def test_files_of_two_kinds_are_refused(planned, tmp_path):
 
 
 @pytest.mark.parametrize("column", ["_curator_dedup_id", "docs_to_remove"])
-def test_generated_ids_are_found_without_naming_their_column(
-    spark, tmp_path, column, caplog, monkeypatch
-):
+def test_generated_ids_are_found_without_naming_their_column(spark, tmp_path, column, caplog):
     """Curator's are of one run, and may be those of other images: that is said of both inputs."""
-    monkeypatch.setattr(logging.getLogger("dedup_lib"), "propagate", True)
     images = image_rows([1, 2, 3], id_type=pa.int64())
     path = write_list(tmp_path / "list/part.0.parquet", [2], column=column, id_type=pa.int64())
     settings = Settings(

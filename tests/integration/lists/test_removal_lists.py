@@ -61,8 +61,7 @@ def planned(spark, tmp_path):
 
 
 @pytest.fixture
-def logged(caplog, monkeypatch):
-    monkeypatch.setattr(logging.getLogger("dedup_lib"), "propagate", True)
+def logged(caplog):
     with caplog.at_level(logging.WARNING, logger="dedup_lib"):
         yield caplog
 

@@ -1,7 +1,6 @@
 """--lineage-config: what OpenLineage is told of a run, by its own client, into a file."""
 
 import json
-import logging
 
 import pytest
 
@@ -85,10 +84,7 @@ def test_g16_no_secret_of_a_location_is_told(images, remove, tmp_path, config):
     assert "topsecret" not in text
 
 
-def test_lineage_that_can_t_be_told_stops_no_run(
-    images, listed, remove, tmp_path, config, caplog, monkeypatch
-):
-    monkeypatch.setattr(logging.getLogger("dedup_lib"), "propagate", True)
+def test_lineage_that_can_t_be_told_stops_no_run(images, listed, remove, tmp_path, config, caplog):
     (tmp_path / "events.jsonl").mkdir()
     remove(images, listed, tmp_path / "out", lineage_config=config)
     assert "OpenLineage's event COMPLETE could not be sent" in caplog.text
