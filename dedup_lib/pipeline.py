@@ -33,6 +33,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import name_jobs
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
+from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.read import read_images
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Target
@@ -118,12 +119,13 @@ class _Run(RunContext):
                     repeats.repeat(self, earlier, self.read_inputs().images)
                     return
                 output = self.find_targets()
-                inputs = self.read_inputs()
+                open_attempt = self.workspace.attempt_opener(output, cleanup)
+                inputs = self.read_inputs(self.workspace.wanted_ids(open_attempt, cleanup))
                 method = choose_method(self, inputs.images, output)
                 method.check()
                 if method.is_done():
                     return
-                attempt = self.workspace.open_attempt(output, inputs.images, cleanup)
+                attempt = open_attempt(inputs.images.root)
                 method.prepare(attempt)
                 materialise = self.workspace.materialiser(attempt)
                 plan = self.make_plan(inputs, materialise)
@@ -167,10 +169,10 @@ class _Run(RunContext):
         self.record_targets = {name: self.find_target(at) for name, at in locations.items()}
         return output
 
-    def read_inputs(self) -> Inputs:
+    def read_inputs(self, wanted_ids: WantedIds | None = None) -> Inputs:
         settings = self.settings
         with self.step("read inputs"):
-            inputs = self.note_inputs()
+            inputs = self.note_inputs(wanted_ids)
         if settings.run_key is not None or settings.since_last_run:
             with self.step("fingerprint lists"):
                 self.fingerprint = run_key.fingerprint(
@@ -183,10 +185,10 @@ class _Run(RunContext):
                 )
         return inputs
 
-    def note_inputs(self) -> Inputs:
+    def note_inputs(self, wanted_ids: WantedIds | None) -> Inputs:
         """Read the inputs one after another; a failed run reports the inputs before the error."""
         session, settings, noted = self.session, self.settings, self.report.inputs
-        table = read_images(session, settings.images, settings.images_format)
+        table = read_images(session, settings.images, settings.images_format, wanted_ids)
         noted["images"] = table.described()
         images = plan_inputs.image_table(table, settings)
         noted["images"] = images.described()

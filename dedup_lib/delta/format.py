@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import Any
 
 from pyspark.sql import DataFrame, DataFrameWriter
-from pyspark.sql import functions as F
-from pyspark.sql.types import StructType
+from pyspark.sql.types import StructField, StructType
 
 from dedup_lib.delta import image_changes, output
 from dedup_lib.delta.clone import Clone
@@ -32,15 +31,15 @@ from dedup_lib.delta.physical_names import physical_names
 from dedup_lib.delta.since_last_run import SinceLastRun
 from dedup_lib.errors import VerificationError
 from dedup_lib.locations import is_path
-from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
 from dedup_lib.session.failures import SPARK_ERRORS, exists_already, holds_files_already
 from dedup_lib.session.session import Session
-from dedup_lib.session.sql_names import sql_name
+from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.settings import OutputMode
 from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
+from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import Pinned, PinnedTable, has_row_index
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
@@ -79,7 +78,9 @@ class DeltaFormat(TableFormat):
 
     # Read it
 
-    def pin(self, session: Session, location: str) -> PinnedTable:
+    def pin(
+        self, session: Session, location: str, wanted_ids: WantedIds | None = None
+    ) -> PinnedTable:
         """Pin a table at its newest version."""
         detail = delta_detail(session.spark, location)
         version = delta_version(session.spark, location)
@@ -186,12 +187,11 @@ class DeltaFormat(TableFormat):
         """Count the rows of the written version."""
         return count_rows_at(session.spark, staged.location, staged.version or 0)
 
-    def count_true_rows(self, session: Session, staged: Staged, column: str) -> int:
-        """Scan the column."""
+    def read_column(self, session: Session, staged: Staged, field: StructField) -> DataFrame:
+        """Read the version that was written."""
         name = sql_name(staged.location)
         frame = session.spark.sql(f"SELECT * FROM {name} VERSION AS OF {staged.version or 0}")
-        with tuning_settings(session.spark, SCAN_SETTINGS):
-            return frame.where(F.col(column)).count()
+        return frame.select(quoted(field.name))
 
     def written_bytes(self, session: Session, staged: Staged) -> int:
         """Ask Delta for the size."""

@@ -14,8 +14,8 @@ from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.plan import Plan
 from dedup_lib.session.conf import session_settings
 from dedup_lib.tables.history import EarlierRun
+from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.image_table import ImageTable
-from dedup_lib.tables.pinned import FileRows
 
 _log = logging.getLogger(__name__)
 

@@ -70,12 +70,13 @@ def _read_digest(store: Any, path: str, size_bytes: int) -> tuple[str, int]:
     from pyarrow import parquet as pq
 
     with store.open_input_file(path) as stream:
-        _check_size(stream, size_bytes)
+        check_size(stream, size_bytes)
         metadata = pq.read_metadata(stream)
-    return _schema_digest(metadata.schema), metadata.num_rows
+    return schema_digest(metadata.schema), metadata.num_rows
 
 
-def _schema_digest(schema: Any) -> str:
+def schema_digest(schema: Any) -> str:
+    """Return a hash of pyarrow's Parquet schema of a file."""
     # Also hash the names separately: in a line, a name may look like another name with its type.
     names = [schema.column(index).path for index in range(len(schema))]
     return hashlib.sha256(repr((schema_lines(schema), names)).encode()).hexdigest()
@@ -97,26 +98,27 @@ def _read_footer(uri: str, size_bytes: int, options: Mapping[str, str]) -> Foote
     store, path = open_store(uri, options)
     try:
         with store.open_input_file(path) as stream:
-            _check_size(stream, size_bytes)
+            check_size(stream, size_bytes)
             footer_bytes = int.from_bytes(stream.read_at(8, size_bytes - 8)[:4], "little")
             metadata = pq.read_metadata(stream)
-        _check_not_signed(metadata, footer_bytes)
+        check_not_signed(metadata, footer_bytes)
         leaves = [_describe_leaf(*leaf) for leaf in _find_leaves(metadata.schema)]
     except Exception as error:
         raise ValueError(f"a Parquet footer of file {uri!r} can't be read: {error}") from error
     groups = [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
     chunks = [group.column(index) for group in groups for index in range(group.num_columns)]
     return FooterFacts(
-        _schema_digest(metadata.schema), metadata.num_rows, leaves, [_sizes(one) for one in chunks]
+        schema_digest(metadata.schema), metadata.num_rows, leaves, [_sizes(one) for one in chunks]
     )
 
 
-def _check_size(stream: Any, size_bytes: int) -> None:
+def check_size(stream: Any, size_bytes: int) -> None:
+    """Check that a file still has the size of the listing."""
     if stream.size() != size_bytes:
         raise ValueError("the file was changed since it was listed")
 
 
-def _check_not_signed(metadata: Any, footer_bytes: int) -> None:
+def check_not_signed(metadata: Any, footer_bytes: int) -> None:
     """Refuse a footer with encrypted columns: it has a signature, so it is longer than its content.
 
     pyarrow does not report encrypted columns. It ends the process instead.

@@ -20,7 +20,12 @@ from dedup_lib.executor.kept_rows import (
     open_file,
     rows_to_remove,
 )
-from dedup_lib.executor.stores import FileRefusedError, open_store
+from dedup_lib.executor.stores import (
+    FileRefusedError,
+    open_store,
+    rename_finished,
+    size_of,
+)
 from dedup_lib.executor.writer_options import check_int96, writer_options
 
 _REMOVE = RowSelection()
@@ -154,7 +159,7 @@ def _write_and_upload(
         num_rows, is_copy = _fill(partial, source, task, bitmaps, selection)
         if num_rows == 0 < task.num_rows and not task.keeps_empty:
             return _NOTHING
-        written_bytes = _get_size(partial)
+        written_bytes = size_of(*partial)
         target.store.create_dir(target.path.rpartition("/")[0])
         _copy(partial, target)
     return Rewritten(num_rows, written_bytes, is_copy)
@@ -175,24 +180,8 @@ def _copy(source: _StoreFile, target: _StoreFile) -> None:
 
 def _give_name(partial: _StoreFile, target: str) -> int:
     """Rename a finished file to the target; return its size."""
-    store = partial.store
-    size = _get_size(partial)
-    store.create_dir(target.rpartition("/")[0])
-    try:
-        store.move(partial.path, target)
-    except OSError:
-        # HDFS does not replace a file: another attempt may have written the same rows before.
-        if store.get_file_info(target).size != size:
-            raise
-        store.delete_file(partial.path)
-    return size
-
-
-def _get_size(file: _StoreFile) -> int:
-    size: int | None = file.store.get_file_info(file.path).size
-    if size is None:
-        raise FileNotFoundError(f"{file.path!r} was deleted")
-    return size
+    partial.store.create_dir(target.rpartition("/")[0])
+    return rename_finished(partial.store, partial.path, target)
 
 
 def _choose_rows(

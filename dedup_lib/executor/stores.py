@@ -65,6 +65,31 @@ def open_store(uri: str, options: Mapping[str, str]) -> tuple[Any, str]:
     raise FileRefusedError("unavailable", f"pyarrow has no file system for {scheme}:")
 
 
+def rename_finished(store: Any, partial: str, target: str) -> int:
+    """Rename a finished file to the target, in the same file system; return its size."""
+    size = size_of(store, partial)
+    try:
+        store.move(partial, target)
+    except OSError:
+        # HDFS does not replace a file: another attempt may have written the same rows before.
+        if store.get_file_info(target).size != size:
+            raise
+        store.delete_file(partial)
+    return size
+
+
+def size_of(store: Any, path: str) -> int:
+    """Return the size of a file.
+
+    Raises:
+        FileNotFoundError: There is no such file.
+    """
+    size: int | None = store.get_file_info(path).size
+    if size is None:
+        raise FileNotFoundError(f"{path!r} was deleted")
+    return size
+
+
 def _check_pyarrow() -> None:
     try:
         import pyarrow as pa

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
+from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, StructField
+
 from dedup_lib.executor.annotated_rows import IS_DUPLICATE
 from dedup_lib.methods.method import Method
+from dedup_lib.plan import id_scan
 from dedup_lib.plan.plan import Plan
 from dedup_lib.publish import marker, stage
+from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Staged, Target
+
+_MARK = StructField(IS_DUPLICATE, BooleanType())
 
 
 class NewOutput(Method):
@@ -44,7 +51,8 @@ class NewOutput(Method):
     def verify(self, plan: Plan, staged: Staged) -> None:
         """Check that the input is unchanged, and compare the output with the plan.
 
-        The number of rows must be the plan's; with `annotate`, also the number of marked rows.
+        The number of rows must be the plan's; with `annotate`, also the number of marked rows. The
+        IDs must be the plan's, too.
         """
         run, action = self.run, self.run.settings.action
         plan.images.table_format.check_unchanged(run.session, plan.images)
@@ -53,11 +61,35 @@ class NewOutput(Method):
         stage.check_rows(staged, expected_rows=plan.output_rows(action), found_rows=found)
         if action == "annotate":
             removed_rows = plan.counts.removed_rows
-            marked = written.count_true_rows(run.session, staged, IS_DUPLICATE)
+            with tuning_settings(run.session.spark, SCAN_SETTINGS):
+                marks = written.read_column(run.session, staged, _MARK)
+                marked = marks.where(F.col(IS_DUPLICATE)).count()
             stage.check_rows(staged, expected_rows=removed_rows, found_rows=marked, what="marks")
+        if self.ids_are_unverified:
+            self._compare_ids(plan, staged)
         run.report.counts["kept_rows"] = plan.kept_rows
         run.report.output = {**stage.describe(staged), "num_rows": found}
         self.note_written(staged)
+
+    @property
+    def ids_are_unverified(self) -> bool:
+        """Whether no step before the verification compares the output's IDs with the plan."""
+        return False
+
+    def _compare_ids(self, plan: Plan, staged: Staged) -> None:
+        """Compare a hash of the output's IDs with the plan.
+
+        *Cost:* one scan of the output's IDs; one pass over the plan, and one over the ID table.
+        """
+        run, images, action = self.run, plan.images, self.run.settings.action
+        with run.step("compare IDs"), tuning_settings(run.session.spark, SCAN_SETTINGS):
+            expected = 0 if action == "extract" else id_scan.hash_of_all(images, plan.files)
+            if action != "annotate":
+                removed = plan.hash_of_removed()
+                expected = removed if action == "extract" else expected - removed
+            field = images.frame.schema[images.id_column]
+            written = format_named(staged.target.format).read_column(run.session, staged, field)
+            stage.check_ids(staged, are_same=id_scan.hash_of(written) == expected)
 
     def note_written(self, staged: Staged) -> None:
         """Note in the report how many bytes were written."""

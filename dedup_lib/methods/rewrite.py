@@ -174,6 +174,11 @@ class Rewrite(NewOutput):
                 "the RAPIDS Accelerator is present, but no part of the rewrite ran on a GPU"
             )
 
+    @property
+    def ids_are_unverified(self) -> bool:
+        """Whether Spark writes the output: a file engine compares the IDs itself."""
+        return self.run.report.engine == _SPARK
+
     def note_written(self, staged: Staged) -> None:
         """Note the size of the files that were written."""
         written = format_named(staged.target.format)

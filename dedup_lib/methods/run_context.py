@@ -19,7 +19,8 @@ from dedup_lib.report import Report
 from dedup_lib.session.failures import storage_errors_as
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
-from dedup_lib.tables.pinned import FileRows, PinnedTable
+from dedup_lib.tables.id_table import FileRows
+from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Target
 from dedup_lib.version import __version__
 

@@ -12,8 +12,9 @@ from dedup_lib.locations import decode_path
 from dedup_lib.methods.gpu import SPLIT_BYTES, image_batch_settings, writable_codec
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import ColumnChunkSizes, FileInfo, ParquetSchema
+from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.kept_types import timestamp_type
-from dedup_lib.tables.pinned import FileRows, PinnedTable
+from dedup_lib.tables.pinned import PinnedTable
 
 _READ_BATCH_BYTES = 8 * 1024**2
 # Java's G1 can't move a buffer of half a heap region, which is 512 KB or more. With such buffers it
@@ -59,14 +60,11 @@ def settings_for(
     Raises:
         InputChangedError: A file can't be read any more; it was readable when the run was planned.
 
-    *Cost:* the footers of the largest files, eight at most.
+    *Cost:* the footers of the largest files, or copies of them; eight at most.
     """
     binary = binary_columns(images.frame.schema)
-    largest = sorted(files, key=lambda file: file.size_bytes)[-_SAMPLED_FILES:]
-    sample = [
-        FileInfo(decode_path(file.file_path), file.size_bytes, file.modified_ms) for file in largest
-    ]
     try:
+        sample = _sample(images, files)
         sizes = images.table_format.column_sizes(session, sample)
         weights = weigh(files, sizes, binary)
     except StorageError as error:
@@ -76,6 +74,16 @@ def settings_for(
         ) from error
     settings = rewrite_settings(weights, binary, images.file_schemas)
     return settings | gpu_settings(weights) if is_on_gpu else settings
+
+
+def _sample(images: PinnedTable, files: Sequence[FileRows]) -> Sequence[FileInfo]:
+    """Choose files with the footers of the largest files."""
+    if images.id_table is not None:
+        return images.id_table.footer_copies[:_SAMPLED_FILES]
+    largest = sorted(files, key=lambda file: file.size_bytes)[-_SAMPLED_FILES:]
+    return [
+        FileInfo(decode_path(file.file_path), file.size_bytes, file.modified_ms) for file in largest
+    ]
 
 
 def split_settings(

@@ -32,8 +32,8 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import cores, literal_rows
 from dedup_lib.settings import Action, Settings
 from dedup_lib.tables.directory import relative_parts
+from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.image_table import ImageTable
-from dedup_lib.tables.pinned import FileRows
 from dedup_lib.tables.target import Attempt, Staged, Target
 
 # The cost of opening, naming and listing a file, besides its content; expressed in bytes.
@@ -80,6 +80,9 @@ class ArrowEngine:
             partial: The URI of a directory for a trial write; None if the run may not write.
             settings: The settings of the run.
         """
+        if images.id_table is not None:  # executors have read each file, and written to the store
+            refused = images.id_table.refused
+            return None if refused is None else ColumnTypeError(refused)
         return why_unusable(session.spark, images, partial, settings.storage_options)
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:

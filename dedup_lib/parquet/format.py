@@ -2,56 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
-from pyspark.sql import DataFrame, DataFrameWriter
-from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, StringType, StructField, StructType
+from pyspark.sql import DataFrame
+from pyspark.sql.types import StringType, StructField, StructType
 
 from dedup_lib.errors import (
     ColumnTypeError,
     ImagesChangedError,
     InputChangedError,
-    InputError,
-    OutputExistsError,
-    StorageError,
     TableFormatError,
     TableNotFoundError,
     UnreadableFileError,
-    UnsupportedError,
-    VerificationError,
 )
-from dedup_lib.locations import decode_path, get_scheme
+from dedup_lib.locations import decode_path
 from dedup_lib.parquet.arrow_engine import ArrowEngine
-from dedup_lib.parquet.metrics_files import add_file
-from dedup_lib.publish.marker import is_incomplete, mark
-from dedup_lib.publish.promote import rename_into_place
-from dedup_lib.session.conf import PARQUET_READER_OPTIONS, SCAN_SETTINGS, tuning_settings
-from dedup_lib.session.failures import SPARK_ERRORS
+from dedup_lib.parquet.common_schema import common_schema
+from dedup_lib.parquet.output import ParquetOutput
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
 from dedup_lib.settings.traits import find_format
-from dedup_lib.tables import registry
 from dedup_lib.tables.directory import (
-    common_schema,
     data_files,
     fingerprint,
+    footers_and_ids_of,
     misread_partitions,
     partition_columns_of,
 )
 from dedup_lib.tables.foreign import check_read
-from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import NOTHING_NEW, EarlierRun, ImageChanges, ImagesState
-from dedup_lib.tables.kept_types import check_names_are_kept
-from dedup_lib.tables.manifest import read_manifest, write_manifest
-from dedup_lib.tables.pinned import FileRows, Pinned, PinnedTable
-from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
+from dedup_lib.tables.id_table import FileRows, WantedIds
+from dedup_lib.tables.manifest import read_manifest
+from dedup_lib.tables.pinned import Pinned, PinnedTable
 
-_CODEC = "spark.sql.parquet.compression.codec"
 _FULL_RUN = "add --output-mode overwrite once, for a full run"
 
 
-class ParquetFormat(TableFormat):
+class ParquetFormat(ParquetOutput):
     """A directory of Parquet files, or one file. It is the format if no other format matches."""
 
     traits = find_format("parquet")
@@ -61,12 +48,21 @@ class ParquetFormat(TableFormat):
         """Return true: only the files themselves could show more."""
         return True
 
-    def pin(self, session: Session, location: str) -> PinnedTable:
-        """Pin a directory; this needs one listing, and one footer for each file."""
+    def pin(
+        self, session: Session, location: str, wanted_ids: WantedIds | None = None
+    ) -> PinnedTable:
+        """Pin a directory; this needs one listing, and opens each file once."""
         check_read(session.storage, location, "image table")
         files = data_files(session.storage, location, what="image table")
         partition_columns = partition_columns_of(location, files, what="image table")
-        schema = common_schema(session, location, files)
+        if wanted_ids is not None:
+            wanted_ids = wanted_ids.in_files(partition_columns)
+        advice = "Restore or remove that file."
+        footers, id_table = footers_and_ids_of(
+            session, files, wanted_ids, what="image table", advice=advice
+        )
+        copies = {} if id_table is None else id_table.schema_copies
+        schema = common_schema(session, location, footers, copies)
         for name in partition_columns:
             if name.lower() in (field.name.lower() for field in schema.columns):
                 raise TableFormatError(
@@ -91,6 +87,7 @@ class ParquetFormat(TableFormat):
             empty_files=schema.empty_files,
             has_row_index=True,
             detail={},
+            id_table=id_table,
         )
 
     def check_unchanged(self, session: Session, table: PinnedTable) -> None:
@@ -146,138 +143,6 @@ class ParquetFormat(TableFormat):
             return NOTHING_NEW
         reader = session.spark.read.schema(table.frame.schema).options(**PARQUET_READER_OPTIONS)
         return ImageChanges(reader.option("basePath", table.root).parquet(*new), None)
-
-    # Write it
-
-    def publishing(self, session: Session, location: str, *, exists: bool) -> Publishing:
-        """Return `rename` if a rename is one step; otherwise `marker`."""
-        return "rename" if session.storage.renames_in_one_step(location) else "marker"
-
-    def is_finished_at(self, session: Session, location: str) -> bool:
-        """Look at the manifest, because S3A finds even an empty directory."""
-        is_started = is_incomplete(session.storage, location)
-        return not is_started and bool(session.storage.list_files(location))
-
-    def check_replaceable(self, session: Session, location: str) -> None:
-        """Check that there is a Parquet directory, by its file names and some of its footers."""
-        found = registry.format_at(session, location)
-        if found is not self:
-            raise OutputExistsError(
-                f"output {location!r} is a {found.title} table: replacing it with Parquet would "
-                f"destroy its log. Use --output-format {found.name}, or choose another location."
-            )
-        storage = session.storage
-        if not storage.is_directory(location):
-            raise OutputExistsError(
-                f"output {location!r} is a file, not a table: it is not replaced."
-            )
-        if not storage.list_files(location):
-            return
-        try:
-            files = data_files(storage, location, what="output")
-            partition_columns_of(location, files, what="output")
-            doubtful = [file for file in files if not file.path.endswith(".parquet")]
-            for _ in storage.read_footers([files[0], *doubtful]):
-                pass
-        except (InputError, StorageError) as error:
-            raise OutputExistsError(
-                f"output {location!r} is not a Parquet table, so it is not replaced: {error}"
-            ) from error
-
-    def check_replacing(self, session: Session, target: Target) -> None:
-        """Refuse if the replacement takes more than two renames."""
-        advice = (
-            "Use --output-format delta, whose overwrite is one commit, or choose another location."
-        )
-        if target.is_marked:
-            raise UnsupportedError(
-                f"output {target.location!r}: a Parquet directory can't be replaced on "
-                f"{get_scheme(target.location)}, which can't rename in one step. {advice}"
-            )
-        if session.storage.is_remote:
-            raise UnsupportedError(
-                f"output {target.location!r}: a Parquet directory can't be replaced over Spark "
-                f"Connect, which has no renames. {advice}"
-            )
-
-    def check_keeps(self, table: PinnedTable) -> None:
-        """Refuse column names that Spark would write to Parquet as other names."""
-        check_names_are_kept(table)
-
-    def writer_options(self, settings: Mapping[str, str]) -> dict[str, str]:
-        """Return the settings that Spark's Parquet writer accepts as options, on any platform."""
-        options = {key: value for key, value in settings.items() if key.startswith("parquet.")}
-        codec = settings.get(_CODEC)
-        return options if codec is None else options | {"compression": codec}
-
-    def stage(
-        self,
-        session: Session,
-        target: Target,
-        writer: DataFrameWriter,
-        attempt: Attempt,
-        *,
-        schema: StructType,
-        num_rows: int,
-        note: Mapping[str, Any],
-    ) -> Staged:
-        """Write the files; for an output without rows, write one file with the schema.
-
-        A partitioned write without rows would leave a directory that can't be read.
-        """
-        if not num_rows:
-            writer = (
-                session.spark.createDataFrame([], schema)
-                .coalesce(1)
-                .write.option("mapreduce.fileoutputcommitter.marksuccessfuljobs", "false")
-            )
-        # An output at its own location already has a manifest, and nothing else.
-        mode = "append" if target.is_marked else "error"
-        options = session.storage.committer_options(attempt.staged)
-        writer.options(**options).mode(mode).parquet(attempt.staged)
-        return Staged(target, attempt.staged, None)
-
-    def count_rows(self, session: Session, staged: Staged) -> int:
-        """Count by the files' footers, which executors read."""
-        try:
-            data_files(session.storage, staged.location, what="staged output")
-            with tuning_settings(session.spark, SCAN_SETTINGS):
-                reader = session.spark.read.schema(StructType()).options(**PARQUET_READER_OPTIONS)
-                return reader.parquet(staged.location).count()
-        except (InputError, *SPARK_ERRORS) as error:
-            raise VerificationError(f"the staged output is broken: {error}") from error
-
-    def count_true_rows(self, session: Session, staged: Staged, column: str) -> int:
-        """Scan the column."""
-        fields = StructType([StructField(column, BooleanType())])
-        reader = session.spark.read.schema(fields).options(**PARQUET_READER_OPTIONS)
-        frame = reader.parquet(staged.location)
-        with tuning_settings(session.spark, SCAN_SETTINGS):
-            return frame.where(F.col(column)).count()
-
-    def promote(
-        self, session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]
-    ) -> None:
-        """Mark the output as complete at its location, or rename it to its location."""
-        storage, target = session.storage, staged.target
-        if target.is_marked:
-            mark(storage, target.location, dict(note), attempt.attempt_id)
-            return
-        write_manifest(storage, staged.location, dict(note))
-        storage.write_text(f"{staged.location}/_SUCCESS", "")
-        rename_into_place(session, staged, attempt)
-
-    def append_row(
-        self,
-        session: Session,
-        location: str,
-        row: DataFrame,
-        *,
-        name: str,
-        check: Callable[[StructType, bool], None],
-    ) -> None:
-        """Add a file with one row."""
-        add_file(session, location, row, name, check)
 
     # The runs that wrote a table
 

@@ -8,7 +8,7 @@ from typing import Any
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from dedup_lib.tables.pinned import FileRows
+from dedup_lib.tables.id_table import FileRows
 
 
 def sweep(

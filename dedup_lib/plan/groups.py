@@ -52,12 +52,13 @@ def ranking_of(
         rules: Which value of each column is the best.
         first: Images for which this condition is true are better than all others.
     """
-    values = [_value_of(images.frame, rule.column) for rule in rules]
+    compared = images.compared
+    values = [_value_of(compared, rule.column) for rule in rules]
     if first is not None:
         rules = [KeeperRule("is_protected", is_largest=True), *rules]
     names = [f"rank_{index}" for index in range(len(rules))]
     if first is None:
-        ranked = images.frame.select(images.id, *map(Column.alias, values, names))
+        ranked = compared.select(images.id, *map(Column.alias, values, names))
     else:
         others = list(map(Column.alias, values, names[1:]))
         ranked = marked(images, first, others).withColumnRenamed("is_protected", names[0])
@@ -71,9 +72,9 @@ def ranking_of(
     return Ranking(ranked.groupBy("image_id").agg(*best), rules)
 
 
-def _value_of(images: DataFrame, column: str) -> Column:
+def _value_of(compared: DataFrame, column: str) -> Column:
     value = F.col(quoted(column))
-    if images.schema[column].dataType.simpleString() in ("float", "double"):
+    if compared.schema[column].dataType.simpleString() in ("float", "double"):
         return F.when(~F.isnan(value), value)  # Spark sorts NaN last, as if it were the largest
     return value
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
-from dedup_lib.lists.removal_list import ENTRY_COLUMN
+from dedup_lib.lists.removal_list import ENTRY_COLUMN, sum_of_hashes
+from dedup_lib.session.sql_names import quoted
 from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.image_table import ImageTable
-from dedup_lib.tables.pinned import FileRows
 
 # A row of a broadcast hash table takes the bytes of its key, and about this many more.
 BROADCAST_ROW_OVERHEAD_BYTES = 48
@@ -31,6 +32,24 @@ class IdSizes:
         return broadcast_bytes(self.num_rows - self.num_nulls, self.id_bytes)
 
 
+def hash_of(ids: DataFrame) -> int:
+    """Return a hash of a frame's only column, an ID column; it does not depend on the order.
+
+    The hash of two frames together is the sum of both.
+    """
+    return int(ids.agg(sum_of_hashes(quoted(ids.columns[0]))).collect()[0][0])
+
+
+def hash_of_all(images: ImageTable, files: Sequence[FileRows]) -> int:
+    """Return a hash of the IDs of an image table, as `hash_of` does.
+
+    *Cost:* a scan of the ID table; nothing if the files were counted without it.
+    """
+    hashes = [file.hash_sum for file in files]
+    known = [one for one in hashes if one is not None]
+    return sum(known) if len(known) == len(hashes) else hash_of(images.table_ids)
+
+
 def count_files(images: ImageTable) -> list[FileRows]:
     """Count rows and NULL IDs in each file of an image table, as `rows_by_file` does."""
     return collect_files(rows_by_file(images))
@@ -38,7 +57,9 @@ def count_files(images: ImageTable) -> list[FileRows]:
 
 def collect_files(counted: DataFrame) -> list[FileRows]:
     """Collect what `rows_by_file` counted."""
-    return [FileRows(**row.asDict()) for row in counted.collect()]
+    return [
+        FileRows(**(row.asDict() | {"hash_sum": int(row["hash_sum"])})) for row in counted.collect()
+    ]
 
 
 def rows_by_file(images: ImageTable) -> DataFrame:
@@ -63,6 +84,7 @@ def rows_by_file(images: ImageTable) -> DataFrame:
             F.count(F.lit(1)).alias("num_rows"),
             F.count_if(F.isnull(ENTRY_COLUMN)).alias("num_nulls"),
             sum_of_id_bytes(F.col(ENTRY_COLUMN)),
+            sum_of_hashes(ENTRY_COLUMN).alias("hash_sum"),
         )
     )
 
@@ -84,8 +106,11 @@ def scan_image_ids(
         InputChangedError: A file was replaced, deleted or added in the meantime.
         TableFormatError: The format would delete rows by its log, and the log has other counts.
 
-    *Cost:* one scan of the image IDs; the log, if the format deletes rows by its log.
+    *Cost:* nothing if there is an ID table. Otherwise one scan of the image IDs; and the log, if
+    the format deletes rows by its log.
     """
+    if images.id_table is not None:
+        return list(images.id_table.files)
     table_format = images.table_format
     deletes_by_log = table_format.deletes_by_log_counts and not moves_images
     counted = rows_by_file(images)

@@ -9,15 +9,15 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
-from dedup_lib.plan import removal_plan
+from dedup_lib.plan import id_scan, removal_plan
 from dedup_lib.plan.id_scan import IdSizes
 from dedup_lib.plan.keepers import KeeperCounts
 from dedup_lib.plan.match_hints import MatchHint
 from dedup_lib.plan.protection import Protection
 from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.settings import Action
+from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.image_table import ImageTable
-from dedup_lib.tables.pinned import FileRows
 
 # A smaller share of matches suggests that list and table spell IDs in different ways.
 _FEW_FRACTION = 0.1
@@ -110,6 +110,10 @@ class Plan:
     def input_bytes(self) -> int:
         """Size of the image table's data files; for Delta only of files that hold a row."""
         return sum(file.size_bytes for file in self.images.files or self.files)
+
+    def hash_of_removed(self) -> int:
+        """Return a hash of the IDs of all rows to remove, as `id_scan.hash_of` does."""
+        return id_scan.hash_of(self.rows.select("image_id"))
 
     def output_rows(self, action: Action) -> int:
         """Return the number of rows of this action's output."""

@@ -34,8 +34,8 @@ from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
 from dedup_lib.session.progress import Step
 from dedup_lib.settings import Settings
+from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.image_table import ImageTable
-from dedup_lib.tables.pinned import FileRows
 
 _NAMING_KEEPERS = {"pairwise", "groups"}
 # Hash joins of IDs if each partition is small: they take half the time of sort joins. A hash table

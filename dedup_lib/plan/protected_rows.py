@@ -71,7 +71,7 @@ def marked(images: ImageTable, condition: Condition, columns: Sequence[Column] =
         _value_of(operand).alias(f"operand_{index}")
         for index, operand in enumerate(condition.operands)
     ]
-    rows = images.frame.select(images.id, *columns, *operands)
+    rows = images.compared.select(images.id, *columns, *operands)
     is_protected = F.coalesce(F.expr(condition.sql), F.lit(False)).alias("is_protected")
     return rows.select("*", is_protected).drop(*(f"operand_{n}" for n in range(len(operands))))
 

@@ -20,14 +20,32 @@ def check_rows(
     """
     if expected_rows == found_rows:
         return
-    message = (
+    raise _error(
+        staged,
         f"the plan {what} {expected_rows} rows, but {found_rows} were written to "
-        f"{staged.location!r}"
+        f"{staged.location!r}",
     )
+
+
+def check_ids(staged: Staged, *, are_same: bool) -> None:
+    """Refuse an output with other IDs than the plan's.
+
+    Raises:
+        VerificationError: As for `check_rows`.
+    """
+    if not are_same:
+        raise _error(
+            staged,
+            f"other IDs than the plan's were written to {staged.location!r}: Spark reads the "
+            "images in another way than their IDs. Use another version of Spark",
+        )
+
+
+def _error(staged: Staged, message: str) -> VerificationError:
     undo = format_named(staged.target.format).undo(staged)
     if undo is None:
-        raise VerificationError(f"{message}. Nothing was published.")
-    raise VerificationError(f"{message}, in version {staged.version}. To undo it: {undo}")
+        return VerificationError(f"{message}. Nothing was published.")
+    return VerificationError(f"{message}, in version {staged.version}. To undo it: {undo}")
 
 
 def describe(staged: Staged) -> dict[str, Any]:

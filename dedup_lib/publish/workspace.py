@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import itertools
+import os
+import tempfile
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -19,11 +22,17 @@ from dedup_lib.publish.shared_disks import check_shared
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.failures import storage_errors_as
 from dedup_lib.session.session import Session
+from dedup_lib.session.spark_session import is_on_one_machine
 from dedup_lib.settings import Settings
 from dedup_lib.tables.foreign import check_written
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.id_table import WantedIds
+from dedup_lib.tables.read import root_of
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Target
+
+# Makes the run's directory when it is first called, for the root of the image table. A dry run has
+# no directory.
+OpenAttempt = Callable[[str], Attempt | None]
 
 
 @dataclass(frozen=True)
@@ -57,13 +66,49 @@ class Workspace:
         if self._keeps_files:
             self._sweep(root)
 
-    def open_attempt(
-        self, output: Target | None, images: PinnedTable, cleanup: ExitStack
+    def attempt_opener(self, output: Target | None, cleanup: ExitStack) -> OpenAttempt:
+        """Return a function that makes the directory when it is first called.
+
+        The directory is deleted when `cleanup` ends.
+        """
+        return functools.cache(lambda root: self._open_attempt(output, root, cleanup))
+
+    def wanted_ids(self, open_attempt: OpenAttempt, cleanup: ExitStack) -> WantedIds | None:
+        """Say which IDs to copy, and where, while the image table is read for the first time.
+
+        With --since-last-run, most runs only need to know that nothing is new. A dry run writes to
+        the disk of this machine, if that is the only one.
+        """
+        settings = self.settings
+        if settings.since_last_run or settings.changes_images:
+            return None
+
+        def make_directory() -> str | None:
+            if settings.dry_run:
+                return self._temporary_directory(cleanup)
+            attempt = open_attempt(root_of(self.session, settings.images))
+            return attempt.ids if attempt is not None and attempt.has_directory else None
+
+        condition = settings.protected_rows
+        paths = [] if condition is None else list(condition.paths)
+        paths += [(rule.column,) for rule in settings.keeper_rules]
+        names = [settings.image_id_column, *(path[0] for path in paths if len(path) == 1)]
+        has_all = all(len(path) == 1 for path in paths)
+        return WantedIds(tuple(dict.fromkeys(names)), has_all, make_directory)
+
+    def _temporary_directory(self, cleanup: ExitStack) -> str | None:
+        if not is_on_one_machine(self.session.spark):
+            return None
+        made = tempfile.TemporaryDirectory(prefix="remove-duplicates-", ignore_cleanup_errors=True)
+        return f"file:{os.path.realpath(cleanup.enter_context(made))}/ids"
+
+    def _open_attempt(
+        self, output: Target | None, images_root: str, cleanup: ExitStack
     ) -> Attempt | None:
         """Make the directory for the plan and staged files; a dry run needs none."""
         if self.settings.dry_run:
             return None
-        base = images.root
+        base = images_root
         if output is not None:
             base = targets.default_base(self.session, output)
         work_base = self._work_base(base)

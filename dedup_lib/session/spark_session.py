@@ -29,6 +29,11 @@ def get_setting(spark: SparkSession, key: str) -> str | None:
     return None if value is None else str(value)
 
 
+def is_on_one_machine(spark: SparkSession) -> bool:
+    """Tell whether the driver and all tasks share one process, and so a disk."""
+    return not is_connect(spark) and (get_setting(spark, "spark.master") or "").startswith("local")
+
+
 @contextmanager
 def name_jobs(spark: SparkSession) -> Iterator[Callable[[str], None]]:
     """Yield a function that names the following jobs after a step of the run.

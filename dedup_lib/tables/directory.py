@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from urllib.parse import quote, unquote
 
 from pyspark.errors import PySparkException
@@ -21,9 +20,10 @@ from dedup_lib.errors import (
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema, Storage
-from dedup_lib.tables.footers import read_footers
+from dedup_lib.tables.footers import read_footers_and_ids
 from dedup_lib.tables.foreign import check_files
-from dedup_lib.tables.schema import hadoop_variable, leaf_types, simple_columns
+from dedup_lib.tables.id_table import IdTable, WantedIds
+from dedup_lib.tables.schema import hadoop_variable
 
 MANIFEST_NAME = "_remove_duplicates.json"
 # Files that writers leave beside the data. They hold no rows.
@@ -193,10 +193,27 @@ def footers_of(
     Raises:
         UnreadableFileError: A file has no readable footer.
     """
+    return footers_and_ids_of(session, files, None, what=what, advice=advice)[0]
+
+
+def footers_and_ids_of(
+    session: Session,
+    files: Sequence[FileInfo],
+    wanted: WantedIds | None,
+    *,
+    what: str,
+    advice: str,
+) -> tuple[dict[FileInfo, ParquetFooter], IdTable | None]:
+    """Read the footer of each file, and copy the IDs in the same pass, if they are wanted.
+
+    Raises:
+        UnreadableFileError: A file has no readable footer.
+    """
     try:
-        return dict(zip(files, read_footers(session, files), strict=True))
+        footers, id_table = read_footers_and_ids(session, files, wanted)
     except StorageError as error:
         raise UnreadableFileError(f"{what}: {error} {advice}") from error
+    return dict(zip(files, footers, strict=True)), id_table
 
 
 def by_schema(footers: Mapping[FileInfo, ParquetFooter]) -> dict[ParquetSchema, list[FileInfo]]:
@@ -205,67 +222,3 @@ def by_schema(footers: Mapping[FileInfo, ParquetFooter]) -> dict[ParquetSchema, 
     for file, footer in footers.items():
         groups.setdefault(footer.schema, []).append(file)
     return groups
-
-
-@dataclass(frozen=True)
-class CommonSchema:
-    """The schema that the files of an image table share.
-
-    Attributes:
-        columns: The columns as Spark reads them. If Spark can't read all columns, only columns of
-            simple types.
-        why_unreadable: Why Spark can't read all columns; None if it can.
-        examples: One file for each Parquet schema in the footers; a file with rows if there is one.
-        empty_files: The files that hold no rows.
-    """
-
-    columns: StructType
-    why_unreadable: str | None
-    examples: dict[ParquetSchema, FileInfo]
-    empty_files: tuple[FileInfo, ...]
-
-
-def common_schema(session: Session, location: str, files: Sequence[FileInfo]) -> CommonSchema:
-    """Find the schema that an image table's files share.
-
-    Raises:
-        TableFormatError: The files have different columns or types.
-        UnreadableFileError: A file can't be read.
-    """
-    footers = footers_of(session, files, what="image table", advice="Restore or remove that file.")
-    empty = tuple(file for file, footer in footers.items() if footer.num_rows == 0)
-    examples = {
-        schema: next((file for file in group if footers[file].num_rows), group[0])
-        for schema, group in by_schema(footers).items()
-    }
-    why_unreadable = next(iter(misread_partitions(location, files).values()), None)
-    try:
-        schemas = [spark_schema(session.spark, file) for file in examples.values()]
-    except UnreadableFileError as error:
-        columns, why_unreadable = simple_columns(next(iter(examples))), str(error)
-        types = [leaf_types(schema) for schema in examples]
-    else:
-        columns = schemas[0]
-        types = [{field.name: field.dataType.simpleString() for field in s} for s in schemas]
-    files_and_types = list(zip(examples.values(), types, strict=True))
-    for other in files_and_types[1:]:
-        _check_same_columns(files_and_types[0], other)
-    return CommonSchema(columns, why_unreadable, examples, empty)
-
-
-def _check_same_columns(
-    one: tuple[FileInfo, dict[str, str]], other: tuple[FileInfo, dict[str, str]]
-) -> None:
-    (file, types), (other_file, other_types) = one, other
-    for name in sorted(types.keys() ^ other_types.keys()):
-        having, lacking = (file, other_file) if name in types else (other_file, file)
-        raise TableFormatError(
-            f"image table: column {name!r} is in file {having.path!r} but not in {lacking.path!r}. "
-            "All files must have the same columns: rewrite those that lack it."
-        )
-    for name, kind in types.items():
-        if other_types[name] != kind:
-            raise TableFormatError(
-                f"image table: column {name!r} is {kind} in file {file.path!r} but "
-                f"{other_types[name]} in {other_file.path!r}."
-            )

@@ -4,18 +4,30 @@ from __future__ import annotations
 
 import logging
 import os.path
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
 
-from dedup_lib.executor import footers
+from dedup_lib.errors import StorageError
+from dedup_lib.executor import copied_ids, footers
+from dedup_lib.executor.copied_ids import ScannedFile, SourceFile, Sources
+from dedup_lib.locations import encode_path, name_of
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, ParquetFooter
+from dedup_lib.tables.id_table import FileRows, IdTable, WantedIds
 
 # The driver takes 4 ms for a footer; a Python task on an executor needs 100 ms to start.
 MANY_FILES = 256
 _FILES_PER_TASK = 256
+# A task copies the IDs of files of so many bytes, in a few seconds.
+_BYTES_PER_TASK = 256 * 1024**2
 _MOST_TASKS = 500
+_FOOTERS = "array<struct<digest: string, num_rows: bigint>>"
+_SCANNED = (
+    "array<struct<digest: string, num_rows: bigint, num_nulls: bigint, id_bytes: bigint, "
+    "refused: string>>"
+)
 _log = logging.getLogger(__name__)
 
 
@@ -32,7 +44,76 @@ def read_footers(session: Session, files: Sequence[FileInfo]) -> Iterator[Parque
     for each schema, and the footers that executors could not read.
     """
     by_executors = _read_on_executors(session, files) if len(files) >= MANY_FILES else {}
-    examples = {digest: path for path, (digest, _) in reversed(by_executors.items())}
+    return _complete(session, files, by_executors)
+
+
+def read_footers_and_ids(
+    session: Session, files: Sequence[FileInfo], wanted: WantedIds | None
+) -> tuple[list[ParquetFooter], IdTable | None]:
+    """Read the footer of each file, in the order of the files, and copy the IDs in the same pass.
+
+    Returns:
+        The footers; and the ID table, or None if no IDs are wanted, or executors can't copy them.
+
+    Raises:
+        StorageError: A file has no readable Parquet footer; the message names it.
+
+    *Cost:* executors open each file once, and read its footer and its ID column with pyarrow.
+    """
+    location = wanted.make_directory() if wanted is not None else None
+    if wanted is None or location is None:
+        return list(read_footers(session, files)), None
+    scanned = _copy_on_executors(session, files, wanted.columns, location)
+    if scanned is None:
+        return list(read_footers(session, files)), None
+    listed = session.storage.list_files(f"{location}/schemas")
+    copies = {_digest_in(file): file for file in sorted(listed, key=_path_of, reverse=True)}
+    try:
+        schemas = dict(
+            zip(copies, session.storage.read_footers(list(copies.values())), strict=True)
+        )
+    except StorageError as error:
+        _log.info("copies of footers can't be read: %s", error)
+        return list(read_footers(session, files)), None
+    footers = [
+        ParquetFooter(file.path, schemas[one.digest].schema, one.num_rows)
+        for file, one in zip(files, scanned, strict=True)
+    ]
+    counted = (
+        FileRows(
+            file_path=encode_path(file.path),
+            size_bytes=file.size_bytes,
+            modified_ms=file.modified_ms,
+            num_rows=one.num_rows,
+            num_nulls=one.num_nulls,
+            id_bytes=one.id_bytes,
+        )
+        for file, one in zip(files, scanned, strict=True)
+    )
+    return footers, IdTable(
+        location=location,
+        columns=wanted.columns,
+        has_all=wanted.has_all,
+        files=tuple(counted),
+        refused=next((one.refused for one in scanned if one.refused is not None), None),
+        schema_copies={footer.schema: copies[digest] for digest, footer in schemas.items()},
+        footer_copies=tuple(listed),
+    )
+
+
+def _path_of(file: FileInfo) -> str:
+    return file.path
+
+
+def _digest_in(copy: FileInfo) -> str:
+    return name_of(copy.path).removesuffix(".parquet").partition("-")[2]
+
+
+def _complete(
+    session: Session, files: Sequence[FileInfo], by_executors: Mapping[str, tuple[str, int]]
+) -> Iterator[ParquetFooter]:
+    """Add what only the driver reads: a footer for each schema, and those that are missing."""
+    examples = {digest: path for path, (digest, _) in reversed(list(by_executors.items()))}
     left = [
         file
         for file in files
@@ -49,9 +130,7 @@ def read_footers(session: Session, files: Sequence[FileInfo]) -> Iterator[Parque
 
 def _read_on_executors(session: Session, files: Sequence[FileInfo]) -> dict[str, tuple[str, int]]:
     """Return the digest of the schema and the number of rows of each readable file, by path."""
-    # Not commonpath: it would turn the two slashes of a URI into one.
-    common = os.path.commonprefix([file.path for file in files])  # noqa: RUF071  # cut at a slash
-    directory = common.rpartition("/")[0]
+    directory = _common_directory(files)
     below = [(file.path[len(directory) + 1 :], file.size_bytes) for file in files]
     size = max(_FILES_PER_TASK, -(-len(below) // _MOST_TASKS))  # each task receives all paths
     parts = [below[start : start + size] for start in range(0, len(below), size)]
@@ -60,16 +139,72 @@ def _read_on_executors(session: Session, files: Sequence[FileInfo]) -> dict[str,
     def read_part(number: int) -> list[tuple[str, int]]:
         return footers.read_digests(directory, parts[number], options)
 
-    read = on_executors(read_part, "array<struct<digest: string, num_rows: bigint>>")
-    numbers = session.spark.range(0, len(parts), 1, len(parts))
-    try:
-        rows = numbers.select("id", read("id").alias("footers")).collect()
-    except SPARK_ERRORS as failure:
-        _log.info("executors can't read footers by pyarrow: %s", find_task_failure(failure))
-        return {}
-    answers = {row["id"]: row["footers"] for row in rows}
+    answers = _for_each_part(session, len(parts), read_part, _FOOTERS)
     return {
         f"{directory}/{path}": tuple(footer)
-        for number, part in enumerate(parts)
-        for (path, _), footer in zip(part, answers[number], strict=False)
+        for part, answer in zip(parts, answers, strict=False)
+        for (path, _), footer in zip(part, answer, strict=False)
     }
+
+
+def _copy_on_executors(
+    session: Session, files: Sequence[FileInfo], columns: Sequence[str], location: str
+) -> list[ScannedFile] | None:
+    """Copy the IDs; return the facts of each file, or None if a file can't be read there."""
+    directory = _common_directory(files)
+    parts = [
+        [
+            SourceFile(file.path[len(directory) + 1 :], file.size_bytes, encode_path(file.path))
+            for file in part
+        ]
+        for part in _divide(files)
+    ]
+    options = dict(session.storage.pyarrow_options)
+
+    def copy_part(number: int) -> list[ScannedFile]:
+        name = f"{number:05d}"
+        sources = Sources(directory, parts[number], columns)
+        return copied_ids.copy_ids(sources, location, name, options)
+
+    answers = _for_each_part(session, len(parts), copy_part, _SCANNED)
+    if [len(answer) for answer in answers] != [len(part) for part in parts]:
+        _log.info("executors can't copy the IDs by pyarrow: Spark reads them")
+        return None
+    return [ScannedFile(*row) for answer in answers for row in answer]
+
+
+def _divide(files: Sequence[FileInfo]) -> list[Sequence[FileInfo]]:
+    """Divide files into parts of about the same cost, one for each task."""
+    each = _BYTES_PER_TASK // _FILES_PER_TASK  # the cost of opening a file
+    total = sum(file.size_bytes + each for file in files)
+    limit = max(_BYTES_PER_TASK, -(-total // _MOST_TASKS))
+    parts: list[list[FileInfo]] = [[]]
+    load = 0
+    for file in files:
+        if parts[-1] and load >= limit:
+            parts.append([])
+            load = 0
+        parts[-1].append(file)
+        load += file.size_bytes + each
+    return list(parts)
+
+
+def _common_directory(files: Sequence[FileInfo]) -> str:
+    # Not commonpath: it would turn the two slashes of a URI into one.
+    common = os.path.commonprefix([file.path for file in files])  # noqa: RUF071  # cut at a slash
+    return common.rpartition("/")[0]
+
+
+def _for_each_part(
+    session: Session, num_parts: int, function: Callable[[int], Any], returns: str
+) -> list[Any]:
+    """Call a function with the number of each part, in a task each; nothing if a task fails."""
+    call = on_executors(function, returns)
+    numbers = session.spark.range(0, num_parts, 1, num_parts)
+    try:
+        rows = numbers.select("id", call("id").alias("answer")).collect()
+    except SPARK_ERRORS as failure:
+        _log.info("executors can't read files by pyarrow: %s", find_task_failure(failure))
+        return []
+    answers = {row["id"]: row["answer"] for row in rows}
+    return [answers[number] for number in range(num_parts)]

@@ -13,6 +13,7 @@ from pyspark.sql.types import DataType
 from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.tables import id_types
 from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.id_table import IdTable
 from dedup_lib.tables.id_types import ImageId
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.schema import holds_uuids
@@ -88,14 +89,31 @@ class ImageTable(PinnedTable):
     @property
     def table_ids(self) -> DataFrame:
         """`image_id`, one row per row of the table."""
+        if self.id_table is not None:
+            return self.located_ids.select("image_id")
         return self.frame.select(self.id)
 
     @property
     def located_ids(self) -> DataFrame:
         """`image_id`, `file_path`, `row_index` (NULL if unknown), one row per row of the table."""
+        if self.id_table is not None:
+            return self._copied(self.id_table).drop("columns")
         row_index = metadata(self.frame, "row_index") if self.has_row_index else F.lit(None)
         return self.frame.select(
             self.id,
             metadata(self.frame, "file_path").alias("file_path"),
             row_index.cast("bigint").alias("row_index"),
         )
+
+    @property
+    def compared(self) -> DataFrame:
+        """The ID column and those that the plan compares, one row per row of the table.
+
+        There may be more columns.
+        """
+        if self.id_table is not None and self.id_table.has_all:
+            return self._copied(self.id_table).select("columns.*")
+        return self.frame
+
+    def _copied(self, id_table: IdTable) -> DataFrame:
+        return id_table.rows(self.frame.sparkSession, self.frame.schema)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.errors import AnalysisException
@@ -13,6 +13,7 @@ from dedup_lib.errors import ColumnTypeError, MissingColumnError, UnreadableFile
 from dedup_lib.session.storage import FileInfo, ParquetSchema
 from dedup_lib.tables.columns import metadata
 from dedup_lib.tables.format import TableFormat
+from dedup_lib.tables.id_table import IdTable
 from dedup_lib.tables.id_types import TAKEN, can_hold_ids
 from dedup_lib.tables.registry import format_named
 
@@ -44,18 +45,6 @@ class Pinned:
 
 
 @dataclass(frozen=True)
-class FileRows:
-    """The results of an ID scan for one file; the path is spelled as in `_metadata`."""
-
-    file_path: str
-    size_bytes: int
-    modified_ms: int
-    num_rows: int
-    num_nulls: int
-    id_bytes: int
-
-
-@dataclass(frozen=True)
 class PinnedTable(Pinned):
     """A pinned table, with its rows.
 
@@ -72,6 +61,7 @@ class PinnedTable(Pinned):
         has_row_index: Whether `_metadata.row_index` can be read.
         detail: What the format says about the pinned table: Delta's DESCRIBE DETAIL, which takes
             a read of its log. Empty for other formats.
+        id_table: The image IDs, if they were copied while the footers were read.
     """
 
     format: str
@@ -85,6 +75,7 @@ class PinnedTable(Pinned):
     empty_files: tuple[FileInfo, ...]
     has_row_index: bool
     detail: Mapping[str, Any]
+    id_table: IdTable | None = field(default=None, kw_only=True)
 
     @property
     def table_format(self) -> TableFormat:

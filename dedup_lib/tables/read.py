@@ -9,17 +9,24 @@ from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
 from dedup_lib.settings import ImagesFormat
 from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.registry import format_asked_for, format_of
 
 
-def read_images(session: Session, location: str, images_format: ImagesFormat) -> PinnedTable:
+def read_images(
+    session: Session,
+    location: str,
+    images_format: ImagesFormat,
+    wanted_ids: WantedIds | None = None,
+) -> PinnedTable:
     """Pin an image table and read it lazily.
 
     Args:
         session: The session, with its file systems.
         location: A path, a URI, or a catalog table name.
         images_format: The name of a format; `auto` takes the format of the table that is there.
+        wanted_ids: IDs to copy to the table's `id_table`, if the format opens its files anyway.
 
     Returns:
         The table, one row per image, with its columns as they are; partition columns of a
@@ -31,11 +38,11 @@ def read_images(session: Session, location: str, images_format: ImagesFormat) ->
         UnreadableFileError: A data file is empty, or is not a file of the format.
         UnsupportedError: A column has the name of the file metadata, and so hides it.
 
-    *Cost:* Parquet: one listing, and one footer for each file. Delta: the log.
+    *Cost:* Parquet: one listing, and each file is opened once. Delta: the log.
     """
     if is_path(location):
         location = session.storage.canonical(location)
-    table = format_asked_for(session, location, images_format).pin(session, location)
+    table = format_asked_for(session, location, images_format).pin(session, location, wanted_ids)
     if any(name.lower() == "_metadata" for name in table.frame.columns):
         _check_files_are_told(table)
     return table

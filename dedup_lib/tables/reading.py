@@ -20,8 +20,9 @@ from dedup_lib.tables.id_types import ImageId
 if TYPE_CHECKING:
     from dedup_lib.executor.bounds import Bounds
     from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
+    from dedup_lib.tables.id_table import FileRows, WantedIds
     from dedup_lib.tables.image_table import ImageTable
-    from dedup_lib.tables.pinned import FileRows, PinnedTable
+    from dedup_lib.tables.pinned import PinnedTable
 
 
 class ReadableFormat:
@@ -75,12 +76,15 @@ class ReadableFormat:
 
     # Read it
 
-    def pin(self, session: Session, location: str) -> PinnedTable:
+    def pin(
+        self, session: Session, location: str, wanted_ids: WantedIds | None = None
+    ) -> PinnedTable:
         """Pin a table as it is now, and read it lazily.
 
         Args:
             session: The session, with its file systems.
             location: A canonical path, or a catalog name.
+            wanted_ids: IDs to copy to the table's `id_table`, if the format opens its files anyway.
 
         Raises:
             InputError: The table can't be read as this format.

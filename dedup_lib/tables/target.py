@@ -82,6 +82,11 @@ class Attempt:
         return f"{self.directory}/plan"
 
     @property
+    def ids(self) -> str:
+        """The location of the ID table."""
+        return f"{self.directory}/ids"
+
+    @property
     def staged(self) -> str:
         """The location of the output before it is published."""
         return self.output or f"{self.directory}/output"

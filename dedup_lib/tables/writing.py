@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, DataFrameWriter
-from pyspark.sql.types import StructType
+from pyspark.sql.types import StructField, StructType
 
 from dedup_lib.errors import OutputExistsError, SettingsError, UnsupportedError
 from dedup_lib.session.session import Session
@@ -144,8 +144,8 @@ class WritableFormat(ReadableFormat):
         """
         raise NotImplementedError
 
-    def count_true_rows(self, session: Session, staged: Staged, column: str) -> int:
-        """Count the rows of a written table whose boolean column is true."""
+    def read_column(self, session: Session, staged: Staged, field: StructField) -> DataFrame:
+        """Return one column of a written table, lazily: one row per row."""
         raise NotImplementedError
 
     def written_bytes(self, session: Session, staged: Staged) -> int:

@@ -11,6 +11,7 @@ from dedup_lib.errors import SettingsError, UnsupportedError, VerificationError
 from dedup_lib.executor import rewrite_file
 from dedup_lib.executor.file_task import RowSelection
 from dedup_lib.executor.kept_rows import Keeper
+from dedup_lib.methods import spark_engine
 from dedup_lib.parquet import ParquetFormat
 from tests.support.tables.made import (
     delta_table,
@@ -161,10 +162,11 @@ def test_what_can_not_be_annotated_is_refused(remove, images, lists, tmp_path, s
 
 
 def test_g10_marks_that_are_not_the_plans_are_not_published(
-    remove, images, lists, tmp_path, monkeypatch
+    spark, remove, images, lists, tmp_path, monkeypatch
 ):
     """The rows are all there, so that only the marks can tell."""
-    monkeypatch.setattr(ParquetFormat, "count_true_rows", lambda *_: 4)
+    marks = spark.range(5).select((F.col("id") > 0).alias("is_duplicate"))
+    monkeypatch.setattr(ParquetFormat, "read_column", lambda *_: marks)
     with pytest.raises(VerificationError, match="the plan marks 5 rows, but 4 were"):
         remove(images, lists, tmp_path / "out", action="annotate", eps=0.2)
     assert not (tmp_path / "out").exists()
@@ -218,3 +220,28 @@ def test_an_annotated_file_keeps_its_order_and_one_without_rows_its_place(tmp_pa
     source = write_parquet(table.slice(0, 0), tmp_path / "2.parquet")
     assert rewrite_file.rewrite(task(tmp_path, source), None, {}, wanted).num_rows == 0
     assert pq.read_table(tmp_path / "out/2.parquet").column_names == ["image_id", *ADDED]
+
+
+@pytest.mark.parametrize("output_format", ["parquet", "delta"])
+@pytest.mark.parametrize("action", ["remove", "extract", "annotate"])
+def test_g10_other_ids_than_the_plans_are_not_published(
+    remove, tmp_path, monkeypatch, action, output_format
+):
+    """As many rows as planned, so that only their IDs can tell."""
+    write_parquet(image_rows(["a", "b", "c", None]), tmp_path / "images/1.parquet")
+    listed = write_list(tmp_path / "list.parquet", ["b"])
+    write = spark_engine.apply
+
+    def apply_wrongly(images, planned, strategy, action):
+        wrong = F.when(F.col("image_id") == "a", "c").otherwise(F.col("image_id"))
+        if action == "extract":
+            wrong = F.lit("a")
+        return write(images, planned, strategy, action).withColumn("image_id", wrong)
+
+    monkeypatch.setattr(spark_engine, "apply", apply_wrongly)
+    settings = {"engine": "spark", "action": action, "output_format": output_format}
+    with pytest.raises(VerificationError, match="other IDs than the plan's were written"):
+        remove(tmp_path / "images", listed, tmp_path / "out", **settings)
+    assert not (tmp_path / "out").exists()
+    monkeypatch.setattr(spark_engine, "apply", write)
+    remove(tmp_path / "images", listed, tmp_path / "out", **settings)

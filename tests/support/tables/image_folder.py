@@ -63,7 +63,7 @@ class ImageFolder(TableFormat):
     def is_at(self, session, location):
         return session.storage.is_directory(location) and bool(_pictures(session, location))
 
-    def pin(self, session, location):
+    def pin(self, session, location, wanted_ids=None):
         files = _pictures(session, location)
         read = session.spark.read.format("binaryFile").option("pathGlobFilter", "*.png")
         frame = read.load(location).select(

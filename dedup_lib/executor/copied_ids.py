@@ -1,0 +1,298 @@
+"""Read footers and image IDs of Parquet files in one pass, and copy the IDs to a compact file."""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, NamedTuple
+
+from dedup_lib.executor.footers import check_not_signed, check_size, schema_digest
+from dedup_lib.executor.id_files import named_when_finished, write_rows
+from dedup_lib.executor.stores import FileRefusedError, open_store
+from dedup_lib.executor.writer_options import writer_options
+
+# An object store answers slowly, but it answers many requests at the same time.
+_THREADS = 8
+# The footer is in the last bytes of a file; a small file is there as a whole.
+_TAIL_BYTES = 32 * 1024
+# The length of the footer, and the magic.
+_END_BYTES = 8
+_MAGIC = b"PAR1"
+_BATCH_ROWS = 65_536
+# IDs of a file that other threads read ahead.
+_AHEAD_ROWS = 65_536
+_MOST_DIGITS = 38
+_MOST_VALUE_BYTES = 1024
+
+
+class ScannedFile(NamedTuple):
+    """What one pass finds out about a file.
+
+    Attributes:
+        digest: A hash of the schema.
+        num_rows: The number of rows that were read.
+        num_nulls: The number of rows without an ID.
+        id_bytes: The bytes of the IDs as text.
+        refused: Why pyarrow can't write such a file without changes; None if it can.
+    """
+
+    digest: str
+    num_rows: int
+    num_nulls: int
+    id_bytes: int
+    refused: str | None
+
+
+class SourceFile(NamedTuple):
+    """A file to read: its path below the directory, its size, and its path as Spark spells it."""
+
+    path: str
+    size_bytes: int
+    spelled: str
+
+
+class _Footer(NamedTuple):
+    """A schema: its digest, why pyarrow can't write it, and the footer of its largest file."""
+
+    schema: Any
+    digest: str
+    refused: str | None
+    content: bytes
+    file_bytes: int
+
+
+class _Opened(NamedTuple):
+    """A file whose footer was read; `batches` are its columns if they were read, too."""
+
+    file: Any
+    footer: _Footer
+    num_rows: int
+    batches: list[Any] | None
+
+
+class Sources(NamedTuple):
+    """Files below a directory, given by its URI, and the columns to copy: first the ID column."""
+
+    directory: str
+    files: Sequence[SourceFile]
+    columns: Sequence[str]
+
+
+def copy_ids(
+    sources: Sources, target: str, name: str, options: Mapping[str, str]
+) -> list[ScannedFile]:
+    """Copy the IDs of files, with each row's file and position, to a Parquet file.
+
+    No statistics decide what is read. A footer of each schema is copied, too, so that others need
+    not open the files for it: that of the largest file.
+
+    Args:
+        sources: The files.
+        target: The URI of a directory. `rows/NAME.parquet` is the file to write: `image_id`,
+            `file_path`, `row_index`, and `value_1`, … for other columns, one row per row.
+            `schemas/NAME-DIGEST.parquet` are footers.
+        name: A name that no other task has.
+        options: Options for pyarrow's file systems, except the local one.
+
+    Returns:
+        One entry per file; an empty list if a file can't be read here. The driver finds the reason.
+
+    *Cost:* each file is opened once: its last bytes and these columns are read.
+    """
+    with contextlib.suppress(Exception):
+        return _Copying(sources, options).copy(target, name)
+    return []
+
+
+class _Copying:
+    """One task: it reads some files, and writes one."""
+
+    def __init__(self, sources: Sources, options: Mapping[str, str]) -> None:
+        import pyarrow as pa
+        from pyarrow import compute
+
+        self._pa, self._compute = pa, compute
+        self._files, self._columns = sources.files, list(sources.columns)
+        self._options = options
+        self._store, top = open_store(sources.directory, options)
+        self._top = top.rstrip("/")
+        self._footers: list[_Footer] = []
+        self._lock = threading.Lock()
+        self._spelled = pa.array([file.spelled for file in sources.files], pa.string())
+        self._positions = pa.array(range(_BATCH_ROWS), pa.int64())
+
+    def copy(self, target: str, name: str) -> list[ScannedFile]:
+        """Write the files, and name them when they are finished."""
+        store, top = open_store(target, self._options)
+        store.create_dir(top, recursive=False)
+        found: list[ScannedFile] = []
+        with named_when_finished(store, f"{top}/rows", f"{name}.parquet") as sink:
+            write_rows(sink, self._rows(found))
+        for footer in self._footers:
+            name_of_it = f"{name}-{footer.digest}.parquet"
+            with named_when_finished(store, f"{top}/schemas", name_of_it) as sink:
+                sink.write(_MAGIC + footer.content)
+        return found
+
+    def _rows(self, found: list[ScannedFile]) -> Iterator[Any]:
+        """Yield the rows to write, file by file; note the facts of each file at its end."""
+        for number, opened in enumerate(self._open_ahead()):
+            batches = self._read(opened.file) if opened.batches is None else opened.batches
+            num_rows = num_nulls = id_bytes = 0
+            for ids, *others in batches:
+                yield self._located(ids, others, number, num_rows)
+                num_rows += len(ids)
+                num_nulls += ids.null_count
+                id_bytes += self._text_bytes(ids)
+            if num_rows != opened.num_rows:
+                raise ValueError("the row groups have other numbers of rows than their footer says")
+            footer = opened.footer
+            found.append(ScannedFile(footer.digest, num_rows, num_nulls, id_bytes, footer.refused))
+
+    def _open_ahead(self) -> Iterator[_Opened]:
+        """Yield the files in order; threads open the next ones, and read the IDs of small files."""
+        ahead: deque[Future[_Opened]] = deque()
+        with ThreadPoolExecutor(_THREADS) as threads:
+            try:
+                for file in self._files:
+                    ahead.append(threads.submit(self._open, file))
+                    if len(ahead) > _THREADS:
+                        yield ahead.popleft().result()
+                while ahead:
+                    yield ahead.popleft().result()
+            finally:
+                threads.shutdown(cancel_futures=True)
+
+    def _open(self, source: SourceFile) -> _Opened:
+        from pyarrow import parquet as pq
+
+        stream = self._store.open_input_file(f"{self._top}/{source.path}")
+        check_size(stream, source.size_bytes)
+        tail = _read_tail(stream, source.size_bytes)
+        metadata = pq.read_metadata(self._pa.BufferReader(tail))
+        check_not_signed(metadata, len(_footer_in(tail)) - _END_BYTES)
+        if len(tail) == source.size_bytes:
+            stream.close()
+            stream = self._pa.BufferReader(tail)
+        file = pq.ParquetFile(
+            stream, metadata=metadata, pre_buffer=False, page_checksum_verification=True
+        )
+        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        num_rows = sum(group.num_rows for group in groups)
+        _check_sizes(groups, self._columns, num_rows)
+        batches = list(self._read(file)) if num_rows <= _AHEAD_ROWS else None
+        return _Opened(file, self._describe(file, tail, source.size_bytes), num_rows, batches)
+
+    def _describe(self, file: Any, tail: bytes, file_bytes: int) -> _Footer:
+        """Note the footer, unless a larger file of the same schema has given one."""
+        schema = file.metadata.schema
+        with self._lock:
+            for index, known in enumerate(self._footers):
+                if known.schema.equals(schema):
+                    if file_bytes > known.file_bytes:
+                        larger = known._replace(content=_footer_in(tail), file_bytes=file_bytes)
+                        self._footers[index] = larger
+                    return known
+            refused = _why_not_written(file)
+            footer = _Footer(schema, schema_digest(schema), refused, _footer_in(tail), file_bytes)
+            self._footers.append(footer)
+            return footer
+
+    def _read(self, file: Any) -> Iterator[Sequence[Any]]:
+        """Yield the columns in batches, as Spark would read them."""
+        if file.metadata.num_row_groups == 0:
+            return
+        for batch in file.iter_batches(_BATCH_ROWS, columns=self._columns, use_threads=False):
+            indexes = list(map(batch.schema.get_field_index, self._columns))
+            if min(indexes) < 0:
+                raise ValueError("a column is missing, or there are several of its name")
+            yield [self._as_spark_reads(batch.column(index)) for index in indexes]
+
+    def _as_spark_reads(self, values: Any) -> Any:
+        pa, types = self._pa, self._pa.types
+        if isinstance(values, pa.ExtensionArray):
+            values = values.storage
+        if types.is_dictionary(values.type):
+            values = values.dictionary_decode()
+        return values.cast(_stored_type(pa, values.type))
+
+    def _located(self, ids: Any, others: Sequence[Any], number: int, start: int) -> Any:
+        """Return a batch with each row's file and position beside its ID."""
+        pa = self._pa
+        numbers = pa.repeat(pa.scalar(number, pa.int32()), len(ids))
+        paths = pa.DictionaryArray.from_arrays(numbers, self._spelled)
+        positions = self._compute.add(self._positions[: len(ids)], start)
+        names = ["image_id", "file_path", "row_index"]
+        names += [f"value_{index}" for index in range(1, len(self._columns))]
+        return pa.RecordBatch.from_arrays([ids, paths, positions, *others], names)
+
+    def _text_bytes(self, ids: Any) -> int:
+        pa, compute = self._pa, self._compute
+        if not (pa.types.is_string(ids.type) or pa.types.is_binary(ids.type)):
+            ids = ids.cast(pa.string())
+        return compute.sum(compute.binary_length(ids)).as_py() or 0
+
+
+def _check_sizes(groups: Sequence[Any], columns: Sequence[str], num_rows: int) -> None:
+    """Refuse columns of long values: they are no IDs, but perhaps the images."""
+    chunks = (group.column(index) for group in groups for index in range(group.num_columns))
+    of_columns = (chunk for chunk in chunks if chunk.path_in_schema in columns)
+    num_bytes = sum(chunk.total_uncompressed_size for chunk in of_columns)
+    if num_bytes > _MOST_VALUE_BYTES * max(64, num_rows) * len(columns):
+        raise ValueError("the values are too long to be copied")
+
+
+def _why_not_written(file: Any) -> str | None:
+    try:
+        writer_options(file)
+    except FileRefusedError as error:
+        return str(error)
+    return None
+
+
+def _read_tail(stream: Any, size_bytes: int) -> bytes:
+    """Read the last bytes of a file, with its whole footer."""
+    num_bytes = min(_TAIL_BYTES, size_bytes)
+    tail: bytes = stream.read_at(num_bytes, size_bytes - num_bytes)
+    needed = min(size_bytes, int.from_bytes(tail[-8:-4], "little") + _END_BYTES)
+    if needed > num_bytes:
+        tail = stream.read_at(needed - num_bytes, size_bytes - needed) + tail
+    return tail
+
+
+def _footer_in(tail: bytes) -> bytes:
+    return tail[-(int.from_bytes(tail[-8:-4], "little") + _END_BYTES) :]
+
+
+def _stored_type(pa: Any, given: Any) -> Any:
+    """Return the type that Spark reads for a type of pyarrow.
+
+    Raises:
+        ValueError: Spark reads such values in another way, or not at all.
+    """
+    types = pa.types
+    if types.is_string(given) or types.is_large_string(given) or types.is_string_view(given):
+        return pa.string()
+    if types.is_decimal(given) and given.precision <= _MOST_DIGITS:
+        return pa.decimal128(given.precision, given.scale)
+    if types.is_timestamp(given) and given.unit != "ns":
+        return pa.timestamp("us", None if given.tz is None else "UTC")
+    stored = {
+        pa.uint8(): pa.int16(),
+        pa.uint16(): pa.int32(),
+        pa.uint32(): pa.int64(),
+        pa.uint64(): pa.decimal128(20, 0),
+        pa.date64(): pa.date32(),
+    }
+    same = types.is_integer, types.is_boolean, types.is_float32, types.is_float64, types.is_date
+    if any(is_such(given) for is_such in same):
+        return stored.get(given, given)
+    if types.is_duration(given):
+        return pa.int64()
+    binary = types.is_binary, types.is_large_binary, types.is_binary_view
+    if types.is_fixed_size_binary(given) or any(is_such(given) for is_such in binary):
+        return pa.binary()
+    raise ValueError(f"{given} is not copied")

@@ -1,0 +1,108 @@
+"""The ID table of a run: the IDs of an image table, with file and position of each row."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, replace
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
+from dedup_lib.session.storage import FileInfo, ParquetSchema
+
+
+@dataclass(frozen=True)
+class WantedIds:
+    """IDs to copy while footers are read.
+
+    Attributes:
+        columns: The columns to copy: first the ID column, then others that the plan compares.
+        has_all: Whether these are all columns that the plan compares.
+        make_directory: Makes the run's directory, in which executors may write, and returns the URI
+            of a new directory in it; None if there is no such directory.
+    """
+
+    columns: tuple[str, ...]
+    has_all: bool
+    make_directory: Callable[[], str | None]
+
+    def in_files(self, partition_columns: Collection[str]) -> WantedIds | None:
+        """Leave out columns whose values are in directory names; None if the ID column is such."""
+        if self.columns[0] in partition_columns:
+            return None
+        columns = tuple(name for name in self.columns if name not in partition_columns)
+        return replace(self, columns=columns, has_all=self.has_all and columns == self.columns)
+
+
+@dataclass(frozen=True)
+class FileRows:
+    """The results of an ID scan for one file.
+
+    Attributes:
+        file_path: The path, spelled as in `_metadata`.
+        size_bytes: The size.
+        modified_ms: The time of the last change, in milliseconds since 1970.
+        num_rows: The number of rows.
+        num_nulls: The number of rows without an ID.
+        id_bytes: The bytes of the IDs as text.
+        hash_sum: The hash of the IDs, as `plan.id_scan.hash_of` says; None if it is not known.
+    """
+
+    file_path: str
+    size_bytes: int
+    modified_ms: int
+    num_rows: int
+    num_nulls: int
+    id_bytes: int
+    hash_sum: int | None = None
+
+
+@dataclass(frozen=True)
+class IdTable:
+    """The IDs of an image table in Parquet files of their own.
+
+    Later steps read these files, so no change of an image file can come between two steps.
+
+    Attributes:
+        location: The URI of the directory of these files. They are below `rows`.
+        columns: The columns that were copied: first the ID column.
+        has_all: Whether these are all columns that the plan compares.
+        files: What was counted in each file of the image table, in the table's order.
+        refused: Why pyarrow can't write some file of the table without changes; None if it can.
+        schema_copies: A file for each schema of the table, with the footer of one of its files.
+        footer_copies: Files with the footers of the largest files, one for each schema and task.
+    """
+
+    location: str
+    columns: tuple[str, ...]
+    has_all: bool
+    files: tuple[FileRows, ...]
+    refused: str | None
+    schema_copies: Mapping[ParquetSchema, FileInfo]
+    footer_copies: tuple[FileInfo, ...]
+
+    def rows(self, spark: SparkSession, types: StructType) -> DataFrame:
+        """Return the copied columns by their names, and each row's place.
+
+        Args:
+            spark: The session.
+            types: The columns of the image table.
+
+        Returns:
+            `image_id`, `file_path`, `row_index`, and the struct `columns` with all copied columns,
+            one row per row of the image table.
+        """
+        places = [StructField("file_path", StringType()), StructField("row_index", LongType())]
+        names = ["image_id", *(f"value_{index}" for index in range(1, len(self.columns)))]
+        values = [
+            StructField(name, types[column].dataType)
+            for name, column in zip(names, self.columns, strict=True)
+        ]
+        reader = spark.read.schema(StructType(values + places)).options(**PARQUET_READER_OPTIONS)
+        named = [
+            F.col(name).alias(column) for name, column in zip(names, self.columns, strict=True)
+        ]
+        rows = reader.parquet(f"{self.location}/rows")
+        return rows.select("image_id", "file_path", "row_index", F.struct(*named).alias("columns"))

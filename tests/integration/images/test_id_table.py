@@ -1,0 +1,120 @@
+"""The ID table holds what Spark would read from the image files."""
+
+import datetime as dt
+import decimal
+
+import pyarrow as pa
+import pytest
+from chispa import assert_df_equality
+from pyspark.sql import functions as F
+
+from dedup_lib.session.open_storage import open_storage
+from dedup_lib.session.session import Session
+from dedup_lib.tables import read_images
+from dedup_lib.tables.id_table import WantedIds
+from dedup_lib.tables.image_table import ImageTable
+from tests.support.tables.made import image_rows, write_list, write_parquet
+
+pytestmark = pytest.mark.classic("it compares frames of one process")
+
+INSTANT = dt.datetime(1850, 2, 28, 12, 0, 0, 123457)
+IDS = {
+    "text": pa.array(["a", "ü", "", None]),
+    "large text": pa.array(["a", "ü", "", None], pa.large_string()),
+    "text views": pa.array(["a", "ü", "", None], pa.string_view()),
+    "no UTF-8": pa.array([b"\xff\xfe", b"a", b"\xc3", None]).view(pa.string()),
+    "words of a dictionary": pa.array(["a", "b", "a", None]).dictionary_encode(),
+    "int8": pa.array([-128, 127, 0, None], pa.int8()),
+    "int64": pa.array([-(2**63), 2**63 - 1, 0, None], pa.int64()),
+    "uint8": pa.array([255, 0, 1, None], pa.uint8()),
+    "uint16": pa.array([2**16 - 1, 0, 1, None], pa.uint16()),
+    "uint32": pa.array([2**32 - 1, 0, 1, None], pa.uint32()),
+    "uint64": pa.array([2**64 - 1, 0, 1, None], pa.uint64()),
+    "decimal": pa.array([decimal.Decimal(10**37), None, 1, -1], pa.decimal128(38, 0)),
+    "short decimal": pa.array([decimal.Decimal(99), None, 1, -1], pa.decimal32(4, 0)),
+    "binary": pa.array([b"\xff", b"", b"a", None]),
+    "16 bytes": pa.array([b"a" * 16, b"\xff" * 16, b"c" * 16, None], pa.binary(16)),
+    "UUID": pa.array([b"a" * 16, b"\xff" * 16, b"c" * 16, None], pa.uuid()),
+}
+OTHERS = {
+    "truth": pa.array([True, False, None, True]),
+    "float": pa.array([1.5, float("nan"), None, -0.0], pa.float32()),
+    "double": pa.array([1.5, float("nan"), None, -0.0]),
+    "day": pa.array([INSTANT.date(), dt.date(1, 1, 1), None, dt.date(9999, 12, 31)]),
+    "instant": pa.array([INSTANT, None, INSTANT, INSTANT], pa.timestamp("us", "UTC")),
+    "milliseconds": pa.array([1, None, -1, 3], pa.timestamp("ms", "Asia/Tokyo")),
+    "local time": pa.array([INSTANT, None, INSTANT, INSTANT], pa.timestamp("us")),
+    "fraction": pa.array([decimal.Decimal("1.25"), None, 1, -1], pa.decimal128(20, 2)),
+    "unsigned": pa.array([2**64 - 1, 0, 1, None], pa.uint64()),
+    "word": pa.array(["a", "b", None, "a"]).dictionary_encode(),
+}
+
+
+@pytest.fixture
+def pinned_twice(spark, tmp_path):
+    """Pin the table at `images` with an ID table, and without."""
+
+    def pinned_twice(*columns, copied=True):
+        (tmp_path / "run").mkdir()
+        wanted = WantedIds(columns, True, lambda: f"file:{tmp_path}/run/ids")
+        session = Session(spark, open_storage(spark))
+        location = str(tmp_path / "images")
+        tables = [read_images(session, location, "auto", ids) for ids in (wanted, None)]
+        assert (tables[0].id_table is not None) == copied
+        return [ImageTable.of(table, columns[0]) for table in tables]
+
+    return pinned_twice
+
+
+@pytest.mark.parametrize("kind", IDS)
+def test_ids_of_all_types_are_as_spark_reads_them(pinned_twice, tmp_path, kind):
+    table = image_rows(list("abcd")).set_column(0, "image_id", IDS[kind])
+    write_parquet(table, tmp_path / "images/1.parquet", row_group_size=3)
+    write_parquet(table.slice(1), tmp_path / "images/2.parquet", store_schema=False)
+    copied, read = pinned_twice("image_id")
+    assert_df_equality(
+        copied.located_ids, read.located_ids, ignore_nullable=True, ignore_row_order=True
+    )
+    assert copied.table_ids.schema == read.table_ids.schema
+
+
+@pytest.mark.parametrize("kind", OTHERS)
+def test_compared_columns_are_as_spark_reads_them(pinned_twice, tmp_path, kind):
+    table = image_rows(list("abcd")).append_column("a b.c", OTHERS[kind])
+    write_parquet(table, tmp_path / "images/1.parquet")
+    copied, read = pinned_twice("image_id", "a b.c")
+    columns = F.col("image_id"), F.col("`a b.c`")
+    assert_df_equality(
+        copied.compared.select(*columns),
+        read.compared.select(*columns),
+        ignore_nullable=True,
+        allow_nan_equality=True,
+    )
+
+
+@pytest.mark.parametrize("kind", ["int96", "nanoseconds", "nested"])
+def test_columns_that_are_not_copied_are_read_by_spark(pinned_twice, tmp_path, kind):
+    values = {
+        "int96": pa.array([INSTANT] * 4, pa.timestamp("us")),
+        "nanoseconds": pa.array([1] * 4, pa.timestamp("ns")),
+        "nested": pa.array([{"x": 1}] * 4),
+    }[kind]
+    table = image_rows(list("abcd")).append_column("value", values)
+    options = {"use_deprecated_int96_timestamps": True} if kind == "int96" else {}
+    write_parquet(table, tmp_path / "images/1.parquet", **options)
+    pinned_twice("image_id", "value", copied=False)
+
+
+# What local file systems take, but for a slash; a colon may not come first.
+ODD = "x" + "".join(map(chr, [*range(33, 47), *range(59, 127), 0x20, 0xA0, 0xE9, 0x85, 0x2028]))
+
+
+def test_paths_are_spelled_as_spark_spells_them(pinned_twice, remove, tmp_path):
+    """By these, the strategy row-positions finds the rows."""
+    write_parquet(image_rows(list("abc")), tmp_path / f"images/p={ODD[::-1]}/{ODD}.parquet")
+    copied, read = pinned_twice("image_id")
+    assert copied.located_ids.collect() == read.located_ids.collect()
+    listed = write_list(tmp_path / "list.parquet", ["b"])
+    settings = {"engine": "spark", "strategy": "row-positions"}
+    report = remove(tmp_path / "images", listed, tmp_path / "out", **settings)
+    assert report.counts["kept_rows"] == 2
