@@ -153,6 +153,11 @@ def check_clonable(images: PinnedTable) -> None:
             f"image table {images.location!r}: Delta clones Delta tables and Parquet directories "
             "only. Use --method rewrite."
         )
+    if images.leftovers:
+        raise UnsupportedError(
+            f"image table {images.location!r}: Delta would take {images.leftovers[0].path!r} for a "
+            "data file. Use --method rewrite, or move it away."
+        )
     advice = "Use --method rewrite, or rename it."
     path = images.root.partition(":")[2]
     if len(images.files) == 1 and images.files[0].path == images.root:

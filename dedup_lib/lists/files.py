@@ -14,8 +14,9 @@ from dedup_lib.errors import (
 )
 from dedup_lib.lists.npy_header import NPY_MAGIC
 from dedup_lib.session.storage import FileInfo, Storage
-from dedup_lib.tables.directory import MARKERS, relative_parts
+from dedup_lib.tables.directory import MARKERS
 from dedup_lib.tables.foreign import check_files
+from dedup_lib.tables.layout.partitions import relative_parts
 
 TextFormat = Literal["csv", "jsonl", "json", "txt"]
 ListFormat = Literal["parquet", "npy"] | TextFormat

@@ -16,7 +16,6 @@ from dedup_lib.errors import (
     InputError,
     OutputExistsError,
     StorageError,
-    TableFormatError,
     TableNotFoundError,
     UnreadableFileError,
     UnsupportedError,
@@ -32,17 +31,17 @@ from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.session import Session
 from dedup_lib.settings.traits import find_format
 from dedup_lib.tables import registry
-from dedup_lib.tables.directory import (
-    common_schema,
-    data_files,
-    fingerprint,
-    misread_partitions,
-    partition_columns_of,
-)
+from dedup_lib.tables.directory import common_schema, data_files, fingerprint
 from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import NOTHING_NEW, EarlierRun, ImageChanges, ImagesState
 from dedup_lib.tables.kept_types import check_names_are_kept
+from dedup_lib.tables.layout.leftovers import delete_magic_directories
+from dedup_lib.tables.layout.partitions import (
+    check_partition_names,
+    misread_partitions,
+    partition_columns_of,
+)
 from dedup_lib.tables.manifest import read_manifest, write_manifest
 from dedup_lib.tables.pinned import FileRows, Pinned, PinnedTable
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
@@ -64,15 +63,10 @@ class ParquetFormat(TableFormat):
     def pin(self, session: Session, location: str) -> PinnedTable:
         """Pin a directory; this needs one listing, and one footer for each file."""
         check_read(session.storage, location, "image table")
-        files = data_files(session.storage, location, what="image table")
-        partition_columns = partition_columns_of(location, files, what="image table")
-        schema = common_schema(session, location, files)
-        for name in partition_columns:
-            if name.lower() in (field.name.lower() for field in schema.columns):
-                raise TableFormatError(
-                    f"image table {location!r} has {name!r} both as a directory name and as a "
-                    "column of its files: they could differ."
-                )
+        found = data_files(session.storage, location, what="image table")
+        partition_columns = partition_columns_of(location, found.files, what="image table")
+        schema = common_schema(session, location, found.files)
+        check_partition_names(location, partition_columns, schema.columns.names)
         partitions = [StructField(name, StringType()) for name in partition_columns]
         columns = StructType([*schema.columns.fields, *partitions])
         reader = session.spark.read.schema(columns).options(**PARQUET_READER_OPTIONS)
@@ -81,10 +75,11 @@ class ParquetFormat(TableFormat):
             root=location,
             format=self.name,
             version=None,
-            fingerprint=fingerprint(files),
-            frame=reader.parquet(location),
+            fingerprint=fingerprint(found.files),
+            frame=found.read(reader),
             partition_columns=partition_columns,
-            files=tuple(files),
+            files=tuple(found.files),
+            leftovers=tuple(found.leftovers),
             file_schemas=tuple(schema.examples),
             schema_examples=tuple(schema.examples.values()),
             unreadable=schema.why_unreadable,
@@ -174,7 +169,7 @@ class ParquetFormat(TableFormat):
         if not storage.list_files(location):
             return
         try:
-            files = data_files(storage, location, what="output")
+            files = data_files(storage, location, what="output", is_replaced=True).files
             partition_columns_of(location, files, what="output")
             doubtful = [file for file in files if not file.path.endswith(".parquet")]
             for _ in storage.read_footers([files[0], *doubtful]):
@@ -240,10 +235,10 @@ class ParquetFormat(TableFormat):
     def count_rows(self, session: Session, staged: Staged) -> int:
         """Count by the files' footers, which executors read."""
         try:
-            data_files(session.storage, staged.location, what="staged output")
+            found = data_files(session.storage, staged.location, what="staged output")
             with tuning_settings(session.spark, SCAN_SETTINGS):
                 reader = session.spark.read.schema(StructType()).options(**PARQUET_READER_OPTIONS)
-                return reader.parquet(staged.location).count()
+                return found.read(reader).count()
         except (InputError, *SPARK_ERRORS) as error:
             raise VerificationError(f"the staged output is broken: {error}") from error
 
@@ -263,6 +258,7 @@ class ParquetFormat(TableFormat):
         if target.is_marked:
             mark(storage, target.location, dict(note), attempt.attempt_id)
             return
+        delete_magic_directories(storage, staged.location)
         write_manifest(storage, staged.location, dict(note))
         storage.write_text(f"{staged.location}/_SUCCESS", "")
         rename_into_place(session, staged, attempt)
@@ -295,6 +291,6 @@ class ParquetFormat(TableFormat):
         """Read the files with the given schema; a plan without rows also has files."""
         if not session.storage.exists(location):
             raise TableNotFoundError(f"plan {location!r} does not exist.")
-        files = fingerprint(data_files(session.storage, location, what="plan"))
+        files = fingerprint(data_files(session.storage, location, what="plan").files)
         rows = session.spark.read.schema(schema).options(**PARQUET_READER_OPTIONS).parquet(location)
         return Pinned(location, self.name, None, files), rows

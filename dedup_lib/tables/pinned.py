@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pyspark.errors import AnalysisException
@@ -72,6 +72,8 @@ class PinnedTable(Pinned):
         has_row_index: Whether `_metadata.row_index` can be read.
         detail: What the format says about the pinned table: Delta's DESCRIBE DETAIL, which takes
             a read of its log. Empty for other formats.
+        leftovers: Files beside the data files that hold no rows, but that Spark and Delta would
+            take for data files.
     """
 
     format: str
@@ -85,6 +87,7 @@ class PinnedTable(Pinned):
     empty_files: tuple[FileInfo, ...]
     has_row_index: bool
     detail: Mapping[str, Any]
+    leftovers: tuple[FileInfo, ...] = field(default=(), kw_only=True)
 
     @property
     def table_format(self) -> TableFormat:
@@ -103,9 +106,9 @@ def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
         # Bytes are images more often than IDs.
         fit = [name for name, of in frame.dtypes if can_hold_ids(of) and of != "binary"]
         raise MissingColumnError.of(what, column, frame.columns, flag, candidates=fit)
-    field = frame.schema[column]
-    kind = field.dataType.simpleString()
-    declared = field.metadata.get("__CHAR_VARCHAR_TYPE_STRING", "")
+    found = frame.schema[column]
+    kind = found.dataType.simpleString()
+    declared = found.metadata.get("__CHAR_VARCHAR_TYPE_STRING", "")
     if not can_hold_ids(kind) or declared.startswith("char"):
         raise ColumnTypeError(
             f"{what}: column {column!r} is {declared or kind}; image IDs must be {TAKEN}. "
