@@ -23,7 +23,7 @@ from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema, Storage
 from dedup_lib.tables.footers import read_footers
-from dedup_lib.tables.foreign import check_files
+from dedup_lib.tables.foreign import check_files, check_no_shards
 from dedup_lib.tables.layout.leftovers import (
     NOT_STATS,
     find_leftovers,
@@ -92,6 +92,7 @@ def data_files(
     leftovers = find_leftovers(location, listed, only_empty=is_replaced)
     files = [file for file in listed if file not in leftovers]
     check_files(files, f"{what} {location!r}")
+    check_no_shards(files, f"{what} {location!r}")
     for file in files:
         _check_is_read(location, file, what)
     if not files:

@@ -82,6 +82,8 @@ KINDS = (
         _write_anew("Spark, from the whole directory"),
     ),
 )
+# WebDataset's shards.
+_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _GROUPS = [group for kind in KINDS for group in kind.signs]
 _DEEP = [entry.partition("/") for group in _GROUPS for entry in group if "/" in entry]
 # Names to find in a directory, sub-directories to look into, and names to find there.
@@ -205,6 +207,21 @@ def check_files(files: Sequence[FileInfo], subject: str) -> None:
     if (found := kind_of(paths)) is not None:
         kind, name = found
         raise TableFormatError(_not_read(f"{subject} holds {paths[name]!r} of a {kind.name}", kind))
+
+
+def check_no_shards(files: Sequence[FileInfo], subject: str) -> None:
+    """Refuse tar files: their images are not in the Parquet files beside them.
+
+    Raises:
+        TableFormatError: There is a tar file.
+    """
+    for file in files:
+        if file.path.lower().endswith(_TAR_SUFFIXES):
+            raise TableFormatError(
+                f"{subject} holds {file.path!r}: these are WebDataset shards. Their images are in "
+                "tar files; Parquet files beside them hold only facts about the images. Write the "
+                "images with their IDs to a table of Parquet or Delta, and give that table."
+            )
 
 
 def _not_read(said: str, kind: TableKind) -> str:

@@ -4,7 +4,12 @@ import pyarrow as pa
 import pytest
 from pyarrow import dataset
 
-from dedup_lib.errors import ColumnTypeError, TableFormatError, UnreadableFileError
+from dedup_lib.errors import (
+    ColumnTypeError,
+    OutputExistsError,
+    TableFormatError,
+    UnreadableFileError,
+)
 from tests.support.tables.made import image_rows, row_digests, write_parquet
 
 
@@ -34,6 +39,21 @@ def test_g4_a_plain_sub_directory_is_refused(refused, images, listed):
 def test_g4_a_text_file_in_the_image_table_is_refused(refused, images, listed):
     (images / "notes.txt").write_text("these are my images, all of them")
     refused(UnreadableFileError, 3, r"/images/notes\.txt.*(?i:restore or remove)", images, listed)
+
+
+@pytest.mark.parametrize("name", ["00000.tar", "p=1/00000.TAR", "00000.tar.gz", "00000.tgz"])
+def test_g4_shards_of_webdataset_are_no_image_table(refused, images, listed, name):
+    """img2dataset writes facts about the images of `00000.tar` to `00000.parquet`."""
+    for file in ("1_stats.json", name):
+        (images / file).parent.mkdir(exist_ok=True)
+        (images / file).write_bytes(bytes(10_240))
+    message = f"image table '.*/images' holds '.*/images/{name}': these are WebDataset shards"
+    text = refused(TableFormatError, 3, message, images, listed, output=None, dry_run=True)
+    assert "estore or remove" not in text
+    message = f"not replaced: output .* holds '.*/{name}': these are WebDataset shards"
+    other = write_parquet(image_rows(["a", "b"]), images.parent / "other/1.parquet")
+    overwrite = {"output": images, "output_mode": "overwrite"}
+    refused(OutputExistsError, 5, message, other, listed, **overwrite)
 
 
 def test_g4_markers_of_other_writers_are_passed_over(spark, remove, images, listed, tmp_path):
