@@ -91,7 +91,7 @@ def data_files(
     listed = [file for file in listed if not MARKERS.fullmatch(name_of(file.path))]
     leftovers = find_leftovers(location, listed, only_empty=is_replaced)
     files = [file for file in listed if file not in leftovers]
-    check_files(files, f"{what} {location!r}")
+    check_files(files, location, f"{what} {location!r}")
     check_no_shards(files, f"{what} {location!r}")
     for file in files:
         _check_is_read(location, file, what)

@@ -45,7 +45,8 @@ def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str)
             if not equals or not name or not value:
                 raise TableFormatError(
                     f"{what} {location!r} holds the sub-directory {directory!r}, which is "
-                    "not a partition (name=value): give the directory of one table."
+                    "not a partition (name=value). If another program keeps a table here, read it "
+                    "by that program; otherwise give the directory of one table."
                 )
         layouts[tuple(unquote(part.partition("=")[0]) for part in directories)] = file.path
     if len(layouts) > 1:
