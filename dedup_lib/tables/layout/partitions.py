@@ -42,7 +42,14 @@ def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str)
         directories = relative_parts(location, file)[:-1]
         for directory in directories:
             name, equals, value = directory.partition("=")
-            if not equals or not name or not value:
+            if name and equals and not value:
+                raise TableFormatError(
+                    f"{what} {location!r} holds the sub-directory {directory!r}: a partition with "
+                    "an empty value, which Spark can't read. DuckDB writes an empty string so. "
+                    "Write the table with another value in its place, or without partitions; or "
+                    f"rename the directory, such as '{directory}empty'."
+                )
+            if not equals or not name:
                 raise TableFormatError(
                     f"{what} {location!r} holds the sub-directory {directory!r}, which is "
                     "not a partition (name=value). If another program keeps a table here, read it "

@@ -36,6 +36,14 @@ def test_g4_a_plain_sub_directory_is_refused(refused, images, listed):
     refused(TableFormatError, 3, message, images, listed)
 
 
+@pytest.mark.parametrize("directory", ["split=", "a=1/split=", "split=/b=2"])
+def test_g4_a_partition_with_an_empty_value_is_called_so(refused, listed, tmp_path, directory):
+    """DuckDB writes an empty string so; Spark can't read the table."""
+    write_parquet(image_rows(["a"]), tmp_path / "images" / directory / "data_0.parquet")
+    message = r"'split=': a partition with an empty value, .* rename the directory, .*'split=empty'"
+    refused(TableFormatError, 3, message, tmp_path / "images", listed)
+
+
 def test_g4_a_text_file_in_the_image_table_is_refused(refused, images, listed):
     (images / "notes.txt").write_text("these are my images, all of them")
     refused(UnreadableFileError, 3, r"/images/notes\.txt.*(?i:restore or remove)", images, listed)
