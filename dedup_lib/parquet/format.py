@@ -36,12 +36,9 @@ from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import NOTHING_NEW, EarlierRun, ImageChanges, ImagesState
 from dedup_lib.tables.kept_types import check_names_are_kept
+from dedup_lib.tables.layout.keys_in_files import keys_in_files
 from dedup_lib.tables.layout.leftovers import delete_magic_directories
-from dedup_lib.tables.layout.partitions import (
-    check_partition_names,
-    misread_partitions,
-    partition_columns_of,
-)
+from dedup_lib.tables.layout.partitions import misread_partitions, partition_columns_of
 from dedup_lib.tables.manifest import read_manifest, write_manifest
 from dedup_lib.tables.pinned import FileRows, Pinned, PinnedTable
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
@@ -66,8 +63,8 @@ class ParquetFormat(TableFormat):
         found = data_files(session.storage, location, what="image table")
         partition_columns = partition_columns_of(location, found.files, what="image table")
         schema = common_schema(session, location, found.files)
-        check_partition_names(location, partition_columns, schema.columns.names)
-        partitions = [StructField(name, StringType()) for name in partition_columns]
+        keys = keys_in_files(location, partition_columns, schema.columns.names)
+        partitions = [StructField(name, StringType()) for name in partition_columns if not keys]
         columns = StructType([*schema.columns.fields, *partitions])
         reader = session.spark.read.schema(columns).options(**PARQUET_READER_OPTIONS)
         return PinnedTable(
@@ -76,7 +73,7 @@ class ParquetFormat(TableFormat):
             format=self.name,
             version=None,
             fingerprint=fingerprint(found.files),
-            frame=found.read(reader),
+            frame=found.read(reader, keys),
             partition_columns=partition_columns,
             files=tuple(found.files),
             leftovers=tuple(found.leftovers),

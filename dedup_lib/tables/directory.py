@@ -24,6 +24,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema, Storage
 from dedup_lib.tables.footers import read_footers
 from dedup_lib.tables.foreign import check_files, check_no_shards
+from dedup_lib.tables.layout.keys_in_files import check_keys
 from dedup_lib.tables.layout.leftovers import (
     NOT_STATS,
     find_leftovers,
@@ -55,8 +56,20 @@ class DataFiles:
     files: Sequence[FileInfo]
     leftovers: Sequence[FileInfo]
 
-    def read(self, reader: DataFrameReader) -> DataFrame:
-        """Read the data files, and no leftovers."""
+    def read(self, reader: DataFrameReader, keys: Sequence[str] = ()) -> DataFrame:
+        """Read the data files, and no leftovers.
+
+        Args:
+            reader: The reader, with the schema.
+            keys: The partition columns to read from the files, not from the names of directories.
+
+        Raises:
+            TableFormatError: A file has another value of a key than its directory.
+        """
+        if keys:
+            frame = self.read(reader.option("recursiveFileLookup", "true"))
+            check_keys(frame, keys)
+            return frame
         if not self.leftovers:
             return reader.parquet(self.location)
         # A leftover beside the directories of partitions would be a partition of its own to Spark.

@@ -62,21 +62,6 @@ def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str)
     return next(iter(layouts))
 
 
-def check_partition_names(location: str, partitions: Sequence[str], columns: Sequence[str]) -> None:
-    """Refuse partition columns that are also columns of the files.
-
-    Raises:
-        TableFormatError: There is such a column.
-    """
-    in_files = {name.lower() for name in columns}
-    for name in partitions:
-        if name.lower() in in_files:
-            raise TableFormatError(
-                f"image table {location!r} has {name!r} both as a directory name and as a "
-                "column of its files: they could differ."
-            )
-
-
 def misread_partitions(location: str, files: Sequence[FileInfo]) -> dict[str, str]:
     """Find partition columns with values that Spark reads as other texts.
 
