@@ -25,6 +25,7 @@ from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.progress import Step
 from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.tables.pinned import PinnedTable, check_is_readable
+from dedup_lib.tables.schema import column_names
 from dedup_lib.tables.target import Attempt, Staged, Target
 
 _PARTITIONED_SOURCE_SETTINGS = {
@@ -152,6 +153,17 @@ def check_clonable(images: PinnedTable) -> None:
         raise UnsupportedError(
             f"image table {images.location!r}: Delta clones Delta tables and Parquet directories "
             "only. Use --method rewrite."
+        )
+    if images.leftovers:
+        raise UnsupportedError(
+            f"image table {images.location!r}: Delta would take {images.leftovers[0].path!r} for a "
+            "data file. Use --method rewrite, or move it away."
+        )
+    in_files = {name for schema in images.file_schemas for name in column_names(schema)}
+    if in_files.intersection(images.partition_columns):
+        raise UnsupportedError(
+            f"image table {images.location!r}: its files also have the columns of its directory "
+            "names, which Delta can't clone. Use --method rewrite."
         )
     advice = "Use --method rewrite, or rename it."
     path = images.root.partition(":")[2]

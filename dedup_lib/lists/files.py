@@ -14,8 +14,9 @@ from dedup_lib.errors import (
 )
 from dedup_lib.lists.npy_header import NPY_MAGIC
 from dedup_lib.session.storage import FileInfo, Storage
-from dedup_lib.tables.directory import MARKERS, relative_parts
+from dedup_lib.tables.directory import MARKERS
 from dedup_lib.tables.foreign import check_files
+from dedup_lib.tables.layout.partitions import relative_parts
 
 TextFormat = Literal["csv", "jsonl", "json", "txt"]
 ListFormat = Literal["parquet", "npy"] | TextFormat
@@ -95,9 +96,12 @@ def _find_top_files(storage: Storage, location: str, *, what: str) -> list[FileI
 
     A file that is given itself is not hidden.
     """
-    files, nested = [], set()
-    for file in storage.list_files(location):
+    files, nested, beside = [], set(), []
+    listed = storage.list_files(location)
+    for file in listed:
         *directories, name = relative_parts(location, file)
+        if not directories or "=" in directories[0]:
+            beside.append(file)
         if file.path != location and any(map(_is_hidden, [*directories, name])):
             if not MARKERS.fullmatch(name):
                 _log.warning("%s: skipped %r, which is hidden", what, file.path)
@@ -105,7 +109,8 @@ def _find_top_files(storage: Storage, location: str, *, what: str) -> list[FileI
             nested.add(directories[0])
         else:
             files.append(file)
-    check_files(files, what)
+    # Other directories are skipped, so they may be tables of any kind.
+    check_files(beside if files else listed, location, what)
     if nested and not files:
         raise TableFormatError(
             f"{what} holds only directories ({', '.join(sorted(nested)[:5])}): give the "

@@ -31,9 +31,9 @@ from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import cores, literal_rows
 from dedup_lib.settings import Action, Settings
-from dedup_lib.tables.directory import relative_parts
 from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.layout.partitions import relative_parts
 from dedup_lib.tables.target import Attempt, Staged, Target
 
 # The cost of opening, naming and listing a file, besides its content; expressed in bytes.

@@ -12,7 +12,8 @@ from pyspark.sql.types import StructType
 from dedup_lib.errors import TableFormatError, UnreadableFileError
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema
-from dedup_lib.tables.directory import by_schema, misread_partitions, spark_schema
+from dedup_lib.tables.directory import by_schema, spark_schema
+from dedup_lib.tables.layout.partitions import misread_partitions
 from dedup_lib.tables.schema import leaf_types, simple_columns
 
 

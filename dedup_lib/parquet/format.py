@@ -11,7 +11,6 @@ from dedup_lib.errors import (
     ColumnTypeError,
     ImagesChangedError,
     InputChangedError,
-    TableFormatError,
     TableNotFoundError,
     UnreadableFileError,
 )
@@ -22,16 +21,12 @@ from dedup_lib.parquet.output import ParquetOutput
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
 from dedup_lib.settings.traits import find_format
-from dedup_lib.tables.directory import (
-    data_files,
-    fingerprint,
-    footers_and_ids_of,
-    misread_partitions,
-    partition_columns_of,
-)
+from dedup_lib.tables.directory import data_files, fingerprint, footers_and_ids_of
 from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.history import NOTHING_NEW, EarlierRun, ImageChanges, ImagesState
 from dedup_lib.tables.id_table import FileRows, WantedIds
+from dedup_lib.tables.layout.keys_in_files import keys_in_files
+from dedup_lib.tables.layout.partitions import misread_partitions, partition_columns_of
 from dedup_lib.tables.manifest import read_manifest
 from dedup_lib.tables.pinned import Pinned, PinnedTable
 
@@ -53,23 +48,18 @@ class ParquetFormat(ParquetOutput):
     ) -> PinnedTable:
         """Pin a directory; this needs one listing, and opens each file once."""
         check_read(session.storage, location, "image table")
-        files = data_files(session.storage, location, what="image table")
-        partition_columns = partition_columns_of(location, files, what="image table")
+        found = data_files(session.storage, location, what="image table")
+        partition_columns = partition_columns_of(location, found.files, what="image table")
         if wanted_ids is not None:
             wanted_ids = wanted_ids.in_files(partition_columns)
         advice = "Restore or remove that file."
         footers, id_table = footers_and_ids_of(
-            session, files, wanted_ids, what="image table", advice=advice
+            session, found.files, wanted_ids, what="image table", advice=advice
         )
         copies = {} if id_table is None else id_table.schema_copies
         schema = common_schema(session, location, footers, copies)
-        for name in partition_columns:
-            if name.lower() in (field.name.lower() for field in schema.columns):
-                raise TableFormatError(
-                    f"image table {location!r} has {name!r} both as a directory name and as a "
-                    "column of its files: they could differ."
-                )
-        partitions = [StructField(name, StringType()) for name in partition_columns]
+        keys = keys_in_files(location, partition_columns, schema.columns.names)
+        partitions = [StructField(name, StringType()) for name in partition_columns if not keys]
         columns = StructType([*schema.columns.fields, *partitions])
         reader = session.spark.read.schema(columns).options(**PARQUET_READER_OPTIONS)
         return PinnedTable(
@@ -77,10 +67,11 @@ class ParquetFormat(ParquetOutput):
             root=location,
             format=self.name,
             version=None,
-            fingerprint=fingerprint(files),
-            frame=reader.parquet(location),
+            fingerprint=fingerprint(found.files),
+            frame=found.read(reader, keys),
             partition_columns=partition_columns,
-            files=tuple(files),
+            files=tuple(found.files),
+            leftovers=tuple(found.leftovers),
             file_schemas=tuple(schema.examples),
             schema_examples=tuple(schema.examples.values()),
             unreadable=schema.why_unreadable,
@@ -160,6 +151,6 @@ class ParquetFormat(ParquetOutput):
         """Read the files with the given schema; a plan without rows also has files."""
         if not session.storage.exists(location):
             raise TableNotFoundError(f"plan {location!r} does not exist.")
-        files = fingerprint(data_files(session.storage, location, what="plan"))
+        files = fingerprint(data_files(session.storage, location, what="plan").files)
         rows = session.spark.read.schema(schema).options(**PARQUET_READER_OPTIONS).parquet(location)
         return Pinned(location, self.name, None, files), rows

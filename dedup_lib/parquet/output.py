@@ -23,12 +23,11 @@ from dedup_lib.session.conf import PARQUET_READER_OPTIONS, SCAN_SETTINGS, tuning
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.session import Session
 from dedup_lib.tables import registry
-from dedup_lib.tables.directory import (
-    data_files,
-    partition_columns_of,
-)
+from dedup_lib.tables.directory import data_files
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.kept_types import check_names_are_kept
+from dedup_lib.tables.layout.leftovers import delete_magic_directories
+from dedup_lib.tables.layout.partitions import partition_columns_of
 from dedup_lib.tables.manifest import write_manifest
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
@@ -64,7 +63,7 @@ class ParquetOutput(TableFormat):
         if not storage.list_files(location):
             return
         try:
-            files = data_files(storage, location, what="output")
+            files = data_files(storage, location, what="output", is_replaced=True).files
             partition_columns_of(location, files, what="output")
             doubtful = [file for file in files if not file.path.endswith(".parquet")]
             for _ in storage.read_footers([files[0], *doubtful]):
@@ -130,10 +129,10 @@ class ParquetOutput(TableFormat):
     def count_rows(self, session: Session, staged: Staged) -> int:
         """Count by the files' footers, which executors read."""
         try:
-            data_files(session.storage, staged.location, what="staged output")
+            found = data_files(session.storage, staged.location, what="staged output")
             with tuning_settings(session.spark, SCAN_SETTINGS):
                 reader = session.spark.read.schema(StructType()).options(**PARQUET_READER_OPTIONS)
-                return reader.parquet(staged.location).count()
+                return found.read(reader).count()
         except (InputError, *SPARK_ERRORS) as error:
             raise VerificationError(f"the staged output is broken: {error}") from error
 
@@ -150,6 +149,7 @@ class ParquetOutput(TableFormat):
         if target.is_marked:
             mark(storage, target.location, dict(note), attempt.attempt_id)
             return
+        delete_magic_directories(storage, staged.location)
         write_manifest(storage, staged.location, dict(note))
         storage.write_text(f"{staged.location}/_SUCCESS", "")
         rename_into_place(session, staged, attempt)

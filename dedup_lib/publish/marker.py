@@ -10,6 +10,7 @@ from typing import Any
 from dedup_lib.errors import ConflictError, StorageError
 from dedup_lib.publish.claims import claimed
 from dedup_lib.session.storage import Storage
+from dedup_lib.tables.layout.leftovers import delete_magic_directories
 from dedup_lib.tables.manifest import read_manifest, write_manifest
 
 _SUCCESS = "_SUCCESS"
@@ -56,6 +57,7 @@ def mark(storage: Storage, location: str, manifest: dict[str, Any], attempt_id: 
             f"another run took over {location!r}, because this run did not renew its claim for "
             "ten minutes. Let the other run finish, then run again."
         )
+    delete_magic_directories(storage, location)
     write_manifest(storage, location, manifest)
     storage.write_text(f"{location}/{_SUCCESS}", "")
 

@@ -34,6 +34,10 @@ _DISK_FULL = (
     "QuotaExceededException",
     "could only be written to 0 of the",
 )
+_DELETION_VECTOR = re.compile(
+    r"^Caused by: .*?([\w+.-]+:/.*deletion_vector_[\w-]+\.bin)", re.MULTILINE
+)
+_DATA_FILE = re.compile(r"error while reading file (.+?\.parquet)\b", re.IGNORECASE)
 _MISSING_FILE = re.compile(r"FileNotFoundException: File (file:.+) does not exist$", re.MULTILINE)
 
 
@@ -75,6 +79,12 @@ def translate_spark_errors() -> Iterator[None]:
             if ".dedup-" in reason:
                 raise PublishError(
                     f"a file that this run wrote was lost; run again. {reason}"
+                ) from error
+            if (vector := _find_deletion_vector(failure)) is not None:
+                raise UnreadableFileError(
+                    f"Spark could not read {vector}. Only this file of Delta says which rows were "
+                    "deleted, so restore it, or restore the whole table. The data file, whose rows "
+                    "it marks, is not the cause."
                 ) from error
             is_sound = "Unsupported encoding" in reason  # for example DuckDB's floats
             advice = _OTHER_ENCODING if is_sound else "Restore or remove that file."
@@ -127,6 +137,20 @@ def _condition(error: Exception) -> str:
 def _find_line(failure: str, words: tuple[str, ...]) -> str | None:
     lines = (line.strip().removeprefix("Caused by: ") for line in failure.splitlines())
     return next((redact(line)[:400] for line in lines if any(word in line for word in words)), None)
+
+
+def _find_deletion_vector(failure: str) -> str | None:
+    """Name the deletion vector that can't be read, or at least its data file."""
+    causes = re.findall(r"^Caused by: (.+)", failure, flags=re.MULTILINE)
+    if (named := _DELETION_VECTOR.search(failure)) is not None:
+        return f"the deletion vector {redact(named[1])!r} ({redact(causes[-1].strip())})"
+    if "DeletionVectorStoredBitmap.load(" not in failure:
+        return None
+    data = _DATA_FILE.search(failure)
+    of_file = "a file" if data is None else repr(redact(data[1]))
+    return (
+        f"the deletion vector of {of_file} ({redact(causes[-1].strip()) if causes else 'broken'})"
+    )
 
 
 def _find_unread_file(failure: str) -> str | None:

@@ -1,14 +1,15 @@
-"""Find the data files, partitions and schemas of a directory of Parquet files."""
+"""Find the data files and schemas of a directory of Parquet files."""
 
 from __future__ import annotations
 
 import hashlib
 import re
 from collections.abc import Mapping, Sequence
-from urllib.parse import quote, unquote
+from dataclasses import dataclass
+from urllib.parse import quote
 
 from pyspark.errors import PySparkException
-from pyspark.sql import DataFrameReader, SparkSession
+from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql.types import StructType
 
 from dedup_lib.errors import (
@@ -17,12 +18,21 @@ from dedup_lib.errors import (
     TableFormatError,
     UnreadableFileError,
 )
+from dedup_lib.locations import name_of
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema, Storage
 from dedup_lib.tables.footers import read_footers_and_ids
-from dedup_lib.tables.foreign import check_files
+from dedup_lib.tables.foreign import check_files, check_no_shards
 from dedup_lib.tables.id_table import IdTable, WantedIds
+from dedup_lib.tables.layout.keys_in_files import check_keys
+from dedup_lib.tables.layout.leftovers import (
+    NOT_STATS,
+    find_leftovers,
+    is_seen_by_spark,
+    warn_of_leftovers,
+)
+from dedup_lib.tables.layout.partitions import relative_parts
 from dedup_lib.tables.schema import hadoop_variable
 
 MANIFEST_NAME = "_remove_duplicates.json"
@@ -31,12 +41,57 @@ MARKERS = re.compile(
     r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
     rf"|{re.escape(MANIFEST_NAME)}"
 )
-# A percent-encoded byte that is not ASCII.
-_NOT_ASCII = re.compile(r"%[89A-Fa-f][0-9A-Fa-f]")
 
 
-def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
+@dataclass(frozen=True)
+class DataFiles:
+    """The data files of a Parquet table.
+
+    Attributes:
+        location: The directory, or the file if the table is one file.
+        files: The data files.
+        leftovers: The files that are passed over, although Spark would read them.
+    """
+
+    location: str
+    files: Sequence[FileInfo]
+    leftovers: Sequence[FileInfo]
+
+    def read(self, reader: DataFrameReader, keys: Sequence[str] = ()) -> DataFrame:
+        """Read the data files, and no leftovers.
+
+        Args:
+            reader: The reader, with the schema.
+            keys: The partition columns to read from the files, not from the names of directories.
+
+        Raises:
+            TableFormatError: A file has another value of a key than its directory.
+        """
+        if keys:
+            frame = self.read(reader.option("recursiveFileLookup", "true"))
+            check_keys(frame, keys)
+            return frame
+        if not self.leftovers:
+            return reader.parquet(self.location)
+        # A leftover beside the directories of partitions would be a partition of its own to Spark.
+        directories = sorted({file.path.rpartition("/")[0] for file in self.files})
+        options = {"basePath": self.location, "pathGlobFilter": NOT_STATS}
+        return reader.options(**options).parquet(*directories)
+
+
+def data_files(
+    storage: Storage, location: str, *, what: str, is_replaced: bool = False
+) -> DataFiles:
     """List the data files of a Parquet directory, or return the file if the location is a file.
+
+    Leftovers of other programs are passed over with a warning.
+
+    Args:
+        storage: The session's file systems.
+        location: A canonical location.
+        what: For messages: the role of the location in the run.
+        is_replaced: Whether the directory is not read, but replaced: then it must not hold what
+            another program tells about the images.
 
     Raises:
         TableFormatError: The directory holds a file that Spark would skip without a message.
@@ -47,86 +102,33 @@ def data_files(storage: Storage, location: str, *, what: str) -> list[FileInfo]:
         listed = storage.list_files(location)
     except StorageError as error:
         raise UnreadableFileError(f"{what}: {error} Restore or remove it.") from error
-    files = [file for file in listed if not MARKERS.fullmatch(file.path.rpartition("/")[2])]
-    check_files(files, f"{what} {location!r}")
+    listed = [file for file in listed if not MARKERS.fullmatch(name_of(file.path))]
+    leftovers = find_leftovers(location, listed, only_empty=is_replaced)
+    files = [file for file in listed if file not in leftovers]
+    check_files(files, location, f"{what} {location!r}")
+    check_no_shards(files, f"{what} {location!r}")
     for file in files:
-        for part in relative_parts(location, file):
-            if part.startswith(("_", ".")):
-                raise TableFormatError(
-                    f"{what} {location!r} holds {file.path!r}, which Spark would skip "
-                    "without a message (its path has a part that begins with '_' or '.'). "
-                    "Move it away, or finish the write that left it."
-                )
-        if file.size_bytes == 0:
-            raise UnreadableFileError(
-                f"file {file.path!r} of the {what} has no bytes: a broken write. "
-                "Restore or remove it."
-            )
+        _check_is_read(location, file, what)
     if not files:
         raise NoImageRowsError(f"{what} {location!r} holds no data file.")
-    return files
+    if not is_replaced:
+        warn_of_leftovers(f"{what} {location!r}", leftovers)
+    seen = [file for file, kind in leftovers.items() if is_seen_by_spark(file, kind)]
+    return DataFiles(location, files, seen)
 
 
-def relative_parts(location: str, file: FileInfo) -> list[str]:
-    """Return the parts of a file's path below a directory.
-
-    If the location is the file itself, return only its name.
-
-    Raises:
-        TableFormatError: The file lies outside the directory: names in a store may hold `..`.
-    """
-    if file.path == location:
-        return [location.rpartition("/")[2]]
-    root = location.rstrip("/") + "/"
-    parts = file.path.removeprefix(root).lstrip("/").split("/")
-    if not file.path.startswith(root) or {".", ".."}.intersection(parts):
-        raise TableFormatError(f"file {file.path!r} was listed, but is not in {location!r}.")
-    return parts
-
-
-def partition_columns_of(location: str, files: Sequence[FileInfo], *, what: str) -> tuple[str, ...]:
-    """Return the partition columns of a Parquet table, which its directory names hold.
-
-    Raises:
-        TableFormatError: A sub-directory is not a partition, or the files lie at different depths
-            or below different partition columns.
-    """
-    layouts = {}
-    for file in files:
-        directories = relative_parts(location, file)[:-1]
-        for directory in directories:
-            name, equals, value = directory.partition("=")
-            if not equals or not name or not value:
-                raise TableFormatError(
-                    f"{what} {location!r} holds the sub-directory {directory!r}, which is "
-                    "not a partition (name=value): give the directory of one table."
-                )
-        layouts[tuple(unquote(part.partition("=")[0]) for part in directories)] = file.path
-    if len(layouts) > 1:
-        shown = "; ".join(f"{list(names)} as in {path!r}" for names, path in layouts.items())
-        raise TableFormatError(f"{what} {location!r} has files at different depths: {shown}.")
-    return next(iter(layouts))
-
-
-def misread_partitions(location: str, files: Sequence[FileInfo]) -> dict[str, str]:
-    """Find partition columns with values that Spark reads as other texts.
-
-    Many programs write a value as UTF-8, percent-encoded: `split=caf%C3%A9`. Spark takes each byte
-    for a character.
-
-    Returns:
-        For each such column, a sentence that says why Spark can't read it, and what to do.
-    """
-    return {
-        unquote(part.partition("=")[0]): (
-            f"image table {location!r}: Spark would change the value of the directory {part!r}, "
-            "because it does not decode UTF-8 there. Write Parquet by --engine arrow, without a "
-            "condition on this column; or rename the directory, without percent signs."
+def _check_is_read(location: str, file: FileInfo, what: str) -> None:
+    for part in relative_parts(location, file):
+        if part.startswith(("_", ".")):
+            raise TableFormatError(
+                f"{what} {location!r} holds {file.path!r}, which Spark would skip "
+                "without a message (its path has a part that begins with '_' or '.'). "
+                "Move it away, or finish the write that left it."
+            )
+    if file.size_bytes == 0:
+        raise UnreadableFileError(
+            f"file {file.path!r} of the {what} has no bytes: a broken write. Restore or remove it."
         )
-        for file in files
-        for part in relative_parts(location, file)[:-1]
-        if _NOT_ASCII.search(part)
-    }
 
 
 def fingerprint(files: Sequence[FileInfo]) -> str:

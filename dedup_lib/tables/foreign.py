@@ -82,14 +82,15 @@ KINDS = (
         _write_anew("Spark, from the whole directory"),
     ),
 )
+# WebDataset's shards.
+_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
 _GROUPS = [group for kind in KINDS for group in kind.signs]
 _DEEP = [entry.partition("/") for group in _GROUPS for entry in group if "/" in entry]
 # Names to find in a directory, sub-directories to look into, and names to find there.
 _NAMES = sorted({entry.partition("/")[0] for group in _GROUPS for entry in group})
 _DIRECTORIES = {directory for directory, _, _ in _DEEP}
 _BELOW = sorted({name for _, _, name in _DEEP})
-# Names that each identify a table alone.
-_SIGN_NAMES = re.compile("|".join(translate(group[0]) for group in _GROUPS if len(group) == 1))
+_IS_NAME = re.compile("|".join(map(translate, _NAMES)))
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class FoundTable:
         if self.root != location:
             relation = f"lies in the {name} {self.root!r}"
         else:
-            relation = f"is {'an' if name[0] in 'AEIOU' else 'a'} {name}"
+            relation = f"is {_article(self.kind)} {name}"
         return f"{subject} {relation} (known by its {self.sign!r})"
 
 
@@ -194,17 +195,55 @@ def check_written(storage: Storage, location: str, what: str) -> None:
         )
 
 
-def check_files(files: Sequence[FileInfo], subject: str) -> None:
-    """Refuse files whose names show that they belong to a table of another kind.
+def check_files(files: Sequence[FileInfo], location: str, subject: str) -> None:
+    """Refuse files that belong to a table of another kind, by all names below a directory.
+
+    Args:
+        files: Files in the directory.
+        location: The canonical URI of the directory.
+        subject: For the error message: the role of the directory, and its location.
 
     Raises:
-        TableFormatError: There is such a file.
+        TableFormatError: The directory or one below it is such a table.
     """
-    named = ((name_of(file.path), file.path) for file in files)
-    paths = {name: path for name, path in named if _SIGN_NAMES.match(name)}
-    if (found := kind_of(paths)) is not None:
-        kind, name = found
-        raise TableFormatError(_not_read(f"{subject} holds {paths[name]!r} of a {kind.name}", kind))
+    below = _entries_below(files, location)
+    for directory in sorted(below):
+        if (found := kind_of(below[directory])) is not None:
+            kind, sign = found
+            said = f"{subject} holds {child(directory, sign)!r} of {_article(kind)} {kind.name}"
+            raise TableFormatError(_not_read(said, kind))
+
+
+def _entries_below(files: Sequence[FileInfo], location: str) -> dict[str, set[str]]:
+    """Collect entries that may identify a table, for the directory and those below it."""
+    found: dict[str, set[str]] = {}
+    left = {file.path for file in files} - {location}
+    while left:  # first the files, then their directories, and so on
+        for path in left:
+            directory, _, name = path.rpartition("/")
+            if _IS_NAME.match(name):
+                found.setdefault(directory, set()).add(name)
+            outer, _, inner = directory.rpartition("/")
+            if inner in _DIRECTORIES and directory != location:
+                found.setdefault(outer, set()).add(child(inner, name))
+        left = {path.rpartition("/")[0] for path in left} - {location}
+        left = {path for path in left if path.startswith(location)}
+    return found
+
+
+def check_no_shards(files: Sequence[FileInfo], subject: str) -> None:
+    """Refuse tar files: their images are not in the Parquet files beside them.
+
+    Raises:
+        TableFormatError: There is a tar file.
+    """
+    for file in files:
+        if file.path.lower().endswith(_TAR_SUFFIXES):
+            raise TableFormatError(
+                f"{subject} holds {file.path!r}: these are WebDataset shards. Their images are in "
+                "tar files; Parquet files beside them hold only facts about the images. Write the "
+                "images with their IDs to a table of Parquet or Delta, and give that table."
+            )
 
 
 def _not_read(said: str, kind: TableKind) -> str:
@@ -212,6 +251,10 @@ def _not_read(said: str, kind: TableKind) -> str:
         f"{said}. Only {kind.truth} says which rows are valid: its files also hold rows that were "
         f"deleted, replaced or never committed. {kind.advice}"
     )
+
+
+def _article(kind: TableKind) -> str:
+    return "an" if kind.name[0] in "AEIOU" else "a"
 
 
 def _first_like(pattern: str, entries: Collection[str]) -> str | None:

@@ -62,6 +62,8 @@ class PinnedTable(Pinned):
         detail: What the format says about the pinned table: Delta's DESCRIBE DETAIL, which takes
             a read of its log. Empty for other formats.
         id_table: The image IDs, if they were copied while the footers were read.
+        leftovers: Files beside the data files that hold no rows, but that Spark and Delta would
+            take for data files.
     """
 
     format: str
@@ -76,6 +78,7 @@ class PinnedTable(Pinned):
     has_row_index: bool
     detail: Mapping[str, Any]
     id_table: IdTable | None = field(default=None, kw_only=True)
+    leftovers: tuple[FileInfo, ...] = field(default=(), kw_only=True)
 
     @property
     def table_format(self) -> TableFormat:
@@ -94,9 +97,9 @@ def id_type(frame: DataFrame, column: str, *, what: str, flag: str) -> str:
         # Bytes are images more often than IDs.
         fit = [name for name, of in frame.dtypes if can_hold_ids(of) and of != "binary"]
         raise MissingColumnError.of(what, column, frame.columns, flag, candidates=fit)
-    field = frame.schema[column]
-    kind = field.dataType.simpleString()
-    declared = field.metadata.get("__CHAR_VARCHAR_TYPE_STRING", "")
+    found = frame.schema[column]
+    kind = found.dataType.simpleString()
+    declared = found.metadata.get("__CHAR_VARCHAR_TYPE_STRING", "")
     if not can_hold_ids(kind) or declared.startswith("char"):
         raise ColumnTypeError(
             f"{what}: column {column!r} is {declared or kind}; image IDs must be {TAKEN}. "

@@ -1,6 +1,6 @@
-"""Make the tables beside this file anew, in an environment that has DuckDB:
+"""Make the tables beside this file anew, in an environment that has DuckDB and Polars:
 
-pip install duckdb==2.0.1
+pip install duckdb==2.0.1 polars==2.1.0
 python tests/tables/make.py
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import duckdb
+import polars as pl
 
 FOLDER = Path(__file__).parent
 IDS = "'id-' || range AS image_id, encode('image ' || range) AS image"
@@ -26,6 +27,15 @@ def main() -> None:
     for name, (columns, version) in TABLES.items():
         path = FOLDER / f"{name}.parquet"
         duckdb.sql(f"COPY (SELECT {columns} FROM range(5)) TO '{path}' (PARQUET_VERSION {version})")
+    images = {
+        "image_id": [f"id-{n}" for n in range(5)],
+        "image": [f"image {n}".encode() for n in range(5)],
+        "split": ["train", "train", "a/b", "x y", None],
+        "shard": [1, 1, 2, -3, None],
+        "score": [n / 7 for n in range(5)],
+    }
+    # The columns of the directory names are in the files, too.
+    pl.DataFrame(images).write_parquet(FOLDER / "polars_keys", partition_by=["split", "shard"])
 
 
 if __name__ == "__main__":

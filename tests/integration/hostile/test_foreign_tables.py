@@ -56,6 +56,51 @@ def test_g4_a_table_of_another_format_is_no_input(refused, images, listed, tmp_p
         refused(TableFormatError, 3, f"to protect '.*/{name}", images, listed, **dry_protected)
 
 
+@pytest.mark.parametrize("kind", LAYOUTS)
+def test_g4_a_directory_that_holds_such_a_table_is_none_itself(
+    refused, images, listed, tmp_path, kind
+):
+    """No message leads into the table, or to a deletion of its metadata."""
+    made(tmp_path / "lake", kind)
+    lake, dry = tmp_path / "lake", {"output": None, "dry_run": True}
+    overwrite = {"output": lake, "output_mode": "overwrite"}
+    holds = rf"/lake' holds 'file:.*/lake/theirs/.*' of an? {kind}\. Only its"
+    texts = [
+        refused(TableFormatError, 3, f"image table '.*{holds}", lake, listed, **dry),
+        refused(TableFormatError, 3, f"removal list '.*{holds}", images, lake, **dry),
+        refused(
+            TableFormatError,
+            3,
+            f"to protect '.*{holds}",
+            images,
+            listed,
+            **dry,
+            protect_ids=(str(lake),),
+        ),
+        refused(OutputExistsError, 5, f"output '.*{holds}", images, listed, **overwrite),
+    ]
+    for text in texts:
+        assert "ove it away" not in text
+        assert "give the directory" not in text
+
+
+def test_g4_a_list_is_not_read_beside_metadata_in_its_partitions(refused, images, tmp_path):
+    listed = write_list(tmp_path / "list/p=1/1.parquet", ["b"]).parent
+    for name, kind in ((".hoodie_partition_metadata", "Hudi"), ("_spark_metadata/0", "Spark str")):
+        (listed / name).parent.mkdir(exist_ok=True)
+        (listed / name).write_text("v1\n")
+        message = f"removal list '.*/list' holds '.*/list/p=1/{name.partition('/')[0]}' of a {kind}"
+        dry = {"output": None, "dry_run": True}
+        refused(TableFormatError, 3, message, images, tmp_path / "list", **dry)
+        (listed / name).unlink()
+
+
+def test_a_list_beside_a_table_of_another_format_is_read(remove, images, tmp_path):
+    made(tmp_path / "lists", "Iceberg table")
+    write_list(tmp_path / "lists/1.parquet", ["b"])
+    assert remove(images, tmp_path / "lists", tmp_path / "out").counts["kept_rows"] == 3
+
+
 def test_g4_a_list_to_keep_is_no_table_of_another_format(refused, images, listed, tmp_path):
     place = made(tmp_path, "Iceberg table")[1]
     settings = {"output": None, "dry_run": True, "list_kind": "keep"}

@@ -14,7 +14,7 @@ from dedup_lib.publish.owners import owner_text
 from dedup_lib.publish.swap import repair
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.storage import FileInfo
-from dedup_lib.tables.directory import relative_parts
+from dedup_lib.tables.layout.partitions import relative_parts
 from tests.support.tables.made import image_rows, names_in, tree_digest, write_list, write_parquet
 
 

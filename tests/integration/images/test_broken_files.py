@@ -1,9 +1,17 @@
 """Files that can't be read: the run names them, and skips none."""
 
+from pathlib import Path
+
 import pytest
 
 from dedup_lib.errors import UnreadableFileError
-from tests.support.tables.made import image_bytes, image_rows, write_list, write_parquet
+from tests.support.tables.made import (
+    delta_table,
+    image_bytes,
+    image_rows,
+    write_list,
+    write_parquet,
+)
 
 
 def truncate(path):
@@ -44,6 +52,29 @@ def test_g4_a_broken_list_file_given_by_itself_is_named(refused, images, listed,
     damage(listed / "1.parquet")
     message = r"(?s)list/1\.parquet.*no Parquet|Parquet.*list/1\.parquet"
     refused(UnreadableFileError, 3, message, images, listed / "1.parquet")
+
+
+@pytest.mark.parametrize(
+    "settings", [{}, {"method": "clone"}, {"method": "in-place", "output": None}], ids=str
+)
+@pytest.mark.parametrize("damage", [Path.unlink, empty])
+def test_g4_a_lost_deletion_vector_is_named_and_not_the_sound_data_file(
+    spark, refused, listed, tmp_path, damage, settings
+):
+    frame = spark.createDataFrame([("a", 1), ("b", 2), ("c", 3)], "image_id string, width int")
+    table = delta_table(frame, tmp_path / "images", enableDeletionVectors="true")
+    spark.sql(f"DELETE FROM delta.`{table}` WHERE image_id = 'c'")
+    (vector,) = table.glob("deletion_vector_*.bin")
+    damage(vector)
+    (data,) = table.glob("*.parquet")
+    named = (
+        f"vector 'file:.*/{vector.name}'"
+        if damage == Path.unlink
+        else f"vector of '.*/{data.name}'"
+    )
+    text = refused(UnreadableFileError, 3, f"the deletion {named}", table, listed, **settings)
+    assert "restore it" in text
+    assert "remove that file" not in text
 
 
 def flip_a_bit(path, content):

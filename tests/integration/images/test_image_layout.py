@@ -4,7 +4,12 @@ import pyarrow as pa
 import pytest
 from pyarrow import dataset
 
-from dedup_lib.errors import ColumnTypeError, TableFormatError, UnreadableFileError
+from dedup_lib.errors import (
+    ColumnTypeError,
+    OutputExistsError,
+    TableFormatError,
+    UnreadableFileError,
+)
 from tests.support.tables.made import image_rows, row_digests, write_parquet
 
 
@@ -31,9 +36,32 @@ def test_g4_a_plain_sub_directory_is_refused(refused, images, listed):
     refused(TableFormatError, 3, message, images, listed)
 
 
+@pytest.mark.parametrize("directory", ["split=", "a=1/split=", "split=/b=2"])
+def test_g4_a_partition_with_an_empty_value_is_called_so(refused, listed, tmp_path, directory):
+    """DuckDB writes an empty string so; Spark can't read the table."""
+    write_parquet(image_rows(["a"]), tmp_path / "images" / directory / "data_0.parquet")
+    message = r"'split=': a partition with an empty value, .* rename the directory, .*'split=empty'"
+    refused(TableFormatError, 3, message, tmp_path / "images", listed)
+
+
 def test_g4_a_text_file_in_the_image_table_is_refused(refused, images, listed):
     (images / "notes.txt").write_text("these are my images, all of them")
     refused(UnreadableFileError, 3, r"/images/notes\.txt.*(?i:restore or remove)", images, listed)
+
+
+@pytest.mark.parametrize("name", ["00000.tar", "p=1/00000.TAR", "00000.tar.gz", "00000.tgz"])
+def test_g4_shards_of_webdataset_are_no_image_table(refused, images, listed, name):
+    """img2dataset writes facts about the images of `00000.tar` to `00000.parquet`."""
+    for file in ("1_stats.json", name):
+        (images / file).parent.mkdir(exist_ok=True)
+        (images / file).write_bytes(bytes(10_240))
+    message = f"image table '.*/images' holds '.*/images/{name}': these are WebDataset shards"
+    text = refused(TableFormatError, 3, message, images, listed, output=None, dry_run=True)
+    assert "estore or remove" not in text
+    message = f"not replaced: output .* holds '.*/{name}': these are WebDataset shards"
+    other = write_parquet(image_rows(["a", "b"]), images.parent / "other/1.parquet")
+    overwrite = {"output": images, "output_mode": "overwrite"}
+    refused(OutputExistsError, 5, message, other, listed, **overwrite)
 
 
 def test_g4_markers_of_other_writers_are_passed_over(spark, remove, images, listed, tmp_path):
@@ -83,10 +111,17 @@ def test_g4_columns_that_differ_only_in_case_are_refused(refused, images, listed
     refused(UnreadableFileError, 3, r"1\.parquet.*`width`", images, listed, engine="spark")
 
 
-@pytest.mark.parametrize("directory", ["width=1", "Width=1"])
-def test_g4_a_partition_named_like_a_column_is_refused(refused, listed, tmp_path, directory):
+@pytest.mark.parametrize(
+    ("directory", "message"),
+    [
+        ("width=1", "'0' in column 'width', but its directory says '1'"),
+        ("Width=0", "both as a dir"),
+    ],
+)
+def test_g4_a_partition_named_like_a_column_is_refused(
+    refused, listed, tmp_path, directory, message
+):
     write_parquet(image_rows(["a"]), tmp_path / "images" / directory / "1.parquet")
-    message = "both as a directory name and as a column"
     refused(TableFormatError, 3, message, tmp_path / "images", listed)
 
 

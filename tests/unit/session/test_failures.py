@@ -22,3 +22,39 @@ def test_a_file_that_executors_don_t_have_is_named():
     ):
         raise Py4JError(TRACE)
     assert str(caught.value).startswith("'file:/data/my images/1.parquet' was not found")
+
+
+# As Spark says it of a Delta table without its deletion vector; shortened.
+READING = """An error occurred while calling o323.collectToPython.
+: org.apache.spark.SparkException: [FAILED_READ_FILE.FILE_NOT_EXIST] Encountered error while \
+reading file file:/data/t/part-0.snappy.parquet. File does not exist. It is possible the
+\tat org.apache.spark.sql.execution.datasources.FileScanRDD$$anon$1.hasNext(FileScanRDD.scala:142)
+"""
+LOST = (
+    "Caused by: java.io.FileNotFoundException: File file:/my data/deletion_vector_1-a.bin does n\n"
+)
+ON_S3 = (
+    "Caused by: java.io.FileNotFoundException: No such file: s3a://b/t/ab/deletion_vector_1-a.bin\n"
+)
+SHORT = "Caused by: java.io.EOFException\n\tat x.DeletionVectorStoredBitmap.load(S.scala:80)\n"
+
+
+@pytest.mark.parametrize(
+    ("cause", "named"),
+    [
+        (LOST, "deletion vector 'file:/my data/deletion_vector_1-a.bin'"),
+        (ON_S3, "deletion vector 's3a://b/t/ab/deletion_vector_1-a.bin'"),
+        (SHORT, "deletion vector of 'file:/data/t/part-0.snappy.parquet' (java.io.EOFException)"),
+    ],
+)
+def test_a_deletion_vector_is_named_and_not_its_data_file(cause, named):
+    with pytest.raises(UnreadableFileError) as caught, translate_spark_errors():
+        raise Py4JError(READING + cause)
+    assert named in str(caught.value)
+    assert "data file, whose rows it marks, is not the cause" in str(caught.value)
+    assert "remove" not in str(caught.value)
+
+
+def test_a_data_file_with_a_deletion_vector_may_be_the_cause():
+    with pytest.raises(UnreadableFileError, match="Restore or remove"), translate_spark_errors():
+        raise Py4JError(READING + "Caused by: java.io.IOException: can not read class PageHeader\n")

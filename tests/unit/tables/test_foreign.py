@@ -170,13 +170,44 @@ def test_one_listing_a_directory_and_one_of_what_may_hold_marks():
     assert storage.listings == [["file:/a/b", "file:/a", "file:/"], ["file:/a/metadata"]]
 
 
+def infos(*paths):
+    return [FileInfo(path, 1, 1) for path in paths]
+
+
 def test_files_in_partitions_tell_of_a_table_by_their_names():
-    good = FileInfo("file:/t/p=1/part-0.parquet", 1, 1)
-    check_files([good], "image table 'file:/t'")
+    check_files(infos("file:/t/p=1/part-0.parquet"), "file:/t", "image table 'file:/t'")
     for name in (f"ducklake-{UUID}.parquet", ".hoodie_partition_metadata"):
-        files = [good, FileInfo(f"file:/t/p=2/{name}", 1, 1)]
+        files = infos("file:/t/p=1/part-0.parquet", f"file:/t/p=2/{name}")
         with pytest.raises(TableFormatError, match=rf"'file:/t' holds 'file:/t/p=2/{name}' of a"):
-            check_files(files, "image table 'file:/t'")
+            check_files(files, "file:/t", "image table 'file:/t'")
+
+
+@pytest.mark.parametrize(
+    ("name", "entries"), [(name, entries) for name, found in TABLES.items() for entries in found]
+)
+@pytest.mark.parametrize("root", ["file:/w", "s3a://b/"])
+def test_a_table_below_a_directory_is_known_by_its_files(name, entries, root):
+    """A listing has only files: a directory is in it by what it holds."""
+    top = f"{root.rstrip('/')}/lake/t"
+    inner = {entry.partition("/")[0] for entry in entries if "/" in entry}
+    files = infos(*(f"{top}/{one}{'' if '.' in one[1:] else '/x'}" for one in set(entries) - inner))
+    with pytest.raises(TableFormatError, match=rf"that holds '{top}/.*' of an? {name}\. Only its"):
+        check_files([*infos(f"{top}/1.parquet"), *files], root, "image table that")
+
+
+@pytest.mark.parametrize("entries", NO_TABLES, ids=str)
+def test_files_below_a_directory_may_have_like_names(entries):
+    inner = {entry.partition("/")[0] for entry in entries if "/" in entry}
+    check_files(
+        infos(*(f"file:/w/t/{one}/x" for one in set(entries) - inner)), "file:/w", "image table"
+    )
+
+
+def test_only_what_is_below_a_directory_counts():
+    files = infos("file:/t/.hoodie/x/data/1.parquet", "file:/t/.hoodie/x/metadata/info.json")
+    check_files(files, "file:/t/.hoodie/x", "image table")
+    check_files(infos(f"file:/t/ducklake-{UUID}.parquet"), f"file:/t/ducklake-{UUID}.parquet", "x")
+    check_files(infos("file:/t/metadata/v1.metadata.json"), "file:/t/metadata", "x")
 
 
 class OtherCatalog:

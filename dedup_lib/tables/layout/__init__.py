@@ -1,0 +1,1 @@
+"""What the names of files and directories say about a Parquet table."""
