@@ -165,10 +165,7 @@ class ConnectStorage(Storage):
 
     def read_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
         for file, facts in self._read_footers(files):
-            leaves = tuple(
-                Leaf(tuple(path), repetition, physical, logical)
-                for path, repetition, physical, logical in facts.leaves
-            )
+            leaves = tuple(Leaf.of(*leaf) for leaf in facts.leaves)
             yield ParquetFooter(file.path, ParquetSchema(facts.digest, leaves), facts.num_rows)
 
     def read_column_sizes(self, files: Sequence[FileInfo]) -> Iterator[ColumnChunkSizes]:

@@ -149,7 +149,7 @@ class _Parser:
             head = self._take(_LEAF)
             self._take_literally(name)
             end = self._take(_LEAF_END)
-            yield Leaf(tuple(path), head["repetition"], head["physical"], end["logical"])
+            yield Leaf.of(path, head["repetition"], head["physical"], end["logical"])
         for _ in range(len(open_groups) + 1):
             self._take(_CLOSED)
 

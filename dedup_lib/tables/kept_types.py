@@ -19,7 +19,7 @@ _INSTANTS = {
 }
 _KEPT_LOGICAL = {
     *("STRING", "UTF8", "DATE", "TIMESTAMP(MICROS,false)"),
-    *(f"INTEGER({bits},true)" for bits in (8, 16, 32, 64)),
+    *(f"INTEGER({bits},true)" for bits in (8, 16)),
     *(f"INT_{bits}" for bits in (8, 16, 32, 64)),
     *_INSTANTS,
 }
