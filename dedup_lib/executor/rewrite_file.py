@@ -20,6 +20,7 @@ from dedup_lib.executor.kept_rows import (
     open_file,
     rows_to_remove,
 )
+from dedup_lib.executor.key_values import cut_by_content
 from dedup_lib.executor.stores import FileRefusedError, open_store
 from dedup_lib.executor.writer_options import check_int96, writer_options
 
@@ -221,7 +222,8 @@ def _open(stream: Any, task: FileTask) -> tuple[Any, FileLayout]:
             raise FileRefusedError("changed", f"file {task.source!r} was changed")
         options = writer_options(file)
         check_int96(file, stream, task.source)
-    return file, FileLayout(file.schema_arrow, options, file.metadata.metadata or {})
+    options, key_values = cut_by_content(options, file.metadata.metadata or {})
+    return file, FileLayout(file.schema_arrow, options, key_values)
 
 
 def _write(new_file: _NewFile, source: str, target: _StoreFile) -> int:

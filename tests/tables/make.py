@@ -1,14 +1,15 @@
-"""Make the tables beside this file anew, in an environment that has DuckDB:
+"""Make the tables beside this file anew: each function in an environment that has its writer.
 
 pip install duckdb==2.0.1
-python tests/tables/make.py
+python tests/tables/make.py duckdb
 """
 
 from __future__ import annotations
 
+import random
+import sys
+from collections.abc import Callable
 from pathlib import Path
-
-import duckdb
 
 FOLDER = Path(__file__).parent
 IDS = "'id-' || range AS image_id, encode('image ' || range) AS image"
@@ -21,12 +22,32 @@ TABLES = {
 }
 
 
-def main() -> None:
-    """Write each table: five images, id-0 to id-4."""
+def by_duckdb() -> None:
+    """Write tables of five images, id-0 to id-4. Needs duckdb==2.0.1."""
+    import duckdb  # each function has its own environment
+
     for name, (columns, version) in TABLES.items():
         path = FOLDER / f"{name}.parquet"
         duckdb.sql(f"COPY (SELECT {columns} FROM range(5)) TO '{path}' (PARQUET_VERSION {version})")
 
 
+def by_datasets() -> None:
+    """Write 2,000 images in pages cut by their content. Needs datasets==5.2.0 and pillow."""
+    from datasets import Dataset, Features, Image, Value
+
+    draw = random.Random(0)
+    rows = {
+        "image_id": [f"id-{number}" for number in range(2_000)],
+        "image": [{"bytes": draw.randbytes(16), "path": None} for _ in range(2_000)],
+    }
+    features = Features({"image_id": Value("string"), "image": Image()})
+    sizes = {"min_chunk_size": 2_048, "max_chunk_size": 8_192, "norm_level": 0}
+    Dataset.from_dict(rows, features=features).to_parquet(
+        FOLDER / "huggingface.parquet", use_content_defined_chunking=sizes
+    )
+
+
+WRITERS: dict[str, Callable[[], None]] = {"duckdb": by_duckdb, "datasets": by_datasets}
+
 if __name__ == "__main__":
-    main()
+    WRITERS[sys.argv[1]]()

@@ -13,8 +13,10 @@ from dedup_lib.executor import kept_rows, rewrite_file, writer_options
 from dedup_lib.executor.file_task import RowSelection
 from dedup_lib.executor.kept_rows import FileReadError, Keeper
 from dedup_lib.executor.stores import FileRefusedError
+from tests.support.paths import ROOT
 from tests.support.tables.arrow_tasks import bitmap, task
 from tests.support.tables.made import image_rows, names_in, tree_digest, write_parquet
+from tests.support.tables.pages import pages_of, same_fraction
 
 
 def rewritten(folder, table, *gone, source=None, **options):
@@ -255,6 +257,33 @@ def test_key_value_metadata_stays_and_no_more_is_added(tmp_path):
         before, after = rewritten(tmp_path, table, 0, source=source)
         assert after.metadata.metadata == before.metadata.metadata
         assert (b"ARROW:schema" in after.metadata.metadata) == store_schema
+
+
+def test_pages_that_were_cut_by_content_stay_as_they_are(tmp_path):
+    """Hugging Face's storage keeps equal pages once, so that a version is a small upload."""
+    source = ROOT / "tests/tables/huggingface.parquet"
+    rewrite_file.rewrite(task(tmp_path, source), bitmap(1_000), {})
+    after = tmp_path / "out/huggingface.parquet"
+    assert pq.read_metadata(after).num_rows == 1_999
+    assert same_fraction(after, source) > 0.5
+    assert len(pages_of(after)) == len(pages_of(source)) > 15
+    assert pq.read_metadata(after).metadata == pq.read_metadata(source).metadata
+
+
+@pytest.mark.parametrize(
+    "note", ["true", "no JSON", '{"min_chunk_size": 9, "max_chunk_size": 1}', "null"]
+)
+def test_a_note_on_pages_stays_only_if_it_is_true(tmp_path, note):
+    """pyarrow before 21 can't make it true, and no pyarrow understands every note."""
+    table, source = image_rows(["a", "b"]), tmp_path / "1.parquet"
+    with pq.ParquetWriter(source, table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"content_defined_chunking": note})
+    rewrite_file.rewrite(task(tmp_path, source), bitmap(0), {})
+    expected = pq.read_metadata(source).metadata
+    if note != "true":
+        del expected[b"content_defined_chunking"]
+    assert pq.read_metadata(tmp_path / "out/1.parquet").metadata == expected
 
 
 @pytest.mark.parametrize("rows", [[0, 10**15], [-(62135596800 * 10**6), 253402300799999999]])
