@@ -20,7 +20,7 @@ from dedup_lib.executor.kept_rows import (
     open_file,
     rows_to_remove,
 )
-from dedup_lib.executor.key_values import cut_by_content
+from dedup_lib.executor.key_values import cut_by_content, fit_to_rows
 from dedup_lib.executor.stores import FileRefusedError, open_store
 from dedup_lib.executor.writer_options import check_int96, writer_options
 
@@ -239,7 +239,8 @@ def _write(new_file: _NewFile, source: str, target: _StoreFile) -> int:
             writer.write_table(table, row_group_size=max(1, table.num_rows))
             num_rows += table.num_rows
         if layout.key_values:
-            writer.add_key_value_metadata(layout.key_values)
+            fitted = fit_to_rows(layout.key_values, new_file.num_rows)
+            writer.add_key_value_metadata(fitted)
     if num_rows != new_file.num_rows:
         raise RuntimeError(f"{num_rows} rows of {source!r} were written, not {new_file.num_rows}")
     return num_rows

@@ -47,7 +47,21 @@ def by_datasets() -> None:
     )
 
 
-WRITERS: dict[str, Callable[[], None]] = {"duckdb": by_duckdb, "datasets": by_datasets}
+def by_pandas() -> None:
+    """Write 20 rows with an index that numbers them, and with another. Needs pandas==3.1.1."""
+    import pandas as pd
+
+    rows = pd.DataFrame({"image_id": [f"id-{number}" for number in range(20)]})
+    rows.to_parquet(FOLDER / "pandas.parquet")
+    rows.index = pd.RangeIndex(100, 140, 2, name="number")
+    rows.to_parquet(FOLDER / "pandas_index.parquet")
+
+
+WRITERS: dict[str, Callable[[], None]] = {
+    "duckdb": by_duckdb,
+    "datasets": by_datasets,
+    "pandas": by_pandas,
+}
 
 if __name__ == "__main__":
     WRITERS[sys.argv[1]]()

@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import decimal
+import json
 import zlib
 
 import pyarrow as pa
@@ -257,6 +258,27 @@ def test_key_value_metadata_stays_and_no_more_is_added(tmp_path):
         before, after = rewritten(tmp_path, table, 0, source=source)
         assert after.metadata.metadata == before.metadata.metadata
         assert (b"ARROW:schema" in after.metadata.metadata) == store_schema
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "action"),
+    [
+        ("pandas", [{"kind": "range", "name": None, "start": 0, "stop": 15, "step": 1}], "remove"),
+        ("pandas", [{"kind": "range", "name": None, "start": 0, "stop": 5, "step": 1}], "extract"),
+        ("pandas_index", [], "remove"),  # 102 would be the label of another row
+    ],
+)
+def test_an_index_of_pandas_has_a_label_for_each_row(tmp_path, name, index, action):
+    """cudf and awswrangler raise if it has more; pyarrow's readers look into Arrow's schema."""
+    source = ROOT / f"tests/tables/{name}.parquet"
+    selection = RowSelection(action, "image_id")
+    rewrite_file.rewrite(task(tmp_path, source), bitmap(0, 1, 2, 3, 19), {}, selection)
+    before, after = pq.ParquetFile(source), pq.ParquetFile(tmp_path / "out" / source.name)
+    note = json.loads(after.metadata.metadata[b"pandas"])
+    assert note["index_columns"] == index
+    assert note == json.loads(before.metadata.metadata[b"pandas"]) | {"index_columns": index}
+    assert after.schema_arrow.pandas_metadata == note
+    assert after.schema_arrow.equals(before.schema_arrow)
 
 
 def test_pages_that_were_cut_by_content_stay_as_they_are(tmp_path):
