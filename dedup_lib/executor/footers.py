@@ -72,7 +72,12 @@ def _read_digest(store: Any, path: str, size_bytes: int) -> tuple[str, int]:
     with store.open_input_file(path) as stream:
         _check_size(stream, size_bytes)
         metadata = pq.read_metadata(stream)
-    return _schema_digest(metadata.schema), metadata.num_rows
+    return _schema_digest(metadata.schema), count_rows(metadata)
+
+
+def count_rows(metadata: Any) -> int:
+    """Add up the rows of the row groups; some writers do not update the count of the whole file."""
+    return sum(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups))
 
 
 def _schema_digest(schema: Any) -> str:
@@ -107,7 +112,10 @@ def _read_footer(uri: str, size_bytes: int, options: Mapping[str, str]) -> Foote
     groups = [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
     chunks = [group.column(index) for group in groups for index in range(group.num_columns)]
     return FooterFacts(
-        _schema_digest(metadata.schema), metadata.num_rows, leaves, [_sizes(one) for one in chunks]
+        _schema_digest(metadata.schema),
+        count_rows(metadata),
+        leaves,
+        [_sizes(one) for one in chunks],
     )
 
 

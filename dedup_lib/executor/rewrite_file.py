@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from dedup_lib.executor.annotated_rows import FileLayout, annotated_layout, annotated_row_groups
 from dedup_lib.executor.checked_ids import check_ids
 from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
+from dedup_lib.executor.footers import count_rows
 from dedup_lib.executor.kept_rows import (
     Bitmap,
     invert,
@@ -218,7 +219,7 @@ def _open(stream: Any, task: FileTask) -> tuple[Any, FileLayout]:
     """Return pyarrow's reader of a file, and the layout of the file."""
     with name_file_in_errors(task.source):
         file = open_file(stream)
-        if file.metadata.num_rows != task.num_rows:
+        if count_rows(file.metadata) != task.num_rows:
             raise FileRefusedError("changed", f"file {task.source!r} was changed")
         options = writer_options(file)
         check_int96(file, stream, task.source)

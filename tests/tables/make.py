@@ -57,10 +57,23 @@ def by_pandas() -> None:
     rows.to_parquet(FOLDER / "pandas_index.parquet")
 
 
+def by_fastparquet() -> None:
+    """Append to a file, whose own count stays. Needs fastparquet==2022.11.0 pandas<2 numpy<2."""
+    import fastparquet
+    import pandas as pd
+
+    path = str(FOLDER / "fastparquet_appended.parquet")
+    for numbers in (range(3), range(3, 8)):
+        ids, images = [f"id-{n}" for n in numbers], [b"image %d" % n for n in numbers]
+        rows = pd.DataFrame({"image_id": ids, "image": images})
+        fastparquet.write(path, rows, append=numbers.start > 0)
+
+
 WRITERS: dict[str, Callable[[], None]] = {
     "duckdb": by_duckdb,
     "datasets": by_datasets,
     "pandas": by_pandas,
+    "fastparquet": by_fastparquet,
 }
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib.errors import StorageError, TableFormatError
@@ -105,6 +106,16 @@ def test_an_integer_is_the_same_with_and_without_the_remark_that_it_has_a_sign(s
 
 def types_of(leaf):
     return leaf.dotted_path, leaf.physical, leaf.logical
+
+
+def test_rows_are_counted_in_the_row_groups():
+    """Old fastparquet appended row groups, and left the count of the whole file as it was."""
+    table = ROOT / "tests/tables/fastparquet_appended.parquet"
+    assert pq.read_metadata(table).num_rows == 3
+    file = (table.name, table.stat().st_size)
+    ((_, num_rows),) = executor_footers.read_digests(f"file:{table.parent}", [file], {})
+    (facts,) = executor_footers.read_footers([(f"file:{table}", file[1])], {})
+    assert num_rows == facts.num_rows == 8
 
 
 def test_a_broken_file_is_named_and_costs_its_task_only(spark, storage, folder):
