@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,6 +19,7 @@ _DICTIONARY_VALUE_BYTES = 1024
 _ROW_GROUPS = 16
 _CODECS = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
 _SAYS_NOTHING = re.compile(r"( int(32|64) .*) \(Int\(bitWidth=\2, isSigned=true\)\)")
+_IN_UTC = "write_time_adjusted_to_utc"
 _DICTIONARY_ENCODINGS = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 _ENCODINGS = {
     "DELTA_BINARY_PACKED",
@@ -39,7 +42,7 @@ def writer_options(file: Any) -> dict[str, Any]:
     """
     if file.metadata.num_row_groups == 0:
         return {}
-    options = _column_options(file.metadata)
+    options = _column_options(file.metadata) | _time_options(file.schema)
     for variant in _variants(file.metadata.format_version):
         difference = _schema_difference(file, options | variant)
         if difference is None:
@@ -128,6 +131,17 @@ class _ColumnFacts:
         value_bytes = sum(chunk.total_uncompressed_size for chunk in chunks) / num_values
         is_small = value_bytes <= _DICTIONARY_VALUE_BYTES
         self.has_dictionary = is_small and bool(_DICTIONARY_ENCODINGS & self.encodings)
+
+
+def _time_options(schema: Any) -> dict[str, Any]:
+    """Say of times of day that they are UTC, if the file does. pyarrow before 22 always says so."""
+    from pyarrow import parquet as pq
+
+    columns = (schema.column(index) for index in range(len(schema)))
+    types = [json.loads(column.logical_type.to_json()) for column in columns]
+    in_utc = any(of["Type"] == "Time" and of["isAdjustedToUTC"] for of in types)
+    has_option = _IN_UTC in inspect.signature(pq.write_table).parameters
+    return {_IN_UTC: True} if in_utc and has_option else {}
 
 
 def _variants(format_version: str) -> Iterator[dict[str, Any]]:

@@ -69,11 +69,27 @@ def by_fastparquet() -> None:
         fastparquet.write(path, rows, append=numbers.start > 0)
 
 
+def by_old_pyarrow() -> None:
+    """Write times of day, which were said to be UTC. Needs pyarrow==17.0.0 numpy<2."""
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    columns = {
+        "image_id": [f"id-{number}" for number in range(5)],
+        "image": [b"image %d" % number for number in range(5)],
+        "ms": pa.array(range(5), pa.time32("ms")),
+        "us": pa.array(range(5), pa.time64("us")),
+        "times": pa.array([[number] for number in range(5)], pa.list_(pa.time64("ns"))),
+    }
+    pq.write_table(pa.table(columns), FOLDER / "pyarrow_17_times.parquet")
+
+
 WRITERS: dict[str, Callable[[], None]] = {
     "duckdb": by_duckdb,
     "datasets": by_datasets,
     "pandas": by_pandas,
     "fastparquet": by_fastparquet,
+    "old_pyarrow": by_old_pyarrow,
 }
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ def types(path: Path) -> list[str]:
         ("duckdb_integers", "spark"),
         ("duckdb_uuid", "arrow"),
         ("duckdb_v2", "arrow"),
+        ("pyarrow_17_times", "arrow"),
         ("fastparquet_appended", "arrow"),  # its footer counts the rows of the first write only
         ("fastparquet_appended", "spark"),
     ],

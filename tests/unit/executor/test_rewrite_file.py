@@ -96,6 +96,24 @@ def test_every_type_stays_as_it_is(tmp_path, name):
     assert after.schema_arrow.equals(before.schema_arrow)
 
 
+def test_times_that_are_said_to_be_utc_stay_so(tmp_path):
+    """As pyarrow before 22, parquet-mr and DuckDB's TIMETZ say."""
+    source = ROOT / "tests/tables/pyarrow_17_times.parquet"
+    before, after = rewritten(tmp_path, pq.read_table(source), 1, source=source)
+    assert schema_of(after) == schema_of(before)
+    assert str(after.schema).count("isAdjustedToUTC=true") == 3
+
+
+def test_times_that_are_and_are_not_said_to_be_utc_are_refused(tmp_path):
+    source = tmp_path / "1.parquet"
+    content = (ROOT / "tests/tables/pyarrow_17_times.parquet").read_bytes()
+    in_utc, local = b"\x7c\x11\x1c\x2c", b"\x7c\x12\x1c\x2c"  # Thrift: a TIME; true, false
+    assert content.count(in_utc) == 1
+    source.write_bytes(content.replace(in_utc, local))
+    with pytest.raises(FileRefusedError, match=r"'optional int64 field_id=-1 us .*isAdjusted"):
+        rewrite_file.rewrite(task(tmp_path, source), bitmap(0), {})
+
+
 def test_rows_that_pyarrow_can_not_filter_are_taken_as_slices(tmp_path):
     """There is no filter for strings kept as views; what else is in the file is written with it."""
     text = [f"a text of more than twelve bytes {n}" for n in range(10)]
