@@ -236,6 +236,7 @@ class Storage(ABC):
 
         Raises:
             StorageError: A file has no readable Parquet footer; the message names it.
+            UnreadableFileError: A file is sound, but Spark does not know the type of a column.
 
         *Cost:* one footer for each file.
         """

@@ -63,6 +63,21 @@ def test_g3_the_output_can_be_deduplicated_again(remove, listed, tmp_path):
     assert found == ["id-0", "id-3", "id-4", *(f"other-{n}" for n in range(1, 5))]
 
 
+@pytest.mark.parametrize("engine", ["auto", "arrow", "spark"])
+@pytest.mark.parametrize(
+    ("name", "what"),
+    [
+        ("variant", "column 'about' has the Parquet type VARIANT"),
+        ("geometry", "column 'place' has the Parquet type GEOMETRY"),
+    ],
+)
+def test_a_type_that_spark_lacks_is_no_broken_file(remove, listed, tmp_path, name, what, engine):
+    with pytest.raises(UnreadableFileError, match=f"is sound.* {what}.*Leave that col") as caught:
+        remove(TABLES / f"duckdb_{name}.parquet", listed, tmp_path / "out", engine=engine)
+    assert "Restore" not in str(caught.value)
+    assert names_in(tmp_path) == ["list"]
+
+
 def test_an_encoding_that_spark_lacks_is_no_broken_file(remove, listed, tmp_path):
     message = r"BYTE_STREAM_SPLIT.* The file is sound.*: --engine arrow"
     with pytest.raises(UnreadableFileError, match=message):
