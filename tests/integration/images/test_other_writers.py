@@ -63,6 +63,7 @@ def test_g3_the_output_can_be_deduplicated_again(remove, listed, tmp_path):
     assert found == ["id-0", "id-3", "id-4", *(f"other-{n}" for n in range(1, 5))]
 
 
+@pytest.mark.classic("there pyarrow reads the footers, and knows these types")
 @pytest.mark.parametrize("engine", ["auto", "arrow", "spark"])
 @pytest.mark.parametrize(
     ("name", "what"),
