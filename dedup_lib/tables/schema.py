@@ -27,6 +27,7 @@ from dedup_lib.session.storage import Leaf, ParquetSchema
 _TYPES: dict[tuple[str, str | None], DataType] = {
     ("binary", "STRING"): StringType(),
     ("binary", "UTF8"): StringType(),
+    ("binary", "ENUM"): StringType(),
     ("binary", None): BinaryType(),
     ("fixed_len_byte_array", None): BinaryType(),
     ("fixed_len_byte_array", "UUID"): BinaryType(),  # Spark reads it only if it is told this type

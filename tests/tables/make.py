@@ -87,12 +87,31 @@ def by_old_pyarrow() -> None:
     pq.write_table(pa.table(columns), FOLDER / "pyarrow_17_times.parquet")
 
 
+def by_patching() -> None:
+    """Write an ENUM, as parquet-avro does, by other bytes in a footer. Needs pyarrow==26.0.1."""
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    columns = {
+        "image_id": [f"id-{number}" for number in range(5)],
+        "image": [b"image %d" % number for number in range(5)],
+        "kind": ["cat", "dog", "cat", None, "cat"],
+    }
+    path = FOLDER / "enum.parquet"
+    pq.write_table(pa.table(columns), path, store_schema=False)
+    as_string = b"kind\x25\x00\x4c\x1c"  # Thrift: converted type 0, field 1 of the logical types
+    as_enum = b"kind\x25\x08\x4c\x4c"  # 4, field 4
+    assert path.read_bytes().count(as_string) == 1
+    path.write_bytes(path.read_bytes().replace(as_string, as_enum))
+
+
 WRITERS: dict[str, Callable[[], None]] = {
     "duckdb": by_duckdb,
     "datasets": by_datasets,
     "pandas": by_pandas,
     "fastparquet": by_fastparquet,
     "old_pyarrow": by_old_pyarrow,
+    "patch": by_patching,
 }
 
 if __name__ == "__main__":

@@ -63,6 +63,19 @@ def test_g3_the_output_can_be_deduplicated_again(remove, listed, tmp_path):
     assert found == ["id-0", "id-3", "id-4", *(f"other-{n}" for n in range(1, 5))]
 
 
+@pytest.mark.parametrize("engine", ["auto", "spark"])
+def test_an_enum_becomes_a_string_and_that_is_said(remove, listed, tmp_path, caplog, engine):
+    """pyarrow would write bytes, which other readers would not show as text."""
+    table = TABLES / "enum.parquet"
+    with caplog.at_level("WARNING"):
+        report = remove(table, listed, tmp_path / "out", engine=engine)
+    assert report.engine == "spark"
+    assert "'kind' has the Parquet type ENUM, which Spark writes as STRING" in caplog.text
+    found = pq.read_table(tmp_path / "out")
+    assert found["kind"].to_pylist() == ["cat", "cat", None, "cat"]
+    assert found.schema.field("kind").type == pa.string()
+
+
 @pytest.mark.classic("there pyarrow reads the footers, and knows these types")
 @pytest.mark.parametrize("engine", ["auto", "arrow", "spark"])
 @pytest.mark.parametrize(
