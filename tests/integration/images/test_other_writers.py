@@ -10,6 +10,7 @@ from pyarrow import dataset
 from dedup_lib.errors import UnreadableFileError
 from tests.support.paths import ROOT
 from tests.support.tables.made import names_in, write_list
+from tests.support.tables.old_java import written_by_java
 
 TABLES = ROOT / "tests/tables"
 
@@ -74,6 +75,16 @@ def test_an_enum_becomes_a_string_and_that_is_said(remove, listed, tmp_path, cap
     found = pq.read_table(tmp_path / "out")
     assert found["kind"].to_pylist() == ["cat", "cat", None, "cat"]
     assert found.schema.field("kind").type == pa.string()
+
+
+def test_texts_that_only_java_reads_are_read_by_it(remove, listed, tmp_path):
+    """As parquet-mr before 1.8 wrote DELTA_BYTE_ARRAY."""
+    table = tmp_path / "images/1.parquet"
+    written_by_java(table, "parquet-mr version 1.7.0 (build)", "DELTA_BYTE_ARRAY")
+    report = remove(table.parent, listed, tmp_path / "out")
+    assert report.engine == "spark"
+    assert "'caption' in DELTA_BYTE_ARRAY" in report.choices["engine"]["reason"]
+    assert rows(tmp_path / "out") == [row for row in rows(table) if row["image_id"] != "id-1"]
 
 
 @pytest.mark.classic("there pyarrow reads the footers, and knows these types")

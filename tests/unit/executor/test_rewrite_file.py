@@ -17,6 +17,7 @@ from dedup_lib.executor.stores import FileRefusedError
 from tests.support.paths import ROOT
 from tests.support.tables.arrow_tasks import bitmap, task
 from tests.support.tables.made import image_rows, names_in, tree_digest, write_parquet
+from tests.support.tables.old_java import written_by_java
 from tests.support.tables.pages import pages_of, same_fraction
 
 
@@ -112,6 +113,31 @@ def test_times_that_are_and_are_not_said_to_be_utc_are_refused(tmp_path):
     source.write_bytes(content.replace(in_utc, local))
     with pytest.raises(FileRefusedError, match=r"'optional int64 field_id=-1 us .*isAdjusted"):
         rewrite_file.rewrite(task(tmp_path, source), bitmap(0), {})
+
+
+@pytest.mark.parametrize(
+    ("created_by", "encoding", "is_refused"),
+    [
+        ("parquet-mr version 1.7.0 (build)", "DELTA_BYTE_ARRAY", True),
+        ("parquet-mr (build 32db0d15e2101)", "DELTA_BYTE_ARRAY", True),
+        ("parquet-mr version 1.6.0rc7 (bu)", "DELTA_BYTE_ARRAY", True),
+        ("parquet-mr version 1.8.0 (build)", "DELTA_BYTE_ARRAY", False),
+        ("parquet-mr version 1.15.2 (bui..", "DELTA_BYTE_ARRAY", False),
+        ("parquet-mr version 1.7.0 (build)", "DELTA_LENGTH_BYTE_ARRAY", False),
+        ("parquet-xx version 1.7.0 (build)", "DELTA_BYTE_ARRAY", False),
+    ],
+)
+def test_texts_that_old_java_cut_across_pages_are_refused(
+    tmp_path, created_by, encoding, is_refused
+):
+    """Before parquet-mr 1.8, the first text of a page could begin with one of the page before."""
+    written_by_java(tmp_path / "1.parquet", created_by, encoding)
+    if not is_refused:
+        rewrite_file.probe(f"file:{tmp_path}/1.parquet", None, {})
+        return
+    with pytest.raises(FileRefusedError, match="'caption' in DELTA_BYTE_ARRAY") as refused:
+        rewrite_file.probe(f"file:{tmp_path}/1.parquet", None, {})
+    assert refused.value.kind == "types"
 
 
 def test_rows_that_pyarrow_can_not_filter_are_taken_as_slices(tmp_path):
