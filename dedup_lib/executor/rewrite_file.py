@@ -22,6 +22,7 @@ from dedup_lib.executor.kept_rows import (
     rows_to_remove,
 )
 from dedup_lib.executor.key_values import cut_by_content, fit_to_rows
+from dedup_lib.executor.page_headers import check_page_headers
 from dedup_lib.executor.stores import FileRefusedError, open_store
 from dedup_lib.executor.writer_options import check_int96, writer_options
 
@@ -103,7 +104,9 @@ def probe(source: str, partial_directory: str | None, options: Mapping[str, str]
     try:
         store, path = open_store(source, options)
         with store.open_input_file(path) as stream:
-            writer_options(open_file(stream))
+            file = open_file(stream)
+            writer_options(file)
+            check_page_headers(file.metadata, stream)
     except OSError as error:
         raise FileRefusedError("unavailable", f"pyarrow can't read {source!r}: {error}") from error
     if partial_directory is None:
