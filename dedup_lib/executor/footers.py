@@ -13,6 +13,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from dedup_lib.executor.map_keys import find_optional_keys
 from dedup_lib.executor.stores import open_store
 from dedup_lib.executor.writer_options import schema_lines
 
@@ -38,6 +39,10 @@ class FooterFacts(NamedTuple):
     num_rows: int
     leaves: list[tuple[list[str], str, str, str | None]]
     chunks: list[tuple[str, str, int, int]]
+
+
+class SoundFileError(ValueError):
+    """A sound file can't be read by pyarrow. The message names the file."""
 
 
 def read_digests(
@@ -90,6 +95,7 @@ def read_footers(files: Sequence[tuple[str, int]], options: Mapping[str, str]) -
     """Read the footers of files, given by URI and size in bytes.
 
     Raises:
+        SoundFileError: A file is sound, but pyarrow can't read it.
         ValueError: A footer can't be read, or a file has another size; the message names the file.
     """
     with ThreadPoolExecutor(_THREADS) as threads:
@@ -97,16 +103,16 @@ def read_footers(files: Sequence[tuple[str, int]], options: Mapping[str, str]) -
 
 
 def _read_footer(uri: str, size_bytes: int, options: Mapping[str, str]) -> FooterFacts:
-    from pyarrow import parquet as pq
-
     store, path = open_store(uri, options)
     try:
         with store.open_input_file(path) as stream:
             _check_size(stream, size_bytes)
             footer_bytes = int.from_bytes(stream.read_at(8, size_bytes - 8)[:4], "little")
-            metadata = pq.read_metadata(stream)
+            metadata = _read_metadata(stream, uri)
         _check_not_signed(metadata, footer_bytes)
         leaves = [_describe_leaf(*leaf) for leaf in _find_leaves(metadata.schema)]
+    except SoundFileError:
+        raise
     except Exception as error:
         raise ValueError(f"a Parquet footer of file {uri!r} can't be read: {error}") from error
     groups = [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
@@ -117,6 +123,18 @@ def _read_footer(uri: str, size_bytes: int, options: Mapping[str, str]) -> Foote
         leaves,
         [_sizes(one) for one in chunks],
     )
+
+
+def _read_metadata(stream: Any, uri: str) -> Any:
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    try:
+        return pq.read_metadata(stream)
+    except pa.ArrowInvalid as error:
+        if (reason := find_optional_keys(stream)) is None:
+            raise
+        raise SoundFileError(f"file {uri!r} is sound, but {reason}.") from error
 
 
 def _check_size(stream: Any, size_bytes: int) -> None:

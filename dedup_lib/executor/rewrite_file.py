@@ -22,6 +22,7 @@ from dedup_lib.executor.kept_rows import (
     rows_to_remove,
 )
 from dedup_lib.executor.key_values import cut_by_content, fit_to_rows
+from dedup_lib.executor.map_keys import find_optional_keys
 from dedup_lib.executor.page_headers import check_page_headers
 from dedup_lib.executor.stores import FileRefusedError, open_store
 from dedup_lib.executor.writer_options import check_int96, writer_options
@@ -104,7 +105,7 @@ def probe(source: str, partial_directory: str | None, options: Mapping[str, str]
     try:
         store, path = open_store(source, options)
         with store.open_input_file(path) as stream:
-            file = open_file(stream)
+            file = _open_to_probe(stream)
             writer_options(file)
             check_page_headers(file.metadata, stream)
     except OSError as error:
@@ -121,6 +122,17 @@ def probe(source: str, partial_directory: str | None, options: Mapping[str, str]
     except OSError as error:
         raise FileRefusedError("unavailable", f"pyarrow can't write {trial!r}: {error}") from error
     return _NOTHING
+
+
+def _open_to_probe(stream: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return open_file(stream)
+    except pa.ArrowInvalid as error:
+        if (reason := find_optional_keys(stream)) is None:
+            raise
+        raise FileRefusedError("types", f"{reason}; Spark can (--engine spark)") from error
 
 
 def _fill(

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import random
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -105,6 +106,30 @@ def by_patching() -> None:
     path.write_bytes(path.read_bytes().replace(as_string, as_enum))
 
 
+def by_spark() -> None:
+    """Write a map whose keys may be NULL, as Hive does: pairs, named a map in the footer.
+
+    Needs pyspark==4.0.4 pyarrow==26.0.1.
+    """
+    from pyspark.sql import SparkSession
+
+    spark = SparkSession.builder.config("spark.sql.parquet.writeLegacyFormat", "true").getOrCreate()
+    key = "nullif(key, 'no key') AS key"
+    pairs = f"transform(array('x', 'y'), key -> struct({key}, id AS value)) AS about"
+    rows = spark.range(0, 5, 1, 1).selectExpr(
+        "concat('id-', id) AS image_id", "encode(concat('image ', id), 'UTF-8') AS image", pairs
+    )
+    with tempfile.TemporaryDirectory() as folder:
+        rows.write.parquet(f"{folder}/table")
+        content = next(Path(folder).glob("table/*.parquet")).read_bytes()
+    as_list = b"about\x15\x02\x15\x06\x4c\x3c"  # Thrift: converted type 3, field 3
+    as_map = b"about\x15\x02\x15\x02\x4c\x2c"  # 1, field 2
+    own_schema = b"org.apache.spark.sql.parquet.row.metadata"  # it says that these are pairs
+    assert content.count(as_list) == content.count(own_schema) == 1
+    content = content.replace(as_list, as_map).replace(own_schema, own_schema[::-1])
+    (FOLDER / "optional_keys.parquet").write_bytes(content)
+
+
 WRITERS: dict[str, Callable[[], None]] = {
     "duckdb": by_duckdb,
     "datasets": by_datasets,
@@ -112,6 +137,7 @@ WRITERS: dict[str, Callable[[], None]] = {
     "fastparquet": by_fastparquet,
     "old_pyarrow": by_old_pyarrow,
     "patch": by_patching,
+    "spark": by_spark,
 }
 
 if __name__ == "__main__":

@@ -7,8 +7,9 @@ import pyarrow.parquet as pq
 import pytest
 from pyarrow import dataset
 
-from dedup_lib.errors import UnreadableFileError
+from dedup_lib.errors import ColumnTypeError, UnreadableFileError
 from tests.support.paths import ROOT
+from tests.support.spark.settings import REMOTE
 from tests.support.tables.huge_headers import write_huge_header
 from tests.support.tables.made import names_in, write_list, write_parquet
 from tests.support.tables.old_java import written_by_java
@@ -112,6 +113,23 @@ def test_a_page_header_that_is_found_late_is_no_broken_file(remove, listed, tmp_
     with pytest.raises(UnreadableFileError, match=r"page header.* sound.*: --engine spark"):
         remove(tmp_path / "images", listed, tmp_path / "out")
     assert names_in(tmp_path) == ["images", "list"]
+
+
+def test_a_map_with_optional_keys_is_left_to_spark(remove, listed, tmp_path):
+    """Hive and Athena write maps so."""
+    table = TABLES / "optional_keys.parquet"
+    reason = "column 'about' is a map with optional keys"
+    if REMOTE:
+        with pytest.raises(UnreadableFileError, match=f"is sound, but {reason}.*classic session"):
+            remove(table, listed, tmp_path / "out")
+        return
+    report = remove(table, listed, tmp_path / "out")
+    assert report.engine == "spark"
+    assert reason in report.choices["engine"]["reason"]
+    found = [(row["image_id"], row["about"]) for row in rows(tmp_path / "out")]
+    assert found == [(f"id-{n}", [("x", n), ("y", n)]) for n in (0, 2, 3, 4)]
+    with pytest.raises(ColumnTypeError, match=f"{reason}.*--engine spark"):
+        remove(table, listed, tmp_path / "by arrow", engine="arrow")
 
 
 @pytest.mark.classic("there pyarrow reads the footers, and knows these types")
