@@ -9,7 +9,7 @@ from dedup_lib.executor.stores import FileRefusedError
 
 # pyarrow reads no longer header. Other programs write whole images into it, as statistics.
 _MOST_HEADER_BYTES = 16 * 1024**2
-_MOST_OTHER_HEADERS_BYTES = 64 * 1024
+_USUAL_HEADER_BYTES = 64 * 1024
 _DICTIONARY_PAGE = 2
 
 
@@ -58,7 +58,7 @@ def _has_long_header(chunk: Any, stream: Any) -> bool:
 
 def _read_header(stream: Any, offset: int) -> tuple[dict[int, Any], int] | None:
     """Return a page header's fields and length; None if it is too long."""
-    for num_bytes in (_MOST_OTHER_HEADERS_BYTES, _MOST_HEADER_BYTES):
+    for num_bytes in (_USUAL_HEADER_BYTES, _MOST_HEADER_BYTES):
         try:
             return read_struct(stream.read_at(num_bytes, offset), 0)
         except IndexError:
