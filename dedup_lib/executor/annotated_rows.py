@@ -8,11 +8,11 @@ from decimal import Decimal
 from typing import Any, NamedTuple
 
 from dedup_lib.executor.kept_rows import invert, kept_row_groups
+from dedup_lib.executor.key_values import ARROW_SCHEMA, serialise
 
 IS_DUPLICATE = "is_duplicate"
 KEPT_IMAGE_ID = "kept_image_id"
-# The key-value metadata that readers use before the columns themselves.
-_ARROW_SCHEMA = b"ARROW:schema"
+# Spark reads these columns before the columns themselves.
 _SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"
 
 
@@ -52,8 +52,8 @@ def annotated_layout(layout: FileLayout, id_column: str) -> FileLayout:
     key_values = {**layout.key_values}
     if _SPARK_SCHEMA in key_values:
         key_values[_SPARK_SCHEMA] = _add_fields(key_values[_SPARK_SCHEMA], id_column)
-    if key_values.pop(_ARROW_SCHEMA, None) is not None:
-        key_values[_ARROW_SCHEMA] = _serialise(schema)
+    if key_values.pop(ARROW_SCHEMA, None) is not None:
+        key_values[ARROW_SCHEMA] = serialise(schema.remove_metadata())
     return FileLayout(schema, options, key_values)
 
 
@@ -106,10 +106,3 @@ def _add_fields(spark_schema: bytes, id_column: str) -> bytes:
     for name, kind in ((IS_DUPLICATE, "boolean"), (KEPT_IMAGE_ID, id_type)):
         schema["fields"].append({"name": name, "type": kind, "nullable": True, "metadata": {}})
     return json.dumps(schema).encode()
-
-
-def _serialise(schema: Any) -> bytes:
-    """Serialise a schema as pyarrow stores it in the metadata of Parquet files."""
-    import base64
-
-    return base64.b64encode(schema.remove_metadata().serialize().to_pybytes())

@@ -9,17 +9,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from dedup_lib.executor.footers import check_not_signed, check_size, schema_digest
+from dedup_lib.executor.footers import (
+    END_BYTES,
+    check_not_signed,
+    check_size,
+    footer_in,
+    read_tail,
+    schema_digest,
+)
 from dedup_lib.executor.id_files import named_when_finished, write_rows
+from dedup_lib.executor.page_headers import check_page_headers
 from dedup_lib.executor.stores import FileRefusedError, open_store
 from dedup_lib.executor.writer_options import writer_options
 
 # An object store answers slowly, but it answers many requests at the same time.
 _THREADS = 8
-# The footer is in the last bytes of a file; a small file is there as a whole.
-_TAIL_BYTES = 32 * 1024
-# The length of the footer, and the magic.
-_END_BYTES = 8
 _MAGIC = b"PAR1"
 _BATCH_ROWS = 65_536
 # IDs of a file that other threads read ahead.
@@ -171,9 +175,9 @@ class _Copying:
 
         stream = self._store.open_input_file(f"{self._top}/{source.path}")
         check_size(stream, source.size_bytes)
-        tail = _read_tail(stream, source.size_bytes)
+        tail = read_tail(stream, source.size_bytes)
         metadata = pq.read_metadata(self._pa.BufferReader(tail))
-        check_not_signed(metadata, len(_footer_in(tail)) - _END_BYTES)
+        check_not_signed(metadata, len(footer_in(tail)) - END_BYTES)
         if len(tail) == source.size_bytes:
             stream.close()
             stream = self._pa.BufferReader(tail)
@@ -184,20 +188,22 @@ class _Copying:
         num_rows = sum(group.num_rows for group in groups)
         _check_sizes(groups, self._columns, num_rows)
         batches = list(self._read(file)) if num_rows <= _AHEAD_ROWS else None
-        return _Opened(file, self._describe(file, tail, source.size_bytes), num_rows, batches)
+        return _Opened(
+            file, self._describe(file, stream, tail, source.size_bytes), num_rows, batches
+        )
 
-    def _describe(self, file: Any, tail: bytes, file_bytes: int) -> _Footer:
+    def _describe(self, file: Any, stream: Any, tail: bytes, file_bytes: int) -> _Footer:
         """Note the footer, unless a larger file of the same schema has given one."""
         schema = file.metadata.schema
         with self._lock:
             for index, known in enumerate(self._footers):
                 if known.schema.equals(schema):
                     if file_bytes > known.file_bytes:
-                        larger = known._replace(content=_footer_in(tail), file_bytes=file_bytes)
+                        larger = known._replace(content=footer_in(tail), file_bytes=file_bytes)
                         self._footers[index] = larger
                     return known
-            refused = _why_not_written(file)
-            footer = _Footer(schema, schema_digest(schema), refused, _footer_in(tail), file_bytes)
+            refused = _why_not_written(file, stream)
+            footer = _Footer(schema, schema_digest(schema), refused, footer_in(tail), file_bytes)
             self._footers.append(footer)
             return footer
 
@@ -245,26 +251,13 @@ def _check_sizes(groups: Sequence[Any], columns: Sequence[str], num_rows: int) -
         raise ValueError("the values are too long to be copied")
 
 
-def _why_not_written(file: Any) -> str | None:
+def _why_not_written(file: Any, stream: Any) -> str | None:
     try:
         writer_options(file)
+        check_page_headers(file.metadata, stream)
     except FileRefusedError as error:
         return str(error)
     return None
-
-
-def _read_tail(stream: Any, size_bytes: int) -> bytes:
-    """Read the last bytes of a file, with its whole footer."""
-    num_bytes = min(_TAIL_BYTES, size_bytes)
-    tail: bytes = stream.read_at(num_bytes, size_bytes - num_bytes)
-    needed = min(size_bytes, int.from_bytes(tail[-8:-4], "little") + _END_BYTES)
-    if needed > num_bytes:
-        tail = stream.read_at(needed - num_bytes, size_bytes - needed) + tail
-    return tail
-
-
-def _footer_in(tail: bytes) -> bytes:
-    return tail[-(int.from_bytes(tail[-8:-4], "little") + _END_BYTES) :]
 
 
 def _stored_type(pa: Any, given: Any) -> Any:

@@ -13,11 +13,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
+from dedup_lib.executor.map_keys import find_optional_keys
 from dedup_lib.executor.stores import open_store
 from dedup_lib.executor.writer_options import schema_lines
 
 # An object store answers slowly, but it answers many requests at the same time.
 _THREADS = 8
+# The footer is in the last bytes of a file; a small file is there as a whole.
+_TAIL_BYTES = 32 * 1024
+# After the footer: its length, and the magic.
+END_BYTES = 8
 _ROW_GROUPS = 4
 _PHYSICAL = {"BYTE_ARRAY": "binary", "FIXED_LEN_BYTE_ARRAY": "fixed_len_byte_array"}
 _UNITS = {"milliseconds": "MILLIS", "microseconds": "MICROS", "nanoseconds": "NANOS"}
@@ -38,6 +43,10 @@ class FooterFacts(NamedTuple):
     num_rows: int
     leaves: list[tuple[list[str], str, str, str | None]]
     chunks: list[tuple[str, str, int, int]]
+
+
+class SoundFileError(ValueError):
+    """A sound file can't be read by pyarrow. The message names the file."""
 
 
 def read_digests(
@@ -72,7 +81,12 @@ def _read_digest(store: Any, path: str, size_bytes: int) -> tuple[str, int]:
     with store.open_input_file(path) as stream:
         check_size(stream, size_bytes)
         metadata = pq.read_metadata(stream)
-    return schema_digest(metadata.schema), metadata.num_rows
+    return schema_digest(metadata.schema), count_rows(metadata)
+
+
+def count_rows(metadata: Any) -> int:
+    """Add up the rows of the row groups; some writers do not update the count of the whole file."""
+    return sum(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups))
 
 
 def schema_digest(schema: Any) -> str:
@@ -86,6 +100,7 @@ def read_footers(files: Sequence[tuple[str, int]], options: Mapping[str, str]) -
     """Read the footers of files, given by URI and size in bytes.
 
     Raises:
+        SoundFileError: A file is sound, but pyarrow can't read it.
         ValueError: A footer can't be read, or a file has another size; the message names the file.
     """
     with ThreadPoolExecutor(_THREADS) as threads:
@@ -93,23 +108,53 @@ def read_footers(files: Sequence[tuple[str, int]], options: Mapping[str, str]) -
 
 
 def _read_footer(uri: str, size_bytes: int, options: Mapping[str, str]) -> FooterFacts:
-    from pyarrow import parquet as pq
-
     store, path = open_store(uri, options)
     try:
         with store.open_input_file(path) as stream:
             check_size(stream, size_bytes)
             footer_bytes = int.from_bytes(stream.read_at(8, size_bytes - 8)[:4], "little")
-            metadata = pq.read_metadata(stream)
+            metadata = _read_metadata(stream, uri)
         check_not_signed(metadata, footer_bytes)
         leaves = [_describe_leaf(*leaf) for leaf in _find_leaves(metadata.schema)]
+    except SoundFileError:
+        raise
     except Exception as error:
         raise ValueError(f"a Parquet footer of file {uri!r} can't be read: {error}") from error
     groups = [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
     chunks = [group.column(index) for group in groups for index in range(group.num_columns)]
     return FooterFacts(
-        schema_digest(metadata.schema), metadata.num_rows, leaves, [_sizes(one) for one in chunks]
+        schema_digest(metadata.schema),
+        count_rows(metadata),
+        leaves,
+        [_sizes(one) for one in chunks],
     )
+
+
+def _read_metadata(stream: Any, uri: str) -> Any:
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    try:
+        return pq.read_metadata(stream)
+    except pa.ArrowInvalid as error:
+        if (reason := find_optional_keys(stream)) is None:
+            raise
+        raise SoundFileError(f"file {uri!r} is sound, but {reason}.") from error
+
+
+def read_tail(stream: Any, size_bytes: int) -> bytes:
+    """Read the last bytes of a file, with its whole footer."""
+    num_bytes = min(_TAIL_BYTES, size_bytes)
+    tail: bytes = stream.read_at(num_bytes, size_bytes - num_bytes)
+    needed = min(size_bytes, int.from_bytes(tail[-8:-4], "little") + END_BYTES)
+    if needed > num_bytes:
+        tail = stream.read_at(needed - num_bytes, size_bytes - needed) + tail
+    return tail
+
+
+def footer_in(tail: bytes) -> bytes:
+    """Return the footer at the end of a file, with its length and the magic."""
+    return tail[-(int.from_bytes(tail[-8:-4], "little") + END_BYTES) :]
 
 
 def check_size(stream: Any, size_bytes: int) -> None:

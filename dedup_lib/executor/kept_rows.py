@@ -79,7 +79,8 @@ def name_file_in_errors(source: str) -> Iterator[None]:
     try:
         yield
     except (OSError, pa.ArrowException) as error:
-        raise FileReadError(f"pyarrow can't read file {source!r}: {error}") from error
+        reason = " ".join(str(error).split()).rstrip(".")
+        raise FileReadError(f"pyarrow can't read file {source!r}: {reason}") from error
 
 
 def rows_to_remove(bitmaps: Sequence[Bitmap], num_rows: int) -> Any:

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from dedup_lib.executor.annotated_rows import FileLayout, annotated_layout, annotated_row_groups
 from dedup_lib.executor.checked_ids import check_ids
 from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
+from dedup_lib.executor.footers import count_rows
 from dedup_lib.executor.kept_rows import (
     Bitmap,
     invert,
@@ -20,6 +21,9 @@ from dedup_lib.executor.kept_rows import (
     open_file,
     rows_to_remove,
 )
+from dedup_lib.executor.key_values import cut_by_content, fit_to_rows
+from dedup_lib.executor.map_keys import find_optional_keys
+from dedup_lib.executor.page_headers import check_page_headers
 from dedup_lib.executor.stores import (
     FileRefusedError,
     open_store,
@@ -106,7 +110,9 @@ def probe(source: str, partial_directory: str | None, options: Mapping[str, str]
     try:
         store, path = open_store(source, options)
         with store.open_input_file(path) as stream:
-            writer_options(open_file(stream))
+            file = _open_to_probe(stream)
+            writer_options(file)
+            check_page_headers(file.metadata, stream)
     except OSError as error:
         raise FileRefusedError("unavailable", f"pyarrow can't read {source!r}: {error}") from error
     if partial_directory is None:
@@ -121,6 +127,17 @@ def probe(source: str, partial_directory: str | None, options: Mapping[str, str]
     except OSError as error:
         raise FileRefusedError("unavailable", f"pyarrow can't write {trial!r}: {error}") from error
     return _NOTHING
+
+
+def _open_to_probe(stream: Any) -> Any:
+    import pyarrow as pa
+
+    try:
+        return open_file(stream)
+    except pa.ArrowInvalid as error:
+        if (reason := find_optional_keys(stream)) is None:
+            raise
+        raise FileRefusedError("types", f"{reason}; Spark can (--engine spark)") from error
 
 
 def _fill(
@@ -206,11 +223,12 @@ def _open(stream: Any, task: FileTask) -> tuple[Any, FileLayout]:
     """Return pyarrow's reader of a file, and the layout of the file."""
     with name_file_in_errors(task.source):
         file = open_file(stream)
-        if file.metadata.num_rows != task.num_rows:
+        if count_rows(file.metadata) != task.num_rows:
             raise FileRefusedError("changed", f"file {task.source!r} was changed")
         options = writer_options(file)
         check_int96(file, stream, task.source)
-    return file, FileLayout(file.schema_arrow, options, file.metadata.metadata or {})
+    options, key_values = cut_by_content(options, file.metadata.metadata or {})
+    return file, FileLayout(file.schema_arrow, options, key_values)
 
 
 def _write(new_file: _NewFile, source: str, target: _StoreFile) -> int:
@@ -226,7 +244,8 @@ def _write(new_file: _NewFile, source: str, target: _StoreFile) -> int:
             writer.write_table(table, row_group_size=max(1, table.num_rows))
             num_rows += table.num_rows
         if layout.key_values:
-            writer.add_key_value_metadata(layout.key_values)
+            fitted = fit_to_rows(layout.key_values, new_file.num_rows)
+            writer.add_key_value_metadata(fitted)
     if num_rows != new_file.num_rows:
         raise RuntimeError(f"{num_rows} rows of {source!r} were written, not {new_file.num_rows}")
     return num_rows

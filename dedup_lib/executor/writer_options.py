@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import contextlib
+import inspect
 import itertools
+import json
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
@@ -17,11 +19,15 @@ _DICTIONARY_VALUE_BYTES = 1024
 _ROW_GROUPS = 16
 _CODECS = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
 _SAYS_NOTHING = re.compile(r"( int(32|64) .*) \(Int\(bitWidth=\2, isSigned=true\)\)")
+_PREFIXES = "DELTA_BYTE_ARRAY"
+# Before 1.8.0, or of no known version.
+_OLD_JAVA = re.compile(r"parquet-mr(?! version \d+\.\d+\.\d+)|parquet-mr version (0|1\.[0-7])\.")
+_IN_UTC = "write_time_adjusted_to_utc"
 _DICTIONARY_ENCODINGS = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 _ENCODINGS = {
     "DELTA_BINARY_PACKED",
     "DELTA_LENGTH_BYTE_ARRAY",
-    "DELTA_BYTE_ARRAY",
+    _PREFIXES,
     "BYTE_STREAM_SPLIT",
 }
 
@@ -35,11 +41,13 @@ def writer_options(file: Any) -> dict[str, Any]:
         file: pyarrow's reader of the given file.
 
     Raises:
-        FileRefusedError: pyarrow would write a column as another type, whatever the options.
+        FileRefusedError: pyarrow would write a column as another type, whatever the options; or
+            it can't read a column.
     """
     if file.metadata.num_row_groups == 0:
         return {}
-    options = _column_options(file.metadata)
+    _check_prefixes(file.metadata)
+    options = _column_options(file.metadata) | _time_options(file.schema)
     for variant in _variants(file.metadata.format_version):
         difference = _schema_difference(file, options | variant)
         if difference is None:
@@ -87,8 +95,29 @@ def check_int96(file: Any, stream: Any, source: str) -> None:
                     )
 
 
+def _check_prefixes(metadata: Any) -> None:
+    """Refuse texts whose first characters are in another page.
+
+    *Source:* PARQUET-246, and CorruptDeltaByteArrays in Parquet's Java library.
+    """
+    if not _OLD_JAVA.match(created_by := metadata.created_by or ""):
+        return
+    for group in _row_groups(metadata):
+        for column in (group.column(index) for index in range(metadata.num_columns)):
+            if _PREFIXES in column.encodings:
+                raise FileRefusedError(
+                    "types",
+                    f"pyarrow can't read column {column.path_in_schema!r} in {_PREFIXES}, as "
+                    f"{created_by!r} wrote it; Parquet's Java library can (--engine spark)",
+                )
+
+
+def _row_groups(metadata: Any) -> list[Any]:
+    return [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
+
+
 def _column_options(metadata: Any) -> dict[str, Any]:
-    groups = [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
+    groups = _row_groups(metadata)
     columns = [_ColumnFacts(groups, index) for index in range(metadata.num_columns)]
     num_rows = max(1, sum(group.num_rows for group in groups))
     row_bytes = max(1, sum(group.total_byte_size for group in groups) // num_rows)
@@ -128,6 +157,17 @@ class _ColumnFacts:
         value_bytes = sum(chunk.total_uncompressed_size for chunk in chunks) / num_values
         is_small = value_bytes <= _DICTIONARY_VALUE_BYTES
         self.has_dictionary = is_small and bool(_DICTIONARY_ENCODINGS & self.encodings)
+
+
+def _time_options(schema: Any) -> dict[str, Any]:
+    """Say of times of day that they are UTC, if the file does. pyarrow before 22 always says so."""
+    from pyarrow import parquet as pq
+
+    columns = (schema.column(index) for index in range(len(schema)))
+    types = [json.loads(column.logical_type.to_json()) for column in columns]
+    in_utc = any(of["Type"] == "Time" and of["isAdjustedToUTC"] for of in types)
+    has_option = _IN_UTC in inspect.signature(pq.write_table).parameters
+    return {_IN_UTC: True} if in_utc and has_option else {}
 
 
 def _variants(format_version: str) -> Iterator[dict[str, Any]]:

@@ -24,7 +24,7 @@ from dedup_lib.session.spark_session import is_connect
 from dedup_lib.settings import Settings
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.image_table import ImageTable
-from dedup_lib.tables.kept_types import check_types_are_kept
+from dedup_lib.tables.kept_types import check_types_are_kept, warn_of_enums
 from dedup_lib.tables.pinned import check_is_readable
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Staged, Target
@@ -70,6 +70,7 @@ class Rewrite(NewOutput):
             report.choose("engine", chosen.name, reason=chosen.reason)
             if chosen.name == _SPARK:
                 _check_spark_keeps(self.images, run.settings, chosen.refusal)
+                warn_of_enums(self.images)
 
     def check_plan(self, plan: Plan) -> None:
         """If a GPU will run the rewrite, find out which parts it can't run."""

@@ -15,7 +15,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql import DataFrameReader, SparkSession
 from pyspark.sql import functions as F
 
-from dedup_lib.errors import StorageError, UnsupportedError
+from dedup_lib.errors import DedupError, StorageError, UnreadableFileError, UnsupportedError
 from dedup_lib.executor import file_system, footers
 from dedup_lib.executor.footers import FooterFacts
 from dedup_lib.executor.parquet_values import FileSlice
@@ -165,10 +165,7 @@ class ConnectStorage(Storage):
 
     def read_footers(self, files: Sequence[FileInfo]) -> Iterator[ParquetFooter]:
         for file, facts in self._read_footers(files):
-            leaves = tuple(
-                Leaf(tuple(path), repetition, physical, logical)
-                for path, repetition, physical, logical in facts.leaves
-            )
+            leaves = tuple(Leaf.of(*leaf) for leaf in facts.leaves)
             yield ParquetFooter(file.path, ParquetSchema(facts.digest, leaves), facts.num_rows)
 
     def read_column_sizes(self, files: Sequence[FileInfo]) -> Iterator[ColumnChunkSizes]:
@@ -187,7 +184,7 @@ class ConnectStorage(Storage):
             try:
                 answers = self._run(lambda: footers.read_footers(asked, options))  # noqa: B023  # it is called immediately
             except _RefusedError as error:
-                raise StorageError(str(error)) from error
+                raise _footer_error(str(error)) from error
             yield from zip(some, (FooterFacts(*answer) for answer in answers), strict=True)
 
     def _list_below(self, location: str, *, recursive: bool) -> list[Any]:
@@ -235,6 +232,15 @@ class ConnectStorage(Storage):
 
 class _RefusedError(Exception):
     """An executor's answer that it failed; the caller knows the location."""
+
+
+def _footer_error(failure: str) -> DedupError:
+    kind, _, reason = failure.partition(": ")
+    if kind != footers.SoundFileError.__name__:
+        return StorageError(failure)
+    return UnreadableFileError(
+        f"{reason} Over Spark Connect pyarrow reads the footers: run in a classic session."
+    )
 
 
 def _check_no_pattern(location: str) -> None:

@@ -50,10 +50,15 @@ def storage_errors_as(kind: type[DedupError]) -> Iterator[None]:
         raise kind(str(error)) from error
 
 
-_OTHER_ENCODING = (
-    "The file is sound, but Spark does not know this encoding. If only the images' rewrite reads "
-    "this column: --engine arrow. Otherwise write the file with another encoding."
-)
+# What to do about a file, by a part of the reason why it can't be read.
+_ADVICE = {
+    "Unsupported encoding": "The file is sound, but Spark's fast reader does not know this "
+    "encoding. If only the images' rewrite reads this column: --engine arrow. Otherwise set "
+    "spark.sql.parquet.enableVectorizedReader to false, which is slower.",
+    "page header": "Some programs write whole images into a page header, and pyarrow reads at most "
+    "16 MB of it. Then the file is sound: --engine spark. If Spark can't read it either, restore "
+    "or remove it.",
+}
 
 
 @contextmanager
@@ -86,9 +91,7 @@ def translate_spark_errors() -> Iterator[None]:
                     "deleted, so restore it, or restore the whole table. The data file, whose rows "
                     "it marks, is not the cause."
                 ) from error
-            is_sound = "Unsupported encoding" in reason  # for example DuckDB's floats
-            advice = _OTHER_ENCODING if is_sound else "Restore or remove that file."
-            raise UnreadableFileError(f"{reason} {advice}") from error
+            raise UnreadableFileError(f"{reason} {_advice_on(reason)}") from error
         if is_foreign and (missing := _MISSING_FILE.search(failure)) is not None:
             raise UnreadableFileError(
                 f"{redact(missing[1])!r} was not found where Spark reads it: it was deleted, or it "
@@ -96,6 +99,11 @@ def translate_spark_errors() -> Iterator[None]:
                 "all of them can read: a shared file system, or an object store."
             ) from error
         raise
+
+
+def _advice_on(reason: str) -> str:
+    fitting = (advice for words, advice in _ADVICE.items() if words in reason)
+    return next(fitting, "Restore or remove that file.")
 
 
 def find_task_failure(failure: Exception) -> str:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hashlib
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from dedup_lib.errors import StorageError
+from dedup_lib.errors import StorageError, UnreadableFileError
+from dedup_lib.executor.parquet_values import FileSlice, UnreadValueError, find_new_types
 from dedup_lib.session.hadoop_errors import hadoop_errors
 from dedup_lib.session.storage import (
     ColumnChunkSizes,
@@ -19,6 +21,7 @@ from dedup_lib.session.storage import (
     ParquetSchema,
 )
 
+OpenFile = Callable[[str], contextlib.AbstractContextManager[FileSlice]]
 _FOOTERS_AT_ONCE = 512
 _THREADS = "32"
 _ROW_GROUPS = 4
@@ -26,9 +29,16 @@ _BLOCK_BYTES = 128 * 1024**2
 
 
 class HadoopFooters:
-    """Reads footers with a Hadoop configuration."""
+    """Reads footers with a Hadoop configuration.
 
-    def __init__(self, jvm: Any, conf: Any) -> None:
+    Args:
+        jvm: The driver's JVM.
+        conf: The configuration.
+        open_file: Opens a file without Java's Parquet library.
+    """
+
+    def __init__(self, jvm: Any, conf: Any, open_file: OpenFile) -> None:
+        self._open_file = open_file
         self._jvm = jvm
         self._conf = conf
         # Each dot of a class name is a request to the JVM: send it once, not for every file.
@@ -71,11 +81,23 @@ class HadoopFooters:
                     for file in some:
                         statuses.add(self._status(file))
                     footers = reader.readAllFootersInParallel(conf, statuses, False)
-            except StorageError:
+            except StorageError as error:
+                if len(some) == 1:
+                    self._explain(some[0].path, error)
                 for file in some if len(some) > 1 else ():  # not every error names the file
                     list(self._read([file]))
                 raise
             yield from _items(footers)
+
+    def _explain(self, path: str, error: StorageError) -> None:
+        """Raise an error that names a column whose type is the reason for another error."""
+        with contextlib.suppress(StorageError, UnreadValueError), self._open_file(path) as file:
+            for column, name in find_new_types(file).items():
+                raise UnreadableFileError(
+                    f"file {path!r} is sound, but Spark can't read it, because column {column!r} "
+                    f"has the Parquet type {name}. Leave that column out where the file is made, "
+                    "or cast it to text or bytes there."
+                ) from error
 
     def _status(self, file: FileInfo) -> Any:
         """Return a file's entry in the listing, so that the store needs no second request."""
@@ -149,7 +171,7 @@ class _Parser:
             head = self._take(_LEAF)
             self._take_literally(name)
             end = self._take(_LEAF_END)
-            yield Leaf(tuple(path), head["repetition"], head["physical"], end["logical"])
+            yield Leaf.of(path, head["repetition"], head["physical"], end["logical"])
         for _ in range(len(open_groups) + 1):
             self._take(_CLOSED)
 

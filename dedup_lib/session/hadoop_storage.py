@@ -48,7 +48,7 @@ class HadoopStorage(Storage):
         self._conf = spark._jsparkSession.sessionState().newHadoopConf()
         # Each dot of a class name is a request to the JVM: send it once, not for every file.
         self._path_class = jvm.org.apache.hadoop.fs.Path
-        self._footers = HadoopFooters(jvm, self._conf)
+        self._footers = HadoopFooters(jvm, self._conf, self.open_file)
 
     def committer_options(self, canonical: str) -> Mapping[str, str]:
         """Choose S3A's magic committer, whose files appear when the job is committed."""

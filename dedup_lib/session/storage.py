@@ -14,6 +14,8 @@ from dedup_lib.locations import get_scheme
 
 # These file systems rename a directory in one step; an object store copies its files one by one.
 ATOMIC_RENAME_SCHEMES = frozenset({"file", "hdfs", "viewfs"})
+# DuckDB, among others, says so of its integers. It is true of each integer of that size.
+_SAYS_NOTHING = {("int32", "INTEGER(32,true)"), ("int64", "INTEGER(64,true)")}
 
 
 @dataclass(frozen=True)
@@ -39,7 +41,7 @@ class Leaf(NamedTuple):
         repetition: `required`, `optional` or `repeated`. Within a group, Spark Connect also takes
             the repetition of the group into account.
         physical: The physical type as Parquet's Java spells it, such as `binary` or `int96`.
-        logical: The logical type in the same way, such as `STRING` or `INTEGER(32,true)`; None if
+        logical: The logical type in the same way, such as `STRING` or `INTEGER(8,true)`; None if
             there is no logical type.
     """
 
@@ -47,6 +49,12 @@ class Leaf(NamedTuple):
     repetition: str
     physical: str
     logical: str | None
+
+    @classmethod
+    def of(cls, path: Sequence[str], repetition: str, physical: str, logical: str | None) -> Leaf:
+        """Make a leaf column of the facts in a footer; a logical type that says nothing is None."""
+        says_nothing = (physical, logical) in _SAYS_NOTHING
+        return cls(tuple(path), repetition, physical, None if says_nothing else logical)
 
     @property
     def dotted_path(self) -> str:
@@ -228,6 +236,7 @@ class Storage(ABC):
 
         Raises:
             StorageError: A file has no readable Parquet footer; the message names it.
+            UnreadableFileError: A file is sound, but Spark does not know the type of a column.
 
         *Cost:* one footer for each file.
         """

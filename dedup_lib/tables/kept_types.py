@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 
 from dedup_lib.errors import ColumnTypeError
@@ -19,14 +20,17 @@ _INSTANTS = {
 }
 _KEPT_LOGICAL = {
     *("STRING", "UTF8", "DATE", "TIMESTAMP(MICROS,false)"),
-    *(f"INTEGER({bits},true)" for bits in (8, 16, 32, 64)),
+    *(f"INTEGER({bits},true)" for bits in (8, 16)),
     *(f"INT_{bits}" for bits in (8, 16, 32, 64)),
     *_INSTANTS,
 }
+# Spark reads and writes it as STRING, which has the same values. pyarrow can't write it either.
+_ENUM = "ENUM"
+_log = logging.getLogger(__name__)
 
 
 def check_types_are_kept(images: PinnedTable) -> None:
-    """Refuse Parquet types that Spark would write as other types.
+    """Refuse Parquet types that Spark would write as other types, except ENUM.
 
     Raises:
         ColumnTypeError: A column has such a type.
@@ -43,6 +47,16 @@ def check_types_are_kept(images: PinnedTable) -> None:
         raise ColumnTypeError(
             f"image table {images.location!r} has timestamps of several Parquet types, which "
             "Spark would write as one type. Cast them where the table is made."
+        )
+
+
+def warn_of_enums(images: PinnedTable) -> None:
+    """Log that Spark changes the type of columns, although their values stay."""
+    leaves = (leaf for schema in images.file_schemas for leaf in schema.leaves)
+    for column in sorted({leaf.dotted_path for leaf in leaves if leaf.logical == _ENUM}):
+        _log.warning(
+            "column %r has the Parquet type ENUM, which Spark writes as STRING: the values stay",
+            column,
         )
 
 
@@ -78,4 +92,4 @@ def _is_kept(leaf: Leaf) -> bool:
     is_decimal = leaf.logical is not None and leaf.logical.startswith("DECIMAL")
     if leaf.physical == "fixed_len_byte_array":
         return is_decimal
-    return leaf.logical is None or is_decimal or leaf.logical in _KEPT_LOGICAL
+    return leaf.logical is None or is_decimal or leaf.logical in {_ENUM, *_KEPT_LOGICAL}

@@ -27,6 +27,7 @@ from dedup_lib.session.storage import Leaf, ParquetSchema
 _TYPES: dict[tuple[str, str | None], DataType] = {
     ("binary", "STRING"): StringType(),
     ("binary", "UTF8"): StringType(),
+    ("binary", "ENUM"): StringType(),
     ("binary", None): BinaryType(),
     ("fixed_len_byte_array", None): BinaryType(),
     ("fixed_len_byte_array", "UUID"): BinaryType(),  # Spark reads it only if it is told this type
@@ -38,8 +39,6 @@ _TYPES: dict[tuple[str, str | None], DataType] = {
     ("int32", "DATE"): DateType(),
     ("int32", "INTEGER(8,true)"): ByteType(),
     ("int32", "INTEGER(16,true)"): ShortType(),
-    ("int32", "INTEGER(32,true)"): IntegerType(),
-    ("int64", "INTEGER(64,true)"): LongType(),
     ("int32", "INTEGER(8,false)"): ShortType(),
     ("int32", "INTEGER(16,false)"): IntegerType(),
     ("int32", "INTEGER(32,false)"): LongType(),
@@ -87,9 +86,6 @@ def _type_of(leaf: Leaf) -> DataType | None:
     return DecimalType(digits, scale) if digits <= _MOST_DIGITS else None
 
 
-_SIGNED = {("int32", "INTEGER(32,true)"), ("int64", "INTEGER(64,true)")}
-
-
 def holds_uuids(schema: ParquetSchema, column: str) -> bool:
     """Tell whether a top-level column has the Parquet type UUID."""
     return any(leaf.path == (column,) and leaf.logical == "UUID" for leaf in schema.leaves)
@@ -101,16 +97,8 @@ def column_names(schema: ParquetSchema) -> list[str]:
 
 
 def leaf_types(schema: ParquetSchema) -> dict[str, str]:
-    """Return the type of each leaf column, by its dotted path.
-
-    Some writers say that an integer has a sign, and others do not: the type is the same.
-    """
-    return {
-        leaf.dotted_path: leaf.physical
-        if (leaf.physical, leaf.logical) in _SIGNED
-        else leaf.logical or leaf.physical
-        for leaf in schema.leaves
-    }
+    """Return the type of each leaf column, by its dotted path."""
+    return {leaf.dotted_path: leaf.logical or leaf.physical for leaf in schema.leaves}
 
 
 def hadoop_variable(schema: StructType) -> str | None:

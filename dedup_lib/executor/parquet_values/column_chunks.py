@@ -102,7 +102,7 @@ def row_groups(
     *Cost:* the footer: usually one read of 64 KB.
     """
     with explain_damage():
-        footer = _read_footer(file)
+        footer = read_footer(file)
     with explain_damage(), hold(_HELD_PER_FOOTER_BYTE * len(footer)):
         metadata, _ = read_struct(footer, 0)
         leaves = dict(_find_leaves(metadata[2]))
@@ -116,7 +116,12 @@ def row_groups(
     return found
 
 
-def _read_footer(file: FileSlice) -> bytes:
+def read_footer(file: FileSlice) -> bytes:
+    """Return the footer of a file.
+
+    Raises:
+        UnreadValueError: There is no footer that can be read.
+    """
     start = max(file.num_bytes - _TAIL_BYTES, 0)
     tail = file.read(start, _TAIL_BYTES)
     if tail[-4:] == b"PARE":
@@ -132,27 +137,35 @@ def _read_footer(file: FileSlice) -> bytes:
     return footer.read(0, num_bytes)
 
 
-def _find_leaves(elements: Sequence[Mapping[int, Any]]) -> Iterator[tuple[LeafColumn, _Node]]:
-    """Yield the leaf columns of a schema; the members of a group follow the group."""
+def walk_schema(
+    elements: Sequence[Mapping[int, Any]],
+) -> Iterator[tuple[LeafColumn, Mapping[int, Any]]]:
+    """Yield each group and column of a schema, with its path; the members of a group follow it."""
     path: LeafColumn = ()
-    open_groups = [(int(elements[0].get(5, 0)), path, _Node(0, is_repeated=False))]
+    open_groups = [(int(elements[0].get(5, 0)), path)]
     for element in elements[1:]:
         while not open_groups[-1][0]:
             open_groups.pop()
-        left, path, group = open_groups.pop()
-        open_groups.append((left - 1, path, group))
+        left, path = open_groups.pop()
+        open_groups.append((left - 1, path))
         if len(path) > _MOST_DEPTH:
             raise UnreadValueError("its columns are nested too deeply")
         path = (*path, element[4].decode("utf-8", errors="replace"))
-        repetition = element.get(3, 0)
-        node = _Node(
+        if num_members := int(element.get(5, 0)):
+            open_groups.append((num_members, path))
+        yield path, element
+
+
+def _find_leaves(elements: Sequence[Mapping[int, Any]]) -> Iterator[tuple[LeafColumn, _Node]]:
+    nodes: dict[LeafColumn, _Node] = {(): _Node(0, is_repeated=False)}
+    for path, element in walk_schema(elements):
+        group, repetition = nodes[path[:-1]], element.get(3, 0)
+        nodes[path] = _Node(
             group.definition_level + (repetition in (_OPTIONAL, _REPEATED)),
             group.is_repeated or repetition == _REPEATED,
         )
-        if num_members := int(element.get(5, 0)):
-            open_groups.append((num_members, path, node))
-        else:
-            yield path, node
+        if not element.get(5):
+            yield path, nodes[path]
 
 
 def _find_chunks(

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib.errors import StorageError, TableFormatError
@@ -15,6 +16,7 @@ from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Leaf
 from dedup_lib.tables import footers
+from tests.support.paths import ROOT
 from tests.support.tables.made import image_rows, write_list, write_parquet
 
 pytestmark = pytest.mark.classic("it has no file systems of a JVM")
@@ -80,15 +82,40 @@ def test_pyarrow_describes_columns_as_java_does(spark, tmp_path):
     storage = open_storage(spark)
     (java,) = storage.read_footers(storage.list_files(str(path)))
     (found,) = executor_footers.read_footers([(java.path, path.stat().st_size)], {})
-    leaves = [Leaf(tuple(path), *types) for path, *types in found.leaves]
+    leaves = [Leaf.of(*leaf) for leaf in found.leaves]
     assert [types_of(leaf) for leaf in leaves] == [types_of(leaf) for leaf in java.schema.leaves]
     top = [leaf for leaf in leaves if len(leaf.path) == 1]
     assert top == [leaf for leaf in java.schema.leaves if len(leaf.path) == 1]
     assert found.num_rows == java.num_rows == 1
 
 
+def test_an_integer_is_the_same_with_and_without_the_remark_that_it_has_a_sign(spark, tmp_path):
+    """DuckDB makes the remark; it is true of each integer, but those of 8 and 16 bits need it."""
+    table = ROOT / "tests/tables/duckdb_integers.parquet"
+    storage = open_storage(spark)
+    (java,) = storage.read_footers(storage.list_files(str(table)))
+    (found,) = executor_footers.read_footers([(java.path, table.stat().st_size)], {})
+    by_pyarrow = [Leaf.of(*leaf) for leaf in found.leaves]
+    for leaves in (by_pyarrow, java.schema.leaves):
+        assert [types_of(leaf) for leaf in leaves][2:] == [
+            ("big", "int64", None),
+            ("int", "int32", None),
+            ("small", "int32", "INTEGER(16,true)"),
+        ]
+
+
 def types_of(leaf):
     return leaf.dotted_path, leaf.physical, leaf.logical
+
+
+def test_rows_are_counted_in_the_row_groups():
+    """Old fastparquet appended row groups, and left the count of the whole file as it was."""
+    table = ROOT / "tests/tables/fastparquet_appended.parquet"
+    assert pq.read_metadata(table).num_rows == 3
+    file = (table.name, table.stat().st_size)
+    ((_, num_rows),) = executor_footers.read_digests(f"file:{table.parent}", [file], {})
+    (facts,) = executor_footers.read_footers([(f"file:{table}", file[1])], {})
+    assert num_rows == facts.num_rows == 8
 
 
 def test_a_broken_file_is_named_and_costs_its_task_only(spark, storage, folder):

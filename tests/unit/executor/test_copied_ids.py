@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib.executor import copied_ids
+from dedup_lib.executor import copied_ids, footers
 from dedup_lib.executor.copied_ids import SourceFile, Sources, copy_ids
 from tests.support.tables.hostile import as_interval
 from tests.support.tables.made import image_rows, names_in, write_parquet
@@ -78,7 +78,7 @@ def test_the_largest_file_of_each_schema_lends_its_footer(copied, tmp_path):
 
 
 def test_a_footer_longer_than_the_tail_is_read(copied, tmp_path, monkeypatch):
-    monkeypatch.setattr(copied_ids, "_TAIL_BYTES", 64)
+    monkeypatch.setattr(footers, "_TAIL_BYTES", 64)
     write_parquet(image_rows(["a", "b"]), tmp_path / "images/1.parquet")
     found, rows = copied()
     assert found[0].num_rows == len(rows) == 2

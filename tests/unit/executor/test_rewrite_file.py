@@ -3,6 +3,7 @@
 import dataclasses
 import datetime as dt
 import decimal
+import json
 import zlib
 
 import pyarrow as pa
@@ -13,8 +14,11 @@ from dedup_lib.executor import kept_rows, rewrite_file, writer_options
 from dedup_lib.executor.file_task import RowSelection
 from dedup_lib.executor.kept_rows import FileReadError, Keeper
 from dedup_lib.executor.stores import FileRefusedError
+from tests.support.paths import ROOT
 from tests.support.tables.arrow_tasks import bitmap, task
 from tests.support.tables.made import image_rows, names_in, tree_digest, write_parquet
+from tests.support.tables.old_java import written_by_java
+from tests.support.tables.pages import pages_of, same_fraction
 
 
 def rewritten(folder, table, *gone, source=None, **options):
@@ -91,6 +95,49 @@ def test_every_type_stays_as_it_is(tmp_path, name):
     before, after = rewritten(tmp_path, table, 0)
     assert schema_of(after) == schema_of(before)
     assert after.schema_arrow.equals(before.schema_arrow)
+
+
+def test_times_that_are_said_to_be_utc_stay_so(tmp_path):
+    """As pyarrow before 22, parquet-mr and DuckDB's TIMETZ say."""
+    source = ROOT / "tests/tables/pyarrow_17_times.parquet"
+    before, after = rewritten(tmp_path, pq.read_table(source), 1, source=source)
+    assert schema_of(after) == schema_of(before)
+    assert str(after.schema).count("isAdjustedToUTC=true") == 3
+
+
+def test_times_that_are_and_are_not_said_to_be_utc_are_refused(tmp_path):
+    source = tmp_path / "1.parquet"
+    content = (ROOT / "tests/tables/pyarrow_17_times.parquet").read_bytes()
+    in_utc, local = b"\x7c\x11\x1c\x2c", b"\x7c\x12\x1c\x2c"  # Thrift: a TIME; true, false
+    assert content.count(in_utc) == 1
+    source.write_bytes(content.replace(in_utc, local))
+    with pytest.raises(FileRefusedError, match=r"'optional int64 field_id=-1 us .*isAdjusted"):
+        rewrite_file.rewrite(task(tmp_path, source), bitmap(0), {})
+
+
+@pytest.mark.parametrize(
+    ("created_by", "encoding", "is_refused"),
+    [
+        ("parquet-mr version 1.7.0 (build)", "DELTA_BYTE_ARRAY", True),
+        ("parquet-mr (build 32db0d15e2101)", "DELTA_BYTE_ARRAY", True),
+        ("parquet-mr version 1.6.0rc7 (bu)", "DELTA_BYTE_ARRAY", True),
+        ("parquet-mr version 1.8.0 (build)", "DELTA_BYTE_ARRAY", False),
+        ("parquet-mr version 1.15.2 (bui..", "DELTA_BYTE_ARRAY", False),
+        ("parquet-mr version 1.7.0 (build)", "DELTA_LENGTH_BYTE_ARRAY", False),
+        ("parquet-xx version 1.7.0 (build)", "DELTA_BYTE_ARRAY", False),
+    ],
+)
+def test_texts_that_old_java_cut_across_pages_are_refused(
+    tmp_path, created_by, encoding, is_refused
+):
+    """Before parquet-mr 1.8, the first text of a page could begin with one of the page before."""
+    written_by_java(tmp_path / "1.parquet", created_by, encoding)
+    if not is_refused:
+        rewrite_file.probe(f"file:{tmp_path}/1.parquet", None, {})
+        return
+    with pytest.raises(FileRefusedError, match="'caption' in DELTA_BYTE_ARRAY") as refused:
+        rewrite_file.probe(f"file:{tmp_path}/1.parquet", None, {})
+    assert refused.value.kind == "types"
 
 
 def test_rows_that_pyarrow_can_not_filter_are_taken_as_slices(tmp_path):
@@ -255,6 +302,54 @@ def test_key_value_metadata_stays_and_no_more_is_added(tmp_path):
         before, after = rewritten(tmp_path, table, 0, source=source)
         assert after.metadata.metadata == before.metadata.metadata
         assert (b"ARROW:schema" in after.metadata.metadata) == store_schema
+
+
+@pytest.mark.parametrize(
+    ("name", "index", "action"),
+    [
+        ("pandas", [{"kind": "range", "name": None, "start": 0, "stop": 15, "step": 1}], "remove"),
+        ("pandas", [{"kind": "range", "name": None, "start": 0, "stop": 5, "step": 1}], "extract"),
+        ("pandas_index", [], "remove"),  # 102 would be the label of another row
+    ],
+)
+def test_an_index_of_pandas_has_a_label_for_each_row(tmp_path, name, index, action):
+    """cudf and awswrangler raise if it has more; pyarrow's readers look into Arrow's schema."""
+    source = ROOT / f"tests/tables/{name}.parquet"
+    selection = RowSelection(action, "image_id")
+    rewrite_file.rewrite(task(tmp_path, source), bitmap(0, 1, 2, 3, 19), {}, selection)
+    before, after = pq.ParquetFile(source), pq.ParquetFile(tmp_path / "out" / source.name)
+    note = json.loads(after.metadata.metadata[b"pandas"])
+    assert note["index_columns"] == index
+    assert note == json.loads(before.metadata.metadata[b"pandas"]) | {"index_columns": index}
+    assert after.schema_arrow.pandas_metadata == note
+    assert after.schema_arrow.equals(before.schema_arrow)
+
+
+def test_pages_that_were_cut_by_content_stay_as_they_are(tmp_path):
+    """Hugging Face's storage keeps equal pages once, so that a version is a small upload."""
+    source = ROOT / "tests/tables/huggingface.parquet"
+    rewrite_file.rewrite(task(tmp_path, source), bitmap(1_000), {})
+    after = tmp_path / "out/huggingface.parquet"
+    assert pq.read_metadata(after).num_rows == 1_999
+    assert same_fraction(after, source) > 0.5
+    assert len(pages_of(after)) == len(pages_of(source)) > 15
+    assert pq.read_metadata(after).metadata == pq.read_metadata(source).metadata
+
+
+@pytest.mark.parametrize(
+    "note", ["true", "no JSON", '{"min_chunk_size": 9, "max_chunk_size": 1}', "null"]
+)
+def test_a_note_on_pages_stays_only_if_it_is_true(tmp_path, note):
+    """pyarrow before 21 can't make it true, and no pyarrow understands every note."""
+    table, source = image_rows(["a", "b"]), tmp_path / "1.parquet"
+    with pq.ParquetWriter(source, table.schema) as writer:
+        writer.write_table(table)
+        writer.add_key_value_metadata({"content_defined_chunking": note})
+    rewrite_file.rewrite(task(tmp_path, source), bitmap(0), {})
+    expected = pq.read_metadata(source).metadata
+    if note != "true":
+        del expected[b"content_defined_chunking"]
+    assert pq.read_metadata(tmp_path / "out/1.parquet").metadata == expected
 
 
 @pytest.mark.parametrize("rows", [[0, 10**15], [-(62135596800 * 10**6), 253402300799999999]])
