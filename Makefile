@@ -59,7 +59,7 @@ build/airflow/ready: tests/airflow/requirements.lock requirements-build.lock
 	$(@D)/bin/python -m pip install --quiet --require-hashes --no-build-isolation -r tests/airflow/requirements.lock
 	@touch $@
 
-test-readers: setup build/readers/ready ## Let other programs read what each method makes (five minutes; 2 GB); READERS="Polars DuckDB"
+test-readers: setup build/readers/ready ## Let other programs read what each method makes (five to eight minutes; 2 GB); READERS="Polars DuckDB"
 	$(BIN)/python -m tests.readers build/readers/bin/python $(READERS)
 
 build/readers/ready: tests/readers/requirements.lock requirements-build.lock

@@ -28,6 +28,8 @@ from tests.support.paths import ROOT
 HERE = Path(__file__).parent
 # A reader that gives no result for so long has crashed or hangs.
 PATIENCE_SECONDS = 180
+# The page's headings, and the tables below each.
+HEADINGS = {"Delta tables": DELTA, "Parquet files": PARQUET}
 OFFLINE = {
     "DAFT_ANALYTICS_ENABLED": "0",
     "DO_NOT_TRACK": "1",
@@ -39,10 +41,12 @@ OFFLINE = {
 def main(python: str, *parts: str) -> int:
     """Make the tables, let each reader read them, and compare the outcomes with the page."""
     wrong, python = [], str(Path(python).absolute())
+    if not any(chosen(outcomes_of_page(heading), parts) for heading in HEADINGS):
+        sys.exit(f"docs/readers.md has no reader with a name like {parts}")
     with tempfile.TemporaryDirectory(prefix="readers-") as name:
         folder = Path(name)
         make_tables(python, folder / "tables")
-        for heading, tables in {"Delta tables": DELTA, "Parquet files": PARQUET}.items():
+        for heading, tables in HEADINGS.items():
             page = chosen(outcomes_of_page(heading), parts)
             found = read_by_all(python, list(page), tables, folder)
             if found:
