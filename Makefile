@@ -26,7 +26,7 @@ endef
 # What `make test` runs a second time, on Spark Connect: each question to it takes its time.
 ON_CONNECT := tests/transform tests/integration/publish/test_marked_outputs.py
 
-.PHONY: help setup demo test test-connect test-airflow test-gpu-plan test-lists corpus matrix torture bench bench-delta bench-since bench-lists bench-gpu check format audit lock clean
+.PHONY: help setup demo test test-connect test-airflow test-readers test-gpu-plan test-lists corpus matrix torture bench bench-delta bench-since bench-lists bench-gpu check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -57,6 +57,15 @@ build/airflow/ready: tests/airflow/requirements.lock requirements-build.lock
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --require-hashes -r requirements-build.lock
 	$(@D)/bin/python -m pip install --quiet --require-hashes --no-build-isolation -r tests/airflow/requirements.lock
+	@touch $@
+
+test-readers: setup build/readers/ready ## Let other programs read what each method makes (five to eight minutes; 2 GB); READERS="Polars DuckDB"
+	$(BIN)/python -m tests.readers build/readers/bin/python $(READERS)
+
+build/readers/ready: tests/readers/requirements.lock requirements-build.lock
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --require-hashes -r requirements-build.lock
+	$(@D)/bin/python -m pip install --quiet --require-hashes --no-build-isolation -r tests/readers/requirements.lock
 	@touch $@
 
 test-gpu-plan: setup ## Ask the RAPIDS Accelerator itself what a GPU would run; needs none (two minutes; a jar of 1 GB)
@@ -134,7 +143,8 @@ lock: ## Work out the lock files anew (needs uv)
 	$(LOCK) --extra audit pyproject.toml requirements-audit.in --output-file requirements-audit.lock
 	for row in $(ROWS); do $(LOCK) $(foreach extra,spark connect delta,--extra $(extra)) pyproject.toml \
 		tests/matrix/suite.in tests/matrix/$$row.in --output-file tests/matrix/$$row.lock || exit; done
-	$(LOCK) tests/airflow/requirements.in --output-file tests/airflow/requirements.lock
+	for tests in airflow readers; do \
+		$(LOCK) tests/$$tests/requirements.in --output-file tests/$$tests/requirements.lock || exit; done
 	for tool in tests/corpus/requirements/*.in; do $(LOCK) $$tool --output-file $${tool%.in}.lock || exit; done
 	$(LOCK) tests/benchmarks/curator.in --output-file tests/benchmarks/curator.lock
 	$(LOCK) --no-deps tests/benchmarks/curator-alone.in --output-file tests/benchmarks/curator-alone.lock

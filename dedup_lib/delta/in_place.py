@@ -8,11 +8,13 @@ from collections.abc import Sequence
 
 from dedup_lib.delta import in_place_commit
 from dedup_lib.delta.in_place_commit import Deleted, TableRows
+from dedup_lib.delta.readers import columns_with_escapes
 from dedup_lib.methods import repeats
 from dedup_lib.methods.method import Method
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.plan import Plan
 from dedup_lib.session.conf import session_settings
+from dedup_lib.session.sql_names import sql_name
 from dedup_lib.tables.history import EarlierRun
 from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.image_table import ImageTable
@@ -53,6 +55,8 @@ class InPlace(Method):
         with run.phase("verify"):
             rows = in_place_commit.verify_in_place(run.session.spark, plan, deleted)
             _note_deleted(run, plan.images.location, deleted, rows)
+            if deleted.commit is not None and not run.settings.purge:
+                _warn_of_readers(plan)
         with run.phase("publish"):
             purge(run, plan.images, plan.files)
         run.report.finish("succeeded")
@@ -94,3 +98,18 @@ def _note_deleted(run: RunContext, location: str, deleted: Deleted, rows: TableR
         "deletion_vectors": 0 if commit is None else commit.deletion_vectors,
     }
     run.report.note_deleted(described, rows.before, rows.after)
+
+
+def _warn_of_readers(plan: Plan) -> None:
+    images = plan.images
+    paths = (file.file_path for file in plan.files)
+    if columns := columns_with_escapes(images.partition_columns, paths):
+        _log.warning(
+            "values of partition column %s need escapes in the paths of %r: a reader (Polars' "
+            "scan_delta) does not find the deletion vectors of such partitions, and gives the "
+            "removed rows back. To prevent this, run REORG TABLE %s APPLY (PURGE), as --purge "
+            "does. docs/readers.md says who reads what",
+            ", ".join(map(repr, columns)),
+            images.location,
+            sql_name(images.location),
+        )

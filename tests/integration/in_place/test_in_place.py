@@ -162,6 +162,29 @@ def test_tables_of_every_kind_lose_just_the_planned_rows(
         assert sorted(changes.collect()) == [("delete", "id-20"), ("delete", "id-3")]
 
 
+@pytest.mark.parametrize(
+    ("values", "purge", "warnings"),
+    [
+        (["train", "10:30", "test set", "café"], False, 1),
+        (["train", "a+b&c"], False, 0),
+        (["10:30"], True, 0),
+    ],
+    ids=["escapes", "none", "purged"],
+)
+def test_a_warning_names_the_partitions_whose_removed_rows_a_reader_gives_back(
+    remove_here, made_rows, listed, tmp_path, caplog, values, purge, warnings
+):
+    """A purged table has no deletion vectors that a reader could miss."""
+    chosen = F.element_at(F.lit(values), F.col("width") % len(values) + 1)
+    writer = made_rows.withColumn("split", chosen).write.format("delta")
+    table = writer.partitionBy("split").option("delta.enableDeletionVectors", "true")
+    table.save(str(tmp_path / "images"))
+    remove_here(tmp_path / "images", listed, purge=purge)
+    said = [record.getMessage() for record in caplog.records if "readers.md" in record.msg]
+    assert len(said) == warnings
+    assert all("partition column 'split' need escapes in the paths" in text for text in said)
+
+
 def test_without_deletion_vectors_the_flag_is_asked_for(
     spark, remove_here, made_rows, listed, tmp_path
 ):
