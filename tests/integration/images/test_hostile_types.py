@@ -126,10 +126,13 @@ def test_g4_encrypted_files_are_refused(remove, listed, tmp_path, encrypted, pla
     assert names_in(tmp_path) == before
 
 
-def test_g4_a_codec_that_spark_lacks_is_named(refused_by_spark, tmp_path):
-    """Spark scans the IDs, whatever engine rewrites."""
+def test_g4_a_codec_that_spark_lacks_is_left_to_arrow(refused_by_spark, remove, tmp_path):
+    """Spark does not read the files of that engine, not even for the plan."""
     write_parquet(four_rows({}), tmp_path / "images/1.parquet", compression="brotli")
-    refused_by_spark(tmp_path / "images", r"images/1\.parquet.*BrotliCodec", engine="auto")
+    refused_by_spark(tmp_path / "images", r"images/1\.parquet.*BrotliCodec.*file is sound")
+    listed = tmp_path / "list/1.parquet"
+    report = remove(tmp_path / "images", listed, tmp_path / "out")
+    assert (report.engine, report.counts["removed_rows"]) == ("arrow", 1)
 
 
 # Many
