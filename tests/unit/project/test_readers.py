@@ -2,9 +2,11 @@
 
 import hashlib
 import re
+import sys
 
 import pytest
 
+from tests.readers import __main__ as command
 from tests.readers.__main__ import HEADINGS
 from tests.readers.expected import REMOVED, ROWS
 from tests.readers.outcomes import (
@@ -67,6 +69,27 @@ def test_what_is_found_is_printed_as_the_page_has_it(heading, tmp_path):
 )
 def test_what_a_reader_gives_has_one_name(result, outcome):
     assert outcome_of(result) == outcome
+
+
+SCRIPT = """
+import json, os, sys, time
+from pathlib import Path
+for table in map(Path, sys.argv[3:]):
+    if table.name == "crash":
+        os.abort()
+    if table.name == "hang":
+        time.sleep(600)
+    Path(sys.argv[2], f"{table.name}.json").write_text(json.dumps({"error": "no"}))
+"""
+
+
+def test_a_reader_that_crashes_or_hangs_goes_on_with_the_next_table(tmp_path, monkeypatch):
+    (tmp_path / "read.py").write_text(SCRIPT)
+    monkeypatch.setattr(command, "HERE", tmp_path)
+    monkeypatch.setattr(command, "PATIENCE_SECONDS", 3)
+    tables = ["a", "crash", "b", "hang", "c"]
+    found = command.read(sys.executable, "some reader", tables, tmp_path)
+    assert [found[name] for name in tables] == ["refused", "no answer"] * 2 + ["refused"]
 
 
 def test_a_result_that_is_not_on_the_page_is_told():
