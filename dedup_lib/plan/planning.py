@@ -65,11 +65,11 @@ def make_plan(
         step: Times a step.
         materialise: Evaluates a frame once, and returns a frame that reads the result.
 
-    *Cost:* two scans of the image IDs, and two or three of the lists. Each of these adds one scan
-    of the image IDs: lists to keep, groups, following keepers, unmatched IDs if asked for, and
-    protected IDs, which also take two scans of their lists. --protect-where also takes one, and
-    adds its columns to those that rank images. If few IDs match, there are two more
-    scans. If Delta will delete rows, its log is read.
+    *Cost:* one scan of the ID table, and two or three of the lists. If there is no ID table, each
+    scan is one of the image table, and there is one more. Each of these adds a scan: lists to keep,
+    groups, following keepers, unmatched IDs if asked for, and protected IDs, which also take two
+    scans of their lists. --protect-where also takes one, and adds its columns to those that rank
+    images. If few IDs match, there are two more scans. If Delta will delete rows, its log is read.
     """
     return _Planning(settings, inputs, step, materialise).make()
 
