@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from fnmatch import fnmatchcase, translate
 from itertools import pairwise
@@ -217,17 +217,23 @@ def check_files(files: Sequence[FileInfo], location: str, subject: str) -> None:
 def _entries_below(files: Sequence[FileInfo], location: str) -> dict[str, set[str]]:
     """Collect entries that may identify a table, for the directory and those below it."""
     found: dict[str, set[str]] = {}
-    left = {file.path for file in files} - {location}
-    while left:  # first the files, then their directories, and so on
-        for path in left:
-            directory, _, name = path.rpartition("/")
-            if _IS_NAME.match(name):
-                found.setdefault(directory, set()).add(name)
-            outer, _, inner = directory.rpartition("/")
-            if inner in _DIRECTORIES and directory != location:
-                found.setdefault(outer, set()).add(child(inner, name))
-        left = {path.rpartition("/")[0] for path in left} - {location}
-        left = {path for path in left if path.startswith(location)}
+    root = location.rstrip("/")
+    names = _by_directory(file.path for file in files if file.path != location)
+    while names:  # first the files, then their directories, and so on
+        for directory, inside in names.items():
+            found.setdefault(directory, set()).update(filter(_IS_NAME.match, inside))
+            outer, _, name = directory.rpartition("/")
+            if name in _DIRECTORIES and directory != root:
+                found.setdefault(outer, set()).update(child(name, entry) for entry in inside)
+        names = _by_directory(directory for directory in names if len(directory) > len(root))
+    return found
+
+
+def _by_directory(paths: Iterable[str]) -> dict[str, list[str]]:
+    found: dict[str, list[str]] = {}
+    for path in paths:
+        directory, _, name = path.rpartition("/")
+        found.setdefault(directory, []).append(name)
     return found
 
 
