@@ -55,8 +55,8 @@ _ADVICE = {
     "Unsupported encoding": "The file is sound, but Spark's fast reader does not know this "
     "encoding. If only the images' rewrite reads this column: --engine arrow. Otherwise set "
     "spark.sql.parquet.enableVectorizedReader to false, which is slower.",
-    "ClassNotFoundException: org.apache.hadoop.io.compress": "The file is sound, but Spark lacks the codec: --engine arrow, or add the "
-    "codec to Spark.",
+    "ClassNotFoundException: org.apache.hadoop.io.compress": "The file is sound, but Spark lacks "
+    "the codec: --engine arrow, or add the codec to Spark.",
     "page header": "Some programs write whole images into a page header, and pyarrow reads at most "
     "16 MB of it. Then the file is sound: --engine spark. If Spark can't read it either, restore "
     "or remove it.",

@@ -36,18 +36,15 @@ COMPARED = {
     "groups": ({"keeper": "largest:n"}, "groups"),
     "groups and a condition": ({"protect_where": "n > 3", "keeper": "smallest:n"}, "groups"),
     "pairs": ({"eps": 0.1, "on_lost_keeper": "keep-one", "keeper": "largest:n"}, "pairs"),
-    "protected": ({"protect_ids": ("./list.parquet",)}, "groups"),
+    "protected": ({"protect_ids": "protect"}, "groups"),
     "unmatched": ({"unmatched_output": "unmatched"}, "groups", "strange"),
     "hints": ({"allow_no_matches": True}, "strange"),
 }
 
 
 @pytest.mark.parametrize("case", COMPARED)
-def test_nothing_that_a_plan_compares_opens_them_again(
-    images, listed, remove, tmp_path, monkeypatch, case
-):
+def test_nothing_that_a_plan_compares_opens_them_again(images, remove, tmp_path, case):
     """Keepers, protected images, IDs that match nothing, and reasons why few match."""
-    monkeypatch.chdir(tmp_path)
     for name in FILES:
         rows = image_rows([f"{name}-{row}" for row in range(6)])
         rows = rows.append_column("n", pa.array(range(6), pa.int16()))
@@ -58,7 +55,12 @@ def test_nothing_that_a_plan_compares_opens_them_again(
     pairs = {"id": ids, "max_id": ids[1:] + ids[:1], "cosine_sim_score": [0.99] * 8}
     write_parquet(pa.table(pairs), tmp_path / "pairs")
     write_list(tmp_path / "strange", [f"no-{number}" for number in range(9)])
+    write_list(tmp_path / "protect/1.parquet", ids[:1])
     settings, *lists = COMPARED[case]
+    if "protect_ids" in settings:
+        settings = {"protect_ids": (f"{tmp_path}/protect",)}
+    if "unmatched_output" in settings:
+        settings = {"unmatched_output": f"{tmp_path}/unmatched"}
     locations = [tmp_path / name for name in lists]
     found = opens_of(images, remove, locations, tmp_path / "out", **settings)
     assert found == dict.fromkeys(FILES, 2)
