@@ -17,7 +17,7 @@ from dedup_lib.executor.footers import (
     read_tail,
     schema_digest,
 )
-from dedup_lib.executor.id_files import named_when_finished, write_rows
+from dedup_lib.executor.id_files import make_directory, named_when_finished, write_rows
 from dedup_lib.executor.page_headers import check_page_headers
 from dedup_lib.executor.stores import FileRefusedError, open_store
 from dedup_lib.executor.writer_options import writer_options
@@ -131,7 +131,7 @@ class _Copying:
     def copy(self, target: str, name: str) -> list[ScannedFile]:
         """Write the files, and name them when they are finished."""
         store, top = open_store(target, self._options)
-        store.create_dir(top, recursive=False)
+        make_directory(store, top)
         found: list[ScannedFile] = []
         with named_when_finished(store, f"{top}/rows", f"{name}.parquet") as sink:
             write_rows(sink, self._rows(found))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import tempfile
 import uuid
 from collections.abc import Iterable, Iterator
 from typing import Any
@@ -13,15 +14,40 @@ _GROUP_ROWS = 1024**2
 _GROUP_BYTES = 64 * 1024**2
 
 
+def renames_in_one_step(store: Any) -> bool:
+    """Tell whether one of pyarrow's file systems has directories, and renames files at once."""
+    return store.type_name in {"local", "hdfs"}
+
+
+def make_directory(store: Any, directory: str) -> None:
+    """Make a directory, unless it is in an object store, which has none."""
+    if renames_in_one_step(store):
+        # Do not make parents: a late attempt must not restore what a failed run deleted.
+        store.create_dir(directory, recursive=False)
+
+
 @contextlib.contextmanager
 def named_when_finished(store: Any, directory: str, name: str) -> Iterator[Any]:
-    """Yield a stream to a hidden file, which gets its name at the end, if no error comes."""
-    # Do not make parents: a late attempt must not restore directories that a failed run deleted.
-    store.create_dir(directory, recursive=False)
-    partial = f"{directory}/.{uuid.uuid4().hex}"
-    with store.open_output_stream(partial) as sink:
-        yield sink
-    rename_finished(store, partial, f"{directory}/{name}")
+    """Yield a stream to a file that gets its name at the end, if no error comes.
+
+    In an object store, whose renames are copies, the finished file is uploaded.
+    """
+    from pyarrow import fs
+
+    if renames_in_one_step(store):
+        make_directory(store, directory)
+        partial = f"{directory}/.{uuid.uuid4().hex}"
+        with store.open_output_stream(partial) as sink:
+            yield sink
+        rename_finished(store, partial, f"{directory}/{name}")
+        return
+    local = fs.LocalFileSystem()
+    with tempfile.TemporaryDirectory(prefix="remove-duplicates-") as folder:
+        partial = f"{folder}/{name}"
+        with local.open_output_stream(partial) as sink:
+            yield sink
+        target = f"{directory}/{name}"
+        fs.copy_files(partial, target, source_filesystem=local, destination_filesystem=store)
 
 
 def write_rows(sink: Any, batches: Iterable[Any]) -> None:

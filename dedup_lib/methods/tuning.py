@@ -79,7 +79,7 @@ def settings_for(
 def _sample(images: PinnedTable, files: Sequence[FileRows]) -> Sequence[FileInfo]:
     """Choose files with the footers of the largest files."""
     if images.id_table is not None:
-        return images.id_table.footer_copies[:_SAMPLED_FILES]
+        return list(images.id_table.footer_copies.values())[:_SAMPLED_FILES]
     largest = sorted(files, key=lambda file: file.size_bytes)[-_SAMPLED_FILES:]
     return [
         FileInfo(decode_path(file.file_path), file.size_bytes, file.modified_ms) for file in largest

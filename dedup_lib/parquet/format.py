@@ -56,7 +56,7 @@ class ParquetFormat(ParquetOutput):
         footers, id_table = footers_and_ids_of(
             session, found.files, wanted_ids, what="image table", advice=advice
         )
-        copies = {} if id_table is None else id_table.schema_copies
+        copies = {} if id_table is None else id_table.footer_copies
         schema = common_schema(session, location, footers, copies)
         keys = keys_in_files(location, partition_columns, schema.columns.names)
         partitions = [StructField(name, StringType()) for name in partition_columns if not keys]

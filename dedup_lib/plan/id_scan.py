@@ -110,7 +110,7 @@ def scan_image_ids(
     the format deletes rows by its log.
     """
     if images.id_table is not None:
-        return list(images.id_table.files)
+        return [file for file in images.id_table.files if file.num_rows]
     table_format = images.table_format
     deletes_by_log = table_format.deletes_by_log_counts and not moves_images
     counted = rows_by_file(images)

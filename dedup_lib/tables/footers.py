@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import os.path
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 from dedup_lib.errors import StorageError
 from dedup_lib.executor import copied_ids, footers
@@ -14,7 +14,7 @@ from dedup_lib.locations import encode_path, name_of
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
-from dedup_lib.session.storage import FileInfo, ParquetFooter
+from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema
 from dedup_lib.tables.id_table import FileRows, IdTable, WantedIds
 
 # The driver takes 4 ms for a footer; a Python task on an executor needs 100 ms to start.
@@ -64,19 +64,11 @@ def read_footers_and_ids(
     if wanted is None or location is None:
         return list(read_footers(session, files)), None
     scanned = _copy_on_executors(session, files, wanted.columns, location)
-    if scanned is None:
-        return list(read_footers(session, files)), None
-    listed = session.storage.list_files(f"{location}/schemas")
-    copies = {_digest_in(file): file for file in sorted(listed, key=_path_of, reverse=True)}
-    try:
-        schemas = dict(
-            zip(copies, session.storage.read_footers(list(copies.values())), strict=True)
-        )
-    except StorageError as error:
-        _log.info("copies of footers can't be read: %s", error)
+    copies = {} if scanned is None else _read_copies(session, location)
+    if scanned is None or not copies.keys() >= {one.digest for one in scanned}:
         return list(read_footers(session, files)), None
     footers = [
-        ParquetFooter(file.path, schemas[one.digest].schema, one.num_rows)
+        ParquetFooter(file.path, copies[one.digest].schema, one.num_rows)
         for file, one in zip(files, scanned, strict=True)
     ]
     counted = (
@@ -96,9 +88,25 @@ def read_footers_and_ids(
         has_all=wanted.has_all,
         files=tuple(counted),
         refused=next((one.refused for one in scanned if one.refused is not None), None),
-        schema_copies={footer.schema: copies[digest] for digest, footer in schemas.items()},
-        footer_copies=tuple(listed),
+        footer_copies={copy.schema: copy.file for copy in copies.values()},
     )
+
+
+class _FooterCopy(NamedTuple):
+    file: FileInfo
+    schema: ParquetSchema
+
+
+def _read_copies(session: Session, location: str) -> dict[str, _FooterCopy]:
+    """Read a copied footer of each schema, that of the first task, by the digest of the schema."""
+    try:
+        listed = session.storage.list_files(f"{location}/schemas")
+        files = {_digest_in(file): file for file in sorted(listed, key=_path_of, reverse=True)}
+        read = {it.path: it.schema for it in session.storage.read_footers(list(files.values()))}
+    except StorageError as error:
+        _log.info("copies of footers can't be read: %s", error)
+        return {}
+    return {digest: _FooterCopy(file, read[file.path]) for digest, file in files.items()}
 
 
 def _path_of(file: FileInfo) -> str:

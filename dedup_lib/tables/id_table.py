@@ -71,8 +71,8 @@ class IdTable:
         has_all: Whether these are all columns that the plan compares.
         files: What was counted in each file of the image table, in the table's order.
         refused: Why pyarrow can't write some file of the table without changes; None if it can.
-        schema_copies: A file for each schema of the table, with the footer of one of its files.
-        footer_copies: Files with the footers of the largest files, one for each schema and task.
+        footer_copies: A file for each schema of the table, with the footer of one of its files, one
+            of the largest.
     """
 
     location: str
@@ -80,8 +80,7 @@ class IdTable:
     has_all: bool
     files: tuple[FileRows, ...]
     refused: str | None
-    schema_copies: Mapping[ParquetSchema, FileInfo]
-    footer_copies: tuple[FileInfo, ...]
+    footer_copies: Mapping[ParquetSchema, FileInfo]
 
     def rows(self, spark: SparkSession, types: StructType) -> DataFrame:
         """Return the copied columns by their names, and each row's place.
