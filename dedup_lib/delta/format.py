@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
@@ -26,7 +26,7 @@ from dedup_lib.delta.detail import (
 from dedup_lib.delta.errors import is_conflict
 from dedup_lib.delta.history import commit_with, count_rows_at, was_undone
 from dedup_lib.delta.in_place import InPlace
-from dedup_lib.delta.logged_rows import check_logged_rows
+from dedup_lib.delta.logged_rows import check_active_once, check_logged_rows
 from dedup_lib.delta.physical_names import physical_names
 from dedup_lib.delta.since_last_run import SinceLastRun
 from dedup_lib.errors import VerificationError
@@ -39,7 +39,7 @@ from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.columns import FileColumns
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
-from dedup_lib.tables.id_table import WantedIds
+from dedup_lib.tables.id_table import FileRows, WantedIds
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import Pinned, PinnedTable, has_row_index
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
@@ -101,6 +101,10 @@ class DeltaFormat(TableFormat):
             has_row_index=has_row_index(frame),
             detail=detail.asDict(),
         )
+
+    def check_all_read(self, table: PinnedTable, counted: Sequence[FileRows]) -> None:
+        """Refuse a file that the log has twice; Delta itself pins the files of a version."""
+        check_active_once(table, len(counted))
 
     def check_log(self, table: PinnedTable, counted: DataFrame) -> None:
         """Compare file by file, because some writers log too few rows."""

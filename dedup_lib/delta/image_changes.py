@@ -151,7 +151,10 @@ class _Commits:
         return added, len(removed)
 
     def read_files(self, added: Sequence[Any], why_no_feed: str) -> DataFrame:
-        """Read data files; the files of each partition get its partition values."""
+        """Read data files; the files of each partition get its partition values.
+
+        *Source:* Delta's protocol: an empty text is a NULL, whatever the type.
+        """
         schema = self.images.frame.schema
         names = set(self.images.partition_columns)
         for name in names:
@@ -167,7 +170,7 @@ class _Commits:
             values = dict(json.loads(key))
             frame = self.spark.read.schema(in_files).options(**PARQUET_READER_OPTIONS)
             columns = [
-                F.lit(values.get(field.name)).cast(field.dataType).alias(field.name)
+                F.lit(values.get(field.name) or None).cast(field.dataType).alias(field.name)
                 if field.name in names
                 else F.col(quoted(field.name))
                 for field in schema

@@ -18,8 +18,10 @@ _CHECKPOINT = re.compile(
 )
 _FILES_SCHEMA = (
     "add STRUCT<path: STRING, stats: STRING, stats_parsed: STRUCT<numRecords: BIGINT>, "
-    "deletionVector: STRUCT<cardinality: BIGINT>>, "
-    "remove STRUCT<path: STRING>, sidecar STRUCT<path: STRING>"
+    "deletionVector: STRUCT<storageType: STRING, pathOrInlineDv: STRING, `offset`: INT, "
+    "cardinality: BIGINT>>, "
+    "remove STRUCT<path: STRING, deletionVector: STRUCT<storageType: STRING, "
+    "pathOrInlineDv: STRING, `offset`: INT>>, sidecar STRUCT<path: STRING>"
 )
 
 
@@ -40,10 +42,11 @@ def read_file_actions(spark: SparkSession, root: str, version: int) -> DataFrame
     """Read the actions of a log on a table's data files, up to a version.
 
     Returns:
-        One row per action: `path`, as the log spells it; `action_order` (bigint): only a file's
-        last action is valid; `is_live` (boolean): true if the action adds the file, false if it
-        removes it; `num_rows` (bigint): how many rows the file has, without the rows that its
-        deletion vector hides, or NULL if the log does not say.
+        One row per action: `path`, as the log spells it; `vector`, which names the deletion vector
+        (a text; empty without one); `action_order` (bigint): only a file's last action is valid;
+        `is_live` (boolean): true if the action adds the file, false if it removes it; `num_rows`
+        (bigint): how many rows the file has, without the rows that its deletion vector hides, or
+        NULL if the log does not say.
 
     Raises:
         PySparkException: The log can't be read as files, or some of its files are missing.
@@ -99,11 +102,18 @@ def _of_files(frames: Sequence[DataFrame]) -> DataFrame:
     is_live = F.col("add").isNotNull()
     return actions.where("add IS NOT NULL OR remove IS NOT NULL").select(
         F.coalesce("add.path", "remove.path").alias("path"),
+        F.when(is_live, _name_of("add")).otherwise(_name_of("remove")).alias("vector"),
         # If one commit removes and adds the same file, the file gets another deletion vector.
         (F.col("version") * 2 + is_live.cast("bigint")).alias("action_order"),
         is_live.alias("is_live"),
         _visible_rows().alias("num_rows"),
     )
+
+
+def _name_of(action: str) -> Column:
+    vector = f"{action}.deletionVector"
+    offset = F.col(f"{vector}.offset").cast("string")
+    return F.concat_ws("/", f"{vector}.storageType", f"{vector}.pathOrInlineDv", offset)
 
 
 def _visible_rows() -> Column:

@@ -44,6 +44,43 @@ def check_logged_rows(images: PinnedTable, counted: DataFrame) -> None:
         raise _refusal(images, f"file {path!r}", scanned_rows, logged_rows, more)
 
 
+def check_active_once(images: PinnedTable, num_files: int) -> None:
+    """Check that no file is in the table twice, with two deletion vectors.
+
+    Its rows would be read twice, and each vector would give back what the other hides.
+
+    Args:
+        images: The pinned Delta table.
+        num_files: The number of files that a scan found rows in.
+
+    Raises:
+        TableFormatError: A file is there twice; the message names it.
+
+    *Cost:* nothing if the table has as many files as the scan found; otherwise a shuffle of the
+    log. There may be files whose rows are all deleted.
+    """
+    if (images.detail["numFiles"] or 0) <= num_files:
+        return
+    spark = images.frame.sparkSession
+    try:
+        actions = read_file_actions(spark, images.detail["location"], images.version or 0)
+        is_live = F.max_by("is_live", "action_order").alias("is_live")
+        entries = actions.groupBy("path", "vector").agg(is_live).where("is_live")
+        twice = entries.groupBy("path").count().where("count > 1").sort("path").head()
+    except SPARK_ERRORS as error:
+        reason = str(error).strip().partition("\n")[0]
+        _log.warning("whether the log names a file twice can't be found out: %s", reason)
+        return
+    if twice is not None:
+        raise TableFormatError(
+            f"image table {images.location!r}: Delta's log has file {twice['path']!r} "
+            f"{twice['count']} times, with different deletion vectors. Each row would be read "
+            "several times, and deleted rows would come back. Some program did not remove the "
+            f"older entry: RESTORE TABLE {sql_name(images.location)} to a version before that, or "
+            "write the table anew."
+        )
+
+
 def _compare(images: PinnedTable, counted: DataFrame) -> Row | None:
     """Compare file by file; None if the log can't be read, or spells paths in an unknown way."""
     spark = images.frame.sparkSession

@@ -166,8 +166,8 @@ def _time_options(schema: Any) -> dict[str, Any]:
     columns = (schema.column(index) for index in range(len(schema)))
     types = [json.loads(column.logical_type.to_json()) for column in columns]
     in_utc = any(of["Type"] == "Time" and of["isAdjustedToUTC"] for of in types)
-    has_option = _IN_UTC in inspect.signature(pq.write_table).parameters
-    return {_IN_UTC: True} if in_utc and has_option else {}
+    has_option = in_utc and _IN_UTC in inspect.signature(pq.write_table).parameters
+    return {_IN_UTC: True} if has_option else {}
 
 
 def _variants(format_version: str) -> Iterator[dict[str, Any]]:

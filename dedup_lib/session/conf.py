@@ -30,6 +30,8 @@ RUN_SETTINGS: Mapping[str, str | None] = {
     "spark.sql.parquet.int96AsTimestamp": "true",
     "spark.sql.parquet.inferTimestampNTZ.enabled": "true",
     "spark.sql.legacy.parquet.nanosAsLong": "false",
+    # Delta needs it for column mapping by ID.
+    "spark.sql.parquet.fieldId.read.enabled": "true",
     # Dates and times are written as they were read: the calendar and time zone do not change.
     "spark.sql.parquet.int96TimestampConversion": "false",
     "spark.sql.parquet.datetimeRebaseModeInRead": "CORRECTED",

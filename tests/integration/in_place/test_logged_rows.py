@@ -247,3 +247,32 @@ def test_a_log_that_spells_files_in_unknown_ways_is_compared_by_its_sum(
     with caplog.at_level(logging.WARNING):
         check_logged_rows(pinned, counted)
     assert "it does not name 2 of the files that were read" in caplog.text
+
+
+@pytest.mark.parametrize("method", ["rewrite", "clone", "in-place"])
+def test_a_file_that_the_log_has_twice_is_refused(spark, remove, images, listed, tmp_path, method):
+    """With two deletion vectors: its rows would be read twice, and deleted ones come back."""
+    spark.sql(f"DELETE FROM delta.`{images}` WHERE image_id = 'id-99'")
+    of_first = images / f"_delta_log/{1:020d}.json"
+    (add,) = (line for line in of_first.read_text().splitlines() if '"add"' in line)
+    version = len(list(images.glob("_delta_log/*.json")))
+    (images / f"_delta_log/{version:020d}.json").write_text(f"{add}\n")
+    SparkContext._jvm.org.apache.spark.sql.delta.DeltaLog.clearCache()
+    before = tree_digest(tmp_path)
+    output = None if method == "in-place" else tmp_path / "out"
+    settings = {"output_format": "delta"} if method == "rewrite" else {"method": method}
+    with pytest.raises(TableFormatError, match=r"file 'part-.*' 2 times") as refused:
+        remove(images, listed, output, **settings)
+    assert refused.value.exit_code == 3
+    assert tree_digest(tmp_path) == before
+
+
+def test_a_file_whose_rows_are_all_deleted_is_not_there_twice(spark, remove, images, tmp_path):
+    """The table has more files than a scan finds; a writer may leave such a file."""
+    with session_settings(spark, {"spark.databricks.delta.stats.collect": "false"}):
+        id_rows(spark, 110, 120).coalesce(1).write.format("delta").mode("append").save(str(images))
+    spark.sql(f"DELETE FROM delta.`{images}` WHERE image_id >= 'id-10'")
+    listed = write_list(tmp_path / "list.parquet", ["id-40"])
+    output = tmp_path / "out"
+    remove(images, listed, output, output_format="delta", allow_no_matches=True)
+    assert spark.read.format("delta").load(str(output)).count() == 0

@@ -191,6 +191,27 @@ def test_partitions_of_both_kinds(catch_up, spark, tmp_path, listed):
         assert report.since_last_run == NOTHING | {"added_rows": 1}
 
 
+def test_an_empty_partition_value_is_null(catch_up, spark, tmp_path, listed):
+    """Some writers log an empty text where Delta logs a NULL, for a date too."""
+    images = tmp_path / "images"
+
+    def add(name, day):
+        frame = spark.createDataFrame([(name, day)], "image_id string, day string")
+        frame = frame.select("image_id", F.col("day").cast("date"), F.lit(b"x").alias("image"))
+        frame.write.format("delta").mode("append").partitionBy("day").save(str(images))
+
+    add("a", "2026-01-31")
+    add("c", "2026-01-31")
+    catch_up(images, listed(["a"]))
+    add("b", None)
+    commit = images / f"_delta_log/{2:020d}.json"
+    logged = commit.read_text()
+    assert logged.count('"day":null') == 1
+    commit.write_text(logged.replace('"day":null', '"day":""'))
+    report = catch_up(images, listed(["a"]))
+    assert report.since_last_run == NOTHING | {"added_rows": 1}
+
+
 @pytest.mark.usefixtures("as_shipped")
 def test_a_table_by_name_is_caught_up_with(catch_up, images, listed, name):
     catch_up(images, listed(["b"]), name)
