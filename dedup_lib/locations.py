@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import unicodedata
 from pathlib import Path
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 from dedup_lib.errors import SettingsError
-
-# Spaces and control characters beyond ASCII, by their Unicode category.
-_ENCODED = {"Zs", "Zl", "Zp", "Cc"}
 
 
 def is_path(location: str) -> bool:
@@ -73,21 +69,6 @@ def decode_path(metadata_path: str) -> str:
     """Convert a path from the spelling of `_metadata.file_path` to that of `FileInfo`."""
     text = unquote(metadata_path)
     return "file:/" + text[5:].lstrip("/") if text.startswith("file:") else text
-
-
-def encode_path(path: str) -> str:
-    """Convert a path from the spelling of `FileInfo` to that of `_metadata.file_path`.
-
-    *Source:* Java's `URI`, by which Spark spells paths.
-    """
-    scheme, colon, rest = path.partition(":")
-    return f"{scheme}{colon}{''.join(map(_encode, rest))}"
-
-
-def _encode(letter: str) -> str:
-    if letter.isascii():
-        return quote(letter, safe="/:@&=+$,;-_.!~*'()")
-    return quote(letter) if unicodedata.category(letter) in _ENCODED else letter
 
 
 def _comparable(canonical: str) -> str:

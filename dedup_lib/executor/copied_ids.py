@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import threading
 from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -13,11 +11,18 @@ from dedup_lib.executor.footers import (
     END_BYTES,
     check_not_signed,
     check_size,
+    count_rows,
     footer_in,
     read_tail,
     schema_digest,
 )
-from dedup_lib.executor.id_files import make_directory, named_when_finished, write_rows
+from dedup_lib.executor.id_files import (
+    encode_path,
+    make_directory,
+    named_when_finished,
+    stored_type,
+    write_rows,
+)
 from dedup_lib.executor.page_headers import check_page_headers
 from dedup_lib.executor.stores import FileRefusedError, open_store
 from dedup_lib.executor.writer_options import writer_options
@@ -27,8 +32,7 @@ _THREADS = 8
 _MAGIC = b"PAR1"
 _BATCH_ROWS = 65_536
 # IDs of a file that other threads read ahead.
-_AHEAD_ROWS = 65_536
-_MOST_DIGITS = 38
+_AHEAD_ROWS = 16_384
 _MOST_VALUE_BYTES = 1024
 
 
@@ -51,28 +55,18 @@ class ScannedFile(NamedTuple):
 
 
 class SourceFile(NamedTuple):
-    """A file to read: its path below the directory, its size, and its path as Spark spells it."""
+    """A file to read: its path below the directory, and its size."""
 
     path: str
     size_bytes: int
-    spelled: str
-
-
-class _Footer(NamedTuple):
-    """A schema: its digest, why pyarrow can't write it, and the footer of its largest file."""
-
-    schema: Any
-    digest: str
-    refused: str | None
-    content: bytes
-    file_bytes: int
 
 
 class _Opened(NamedTuple):
-    """A file whose footer was read; `batches` are its columns if they were read, too."""
+    """A file that was opened; `batches` are its columns if they were read, too."""
 
     file: Any
-    footer: _Footer
+    stream: Any
+    tail: bytes
     num_rows: int
     batches: list[Any] | None
 
@@ -102,13 +96,15 @@ def copy_ids(
         options: Options for pyarrow's file systems, except the local one.
 
     Returns:
-        One entry per file; an empty list if a file can't be read here. The driver finds the reason.
+        One entry per file. If a file can't be read here: one entry without a digest, which says why
+        in `refused`.
 
     *Cost:* each file is opened once: its last bytes and these columns are read.
     """
-    with contextlib.suppress(Exception):
+    try:
         return _Copying(sources, options).copy(target, name)
-    return []
+    except Exception as error:  # Spark can do it in place of pyarrow
+        return [ScannedFile("", 0, 0, 0, f"{type(error).__name__}: {error}")]
 
 
 class _Copying:
@@ -123,9 +119,11 @@ class _Copying:
         self._options = options
         self._store, top = open_store(sources.directory, options)
         self._top = top.rstrip("/")
-        self._footers: list[_Footer] = []
-        self._lock = threading.Lock()
-        self._spelled = pa.array([file.spelled for file in sources.files], pa.string())
+        self._footers: dict[str, bytes] = {}
+        self._sizes: dict[str, int] = {}
+        self._refused: dict[tuple[str, str], str | None] = {}
+        paths = (encode_path(f"{sources.directory}/{file.path}") for file in sources.files)
+        self._paths = pa.array(paths, pa.string())
         self._positions = pa.array(range(_BATCH_ROWS), pa.int64())
 
     def copy(self, target: str, name: str) -> list[ScannedFile]:
@@ -135,15 +133,15 @@ class _Copying:
         found: list[ScannedFile] = []
         with named_when_finished(store, f"{top}/rows", f"{name}.parquet") as sink:
             write_rows(sink, self._rows(found))
-        for footer in self._footers:
-            name_of_it = f"{name}-{footer.digest}.parquet"
-            with named_when_finished(store, f"{top}/schemas", name_of_it) as sink:
-                sink.write(_MAGIC + footer.content)
+        for digest, footer in self._footers.items():
+            with named_when_finished(store, f"{top}/schemas", f"{name}-{digest}.parquet") as sink:
+                sink.write(_MAGIC + footer)
         return found
 
     def _rows(self, found: list[ScannedFile]) -> Iterator[Any]:
         """Yield the rows to write, file by file; note the facts of each file at its end."""
         for number, opened in enumerate(self._open_ahead()):
+            digest, refused = self._describe(opened, self._files[number].size_bytes)
             batches = self._read(opened.file) if opened.batches is None else opened.batches
             num_rows = num_nulls = id_bytes = 0
             for ids, *others in batches:
@@ -153,8 +151,8 @@ class _Copying:
                 id_bytes += self._text_bytes(ids)
             if num_rows != opened.num_rows:
                 raise ValueError("the row groups have other numbers of rows than their footer says")
-            footer = opened.footer
-            found.append(ScannedFile(footer.digest, num_rows, num_nulls, id_bytes, footer.refused))
+            opened.stream.close()
+            found.append(ScannedFile(digest, num_rows, num_nulls, id_bytes, refused))
 
     def _open_ahead(self) -> Iterator[_Opened]:
         """Yield the files in order; threads open the next ones, and read the IDs of small files."""
@@ -184,28 +182,26 @@ class _Copying:
         file = pq.ParquetFile(
             stream, metadata=metadata, pre_buffer=False, page_checksum_verification=True
         )
-        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
-        num_rows = sum(group.num_rows for group in groups)
-        _check_sizes(groups, self._columns, num_rows)
+        num_rows = count_rows(metadata)
+        _check_sizes(metadata, self._columns, num_rows)
         batches = list(self._read(file)) if num_rows <= _AHEAD_ROWS else None
-        return _Opened(
-            file, self._describe(file, stream, tail, source.size_bytes), num_rows, batches
-        )
+        return _Opened(file, stream, tail, num_rows, batches)
 
-    def _describe(self, file: Any, stream: Any, tail: bytes, file_bytes: int) -> _Footer:
-        """Note the footer, unless a larger file of the same schema has given one."""
-        schema = file.metadata.schema
-        with self._lock:
-            for index, known in enumerate(self._footers):
-                if known.schema.equals(schema):
-                    if file_bytes > known.file_bytes:
-                        larger = known._replace(content=footer_in(tail), file_bytes=file_bytes)
-                        self._footers[index] = larger
-                    return known
-            refused = _why_not_written(file, stream)
-            footer = _Footer(schema, schema_digest(schema), refused, footer_in(tail), file_bytes)
-            self._footers.append(footer)
-            return footer
+    def _describe(self, opened: _Opened, file_bytes: int) -> tuple[str, str | None]:
+        """Return the digest of a file's schema, and why pyarrow can't write such a file.
+
+        Note the footer, if no larger file of the schema has given one.
+        """
+        metadata = opened.file.metadata
+        digest = schema_digest(metadata.schema)  # pyarrow's `equals` looks at leaf columns alone
+        if file_bytes > self._sizes.get(digest, -1):
+            self._sizes[digest], self._footers[digest] = file_bytes, footer_in(opened.tail)
+        if opened.num_rows == 0:  # it has no codec, no encoding, no page
+            return digest, None
+        known = digest, metadata.created_by or ""
+        if known not in self._refused:
+            self._refused[known] = _why_not_written(opened.file, opened.stream)
+        return digest, self._refused[known]
 
     def _read(self, file: Any) -> Iterator[Sequence[Any]]:
         """Yield the columns in batches, as Spark would read them."""
@@ -215,7 +211,12 @@ class _Copying:
             indexes = list(map(batch.schema.get_field_index, self._columns))
             if min(indexes) < 0:
                 raise ValueError("a column is missing, or there are several of its name")
-            yield [self._as_spark_reads(batch.column(index)) for index in indexes]
+            columns = [self._as_spark_reads(batch.column(index)) for index in indexes]
+            if any(it.nbytes > _MOST_VALUE_BYTES * max(64, len(it)) for it in columns):
+                raise ValueError("the values are too long to be copied")
+            if any(self._pa.types.is_temporal(it.type) for it in columns):
+                _check_calendar(file.metadata.metadata or {})
+            yield columns
 
     def _as_spark_reads(self, values: Any) -> Any:
         pa, types = self._pa, self._pa.types
@@ -223,13 +224,13 @@ class _Copying:
             values = values.storage
         if types.is_dictionary(values.type):
             values = values.dictionary_decode()
-        return values.cast(_stored_type(pa, values.type))
+        return values.cast(stored_type(pa, values.type))
 
     def _located(self, ids: Any, others: Sequence[Any], number: int, start: int) -> Any:
         """Return a batch with each row's file and position beside its ID."""
         pa = self._pa
         numbers = pa.repeat(pa.scalar(number, pa.int32()), len(ids))
-        paths = pa.DictionaryArray.from_arrays(numbers, self._spelled)
+        paths = pa.DictionaryArray.from_arrays(numbers, self._paths)
         positions = self._compute.add(self._positions[: len(ids)], start)
         names = ["image_id", "file_path", "row_index"]
         names += [f"value_{index}" for index in range(1, len(self._columns))]
@@ -242,8 +243,19 @@ class _Copying:
         return compute.sum(compute.binary_length(ids)).as_py() or 0
 
 
-def _check_sizes(groups: Sequence[Any], columns: Sequence[str], num_rows: int) -> None:
+def _check_calendar(key_values: Mapping[bytes, bytes]) -> None:
+    """Refuse dates and times that Spark converts from an old calendar.
+
+    *Source:* `DataSourceUtils.datetimeRebaseSpec` of Spark.
+    """
+    is_old = key_values.get(b"org.apache.spark.version", b"3") < b"3"
+    if is_old or b"org.apache.spark.legacyDateTime" in key_values:
+        raise ValueError("Spark converts dates and times of this file")
+
+
+def _check_sizes(metadata: Any, columns: Sequence[str], num_rows: int) -> None:
     """Refuse columns of long values: they are no IDs, but perhaps the images."""
+    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
     chunks = (group.column(index) for group in groups for index in range(group.num_columns))
     of_columns = (chunk for chunk in chunks if chunk.path_in_schema in columns)
     num_bytes = sum(chunk.total_uncompressed_size for chunk in of_columns)
@@ -258,34 +270,3 @@ def _why_not_written(file: Any, stream: Any) -> str | None:
     except FileRefusedError as error:
         return str(error)
     return None
-
-
-def _stored_type(pa: Any, given: Any) -> Any:
-    """Return the type that Spark reads for a type of pyarrow.
-
-    Raises:
-        ValueError: Spark reads such values in another way, or not at all.
-    """
-    types = pa.types
-    if types.is_string(given) or types.is_large_string(given) or types.is_string_view(given):
-        return pa.string()
-    if types.is_decimal(given) and given.precision <= _MOST_DIGITS:
-        return pa.decimal128(given.precision, given.scale)
-    if types.is_timestamp(given) and given.unit != "ns":
-        return pa.timestamp("us", None if given.tz is None else "UTC")
-    stored = {
-        pa.uint8(): pa.int16(),
-        pa.uint16(): pa.int32(),
-        pa.uint32(): pa.int64(),
-        pa.uint64(): pa.decimal128(20, 0),
-        pa.date64(): pa.date32(),
-    }
-    same = types.is_integer, types.is_boolean, types.is_float32, types.is_float64, types.is_date
-    if any(is_such(given) for is_such in same):
-        return stored.get(given, given)
-    if types.is_duration(given):
-        return pa.int64()
-    binary = types.is_binary, types.is_large_binary, types.is_binary_view
-    if types.is_fixed_size_binary(given) or any(is_such(given) for is_such in binary):
-        return pa.binary()
-    raise ValueError(f"{given} is not copied")

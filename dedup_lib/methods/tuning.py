@@ -77,7 +77,7 @@ def settings_for(
 
 
 def _sample(images: PinnedTable, files: Sequence[FileRows]) -> Sequence[FileInfo]:
-    """Choose files with the footers of the largest files."""
+    """Choose files with the footers of the largest files, or copies of large files' footers."""
     if images.id_table is not None:
         return list(images.id_table.footer_copies.values())[:_SAMPLED_FILES]
     largest = sorted(files, key=lambda file: file.size_bytes)[-_SAMPLED_FILES:]

@@ -62,13 +62,17 @@ class ParquetFormat(ParquetOutput):
         partitions = [StructField(name, StringType()) for name in partition_columns if not keys]
         columns = StructType([*schema.columns.fields, *partitions])
         reader = session.spark.read.schema(columns).options(**PARQUET_READER_OPTIONS)
+        frame = found.read(reader, keys)
+        if id_table is not None:  # the reading took some time
+            found.check_same(session.storage)
+            id_table = id_table.opened(session.spark, columns)
         return PinnedTable(
             location=location,
             root=location,
             format=self.name,
             version=None,
             fingerprint=fingerprint(found.files),
-            frame=found.read(reader, keys),
+            frame=frame,
             partition_columns=partition_columns,
             files=tuple(found.files),
             leftovers=tuple(found.leftovers),

@@ -36,8 +36,9 @@ def check_ids(staged: Staged, *, are_same: bool) -> None:
     if not are_same:
         raise _error(
             staged,
-            f"other IDs than the plan's were written to {staged.location!r}: Spark reads the "
-            "images in another way than their IDs. Use another version of Spark",
+            f"other IDs than the plan's were written to {staged.location!r}: an image file was "
+            "changed during the run, or Spark reads it wrongly. Run again when no one writes "
+            "there; if that fails, too, use another version of Spark",
         )
 
 

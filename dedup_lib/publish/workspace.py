@@ -30,8 +30,8 @@ from dedup_lib.tables.read import root_of
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Target
 
-# Makes the run's directory when it is first called, for the root of the image table. A dry run has
-# no directory.
+# Makes the run's directory when it is first called, for the root of the image table. In a dry run
+# there is none.
 OpenAttempt = Callable[[str], Attempt | None]
 
 
@@ -92,8 +92,8 @@ class Workspace:
         condition = settings.protected_rows
         paths = [] if condition is None else list(condition.paths)
         paths += [(rule.column,) for rule in settings.keeper_rules]
-        names = [settings.image_id_column, *(path[0] for path in paths if len(path) == 1)]
         has_all = all(len(path) == 1 for path in paths)
+        names = [settings.image_id_column, *(path[0] for path in paths if has_all)]
         return WantedIds(tuple(dict.fromkeys(names)), has_all, make_directory)
 
     def _temporary_directory(self, cleanup: ExitStack) -> str | None:

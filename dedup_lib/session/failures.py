@@ -83,7 +83,7 @@ def translate_spark_errors() -> Iterator[None]:
             ) from error
         is_foreign = isinstance(error, SPARK_ERRORS)
         if is_foreign and (reason := _find_unread_file(failure)) is not None:
-            if ".dedup-" in reason:
+            if ".dedup-" in reason or "/remove-duplicates-" in reason:
                 raise PublishError(
                     f"a file that this run wrote was lost; run again. {reason}"
                 ) from error

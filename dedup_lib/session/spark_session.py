@@ -30,7 +30,7 @@ def get_setting(spark: SparkSession, key: str) -> str | None:
 
 
 def is_on_one_machine(spark: SparkSession) -> bool:
-    """Tell whether the driver and all tasks share one process, and so a disk."""
+    """Tell whether the driver and all tasks run on this machine, and so share a disk."""
     return not is_connect(spark) and (get_setting(spark, "spark.master") or "").startswith("local")
 
 

@@ -13,6 +13,7 @@ from pyspark.sql import DataFrame, DataFrameReader, SparkSession
 from pyspark.sql.types import StructType
 
 from dedup_lib.errors import (
+    InputChangedError,
     NoImageRowsError,
     StorageError,
     TableFormatError,
@@ -51,11 +52,26 @@ class DataFiles:
         location: The directory, or the file if the table is one file.
         files: The data files.
         leftovers: The files that are passed over, although Spark would read them.
+        listed: All files that were listed, but for markers.
     """
 
     location: str
     files: Sequence[FileInfo]
     leftovers: Sequence[FileInfo]
+    listed: Sequence[FileInfo]
+
+    def check_same(self, storage: Storage) -> None:
+        """List the directory once more.
+
+        Raises:
+            InputChangedError: A file was changed, deleted or added since the first listing.
+        """
+        now = {file for file in storage.list_files(self.location) if not is_marker(file)}
+        if changed := sorted(file.path for file in now ^ set(self.listed)):
+            raise InputChangedError(
+                f"file {changed[0]!r} of the image table was changed, deleted or added while the "
+                "run was planning. Run again when no one writes there."
+            )
 
     def read(self, reader: DataFrameReader, keys: Sequence[str] = ()) -> DataFrame:
         """Read the data files, and no leftovers.
@@ -102,7 +118,7 @@ def data_files(
         listed = storage.list_files(location)
     except StorageError as error:
         raise UnreadableFileError(f"{what}: {error} Restore or remove it.") from error
-    listed = [file for file in listed if not MARKERS.fullmatch(name_of(file.path))]
+    listed = [file for file in listed if not is_marker(file)]
     leftovers = find_leftovers(location, listed, only_empty=is_replaced)
     files = [file for file in listed if file not in leftovers]
     check_files(files, location, f"{what} {location!r}")
@@ -114,7 +130,12 @@ def data_files(
     if not is_replaced:
         warn_of_leftovers(f"{what} {location!r}", leftovers)
     seen = [file for file, kind in leftovers.items() if is_seen_by_spark(file, kind)]
-    return DataFiles(location, files, seen)
+    return DataFiles(location, files, seen, listed)
+
+
+def is_marker(file: FileInfo) -> bool:
+    """Tell whether a file is one that writers leave beside the data."""
+    return MARKERS.fullmatch(name_of(file.path)) is not None
 
 
 def _check_is_read(location: str, file: FileInfo, what: str) -> None:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import os.path
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 from dedup_lib.errors import StorageError
 from dedup_lib.executor import copied_ids, footers
 from dedup_lib.executor.copied_ids import ScannedFile, SourceFile, Sources
-from dedup_lib.locations import encode_path, name_of
+from dedup_lib.executor.id_files import encode_path
+from dedup_lib.locations import name_of
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
@@ -64,8 +67,13 @@ def read_footers_and_ids(
     if wanted is None or location is None:
         return list(read_footers(session, files)), None
     scanned = _copy_on_executors(session, files, wanted.columns, location)
-    copies = {} if scanned is None else _read_copies(session, location)
-    if scanned is None or not copies.keys() >= {one.digest for one in scanned}:
+    copies = _read_copies(session, location, {one.digest for one in scanned or ()})
+    if scanned is None or copies is None:
+        with contextlib.suppress(StorageError):  # it is deleted at the end of the run, too
+            session.storage.delete(location)
+        if len(wanted.columns) > 1:  # perhaps the IDs alone can be copied
+            wanted = replace(wanted, columns=wanted.columns[:1], has_all=False)
+            return read_footers_and_ids(session, files, wanted)
         return list(read_footers(session, files)), None
     footers = [
         ParquetFooter(file.path, copies[one.digest].schema, one.num_rows)
@@ -84,6 +92,7 @@ def read_footers_and_ids(
     )
     return footers, IdTable(
         location=location,
+        num_parts=len(_divide(files)),
         columns=wanted.columns,
         has_all=wanted.has_all,
         files=tuple(counted),
@@ -97,16 +106,19 @@ class _FooterCopy(NamedTuple):
     schema: ParquetSchema
 
 
-def _read_copies(session: Session, location: str) -> dict[str, _FooterCopy]:
-    """Read a copied footer of each schema, that of the first task, by the digest of the schema."""
+def _read_copies(
+    session: Session, location: str, digests: Collection[str]
+) -> dict[str, _FooterCopy] | None:
+    """Read a copied footer of each schema, that of the first task; None if they can't be read."""
     try:
-        listed = session.storage.list_files(f"{location}/schemas")
+        listed = session.storage.list_files(f"{location}/schemas") if digests else []
         files = {_digest_in(file): file for file in sorted(listed, key=_path_of, reverse=True)}
-        read = {it.path: it.schema for it in session.storage.read_footers(list(files.values()))}
-    except StorageError as error:
+        wanted = [files[digest] for digest in digests]
+        read = {it.path: it.schema for it in session.storage.read_footers(wanted)}
+    except (KeyError, StorageError) as error:
         _log.info("copies of footers can't be read: %s", error)
-        return {}
-    return {digest: _FooterCopy(file, read[file.path]) for digest, file in files.items()}
+        return None
+    return {digest: _FooterCopy(files[digest], read[files[digest].path]) for digest in digests}
 
 
 def _path_of(file: FileInfo) -> str:
@@ -160,12 +172,9 @@ def _copy_on_executors(
 ) -> list[ScannedFile] | None:
     """Copy the IDs; return the facts of each file, or None if a file can't be read there."""
     directory = _common_directory(files)
+    start = len(directory) + 1
     parts = [
-        [
-            SourceFile(file.path[len(directory) + 1 :], file.size_bytes, encode_path(file.path))
-            for file in part
-        ]
-        for part in _divide(files)
+        [SourceFile(file.path[start:], file.size_bytes) for file in part] for part in _divide(files)
     ]
     options = dict(session.storage.pyarrow_options)
 
@@ -175,10 +184,12 @@ def _copy_on_executors(
         return copied_ids.copy_ids(sources, location, name, options)
 
     answers = _for_each_part(session, len(parts), copy_part, _SCANNED)
-    if [len(answer) for answer in answers] != [len(part) for part in parts]:
-        _log.info("executors can't copy the IDs by pyarrow: Spark reads them")
+    scanned = [ScannedFile(*row) for answer in answers for row in answer]
+    reason = next((one.refused for one in scanned if not one.digest), None)
+    if reason is not None or len(scanned) != len(files):
+        _log.info("executors can't copy %s by pyarrow: %s", list(columns), reason)
         return None
-    return [ScannedFile(*row) for answer in answers for row in answer]
+    return scanned
 
 
 def _divide(files: Sequence[FileInfo]) -> list[Sequence[FileInfo]]:

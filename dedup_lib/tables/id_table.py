@@ -9,6 +9,7 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
+from dedup_lib.errors import PublishError
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.storage import FileInfo, ParquetSchema
 
@@ -29,11 +30,12 @@ class WantedIds:
     make_directory: Callable[[], str | None]
 
     def in_files(self, partition_columns: Collection[str]) -> WantedIds | None:
-        """Leave out columns whose values are in directory names; None if the ID column is such."""
+        """Copy IDs alone if a value is in directory names; None if the ID itself is there."""
         if self.columns[0] in partition_columns:
             return None
-        columns = tuple(name for name in self.columns if name not in partition_columns)
-        return replace(self, columns=columns, has_all=self.has_all and columns == self.columns)
+        if not set(self.columns).intersection(partition_columns):
+            return self
+        return replace(self, columns=self.columns[:1], has_all=False)
 
 
 @dataclass(frozen=True)
@@ -67,41 +69,57 @@ class IdTable:
 
     Attributes:
         location: The URI of the directory of these files. They are below `rows`.
+        num_parts: The number of these files.
         columns: The columns that were copied: first the ID column.
         has_all: Whether these are all columns that the plan compares.
         files: What was counted in each file of the image table, in the table's order.
         refused: Why pyarrow can't write some file of the table without changes; None if it can.
         footer_copies: A file for each schema of the table, with the footer of one of its files, one
             of the largest.
+        frame: Its rows, once it is opened.
     """
 
     location: str
+    num_parts: int
     columns: tuple[str, ...]
     has_all: bool
     files: tuple[FileRows, ...]
     refused: str | None
     footer_copies: Mapping[ParquetSchema, FileInfo]
 
-    def rows(self, spark: SparkSession, types: StructType) -> DataFrame:
-        """Return the copied columns by their names, and each row's place.
+    frame: DataFrame | None = None
+
+    def opened(self, spark: SparkSession, types: StructType) -> IdTable | None:
+        """Return the table with its frame; None if it is useless.
+
+        The frame has `image_id`, `file_path`, `row_index`, and the struct `columns` with all copied
+        columns, one row per row of the image table. It reads the files that are there now.
 
         Args:
             spark: The session.
-            types: The columns of the image table.
+            types: The columns of the image table. If one that was copied is not there, Spark can't
+                read it from the image table.
 
-        Returns:
-            `image_id`, `file_path`, `row_index`, and the struct `columns` with all copied columns,
-            one row per row of the image table.
+        Raises:
+            PublishError: A file of the ID table was lost.
         """
+        if not set(self.columns) <= set(types.names):
+            return None
         places = [StructField("file_path", StringType()), StructField("row_index", LongType())]
         names = ["image_id", *(f"value_{index}" for index in range(1, len(self.columns)))]
-        values = [
-            StructField(name, types[column].dataType)
-            for name, column in zip(names, self.columns, strict=True)
-        ]
+        stored = list(zip(names, self.columns, strict=True))
+        values = [StructField(name, types[column].dataType) for name, column in stored]
         reader = spark.read.schema(StructType(values + places)).options(**PARQUET_READER_OPTIONS)
-        named = [
-            F.col(name).alias(column) for name, column in zip(names, self.columns, strict=True)
-        ]
         rows = reader.parquet(f"{self.location}/rows")
-        return rows.select("image_id", "file_path", "row_index", F.struct(*named).alias("columns"))
+        if len(rows.inputFiles()) != self.num_parts:
+            raise PublishError(f"a file that this run wrote to {self.location!r} was lost.")
+        columns = F.struct(*(F.col(name).alias(column) for name, column in stored))
+        rows = rows.select("image_id", "file_path", "row_index", columns.alias("columns"))
+        return replace(self, frame=rows)
+
+    @property
+    def rows(self) -> DataFrame:
+        """The frame, as `opened` says."""
+        if self.frame is None:
+            raise TypeError("the ID table was not opened")
+        return self.frame

@@ -13,7 +13,6 @@ from pyspark.sql.types import DataType
 from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.tables import id_types
 from dedup_lib.tables.columns import metadata
-from dedup_lib.tables.id_table import IdTable
 from dedup_lib.tables.id_types import ImageId
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.schema import holds_uuids
@@ -97,7 +96,7 @@ class ImageTable(PinnedTable):
     def located_ids(self) -> DataFrame:
         """`image_id`, `file_path`, `row_index` (NULL if unknown), one row per row of the table."""
         if self.id_table is not None:
-            return self._copied(self.id_table).drop("columns")
+            return self.id_table.rows.drop("columns")
         row_index = metadata(self.frame, "row_index") if self.has_row_index else F.lit(None)
         return self.frame.select(
             self.id,
@@ -112,8 +111,5 @@ class ImageTable(PinnedTable):
         There may be more columns.
         """
         if self.id_table is not None and self.id_table.has_all:
-            return self._copied(self.id_table).select("columns.*")
+            return self.id_table.rows.select("columns.*")
         return self.frame
-
-    def _copied(self, id_table: IdTable) -> DataFrame:
-        return id_table.rows(self.frame.sparkSession, self.frame.schema)

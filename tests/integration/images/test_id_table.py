@@ -2,17 +2,23 @@
 
 import datetime as dt
 import decimal
+from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 from chispa import assert_df_equality
 from pyspark.sql import functions as F
 
+from dedup_lib.errors import InputChangedError, PublishError
+from dedup_lib.locations import local_path
+from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
-from dedup_lib.tables import read_images
+from dedup_lib.tables import directory, footers, read_images
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.image_table import ImageTable
+from tests.support.faults.opens import counted_opens
 from tests.support.tables.made import image_rows, write_list, write_parquet
 
 pytestmark = pytest.mark.classic("it compares frames of one process")
@@ -118,3 +124,58 @@ def test_paths_are_spelled_as_spark_spells_them(pinned_twice, remove, tmp_path):
     settings = {"engine": "spark", "strategy": "row-positions"}
     report = remove(tmp_path / "images", listed, tmp_path / "out", **settings)
     assert report.counts["kept_rows"] == 2
+
+
+def test_g5_a_file_that_comes_while_ids_are_copied_stops_the_run(remove, tmp_path, monkeypatch):
+    """Before any work: the engine would write its rows, or leave them out."""
+    write_parquet(image_rows(list("abc")), tmp_path / "images/1.parquet")
+    listed = write_list(tmp_path / "list.parquet", ["b"])
+    copy = footers.read_footers_and_ids
+
+    def copy_slowly(*arguments):
+        copied = copy(*arguments)
+        write_parquet(image_rows(["d"]), tmp_path / "images/2.parquet")
+        return copied
+
+    monkeypatch.setattr(directory, "read_footers_and_ids", copy_slowly)
+    with pytest.raises(InputChangedError, match=r"2\.parquet' of the image table was changed, "):
+        remove(tmp_path / "images", listed, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_lost_part_is_noticed(spark, pinned_twice, tmp_path):
+    write_parquet(image_rows(list("abc")), tmp_path / "images/1.parquet")
+    copied, _ = pinned_twice("image_id")
+    (part,) = (tmp_path / "run/ids/rows").glob("*.parquet")
+    part.unlink()
+    with pytest.raises(SPARK_ERRORS, match=r"FileNotFound|does not exist|FILE_NOT_EXIST"):
+        copied.located_ids.collect()
+    with pytest.raises(PublishError, match="was lost"):
+        copied.id_table.opened(spark, copied.frame.schema)
+
+
+def test_what_a_killed_attempt_leaves_beside_the_copies_does_no_harm(remove, tmp_path, monkeypatch):
+    write_parquet(image_rows(list("abc")), tmp_path / "images/1.parquet")
+    listed = write_list(tmp_path / "list.parquet", ["b"])
+    read_copies = footers._read_copies
+
+    def with_others(session, location, digests):
+        for place in ("rows", "schemas"):
+            Path(local_path(location), place, ".5f3a").write_bytes(b"PAR1 unfinished")
+        return read_copies(session, location, digests)
+
+    monkeypatch.setattr(footers, "_read_copies", with_others)
+    with counted_opens(tmp_path / "images") as opens:
+        assert remove(tmp_path / "images", listed, tmp_path / "out").counts["kept_rows"] == 2
+    assert opens["1.parquet"] == 2  # Spark did not have to read the IDs
+
+
+def test_if_another_column_does_not_fit_the_ids_are_copied_alone(remove, tmp_path):
+    table = image_rows(list("abc")).append_column("taken", pa.array([1, 2, 3], pa.timestamp("us")))
+    path = tmp_path / "images/1.parquet"
+    write_parquet(table, path, use_deprecated_int96_timestamps=True)
+    groups = pa.table({"id": list("abc"), "group": [1, 1, 1]})
+    listed = write_parquet(groups, tmp_path / "list.parquet")
+    report = remove(tmp_path / "images", listed, tmp_path / "out", keeper="largest:taken")
+    assert report.counts["removed_rows"] == 2
+    assert pq.read_table(tmp_path / "out")["image_id"].to_pylist() == ["c"]

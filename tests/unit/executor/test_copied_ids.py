@@ -1,6 +1,8 @@
 """The pass over image files that reads footers and copies IDs."""
 
+import datetime as dt
 import os
+import re
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -20,19 +22,20 @@ def copied(tmp_path):
     def copied(*columns):
         top = tmp_path / "images"
         files = [
-            SourceFile(str(path.relative_to(top)), path.stat().st_size, f"spelled {path.name}")
+            SourceFile(str(path.relative_to(top)), path.stat().st_size)
             for path in sorted(top.rglob("*.parquet"))
         ]
         sources = Sources(f"file:{top}", files, columns or ("image_id",))
         found = copy_ids(sources, f"file:{tmp_path}/run/ids", "00007", {})
-        path = tmp_path / "run/ids/rows/00007.parquet"
-        return found, pq.read_table(path).to_pylist() if found else None
+        if not found[0].digest:
+            return found[0].refused, None
+        return found, pq.read_table(tmp_path / "run/ids/rows/00007.parquet").to_pylist()
 
     return copied
 
 
 def test_each_row_has_its_id_file_and_position(copied, tmp_path):
-    write_parquet(image_rows(["a", None, "c"]), tmp_path / "images/1.parquet", row_group_size=2)
+    write_parquet(image_rows(["a", None, "c"]), tmp_path / "images/1 1.parquet", row_group_size=2)
     write_parquet(image_rows(["d"]).slice(0, 0), tmp_path / "images/2.parquet")
     write_parquet(image_rows(["ée"]), tmp_path / "images/p=1/3.parquet")
     found, rows = copied()
@@ -42,11 +45,12 @@ def test_each_row_has_its_id_file_and_position(copied, tmp_path):
         (1, 0, 3),
     ]
     assert len({one.digest for one in found}) == 1
+    top = f"file:{tmp_path}/images"
     assert [tuple(row.values()) for row in rows] == [
-        ("a", "spelled 1.parquet", 0),
-        (None, "spelled 1.parquet", 1),
-        ("c", "spelled 1.parquet", 2),
-        ("ée", "spelled 3.parquet", 0),
+        ("a", f"{top}/1%201.parquet", 0),
+        (None, f"{top}/1%201.parquet", 1),
+        ("c", f"{top}/1%201.parquet", 2),
+        ("ée", f"{top}/p=1/3.parquet", 0),
     ]
 
 
@@ -91,6 +95,48 @@ def test_other_columns_are_copied_too(copied, tmp_path):
     assert [row["value_1"] for row in rows] == [7, None]
 
 
+@pytest.mark.parametrize("kind", ["struct", "list"])
+def test_columns_that_differ_only_by_their_name_are_two_schemas(copied, tmp_path, kind):
+    """pyarrow takes such schemas for equal: only names of leaf columns count there."""
+    value = {"struct": {"bytes": b"1", "path": "a"}, "list": ["a"]}[kind]
+    for name in ("image", "picture"):
+        table = pa.table({"image_id": ["a"], name: [value]})
+        write_parquet(table, tmp_path / f"images/{name}.parquet")
+    one, other = (pq.read_metadata(path).schema for path in (tmp_path / "images").iterdir())
+    assert one.equals(other)
+    found, _ = copied()
+    assert found[0].digest != found[1].digest
+
+
+def test_a_file_without_rows_says_nothing_of_the_others(copied, tmp_path):
+    table = image_rows(["a"]).append_column("span", pa.array([b"1" * 12], pa.binary(12)))
+    for number, rows in (("1", table.slice(0, 0)), ("2", table)):
+        path = write_parquet(rows, tmp_path / f"images/{number}.parquet", store_schema=False)
+        as_interval(path, "span")
+    found, _ = copied()
+    assert found[0].refused is None
+    assert "Interval" in found[1].refused
+
+
+@pytest.mark.parametrize("key", ["org.apache.spark.legacyDateTime", "org.apache.spark.version"])
+def test_dates_of_an_old_calendar_are_left_to_spark(copied, tmp_path, key):
+    days = pa.array([dt.date(1500, 1, 1)])
+    table = image_rows(["a"]).append_column("day", days).replace_schema_metadata({key: "2.4.5"})
+    write_parquet(table, tmp_path / "images/1.parquet")
+    assert copied("image_id")[1] is not None
+    reason = "ValueError: Spark converts dates and times of this file"
+    assert copied("image_id", "day") == (reason, None)
+
+
+def test_long_values_behind_a_dictionary_are_not_copied(copied, tmp_path):
+    texts = pa.array(["x" * 4096] * 500)
+    table = image_rows([str(number) for number in range(500)]).append_column("text", texts)
+    path = write_parquet(table, tmp_path / "images/1.parquet")
+    assert path.stat().st_size < 500 * 1024
+    reason = "ValueError: the values are too long to be copied"
+    assert copied("image_id", "text") == (reason, None)
+
+
 def test_it_says_what_pyarrow_would_change(copied, tmp_path):
     table = image_rows(["a"]).append_column("span", pa.array([b"1" * 12], pa.binary(12)))
     path = write_parquet(table, tmp_path / "images/1.parquet", store_schema=False)
@@ -123,22 +169,27 @@ def test_a_file_that_does_not_fit_stops_the_copy(copied, tmp_path, harm):
     write_parquet(image_rows(["a"]), tmp_path / "images/1.parquet")
     write_parquet(image_rows(["b"]), tmp_path / "images/2.parquet")
     harm(tmp_path / "images/2.parquet")
-    assert copied() == ([], None)
+    reason, rows = copied()
+    assert rows is None
+    assert re.match(r"\w+: .+", reason)
     assert [name for name in names_in(tmp_path / "run") if name.endswith(".parquet")] == []
+
+
+def copied_one(folder, path, size_bytes):
+    sources = Sources(f"file:{path.parent}", [SourceFile(path.name, size_bytes)], ("image_id",))
+    (found,) = copy_ids(sources, f"file:{folder}/ids", "0", {})
+    return found
 
 
 def test_a_file_that_changed_since_the_listing_stops_the_copy(tmp_path):
     path = write_parquet(image_rows(["a"]), tmp_path / "images/1.parquet")
     (tmp_path / "run").mkdir()
-    source = SourceFile("1.parquet", path.stat().st_size - 1, "1")
-    sources = Sources(f"file:{path.parent}", [source], ("image_id",))
-    assert copy_ids(sources, f"file:{tmp_path}/run/ids", "0", {}) == []
+    found = copied_one(tmp_path / "run", path, path.stat().st_size - 1)
+    assert found.digest == ""
+    assert "changed since it was listed" in found.refused
 
 
 def test_a_late_attempt_does_not_restore_a_deleted_directory(tmp_path):
     path = write_parquet(image_rows(["a"]), tmp_path / "images/1.parquet")
-    sources = Sources(
-        f"file:{path.parent}", [SourceFile("1.parquet", path.stat().st_size, "1")], ("image_id",)
-    )
-    assert copy_ids(sources, f"file:{tmp_path}/deleted/ids", "0", {}) == []
+    assert copied_one(tmp_path / "deleted", path, path.stat().st_size).digest == ""
     assert not (tmp_path / "deleted").exists()
