@@ -3,6 +3,7 @@
 import datetime as dt
 import os
 import re
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -193,3 +194,23 @@ def test_a_late_attempt_does_not_restore_a_deleted_directory(tmp_path):
     path = write_parquet(image_rows(["a"]), tmp_path / "images/1.parquet")
     assert copied_one(tmp_path / "deleted", path, path.stat().st_size).digest == ""
     assert not (tmp_path / "deleted").exists()
+
+
+def test_a_hundredth_of_the_bytes_is_read(copied, tmp_path):
+    """Of images of 20 KB: the end of each file, and the IDs."""
+    for number in range(2):
+        ids = [f"{number}-{row:034d}" for row in range(500)]
+        images = pa.array([os.urandom(20_000) for _ in ids])
+        write_parquet(
+            pa.table({"image_id": ids, "image": images}), tmp_path / f"images/{number}.parquet"
+        )
+    copied()  # what is imported, is imported
+    before = read_bytes()
+    found, _ = copied()
+    assert sum(one.num_rows for one in found) == 1000
+    assert read_bytes() - before < 0.01 * 1000 * 20_000
+
+
+def read_bytes():
+    """Return how many bytes this process has read, as Linux counts them."""
+    return int(Path("/proc/self/io").read_text().split()[1])
