@@ -52,6 +52,8 @@ def storage_errors_as(kind: type[DedupError]) -> Iterator[None]:
 
 # What to do about a file, by a part of the reason why it can't be read.
 _ADVICE = {
+    "File does not exist": "It was changed or deleted during the run. Run again when no one writes "
+    "there.",
     "Unsupported encoding": "The file is sound, but Spark's fast reader does not know this "
     "encoding. If only the images' rewrite reads this column: --engine arrow. Otherwise set "
     "spark.sql.parquet.enableVectorizedReader to false, which is slower.",

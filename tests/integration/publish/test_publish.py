@@ -143,14 +143,15 @@ def test_g8_an_image_file_that_changes_during_the_run_is_noticed(
 def test_g8_files_that_are_added_during_the_run_are_not_in_the_output(
     spark, remove, inputs, folder, monkeypatch
 ):
-    rows_by_file = id_scan.rows_by_file
+    scan_image_ids = id_scan.scan_image_ids
 
-    def adding(*args):
+    def adding(*args, **settings):
         write_parquet(image_rows(["new"]), inputs[0] / "3.parquet")
-        return rows_by_file(*args)
+        return scan_image_ids(*args, **settings)
 
-    monkeypatch.setattr(id_scan, "rows_by_file", adding)
+    monkeypatch.setattr(id_scan, "scan_image_ids", adding)
     remove(*inputs, folder / "out")
+    assert (inputs[0] / "3.parquet").exists()
     assert ids(spark, folder / "out") == KEPT
 
 

@@ -48,11 +48,11 @@ def a_run(adaptive, kills, settings=None, *, shuffled=False):
 
 RUNS = {
     "no fault": a_run(True, {}),
-    "arrow, AQE on": a_run(True, {"scan": LAST, "named": "3.parquet"}),
+    "arrow, AQE on": a_run(True, {"scan": "3.parquet", "named": "3.parquet"}),
     "arrow, AQE off": a_run(False, {"join": LAST_LISTED, "write": "3.parquet"}, shuffled=True),
     "spark, AQE on": a_run(True, {"join": LAST_LISTED, "rewrite": LAST}, BY_SPARK, shuffled=True),
     "spark, AQE off": a_run(
-        False, {"scan": LAST, "rewrite": LAST}, BY_SPARK | {"strategy": "row-positions"}
+        False, {"scan": "3.parquet", "rewrite": LAST}, BY_SPARK | {"strategy": "row-positions"}
     ),
     "Delta, in place": a_run(True, {"delete": LAST_LISTED}, {"method": "in-place"}),
 }

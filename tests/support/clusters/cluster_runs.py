@@ -5,12 +5,11 @@ Usage: cluster_runs.py RUNS, a JSON list of {"settings", "kills": {PLACE: WHERE}
 came out, and the places where an executor was killed. Inputs are ./images and ./list.parquet.
 
 A task that gets to a place kills the executor that it runs on, with SIGKILL, once. Places are, at
-the row whose ID is WHERE: `scan` (of the image IDs), `join` (of image IDs and lists), `rewrite` (by
-engine spark), `delete` (of Delta, in place); at the file whose name is WHERE: `write` and `named`
-(engine arrow has written it, and has given it its name).
+the row whose ID is WHERE: `join` (of image IDs and lists), `rewrite` (by engine spark), `delete`
+(of Delta, in place); at the file whose name is WHERE: `scan` (its IDs have been copied), `write`
+and `named` (engine arrow has written it, and has given it its name).
 """
 
-import dataclasses
 import hashlib
 import json
 import sys
@@ -21,15 +20,15 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib import DuplicateIds, Settings, pipeline, run
-from dedup_lib.executor import rewrite_file
+from dedup_lib.executor import copied_ids, rewrite_file
 from dedup_lib.methods import spark_engine
-from dedup_lib.plan import id_join, id_scan
+from dedup_lib.plan import id_join
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.start import start_session
 from tests.support.clusters.executor_kills import kill_executor, meeting
 from tests.support.tables.made import row_digests
 
-rows_by_file, make_plan, apply = id_scan.rows_by_file, pipeline.make_plan, spark_engine.apply
+copy_ids, make_plan, apply = copied_ids.copy_ids, pipeline.make_plan, spark_engine.apply
 sql, give_name = SparkSession.sql, rewrite_file._give_name
 kills = {}  # of the run that is going on; and the folder that has a file for each that happened
 
@@ -45,8 +44,11 @@ def killing(rows, place):
     return rows.where(F.udf(met(place), "boolean").asNondeterministic()("image_id"))
 
 
-def scanning(images):
-    return rows_by_file(dataclasses.replace(images, frame=killing(images.frame, "scan")))
+def copying(sources, *args):
+    found = copy_ids(sources, *args)
+    if kills.get("scan") in {file.path for file in sources.files}:
+        kill_executor("scan", kills["folder"])
+    return found
 
 
 def planning(settings, inputs, step, materialise):
@@ -83,7 +85,7 @@ def images_of(settings):
     return "./delta"
 
 
-id_scan.rows_by_file, pipeline.make_plan, spark_engine.apply = scanning, planning, rewriting
+copied_ids.copy_ids, pipeline.make_plan, spark_engine.apply = copying, planning, rewriting
 SparkSession.sql, rewrite_file._give_name = asking, naming
 spark = start_session()
 spark.sparkContext.setLogLevel("ERROR")
