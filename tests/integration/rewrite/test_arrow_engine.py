@@ -18,7 +18,7 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
-from dedup_lib.executor import rewrite_file, stores
+from dedup_lib.executor import copied_ids, rewrite_file, stores
 from dedup_lib.methods.rewrite import Rewrite
 from dedup_lib.parquet import arrow_engine, file_groups
 from dedup_lib.session.open_storage import open_storage
@@ -161,6 +161,7 @@ def test_where_it_cannot_run_the_spark_engine_is_taken_and_the_report_says_why(
 def test_a_python_worker_that_dies_gives_the_spark_engine(
     spark, remove, images, listed, tmp_path, monkeypatch
 ):
+    monkeypatch.setattr(copied_ids, "copy_ids", lambda *_: os._exit(3))
     monkeypatch.setattr(rewrite_file, "probe", lambda *_: os._exit(3))
     report = remove(images, listed, tmp_path / "out")
     assert report.engine == "spark"
