@@ -60,13 +60,13 @@ OTHERS = {
 def pinned_twice(spark, tmp_path):
     """Pin the table at `images` with an ID table, and without."""
 
-    def pinned_twice(*columns, copied=True):
+    def pinned_twice(*columns, has_all=True):
         (tmp_path / "run").mkdir()
         wanted = WantedIds(columns, True, lambda: f"file:{tmp_path}/run/ids")
         session = Session(spark, open_storage(spark))
         location = str(tmp_path / "images")
         tables = [read_images(session, location, "auto", ids) for ids in (wanted, None)]
-        assert (tables[0].id_table is not None) == copied
+        assert tables[0].id_table.has_all == has_all
         return [ImageTable.of(table, columns[0]) for table in tables]
 
     return pinned_twice
@@ -99,7 +99,7 @@ def test_compared_columns_are_as_spark_reads_them(pinned_twice, tmp_path, kind):
 
 
 @pytest.mark.parametrize("kind", ["int96", "nanoseconds", "nested"])
-def test_columns_that_are_not_copied_are_read_by_spark(pinned_twice, tmp_path, kind):
+def test_columns_that_do_not_fit_are_read_by_spark(pinned_twice, tmp_path, kind):
     values = {
         "int96": pa.array([INSTANT] * 4, pa.timestamp("us")),
         "nanoseconds": pa.array([1] * 4, pa.timestamp("ns")),
@@ -108,7 +108,9 @@ def test_columns_that_are_not_copied_are_read_by_spark(pinned_twice, tmp_path, k
     table = image_rows(list("abcd")).append_column("value", values)
     options = {"use_deprecated_int96_timestamps": True} if kind == "int96" else {}
     write_parquet(table, tmp_path / "images/1.parquet", **options)
-    pinned_twice("image_id", "value", copied=False)
+    copied, read = pinned_twice("image_id", "value", has_all=False)
+    assert copied.compared.columns == read.compared.columns
+    assert_df_equality(copied.located_ids, read.located_ids, ignore_nullable=True)
 
 
 # What local file systems take, but for a slash; a colon may not come first.

@@ -23,8 +23,8 @@ SPARK = [*SPARK_SUBMIT, "--conf", "spark.log.level=WARN", ROOT / "jobs/remove_du
 COMMANDS = {"spark-submit": SPARK, "console script": [BIN / "remove-duplicates"]}
 PHASES = ["plan", "check", "apply", "verify", "publish"]
 PARTS = {
-    "arrow": {"plan / scan image IDs", "plan / find rows that go", "apply / rewrite files"},
-    "spark": {"plan / scan image IDs", "plan / find rows that go", "apply / rewrite"},
+    "arrow": {"plan / read inputs", "plan / find rows that go", "apply / rewrite files"},
+    "spark": {"plan / read inputs", "plan / find rows that go", "apply / rewrite"},
 }
 
 
