@@ -149,7 +149,7 @@ def test_a_type_that_spark_lacks_is_no_broken_file(remove, listed, tmp_path, nam
 
 
 def test_ids_in_an_encoding_that_spark_lacks_can_be_read(remove, spark, tmp_path):
-    """The message names the setting with which Spark reads them."""
+    """By arrow; and by Spark with a setting that the message names."""
     ids = pa.array(range(5), pa.int64())
     rows = pa.table({"image_id": ids, "image": [b"%d" % n for n in range(5)]})
     encodings = {"image_id": "BYTE_STREAM_SPLIT", "image": "PLAIN"}
@@ -157,13 +157,15 @@ def test_ids_in_an_encoding_that_spark_lacks_can_be_read(remove, spark, tmp_path
     write_parquet(rows, table, use_dictionary=False, column_encoding=encodings)
     listed = write_list(tmp_path / "list/1.parquet", [1], id_type=pa.int64())
     with pytest.raises(UnreadableFileError, match=rf"BYTE_STREAM_SPLIT.*{VECTORIZED} to false"):
-        remove(table.parent, listed, tmp_path / "out")
+        remove(table.parent, listed, tmp_path / "out", engine="spark")
     spark.conf.set(VECTORIZED, "false")
     try:
-        remove(table.parent, listed, tmp_path / "out")
+        remove(table.parent, listed, tmp_path / "out", engine="spark")
     finally:
         spark.conf.unset(VECTORIZED)
-    assert pq.read_table(tmp_path / "out")["image_id"].to_pylist() == [0, 2, 3, 4]
+    assert remove(table.parent, listed, tmp_path / "2").engine == "arrow"
+    for output in ("out", "2"):
+        assert pq.read_table(tmp_path / output)["image_id"].to_pylist() == [0, 2, 3, 4]
 
 
 def test_an_encoding_that_spark_lacks_is_no_broken_file(remove, listed, tmp_path):
