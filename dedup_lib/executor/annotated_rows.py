@@ -12,7 +12,7 @@ from dedup_lib.executor.key_values import ARROW_SCHEMA, serialise
 
 IS_DUPLICATE = "is_duplicate"
 KEPT_IMAGE_ID = "kept_image_id"
-# Spark reads these columns before the columns themselves.
+# The key-value metadata that Spark uses before the columns themselves.
 _SPARK_SCHEMA = b"org.apache.spark.sql.parquet.row.metadata"
 
 

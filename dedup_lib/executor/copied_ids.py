@@ -62,7 +62,7 @@ class SourceFile(NamedTuple):
 
 
 class _Opened(NamedTuple):
-    """A file that was opened; `batches` are its columns if they were read, too."""
+    """A file that was opened; `batches` are its columns, unless they are read later."""
 
     file: Any
     stream: Any
@@ -84,8 +84,8 @@ def copy_ids(
 ) -> list[ScannedFile]:
     """Copy the IDs of files, with each row's file and position, to a Parquet file.
 
-    No statistics decide what is read. A footer of each schema is copied, too, so that others need
-    not open the files for it: that of the largest file.
+    No statistics decide what is read. For each schema, the footer of its largest file is copied.
+    Then nobody else needs to open a file for its footer.
 
     Args:
         sources: The files.

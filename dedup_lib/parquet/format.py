@@ -21,7 +21,12 @@ from dedup_lib.parquet.output import ParquetOutput
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
 from dedup_lib.settings.traits import find_format
-from dedup_lib.tables.directory import data_files, fingerprint, footers_and_ids_of
+from dedup_lib.tables.directory import (
+    changed_while_planning,
+    data_files,
+    fingerprint,
+    footers_and_ids_of,
+)
 from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.history import NOTHING_NEW, EarlierRun, ImageChanges, ImagesState
 from dedup_lib.tables.id_table import FileRows, WantedIds
@@ -104,10 +109,7 @@ class ParquetFormat(ParquetOutput):
         }
         for path in sorted(pinned.keys() | read.keys()):
             if path not in empty and pinned.get(path) != read.get(path):
-                raise InputChangedError(
-                    f"file {path!r} of the image table was changed, deleted or added while the run "
-                    "was planning. Run again when no one writes there."
-                )
+                raise changed_while_planning(path)
 
     def check_id_column(self, table: PinnedTable, column: str) -> None:
         """Refuse a column whose values are in directory names."""

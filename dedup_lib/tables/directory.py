@@ -68,10 +68,7 @@ class DataFiles:
         """
         now = {file for file in storage.list_files(self.location) if not is_marker(file)}
         if changed := sorted(file.path for file in now ^ set(self.listed)):
-            raise InputChangedError(
-                f"file {changed[0]!r} of the image table was changed, deleted or added while the "
-                "run was planning. Run again when no one writes there."
-            )
+            raise changed_while_planning(changed[0])
 
     def read(self, reader: DataFrameReader, keys: Sequence[str] = ()) -> DataFrame:
         """Read the data files, and no leftovers.
@@ -131,6 +128,14 @@ def data_files(
         warn_of_leftovers(f"{what} {location!r}", leftovers)
     seen = [file for file, kind in leftovers.items() if is_seen_by_spark(file, kind)]
     return DataFiles(location, files, seen, listed)
+
+
+def changed_while_planning(path: str) -> InputChangedError:
+    """Return the error for a file that was changed, deleted or added since the first listing."""
+    return InputChangedError(
+        f"file {path!r} of the image table was changed, deleted or added while the run was "
+        "planning. Run again when no one writes there."
+    )
 
 
 def is_marker(file: FileInfo) -> bool:

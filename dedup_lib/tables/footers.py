@@ -69,7 +69,7 @@ def read_footers_and_ids(
     scanned = _copy_on_executors(session, files, wanted.columns, location)
     copies = _read_copies(session, location, {one.digest for one in scanned or ()})
     if scanned is None or copies is None:
-        with contextlib.suppress(StorageError):  # it is deleted at the end of the run, too
+        with contextlib.suppress(StorageError):  # the end of the run also deletes it
             session.storage.delete(location)
         if len(wanted.columns) > 1:  # perhaps the IDs alone can be copied
             wanted = replace(wanted, columns=wanted.columns[:1], has_all=False)

@@ -86,7 +86,6 @@ class IdTable:
     files: tuple[FileRows, ...]
     refused: str | None
     footer_copies: Mapping[ParquetSchema, FileInfo]
-
     frame: DataFrame | None = None
 
     def opened(self, spark: SparkSession, types: StructType) -> IdTable | None:
@@ -112,7 +111,9 @@ class IdTable:
         reader = spark.read.schema(StructType(values + places)).options(**PARQUET_READER_OPTIONS)
         rows = reader.parquet(f"{self.location}/rows")
         if len(rows.inputFiles()) != self.num_parts:
-            raise PublishError(f"a file that this run wrote to {self.location!r} was lost.")
+            raise PublishError(
+                f"a file that this run wrote to {self.location!r} was lost. Run again."
+            )
         columns = F.struct(*(F.col(name).alias(column) for name, column in stored))
         rows = rows.select("image_id", "file_path", "row_index", columns.alias("columns"))
         return replace(self, frame=rows)

@@ -1,4 +1,4 @@
-"""Partition columns that the files have, too, as Polars writes them."""
+"""Partition columns that the files also have, as Polars writes them."""
 
 from __future__ import annotations
 
