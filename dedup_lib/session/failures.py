@@ -170,6 +170,7 @@ def _find_unread_file(failure: str) -> str | None:
         lines = [line for line in failure.splitlines() if "READ_FILE" in line]
         causes = re.findall(r"^Caused by: (.+)", failure, flags=re.MULTILINE)
         cause = f" ({causes[-1].strip()})." if causes else ""
-        return f"Spark could not read an input file: {lines[0].strip()}{cause}"
+        line = lines[0].strip().removeprefix(": ")
+        return f"Spark could not read an input file: {line}{cause}"
     _, _, by_pyarrow = failure.partition("FileReadError: ")
     return f"{by_pyarrow.splitlines()[0]}." if by_pyarrow else None

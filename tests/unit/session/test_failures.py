@@ -56,5 +56,14 @@ def test_a_deletion_vector_is_named_and_not_its_data_file(cause, named):
 
 
 def test_a_data_file_with_a_deletion_vector_may_be_the_cause():
+    damaged = READING.replace("FILE_NOT_EXIST", "NO_HINT").replace("File does not exist. ", "")
+    cause = "Caused by: java.io.IOException: can not read class PageHeader\n"
     with pytest.raises(UnreadableFileError, match="Restore or remove"), translate_spark_errors():
-        raise Py4JError(READING + "Caused by: java.io.IOException: can not read class PageHeader\n")
+        raise Py4JError(damaged + cause)
+
+
+def test_a_file_that_went_during_the_run_is_not_to_be_restored():
+    with pytest.raises(UnreadableFileError, match="Run again") as caught, translate_spark_errors():
+        raise Py4JError(READING)
+    assert "estore" not in str(caught.value)
+    assert ": :" not in str(caught.value)
