@@ -76,6 +76,12 @@ def _comparable(canonical: str) -> str:
     return {"s3": "s3a", "s3n": "s3a"}.get(scheme, scheme) + colon + rest
 
 
+def sibling(canonical: str, suffix: str) -> str:
+    """Return a hidden name beside a canonical location, for the files of this job."""
+    parent, _, name = canonical.rpartition("/")
+    return f"{parent}/.{name}.dedup-{suffix}"
+
+
 def with_parents(canonical: str) -> list[str]:
     """Return a canonical location and all directories above it, the nearest first."""
     scheme, colon, rest = canonical.partition(":")

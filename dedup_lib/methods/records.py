@@ -16,7 +16,7 @@ from dedup_lib.publish.sweep import sweep
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
 from dedup_lib.settings import OutputMode, Settings
-from dedup_lib.tables.manifest import read_manifest, write_manifest
+from dedup_lib.tables.manifest import change_note, read_manifest
 from dedup_lib.tables.registry import format_named, format_of, format_of_record
 from dedup_lib.tables.target import Attempt, Target
 
@@ -84,7 +84,7 @@ def keep(
         staged = written.stage(
             session,
             target,
-            spark_engine.writer(record.rows, ()),
+            spark_engine.writer(written.with_note(record.rows, note), ()),
             attempt,
             schema=record.rows.schema,
             num_rows=max(record.num_rows, 1),  # Spark writes a file even if there are no rows
@@ -127,4 +127,4 @@ def finish(storage: Storage, location: str) -> None:
     location = storage.canonical(location)
     manifest = read_manifest(storage, location)
     del manifest["unfinished"]
-    write_manifest(storage, location, manifest)
+    change_note(storage, location, manifest)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 
 from pyspark.sql import DataFrame
@@ -17,7 +18,7 @@ from dedup_lib.errors import (
 from dedup_lib.locations import decode_path
 from dedup_lib.parquet.arrow_engine import ArrowEngine
 from dedup_lib.parquet.common_schema import common_schema
-from dedup_lib.parquet.output import ParquetOutput
+from dedup_lib.parquet.output import NOTE_KEY, ParquetOutput
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.session import Session
 from dedup_lib.settings.traits import find_format
@@ -146,8 +147,11 @@ class ParquetFormat(ParquetOutput):
     def find_run(
         self, session: Session, location: str, key: str, value: str | None
     ) -> EarlierRun | None:
-        """Read the manifest."""
+        """Read the manifest, or the note in a record's files."""
         note = read_manifest(session.storage, location)
+        if value is None and key not in note:
+            schema = session.spark.read.options(**PARQUET_READER_OPTIONS).parquet(location).schema
+            note = json.loads(schema[0].metadata.get(NOTE_KEY, "{}"))
         is_same = key in note if value is None else note.get(key) == value
         return EarlierRun(location, note) if is_same else None
 

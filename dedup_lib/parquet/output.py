@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -28,10 +29,11 @@ from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.kept_types import check_names_are_kept
 from dedup_lib.tables.layout.leftovers import delete_magic_directories
 from dedup_lib.tables.layout.partitions import partition_columns_of
-from dedup_lib.tables.manifest import write_manifest
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
 
+# Where a record keeps its note: a key of the metadata of its first column.
+NOTE_KEY = "remove_duplicates"
 _CODEC = "spark.sql.parquet.compression.codec"
 
 
@@ -99,6 +101,10 @@ class ParquetOutput(TableFormat):
         codec = settings.get(_CODEC)
         return options if codec is None else options | {"compression": codec}
 
+    def with_note(self, rows: DataFrame, note: Mapping[str, Any]) -> DataFrame:
+        """Put the note into the metadata of the first column: Spark writes it to each footer."""
+        return rows.withMetadata(rows.columns[0], {NOTE_KEY: json.dumps(note)})
+
     def stage(
         self,
         session: Session,
@@ -147,12 +153,11 @@ class ParquetOutput(TableFormat):
         """Mark the output as complete at its location, or rename it to its location."""
         storage, target = session.storage, staged.target
         if target.is_marked:
-            mark(storage, target.location, dict(note), attempt.attempt_id)
+            mark(storage, target.location, note, attempt.attempt_id)
             return
         delete_magic_directories(storage, staged.location)
-        write_manifest(storage, staged.location, dict(note))
         storage.write_text(f"{staged.location}/_SUCCESS", "")
-        rename_into_place(session, staged, attempt)
+        rename_into_place(session, staged, attempt, note)
 
     def append_row(
         self,

@@ -8,7 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dedup_lib.errors import StorageError
-from dedup_lib.publish.owners import owner_text, sibling
+from dedup_lib.locations import sibling
+from dedup_lib.publish.owners import owner_text
 from dedup_lib.publish.sweep import OWNER_FILE, delete_owned
 from dedup_lib.session.storage import Storage
 from dedup_lib.tables.target import Attempt

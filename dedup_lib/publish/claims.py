@@ -9,8 +9,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dedup_lib.errors import StorageError
+from dedup_lib.locations import sibling
 from dedup_lib.publish.locks import heartbeat, is_alive, locked_error
-from dedup_lib.publish.owners import owner_text, sibling
+from dedup_lib.publish.owners import owner_text
 from dedup_lib.session.storage import Storage
 
 _TRIES = 4

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from dedup_lib.errors import ConflictError, StorageError
-from dedup_lib.publish.owners import died_here, owner_text, sibling
+from dedup_lib.locations import sibling
+from dedup_lib.publish.owners import died_here, owner_text
 from dedup_lib.session.storage import Storage
 
 # The owner of a lock this old died, maybe on another machine: a live run renews its lock.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,7 +11,7 @@ from dedup_lib.errors import ConflictError, StorageError
 from dedup_lib.publish.claims import claimed
 from dedup_lib.session.storage import Storage
 from dedup_lib.tables.layout.leftovers import delete_magic_directories
-from dedup_lib.tables.manifest import read_manifest, write_manifest
+from dedup_lib.tables.manifest import mark_incomplete, noted, read_manifest, unmark
 
 _SUCCESS = "_SUCCESS"
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def open_output(storage: Storage, location: str, attempt_id: str) -> Iterator[No
             storage.delete(location)
         elif storage.exists(location) and storage.list_files(location):
             raise ConflictError(f"another writer made {location!r} in the meantime.")
-        write_manifest(storage, location, {"incomplete": True, "run": attempt_id})
+        mark_incomplete(storage, location, {"incomplete": True, "run": attempt_id})
         try:
             yield
         finally:
@@ -46,7 +46,7 @@ def is_incomplete(storage: Storage, location: str) -> bool:
     return bool(manifest.get("incomplete") or manifest.get("unfinished"))
 
 
-def mark(storage: Storage, location: str, manifest: dict[str, Any], attempt_id: str) -> None:
+def mark(storage: Storage, location: str, note: Mapping[str, Any], attempt_id: str) -> None:
     """Mark an output as complete, which publishes it.
 
     Raises:
@@ -58,7 +58,8 @@ def mark(storage: Storage, location: str, manifest: dict[str, Any], attempt_id: 
             "ten minutes. Let the other run finish, then run again."
         )
     delete_magic_directories(storage, location)
-    write_manifest(storage, location, manifest)
+    with noted(storage, location, note, made_at=location):
+        unmark(storage, location)
     storage.write_text(f"{location}/{_SUCCESS}", "")
 
 

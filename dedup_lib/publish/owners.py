@@ -1,4 +1,4 @@
-"""Name hidden files beside an output, and tell whether their run is still alive."""
+"""Tell which run owns a hidden file beside an output, and whether that run is still alive."""
 
 from __future__ import annotations
 
@@ -9,12 +9,6 @@ import uuid
 from pathlib import Path
 
 _PROCESS_TOKEN = uuid.uuid4().hex
-
-
-def sibling(location: str, suffix: str) -> str:
-    """Return a hidden name beside a canonical location."""
-    parent, _, name = location.rpartition("/")
-    return f"{parent}/.{name}.dedup-{suffix}"
 
 
 def owner_text(attempt_id: str) -> str:

@@ -7,9 +7,8 @@ import logging
 from dataclasses import dataclass
 
 from dedup_lib.errors import ConflictError, StorageError
-from dedup_lib.locations import is_path
+from dedup_lib.locations import is_path, sibling
 from dedup_lib.publish.locks import publishing_lock
-from dedup_lib.publish.owners import sibling
 from dedup_lib.session.storage import Storage
 from dedup_lib.tables.manifest import read_manifest
 from dedup_lib.tables.target import Attempt

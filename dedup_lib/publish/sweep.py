@@ -6,9 +6,11 @@ import contextlib
 import logging
 
 from dedup_lib.errors import ConflictError, StorageError
+from dedup_lib.locations import sibling
 from dedup_lib.publish.locks import take_over
-from dedup_lib.publish.owners import died_here, sibling
+from dedup_lib.publish.owners import died_here
 from dedup_lib.session.storage import Storage
+from dedup_lib.tables.manifest import MANIFEST_SUFFIX
 
 OWNER_FILE = "owner.json"
 _LOCKS = ("stale-lock-", "claim-")
@@ -27,7 +29,9 @@ def sweep(storage: Storage, location: str, attempt_id: str) -> None:
     prefix = sibling(location, "").rpartition("/")[2]
     for name in storage.list_names(parent):
         suffix = name.removeprefix(prefix)
-        if not name.startswith(prefix) or suffix.startswith((attempt_id, "old-", "journal")):
+        if not name.startswith(prefix) or suffix.startswith(
+            (attempt_id, "old-", "journal", MANIFEST_SUFFIX)
+        ):
             continue
         if suffix == f"claim-{attempt_id}" or (storage.is_remote and suffix.startswith("claim-")):
             continue  # the client may have died, but its server may still be working

@@ -157,6 +157,10 @@ class HadoopStorage(Storage):
             return bytes(stream.readAllBytes()).decode("utf-8", errors="replace")
 
     def write_text(self, location: str, text: str) -> None:
+        canonical = self.canonical(location)
+        if get_scheme(canonical) == "file":
+            local_files.write_text(local_path(canonical), text)
+            return
         with (
             hadoop_errors(f"{location!r} can't be written"),
             closing(self._file_system(location).create(self._path(location), True)) as stream,

@@ -68,6 +68,15 @@ def _write_exclusive(path: str, text: str) -> None:
         raise
 
 
+def write_text(path: str, text: str) -> None:
+    """Write a file, as `replace_text` does, without a checksum that other readers stumble over."""
+    try:
+        replace_text(Path(path), text)
+        Path(path).with_name(f".{Path(path).name}.crc").unlink(missing_ok=True)  # of the older file
+    except OSError as error:
+        raise StorageError(f"{path!r} can't be written: {error.strerror}.") from error
+
+
 def replace_text(path: Path, text: str) -> None:
     """Write a file, and its directory if it is missing; replace an older file in one step.
 

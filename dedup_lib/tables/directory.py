@@ -40,7 +40,7 @@ MANIFEST_NAME = "_remove_duplicates.json"
 # Files that writers leave beside the data. They hold no rows.
 MARKERS = re.compile(
     r"_SUCCESS|_metadata|_common_metadata|\..*\.crc|_committed_.*|_started_.*"
-    rf"|{re.escape(MANIFEST_NAME)}"
+    rf"|{re.escape(MANIFEST_NAME)}|\..*\.dedup-manifest\.json"
 )
 
 

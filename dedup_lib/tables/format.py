@@ -50,7 +50,8 @@ class TableFormat(WritableFormat):
             session: The session, with its file systems.
             location: A canonical path, or a catalog name.
             key: The key in the note.
-            value: The value that the key must have; None accepts any value.
+            value: The value that the key must have; None accepts any value, and also finds the
+                note of a record whose files were copied.
         """
         raise NotImplementedError
 

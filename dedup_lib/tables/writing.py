@@ -109,6 +109,10 @@ class WritableFormat(ReadableFormat):
         """Return a writer for an output; `is_changed_later`: a later step deletes rows from it."""
         return writer
 
+    def with_note(self, rows: DataFrame, note: Mapping[str, Any]) -> DataFrame:
+        """Return a record's rows with a note that stays with their files, if there is no log."""
+        return rows
+
     def stage(
         self,
         session: Session,

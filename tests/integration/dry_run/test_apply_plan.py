@@ -10,7 +10,6 @@ import pytest
 
 from dedup_lib.errors import (
     DedupError,
-    InputError,
     OverlapError,
     PlanMismatchError,
     PlanRefusedError,
@@ -229,20 +228,42 @@ def test_a_plan_that_was_edited_is_refused(images, kept, refused, tmp_path, how)
     assert error.exit_code == 3
 
 
-@pytest.mark.classic("Hadoop's checksums are not looked at there")
 def test_a_plan_that_is_half_there_is_refused(images, kept, refused, tmp_path):
     kept(images)
-    manifest = tmp_path / "plan" / MANIFEST_NAME
-    note = json.loads(manifest.read_text())
-    del note["made_for"]["digest"]
-    manifest.write_text(json.dumps(note))
-    refused(InputError, "Checksum error", images)
-    manifest.with_name(f".{MANIFEST_NAME}.crc").unlink()
+    rows = without_note(tmp_path / "plan")
     refused(PlanMismatchError, "not a removal plan", images)
-    manifest.unlink()
+    note = json.loads(kept_note(rows))
+    del note["made_for"]["digest"]
+    (tmp_path / "plan" / MANIFEST_NAME).write_text(json.dumps(note))
     refused(PlanMismatchError, "not a removal plan", images)
     shutil.rmtree(tmp_path / "plan")
     refused(TableNotFoundError, "plan .* does not exist", images)
+
+
+def without_note(plan):
+    """Write a plan's file again without its note, and return its rows with the note."""
+    (path,) = plan.glob("*.parquet")
+    rows = pq.read_table(path)
+    pq.write_table(rows.replace_schema_metadata(None), path)
+    path.with_name(f".{path.name}.crc").unlink()
+    return rows
+
+
+def kept_note(rows):
+    """The note in the metadata of a plan's first column."""
+    columns = json.loads(rows.schema.metadata[b"org.apache.spark.sql.parquet.row.metadata"])
+    return columns["fields"][0]["metadata"]["remove_duplicates"]
+
+
+@pytest.mark.parametrize("is_of_earlier_build", [False, True])
+def test_a_plan_that_was_copied_is_applied(images, kept, applied, tmp_path, is_of_earlier_build):
+    """Without the hidden file beside it; also as an earlier build wrote it."""
+    kept(images)
+    copied = tmp_path / "elsewhere" / "plan"
+    shutil.copytree(tmp_path / "plan", copied)
+    if is_of_earlier_build:
+        (copied / MANIFEST_NAME).write_text(kept_note(without_note(copied)))
+    assert applied(images, plan=copied).counts["removed_rows"] == 3
 
 
 def test_a_plan_that_is_damaged_is_refused(images, kept, refused, tmp_path):

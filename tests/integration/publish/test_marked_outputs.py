@@ -12,10 +12,17 @@ from dedup_lib.publish.owners import owner_text
 from dedup_lib.session import storage
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.tables.directory import MANIFEST_NAME
-from dedup_lib.tables.manifest import read_manifest, write_manifest
+from dedup_lib.tables.manifest import mark_incomplete, read_manifest
 from tests.support.faults.in_process import StoppedError
 from tests.support.processes.runs import ids
-from tests.support.tables.made import image_rows, names_in, row_digests, write_list, write_parquet
+from tests.support.tables.made import (
+    image_rows,
+    names_in,
+    note_of,
+    row_digests,
+    write_list,
+    write_parquet,
+)
 
 KEPT = ["a", "c", "d"]
 
@@ -39,10 +46,6 @@ def stopping_at(monkeypatch, step):
     monkeypatch.setattr(*step, stop)
 
 
-def manifest_of(output):
-    return json.loads((output / MANIFEST_NAME).read_text())
-
-
 @pytest.mark.parametrize("engine", ["auto", "spark", "arrow"])
 def test_an_output_is_written_in_its_place_and_marked_last(
     spark, remove, images, listed, folder, engine
@@ -53,7 +56,8 @@ def test_an_output_is_written_in_its_place_and_marked_last(
     rows = spark.read.parquet(str(images)).where("image_id <> 'b'")
     assert row_digests(spark.read.parquet(str(folder / "out"))) == row_digests(rows)
     assert (folder / "out/_SUCCESS").exists()
-    assert manifest_of(folder / "out")["kept_rows"] == 3
+    assert note_of(folder / "out")["kept_rows"] == 3
+    assert not (folder / "out" / MANIFEST_NAME).exists()
     assert names_in(folder) == ["out"]
 
 
@@ -112,14 +116,13 @@ def test_g8_an_output_that_was_taken_over_is_not_marked(
 
     def verifying(self, plan, staged):
         verify(self, plan, staged)
-        write_manifest(
-            self.run.session.storage, f"{folder}/out", {"incomplete": True, "run": "of another"}
-        )
+        note = {"incomplete": True, "run": "of another"}
+        mark_incomplete(self.run.session.storage, f"{folder}/out", note)
 
     monkeypatch.setattr(Rewrite, "verify", verifying)
     with pytest.raises(ConflictError, match="took over"):
         remove(images, listed, folder / "out")
-    assert manifest_of(folder / "out")["run"] == "of another"
+    assert json.loads((folder / "out" / MANIFEST_NAME).read_text())["run"] == "of another"
     assert not (folder / "out/_SUCCESS").exists()
 
 
@@ -157,10 +160,10 @@ def test_records_are_marked_too_and_an_unfinished_one_is_replaced(
         patch.setattr(RunContext, "finish_records", promote)
         with pytest.raises(StoppedError):
             remove(images, listed, folder / "out", removed_output=f"{folder}/removed")
-    assert read_manifest(open_storage(spark), f"{folder}/removed")["unfinished"]
+    assert read_manifest(open_storage(spark), f"file:{folder}/removed")["unfinished"]
     remove(images, listed, folder / "out2", removed_output=f"{folder}/removed")
     assert ids(spark, folder / "removed") == ["b"]
-    assert "unfinished" not in manifest_of(folder / "removed")
+    assert "unfinished" not in note_of(folder / "removed")
 
 
 def test_g7_a_run_that_died_before_its_last_mark_is_finished_by_the_next(

@@ -20,6 +20,7 @@ from pyspark.sql import SparkSession
 from tests.support.tables.made import (
     delta_table,
     image_rows,
+    manifest_at,
     tree_digest,
     write_list,
     write_parquet,
@@ -124,8 +125,8 @@ class Case:
     def num_commits(self, spark: SparkSession, folder: Path) -> int:
         """How many commits carry the run key: of Parquet the number of manifests."""
         if self.output_format == "parquet":
-            manifests = (folder / self.output).glob("_remove_duplicates.json")
-            return sum(json.loads(path.read_text())["run_key"] == RUN_KEY for path in manifests)
+            outputs = json.loads(manifest_at(folder / self.output).read_text())["outputs"]
+            return sum(output["note"]["run_key"] == RUN_KEY for output in outputs)
         history = spark.sql(f"DESCRIBE HISTORY delta.`{folder / self.output}`").collect()
         return sum(RUN_KEY in (row["userMetadata"] or "") for row in history)
 
@@ -139,7 +140,9 @@ def check_done(spark: SparkSession, case: Case, folder: Path, inputs: dict[str, 
 
 def left_behind(folder: Path) -> list[str]:
     """Files and directories that only a run at work has."""
-    names = (str(path.relative_to(folder)) for path in folder.rglob("*"))
+    paths = list(folder.rglob("*"))
+    names = {str(path.relative_to(folder)) for path in paths}
+    names -= {str(manifest_at(path).relative_to(folder)) for path in paths}  # of what is there
     marks = (".dedup-", "_temporary", "report.json.", "_dedup_source")
     return sorted(name for name in names if any(mark in name for mark in marks))
 

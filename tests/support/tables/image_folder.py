@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 from pathlib import Path
 
@@ -17,7 +16,7 @@ from dedup_lib.publish.promote import rename_into_place
 from dedup_lib.settings import FormatTraits
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import EarlierRun
-from dedup_lib.tables.manifest import read_manifest, write_manifest
+from dedup_lib.tables.manifest import read_manifest
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Staged
 
@@ -114,8 +113,7 @@ class ImageFolder(TableFormat):
         return len(_pictures(session, staged.location))
 
     def promote(self, session, staged, attempt, note):
-        write_manifest(session.storage, staged.location, json.loads(json.dumps(note)))
-        rename_into_place(session, staged, attempt)
+        rename_into_place(session, staged, attempt, note)
 
     def find_run(self, session, location, key, value):
         note = read_manifest(session.storage, location)

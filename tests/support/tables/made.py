@@ -97,5 +97,17 @@ def row_digests(frame: DataFrame) -> list[str]:
 
 
 def names_in(directory: Path) -> list[str]:
-    """All names in a directory, hidden ones too."""
-    return sorted(path.name for path in directory.iterdir())
+    """All names in a directory, hidden ones too, without the manifests of outputs there."""
+    names = {path.name for path in directory.iterdir()}
+    return sorted(names - {manifest_at(directory / name).name for name in names})
+
+
+def manifest_at(output: Path) -> Path:
+    """Where the manifest of an output is."""
+    return output.with_name(f".{output.name}.dedup-manifest.json")
+
+
+def note_of(output: Path) -> dict[str, Any]:
+    """The note in the manifest of an output: the only one there."""
+    (made,) = json.loads(manifest_at(output).read_text())["outputs"]
+    return dict(made["note"])
