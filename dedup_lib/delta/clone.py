@@ -70,6 +70,11 @@ class Clone(NewOutput):
             spark = self.run.session.spark
             delete.check_deletes(spark, images.location, must_be_allowed=False)
 
+    @property
+    def ids_are_unverified(self) -> bool:
+        """Delta itself finds the rows to delete."""
+        return True
+
     def write(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
         """Make the clone at a location where readers do not see it yet."""
         run = self.run

@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.delta.detail import delta_detail
 from dedup_lib.delta.errors import explain_refused_deletes, refusal
-from dedup_lib.delta.history import USER_METADATA, note_text
+from dedup_lib.delta.history import USER_METADATA, note_text, read_version
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.session.conf import SCAN_SETTINGS, session_settings
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
@@ -168,7 +168,7 @@ def count_ids(
 
     *Cost:* one scan of the IDs.
     """
-    frame = spark.sql(f"SELECT * FROM {sql_name(location)} VERSION AS OF {version}")
+    frame = read_version(spark, location, version)
     ids = frame.select(values_of(image_id_column).alias("image_id"))
     return ids.join(removed_ids, "image_id", "left_semi").count()
 

@@ -24,7 +24,7 @@ from dedup_lib.delta.detail import (
     table_exists,
 )
 from dedup_lib.delta.errors import is_conflict
-from dedup_lib.delta.history import commit_with, count_rows_at, was_undone
+from dedup_lib.delta.history import commit_with, count_rows_at, read_version, was_undone
 from dedup_lib.delta.in_place import InPlace
 from dedup_lib.delta.logged_rows import check_active_once, check_logged_rows
 from dedup_lib.delta.physical_names import physical_names
@@ -84,7 +84,7 @@ class DeltaFormat(TableFormat):
         """Pin a table at its newest version."""
         detail = delta_detail(session.spark, location)
         version = delta_version(session.spark, location)
-        frame = session.spark.sql(f"SELECT * FROM {sql_name(location)} VERSION AS OF {version}")
+        frame = read_version(session.spark, location, version)
         return PinnedTable(
             location=location,
             root=root_in(session.storage, detail),
@@ -193,8 +193,7 @@ class DeltaFormat(TableFormat):
 
     def read_column(self, session: Session, staged: Staged, field: StructField) -> DataFrame:
         """Read the version that was written."""
-        name = sql_name(staged.location)
-        frame = session.spark.sql(f"SELECT * FROM {name} VERSION AS OF {staged.version or 0}")
+        frame = read_version(session.spark, staged.location, staged.version or 0)
         return frame.select(quoted(field.name))
 
     def written_bytes(self, session: Session, staged: Staged) -> int:

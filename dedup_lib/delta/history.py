@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import Row, SparkSession
+from pyspark.sql import DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.session.spark_session import one_row
@@ -112,6 +112,11 @@ def operations(spark: SparkSession, location: str) -> list[Operation]:
         Operation(row["version"], row["operation"], as_note(row["userMetadata"] or ""))
         for row in _history(spark, location, None)
     ]
+
+
+def read_version(spark: SparkSession, location: str, version: int) -> DataFrame:
+    """Read a version of a Delta table, lazily: its columns, one row per row."""
+    return spark.sql(f"SELECT * FROM {sql_name(location)} VERSION AS OF {version}")
 
 
 def count_rows_at(spark: SparkSession, location: str, version: int) -> int:

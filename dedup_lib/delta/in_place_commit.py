@@ -12,9 +12,11 @@ from pyspark.sql import SparkSession
 from dedup_lib.delta import delete
 from dedup_lib.delta.delete import Purge
 from dedup_lib.delta.detail import delta_detail, delta_version
-from dedup_lib.delta.history import LOST_COMMIT, Commit, commit_with, count_rows_at
+from dedup_lib.delta.history import LOST_COMMIT, Commit, commit_with, count_rows_at, read_version
 from dedup_lib.errors import ConflictError, UnsupportedError, VerificationError
+from dedup_lib.plan import id_scan
 from dedup_lib.plan.plan import Plan
+from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.tables.pinned import PinnedTable
 
@@ -119,7 +121,7 @@ def verify_in_place(spark: SparkSession, plan: Plan, deleted: Deleted) -> TableR
     Raises:
         VerificationError: They differ; the message names the commit, and how to undo it.
 
-    *Cost:* the Delta log; one more scan of the IDs if the table changed after the plan.
+    *Cost:* the Delta log, and a scan of the IDs; three more if the table changed after the plan.
     """
     location, commit = plan.images.location, deleted.commit
     if commit is None:
@@ -142,7 +144,33 @@ def verify_in_place(spark: SparkSession, plan: Plan, deleted: Deleted) -> TableR
             f"version {commit.version} of {location!r} has {after} rows, but {before} - "
             f"{deleted.rows} are expected. {undo(location, commit)}"
         )
+    with tuning_settings(spark, SCAN_SETTINGS):
+        _check_ids(spark, plan, commit, is_as_planned=is_as_planned)
     return TableRows(before, after)
+
+
+def _check_ids(spark: SparkSession, plan: Plan, commit: Commit, *, is_as_planned: bool) -> None:
+    """Compare a hash of the IDs before the commit less those after it with the plan.
+
+    If others committed after the plan, the plan counts for the version that the commit read.
+    """
+    images = plan.images
+
+    def hash_at(version: int) -> int:
+        frame = read_version(spark, images.location, version)
+        return id_scan.hash_of(frame.select(images.stored_id))
+
+    if is_as_planned:
+        before, removed = id_scan.hash_of_all(images, plan.files), plan.hash_of_removed()
+    else:
+        read = read_version(spark, images.location, commit.read_version or 0).select(images.id)
+        removed = id_scan.hash_of(read.join(plan.removed_ids, "image_id", "left_semi"))
+        before = hash_at(commit.version - 1)
+    if before - hash_at(commit.version) != removed:
+        raise VerificationError(
+            f"version {commit.version} of {images.location!r} deleted other IDs than the plan's. "
+            f"{undo(images.location, commit)}"
+        )
 
 
 def purge_in_place(spark: SparkSession, location: str, run: str) -> Purge:

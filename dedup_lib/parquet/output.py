@@ -20,11 +20,11 @@ from dedup_lib.locations import get_scheme
 from dedup_lib.parquet.metrics_files import add_file
 from dedup_lib.publish.marker import is_incomplete, mark
 from dedup_lib.publish.promote import rename_into_place
-from dedup_lib.session.conf import PARQUET_READER_OPTIONS, SCAN_SETTINGS, tuning_settings
+from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.session import Session
 from dedup_lib.tables import registry
-from dedup_lib.tables.directory import data_files
+from dedup_lib.tables.directory import data_files, footers_of
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.kept_types import check_names_are_kept
 from dedup_lib.tables.layout.leftovers import delete_magic_directories
@@ -135,10 +135,10 @@ class ParquetOutput(TableFormat):
     def count_rows(self, session: Session, staged: Staged) -> int:
         """Count by the files' footers, which executors read."""
         try:
-            found = data_files(session.storage, staged.location, what="staged output")
-            with tuning_settings(session.spark, SCAN_SETTINGS):
-                reader = session.spark.read.schema(StructType()).options(**PARQUET_READER_OPTIONS)
-                return found.read(reader).count()
+            files = data_files(session.storage, staged.location, what="staged output").files
+            advice = "Run again."
+            footers = footers_of(session, files, what="staged output", advice=advice)
+            return sum(footer.num_rows for footer in footers.values())
         except (InputError, *SPARK_ERRORS) as error:
             raise VerificationError(f"the staged output is broken: {error}") from error
 

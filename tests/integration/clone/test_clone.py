@@ -7,6 +7,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyspark
 import pytest
+from pyspark.sql import functions as F
 
 from dedup_lib.delta import clone, delete
 from dedup_lib.errors import (
@@ -204,6 +205,24 @@ def test_g10_a_clone_that_lost_other_rows_than_planned_is_not_published(
     monkeypatch.setattr(delete, "delete_ids", delete_fewer)
     with pytest.raises(VerificationError, match="comes to 37 rows, but 39"):
         remove(delta_images, listed, tmp_path / "out", method="clone")
+    assert names_in(tmp_path) == ["in"]
+
+
+@CLONES_PARQUET
+@pytest.mark.parametrize("source", ["delta_images", "parquet_images"])
+def test_g10_a_clone_that_lost_as_many_other_rows_is_not_published(
+    remove, listed, tmp_path, monkeypatch, source, request
+):
+    images = request.getfixturevalue(source)
+    delete_ids = delete.delete_ids
+
+    def delete_others(spark, location, column, ids, **options):
+        others = ids.select(F.regexp_replace("image_id", "^id-3$", "id-5").alias("image_id"))
+        return delete_ids(spark, location, column, others, **options)
+
+    monkeypatch.setattr(delete, "delete_ids", delete_others)
+    with pytest.raises(VerificationError, match="other IDs than the plan's"):
+        remove(images, listed, tmp_path / "out", method="clone")
     assert names_in(tmp_path) == ["in"]
 
 

@@ -11,7 +11,7 @@ from tests.support.tables.made import write_list, write_parquet
 # A read of a file's end or of one of its columns is counted as Hadoop's buffer of 64 KB at least:
 # so row groups must be of a real size for the share to be that of a real table.
 NUM_ROWS = 200
-LIGHT, HEAVY = 400_000, 1_600_000
+LIGHT, HEAVY = 500_000, 1_600_000
 
 
 def make_images(folder, image_bytes):

@@ -403,6 +403,26 @@ def test_g10_a_commit_that_deleted_other_rows_than_planned_is_named_with_what_un
             remove_here(images, listed, run_key="monday", dry_run=dry_run)
 
 
+@pytest.mark.parametrize("is_as_planned", [True, False])
+def test_g10_a_commit_that_deleted_as_many_other_rows_is_named_with_what_undoes_it(
+    spark, remove_here, images, listed, monkeypatch, is_as_planned
+):
+    delete_ids = delete.delete_ids
+
+    def delete_others(spark, location, column, ids, **options):
+        if not is_as_planned:
+            late = rows_of(spark, images, 0).where("image_id = 'id-7'")
+            late.write.format("delta").mode("append").save(str(images))
+        others = ids.select(F.regexp_replace("image_id", "^id-3$", "id-5").alias("image_id"))
+        return delete_ids(spark, location, column, others, **options)
+
+    monkeypatch.setattr(delete, "delete_ids", delete_others)
+    with pytest.raises(VerificationError, match="deleted other IDs than the plan's") as error:
+        remove_here(images, listed)
+    version = 0 if is_as_planned else 1
+    assert f"RESTORE TABLE delta.`file:{images}` TO VERSION AS OF {version}" in str(error.value)
+
+
 def test_g10_a_version_that_lacks_other_rows_than_delta_says_is_named(
     remove_here, images, listed, monkeypatch
 ):
