@@ -124,8 +124,10 @@ def renamed(server, since):
 
 def left_behind(server):
     """What no run should leave: its own places, and uploads that were not ended."""
-    names = [key for key in server.objects() if ".dedup-" in key and "-companion/" not in key]
-    return names + server.unfinished_uploads()
+    keys = server.objects()
+    manifests = {f".{key.partition('/')[0]}.dedup-manifest.json" for key in keys}
+    names = [key for key in keys if ".dedup-" in key and "-companion/" not in key]
+    return [name for name in names if name not in manifests] + server.unfinished_uploads()
 
 
 def test_parquet_on_s3_becomes_a_new_delta_table_with_the_rows_of_a_local_run(
