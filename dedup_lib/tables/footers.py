@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from dedup_lib.errors import StorageError
+from dedup_lib.errors import StorageError, UnreadableFileError
 from dedup_lib.executor import copied_ids, footers
 from dedup_lib.executor.copied_ids import ScannedFile, SourceFile, Sources
 from dedup_lib.executor.id_files import encode_path
@@ -115,7 +115,7 @@ def _read_copies(
         files = {_digest_in(file): file for file in sorted(listed, key=_path_of, reverse=True)}
         wanted = [files[digest] for digest in digests]
         read = {it.path: it.schema for it in session.storage.read_footers(wanted)}
-    except (KeyError, StorageError) as error:
+    except (KeyError, StorageError, UnreadableFileError) as error:
         _log.info("copies of footers can't be read: %s", error)
         return None
     return {digest: _FooterCopy(files[digest], read[files[digest].path]) for digest in digests}
