@@ -90,7 +90,8 @@ def _series(values: pa.ChunkedArray, made_as: str | None) -> pd.Series[Any]:
     if made_as in {"json", "object"}:
         return pd.Series(values.to_pylist(), dtype=object)
     if made_as == "category":
-        return values.to_pandas().astype("category")
+        kind = "Int64" if pa.types.is_integer(values.type) else object
+        return pd.Series(values.to_pylist(), dtype=kind).astype("category")
     if made_as is None and pa.types.is_integer(values.type):
         made_as = f"Int{values.type.bit_width}"
     if made_as is None and pa.types.is_boolean(values.type):
