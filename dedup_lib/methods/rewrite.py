@@ -24,6 +24,7 @@ from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.kept_types import (
     check_instants_are_kept,
+    check_lists_are_kept,
     check_types_are_kept,
     warn_of_enums,
 )
@@ -235,6 +236,7 @@ def _check_spark_keeps(
         check_is_readable(images)
         check_types_are_kept(images)
         check_instants_are_kept(session, images)
+        check_lists_are_kept(images)
         format_named(settings.resolved_output_format).check_keeps(images)
     except DedupError as error:
         if other_refusal is None:

@@ -29,7 +29,7 @@ _MOST_TASKS = 500
 _FOOTERS = "array<struct<digest: string, num_rows: bigint>>"
 _SCANNED = (
     "array<struct<digest: string, num_rows: bigint, num_nulls: bigint, id_bytes: bigint, "
-    "refused: string>>"
+    "refused: string, misread: string>>"
 )
 _log = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ def read_footers_and_ids(
         has_all=wanted.has_all,
         files=tuple(counted),
         refused=next((one.refused for one in scanned if one.refused is not None), None),
+        misread=next((one.misread for one in scanned if one.misread is not None), None),
         footer_copies={copy.schema: copy.file for copy in copies.values()},
     )
 

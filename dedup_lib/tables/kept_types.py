@@ -93,6 +93,20 @@ def check_instants_are_kept(session: Session, images: PinnedTable) -> None:
         )
 
 
+def check_lists_are_kept(images: PinnedTable) -> None:
+    """Refuse lists where DuckDB stored values for a NULL: Spark gives them to rows after it.
+
+    Raises:
+        ColumnTypeError: A column has such lists.
+    """
+    if images.id_table is not None and (column := images.id_table.misread) is not None:
+        raise ColumnTypeError(
+            f"image table {images.location!r}: DuckDB stored values for a NULL in column "
+            f"{column!r}, and Spark would give them to other rows. Cast its ARRAY to a list where "
+            "the table is made."
+        )
+
+
 def warn_of_enums(images: PinnedTable) -> None:
     """Log that Spark changes the type of columns, although their values stay."""
     leaves = (leaf for schema in images.file_schemas for leaf in schema.leaves)

@@ -17,7 +17,7 @@ ALLOWED: dict[str, str] = {
     r"pyarrow can't read file .*(delta bit width|Unexpected end of stream)": (
         "DuckDB's 32-bit integers by `PARQUET_VERSION v2`"
     ),
-    r"pyarrow can't read file .*Length spanned by list offsets": (
+    r"pyarrow can't read file .*Length spanned by list offsets|DuckDB stored values for a NULL": (
         "DuckDB's ARRAY with NULL instead of an array"
     ),
     r"pyarrow would write '.*\(Interval\)": "DuckDB's INTERVAL",

@@ -186,3 +186,12 @@ def test_a_codec_that_spark_lacks_is_kept_by_arrow(remove, listed, tmp_path, act
     group = pq.ParquetFile(tmp_path / "out/1.parquet").metadata.row_group(0)
     codecs = {group.column(n).path_in_schema: group.column(n).compression for n in range(5)}
     assert set(codecs.values()) == {"BROTLI"}
+
+
+@pytest.mark.parametrize("output_format", ["parquet", "delta"])
+def test_g3_arrays_that_spark_would_mix_up_are_refused(remove, listed, tmp_path, output_format):
+    """DuckDB stores values for NULL: Spark takes them for those of the next rows."""
+    table, output = TABLES / "duckdb_array.parquet", tmp_path / "out"
+    with pytest.raises(ColumnTypeError, match="values for a NULL in column 'numbers'"):
+        remove(table, listed, output, engine="spark", output_format=output_format)
+    assert names_in(tmp_path) == ["list"]
