@@ -49,10 +49,11 @@ def writer_options(file: Any) -> dict[str, Any]:
         FileRefusedError: pyarrow would write a column as another type, whatever the options; or
             it can't read a column.
     """
-    if file.metadata.num_row_groups == 0:
-        return {}
-    _check_prefixes(file.metadata)
-    options = _column_options(file.metadata) | _time_options(file.schema)
+    options = _time_options(file.schema)
+    if file.metadata.num_row_groups > 0:
+        _check_prefixes(file.metadata)
+        options |= _column_options(file.metadata)
+    options["use_deprecated_int96_timestamps"] = any(_int96_columns(file))
     for variant in _variants(file.metadata.format_version):
         difference = _schema_difference(file, options | variant)
         if difference is None:
@@ -191,7 +192,6 @@ def _column_options(metadata: Any) -> dict[str, Any]:
         "write_page_checksum": (metadata.created_by or "").startswith("parquet-mr"),
         # The number of values after which the writer checks the size of the page.
         "write_batch_size": max(1, min(1024, _PAGE_BYTES // row_bytes)),
-        "use_deprecated_int96_timestamps": any(column.is_int96 for column in columns),
     }
 
 
@@ -205,7 +205,6 @@ class _ColumnFacts:
         self.encodings = {encoding for chunk in chunks for encoding in chunk.encodings}
         self.has_statistics = any(chunk.is_stats_set for chunk in chunks)
         self.has_page_index = any(chunk.has_offset_index for chunk in chunks)
-        self.is_int96 = chunks[0].physical_type == "INT96"
         num_values = max(1, sum(chunk.num_values for chunk in chunks))
         value_bytes = sum(chunk.total_uncompressed_size for chunk in chunks) / num_values
         is_small = value_bytes <= _DICTIONARY_VALUE_BYTES

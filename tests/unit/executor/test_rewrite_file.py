@@ -366,6 +366,20 @@ def test_timestamps_of_12_bytes_stay_whatever_their_year(tmp_path, rows):
     assert after.read()["taken"].cast(pa.int64()).to_pylist() == rows[1:]
 
 
+@pytest.mark.parametrize("action", ["annotate", "extract"])
+def test_a_file_without_row_groups_keeps_its_types(tmp_path, action):
+    fields = [("image_id", pa.string()), ("at", pa.timestamp("us")), ("n", pa.decimal128(9, 2))]
+    source = tmp_path / "in/1.parquet"
+    source.parent.mkdir()
+    options = {"use_deprecated_int96_timestamps": True, "store_decimal_as_integer": True}
+    pq.ParquetWriter(source, pa.schema(fields), **options).close()
+    given = task(tmp_path, source, keeps_empty=True)
+    rewrite_file.rewrite(given, None, {}, RowSelection(action, "image_id"))
+    before, after = pq.ParquetFile(source), pq.ParquetFile(tmp_path / "out/1.parquet")
+    assert before.metadata.num_row_groups == 0
+    assert set(schema_of(before)) <= set(schema_of(after))
+
+
 NANOSECONDS = pa.array([1_000, 1_001, None], pa.timestamp("ns"))
 
 
