@@ -74,7 +74,7 @@ def options(random: Random, columns: Sequence[Column]) -> dict[str, Any]:
         "write_page_checksum": random.choice([True, False]),
         "store_schema": random.choice([True, True, False]),
         "store_decimal_as_integer": random.choice([True, False]),
-        "use_compliant_nested_type": random.choice([True, True, False]),
+        "use_compliant_nested_type": Random(repr(columns)).random() < 0.7,  # as all of its files
     }
     if random.random() < 0.05:
         chosen["compression"] = "brotli"
