@@ -66,7 +66,7 @@ def options(random: Random, columns: Sequence[Column]) -> dict[str, Any]:
         "data_page_size": random.choice([None, 4_000, 10_000]),
         "max_rows_per_page": random.choice([None, 1, 5]),
         "data_page_version": random.choice(["1.0", "2.0"]),
-        "version": random.choice(["1.0", "2.4", "2.6", "2.6"]),
+        "version": Random(repr(columns)).choice(["1.0", "2.4", "2.6", "2.6"]),  # as all its files
         "use_dictionary": dictionary,
         "dictionary_pagesize_limit": random.choice([None, 10, 1000]),
         "write_statistics": random.choice([True, False, ["image_id"]]),

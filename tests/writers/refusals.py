@@ -7,7 +7,8 @@ import re
 # Patterns of class and message, and the row of docs/writers.md that says why, and the way out.
 ALLOWED: dict[str, str] = {
     r"Parquet type .* which Spark would write as another type": "types that Spark lacks",
-    r"DECIMAL_PRECISION_EXCEEDS_MAX|Illegal Parquet type|Parquet type not (yet )?supported": "types that Spark lacks",
+    r"DECIMAL_PRECISION_EXCEEDS_MAX": "types that Spark lacks",
+    r"Illegal Parquet type|Parquet type not (yet )?supported": "types that Spark lacks",
     r"INT96 timestamps of file .* have nanoseconds": "INT96 timestamps with nanoseconds",
     r"timestamps of several Parquet types": "timestamps of several types",
     r"Spark's fast reader does not know this encoding": "encodings that Spark lacks",
