@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 from dedup_lib.executor.kept_rows import invert, kept_row_groups
 from dedup_lib.executor.key_values import ARROW_SCHEMA, serialise
 
+# The verification reads the marks by Spark, which lacks some codecs.
+_INSTEAD = {"BROTLI": "ZSTD"}
 IS_DUPLICATE = "is_duplicate"
 KEPT_IMAGE_ID = "kept_image_id"
 # The key-value metadata that Spark uses before the columns themselves.
@@ -45,7 +47,8 @@ def annotated_layout(layout: FileLayout, id_column: str) -> FileLayout:
     options = {**layout.options}
     if isinstance(codecs := options.get("compression"), dict):
         codec = codecs.get(id_column, "NONE")
-        options["compression"] = {**codecs, IS_DUPLICATE: codec, KEPT_IMAGE_ID: codec}
+        marks_codec = _INSTEAD.get(codec, codec)
+        options["compression"] = {**codecs, IS_DUPLICATE: marks_codec, KEPT_IMAGE_ID: codec}
     for name in ("use_dictionary", "write_statistics"):
         if id_column in (columns := options.get(name) or ()):
             options[name] = [*columns, KEPT_IMAGE_ID]

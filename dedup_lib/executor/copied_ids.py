@@ -45,6 +45,7 @@ class ScannedFile(NamedTuple):
         num_nulls: The number of rows without an ID.
         id_bytes: The bytes of the IDs as text.
         refused: Why pyarrow can't write such a file without changes; None if it can.
+        misread: A nested column by DuckDB that pyarrow can't read, and Spark reads wrong; or None.
     """
 
     digest: str
@@ -52,6 +53,7 @@ class ScannedFile(NamedTuple):
     num_nulls: int
     id_bytes: int
     refused: str | None
+    misread: str | None = None
 
 
 class SourceFile(NamedTuple):
@@ -151,8 +153,9 @@ class _Copying:
                 id_bytes += self._text_bytes(ids)
             if num_rows != opened.num_rows:
                 raise ValueError("the row groups have other numbers of rows than their footer says")
+            misread = _find_misread(opened.file)
             opened.stream.close()
-            found.append(ScannedFile(digest, num_rows, num_nulls, id_bytes, refused))
+            found.append(ScannedFile(digest, num_rows, num_nulls, id_bytes, refused, misread))
 
     def _open_ahead(self) -> Iterator[_Opened]:
         """Yield the files in order; threads open the next ones, and read the IDs of small files."""
@@ -269,4 +272,24 @@ def _why_not_written(file: Any, stream: Any) -> str | None:
         check_page_headers(file.metadata, stream)
     except FileRefusedError as error:
         return str(error)
+    return None
+
+
+def _find_misread(file: Any) -> str | None:
+    """Find a column where DuckDB stored values for a NULL: rows after it would get them in Spark.
+
+    *Cost:* the nested columns of files by DuckDB are read.
+    """
+    import pyarrow as pa
+
+    if not (file.metadata.created_by or "").startswith("DuckDB"):
+        return None
+    nested = (str(field.name) for field in file.schema_arrow if pa.types.is_nested(field.type))
+    for name in nested:
+        try:
+            deque(file.iter_batches(1024, columns=[name], use_threads=False), maxlen=0)
+        except pa.ArrowInvalid:
+            return name
+        except (OSError, pa.ArrowException):  # an encoding or a type that pyarrow lacks
+            continue
     return None

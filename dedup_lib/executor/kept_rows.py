@@ -51,8 +51,13 @@ class FileReadError(Exception):
     """A file can't be read, but a retry may help. The message names the file."""
 
 
-def open_file(stream: Any) -> Any:
-    """Return pyarrow's reader of a Parquet file; the more columns, the smaller the buffers."""
+def open_file(stream: Any, int96_unit: str = "us") -> Any:
+    """Return pyarrow's reader of a Parquet file; the more columns, the smaller the buffers.
+
+    Args:
+        stream: The file, opened.
+        int96_unit: The unit of INT96 timestamps: `us` holds all years, `ns` all digits.
+    """
     from pyarrow import parquet as pq
 
     metadata = pq.read_metadata(stream)
@@ -63,7 +68,7 @@ def open_file(stream: Any) -> Any:
         pre_buffer=False,
         buffer_size=max(64 * 1024, min(_MOST_READ_BUFFER_BYTES, _READ_BUFFERS_BYTES // columns)),
         page_checksum_verification=True,
-        coerce_int96_timestamp_unit="us",
+        coerce_int96_timestamp_unit=int96_unit,
     )
 
 

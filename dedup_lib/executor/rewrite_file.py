@@ -30,7 +30,7 @@ from dedup_lib.executor.stores import (
     rename_finished,
     size_of,
 )
-from dedup_lib.executor.writer_options import check_int96, writer_options
+from dedup_lib.executor.writer_options import int96_unit, writer_options
 
 _REMOVE = RowSelection()
 _NOTHING = Rewritten(0, 0, is_copy=False)
@@ -226,7 +226,9 @@ def _open(stream: Any, task: FileTask) -> tuple[Any, FileLayout]:
         if count_rows(file.metadata) != task.num_rows:
             raise FileRefusedError("changed", f"file {task.source!r} was changed")
         options = writer_options(file)
-        check_int96(file, stream, task.source)
+        if (unit := int96_unit(file, stream, task.source)) != "us":
+            stream.seek(0)
+            file = open_file(stream, unit)
     options, key_values = cut_by_content(options, file.metadata.metadata or {})
     return file, FileLayout(file.schema_arrow, options, key_values)
 

@@ -10,7 +10,8 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dedup_lib.executor.stores import FileRefusedError
+from dedup_lib.executor.kept_rows import open_file
+from dedup_lib.executor.stores import FileRefusedError, open_store
 
 _PAGE_BYTES = 1024**2
 # A longer value gains nothing from a dictionary, which holds at most 1 MB in Parquet.
@@ -22,6 +23,10 @@ _SAYS_NOTHING = re.compile(r"( int(32|64) .*) \(Int\(bitWidth=\2, isSigned=true\
 _PREFIXES = "DELTA_BYTE_ARRAY"
 # Before 1.8.0, or of no known version.
 _OLD_JAVA = re.compile(r"parquet-mr(?! version \d+\.\d+\.\d+)|parquet-mr version (0|1\.[0-7])\.")
+# Spark writes no nanoseconds.
+_SPARK_VERSION = b"org.apache.spark.version"
+# Above this, nanoseconds do not fit into 64 bits.
+_MOST_MICROS = (2**63 - 1) // 1000
 _IN_UTC = "write_time_adjusted_to_utc"
 _DICTIONARY_ENCODINGS = {"RLE_DICTIONARY", "PLAIN_DICTIONARY"}
 _ENCODINGS = {
@@ -44,10 +49,11 @@ def writer_options(file: Any) -> dict[str, Any]:
         FileRefusedError: pyarrow would write a column as another type, whatever the options; or
             it can't read a column.
     """
-    if file.metadata.num_row_groups == 0:
-        return {}
-    _check_prefixes(file.metadata)
-    options = _column_options(file.metadata) | _time_options(file.schema)
+    options = _time_options(file.schema)
+    if file.metadata.num_row_groups > 0:
+        _check_prefixes(file.metadata)
+        options |= _column_options(file.metadata)
+    options["use_deprecated_int96_timestamps"] = any(_int96_columns(file))
     for variant in _variants(file.metadata.format_version):
         difference = _schema_difference(file, options | variant)
         if difference is None:
@@ -63,19 +69,30 @@ def schema_lines(schema: Any) -> list[str]:
     return [_SAYS_NOTHING.sub(r"\1", line.strip()) for line in str(schema).splitlines()[2:]]
 
 
-def check_int96(file: Any, stream: Any, source: str) -> None:
-    """Check that INT96 timestamps have no nanoseconds, because they are read in microseconds.
+def int96_unit(file: Any, stream: Any, source: str) -> str:
+    """Return the unit in which pyarrow reads a file's INT96 timestamps without a loss.
+
+    Args:
+        file: pyarrow's reader of the file, with INT96 in microseconds.
+        stream: The file, opened.
+        source: The name of the file in messages.
+
+    Returns:
+        `us`, or `ns` if there are nanoseconds.
 
     Raises:
-        FileRefusedError: A timestamp would lose its nanoseconds.
+        FileRefusedError: There are nanoseconds, and years that nanoseconds can't hold.
+
+    *Cost:* the INT96 columns are read twice; nothing if there is none.
     """
     import pyarrow as pa
     from pyarrow import compute as pc
     from pyarrow import parquet as pq
 
     names = list(_int96_columns(file))
-    if not names:
-        return
+    if not names or _SPARK_VERSION in (file.metadata.metadata or {}):
+        return "us"
+    has_nanoseconds = is_long = False
     with contextlib.ExitStack() as stack:
         stream.seek(0)
         exact = pq.ParquetFile(stream, pre_buffer=False, coerce_int96_timestamp_unit="ns")
@@ -86,13 +103,50 @@ def check_int96(file: Any, stream: Any, source: str) -> None:
             strict=True,
         )
         for in_us, in_ns in pairs:
-            for us, ns in zip(in_us.columns, in_ns.columns, strict=True):
+            for us, ns in zip(_instants(in_us), _instants(in_ns), strict=True):
+                micros = us.cast(pa.int64())
                 # If nanoseconds overflow, both sides overflow, and the remainder is still right.
-                rest = pc.subtract(ns.cast(pa.int64()), pc.multiply(us.cast(pa.int64()), 1000))
-                if pc.any(pc.not_equal(rest, 0)).as_py():
-                    raise FileRefusedError(
-                        "types", f"pyarrow would write timestamps of {source!r} without nanoseconds"
-                    )
+                rest = pc.subtract(ns.cast(pa.int64()), pc.multiply(micros, 1000))
+                has_nanoseconds |= bool(pc.any(pc.not_equal(rest, 0)).as_py())
+                is_long |= bool(pc.any(pc.greater(pc.abs(micros), _MOST_MICROS)).as_py())
+    if has_nanoseconds and is_long:
+        raise FileRefusedError(
+            "types", f"pyarrow would write timestamps of {source!r} without nanoseconds"
+        )
+    return "ns" if has_nanoseconds else "us"
+
+
+def has_nanoseconds(source: str, options: Mapping[str, str]) -> bool:
+    """Tell whether INT96 timestamps of a file, given by its URI, have nanoseconds.
+
+    Args:
+        source: The URI.
+        options: Options for pyarrow's file systems, except the local one.
+    """
+    store, path = open_store(source, options)
+    with store.open_input_file(path) as stream:
+        try:
+            return int96_unit(open_file(stream), stream, source) == "ns"
+        except FileRefusedError:
+            return True
+
+
+def _instants(values: Any) -> Iterator[Any]:
+    """Yield the timestamps of a batch or an array, from all that is nested in it."""
+    import pyarrow as pa
+
+    kind = getattr(values, "type", None)
+    if kind is None:
+        parts = values.columns
+    elif pa.types.is_timestamp(kind):
+        yield values
+        return
+    elif pa.types.is_map(kind):
+        parts = [values.keys, values.items]
+    else:
+        parts = values.flatten() if pa.types.is_struct(kind) else [values.flatten()]
+    for part in parts:
+        yield from _instants(part)
 
 
 def _check_prefixes(metadata: Any) -> None:
@@ -138,7 +192,6 @@ def _column_options(metadata: Any) -> dict[str, Any]:
         "write_page_checksum": (metadata.created_by or "").startswith("parquet-mr"),
         # The number of values after which the writer checks the size of the page.
         "write_batch_size": max(1, min(1024, _PAGE_BYTES // row_bytes)),
-        "use_deprecated_int96_timestamps": any(column.is_int96 for column in columns),
     }
 
 
@@ -152,7 +205,6 @@ class _ColumnFacts:
         self.encodings = {encoding for chunk in chunks for encoding in chunk.encodings}
         self.has_statistics = any(chunk.is_stats_set for chunk in chunks)
         self.has_page_index = any(chunk.has_offset_index for chunk in chunks)
-        self.is_int96 = chunks[0].physical_type == "INT96"
         num_values = max(1, sum(chunk.num_values for chunk in chunks))
         value_bytes = sum(chunk.total_uncompressed_size for chunk in chunks) / num_values
         is_small = value_bytes <= _DICTIONARY_VALUE_BYTES
@@ -198,9 +250,5 @@ def _schema_difference(file: Any, options: Mapping[str, Any]) -> str | None:
 
 
 def _int96_columns(file: Any) -> Iterator[str]:
-    for index in range(len(file.schema)):
-        column = file.schema.column(index)
-        if column.physical_type == "INT96":
-            if "." in column.path:
-                raise FileRefusedError("types", f"{column.path!r}, an INT96 in a nested column")
-            yield column.path
+    columns = (file.schema.column(index) for index in range(len(file.schema)))
+    return (column.path for column in columns if column.physical_type == "INT96")

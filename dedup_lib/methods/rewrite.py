@@ -8,8 +8,6 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 
-from pyspark.sql import SparkSession
-
 from dedup_lib.errors import DedupError, InputError, UnsupportedError
 from dedup_lib.methods import gpu_check, gpu_plans, spark_engine
 from dedup_lib.methods.file_engine import FileEngine
@@ -24,7 +22,12 @@ from dedup_lib.session.spark_session import is_connect
 from dedup_lib.settings import Settings
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.image_table import ImageTable
-from dedup_lib.tables.kept_types import check_types_are_kept, warn_of_enums
+from dedup_lib.tables.kept_types import (
+    check_instants_are_kept,
+    check_lists_are_kept,
+    check_types_are_kept,
+    warn_of_enums,
+)
 from dedup_lib.tables.pinned import check_is_readable
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Staged, Target
@@ -69,7 +72,7 @@ class Rewrite(NewOutput):
             report.engine = chosen.name
             report.choose("engine", chosen.name, reason=chosen.reason)
             if chosen.name == _SPARK:
-                _check_spark_keeps(self.images, run.settings, chosen.refusal)
+                _check_spark_keeps(run.session, self.images, run.settings, chosen.refusal)
                 warn_of_enums(self.images)
 
     def check_plan(self, plan: Plan) -> None:
@@ -223,12 +226,17 @@ def choose_engine(
 
 
 def _check_spark_keeps(
-    images: ImageTable, settings: Settings, other_refusal: DedupError | None = None
+    session: Session,
+    images: ImageTable,
+    settings: Settings,
+    other_refusal: DedupError | None = None,
 ) -> None:
     """Check that Spark keeps all values; an error also says why no file engine was chosen."""
     try:
         check_is_readable(images)
         check_types_are_kept(images)
+        check_instants_are_kept(session, images)
+        check_lists_are_kept(images)
         format_named(settings.resolved_output_format).check_keeps(images)
     except DedupError as error:
         if other_refusal is None:
@@ -264,7 +272,7 @@ def _why_not_by_files(
         return f"no file engine rewrites {images.table_format.title} to {written.title}"
     if settings.strategy != "auto" or settings.target_file_size is not None:
         return "only the spark engine has strategies and a target file size"
-    if settings.engine == "auto" and _is_for_gpu(session.spark, images, settings):
+    if settings.engine == "auto" and _is_for_gpu(session, images, settings):
         return f"the RAPIDS Accelerator is present, and {engine.name} would not use it"
     if settings.engine == "auto" and output is not None and output.is_marked:
         return "in an object store its files would be visible before the output is complete"
@@ -272,16 +280,16 @@ def _why_not_by_files(
     return engine.why_unusable(session, images, partial, settings)
 
 
-def _is_for_gpu(spark: SparkSession, images: ImageTable, settings: Settings) -> bool:
+def _is_for_gpu(session: Session, images: ImageTable, settings: Settings) -> bool:
     """Tell whether a GPU should do the rewrite although a file engine could.
 
     This is so if the settings require a GPU, or if the accelerator is present and can read the
     images: otherwise the CPU would read and write all of them.
     """
-    if settings.require_gpu or not uses_gpu(spark):
+    if settings.require_gpu or not uses_gpu(session.spark):
         return settings.require_gpu
     try:
-        _check_spark_keeps(images, settings)
+        _check_spark_keeps(session, images, settings)
     except InputError:
         return False
     return gpu_check.can_read(images, settings)

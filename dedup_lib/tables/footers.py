@@ -9,7 +9,7 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-from dedup_lib.errors import StorageError
+from dedup_lib.errors import StorageError, UnreadableFileError
 from dedup_lib.executor import copied_ids, footers
 from dedup_lib.executor.copied_ids import ScannedFile, SourceFile, Sources
 from dedup_lib.executor.id_files import encode_path
@@ -29,7 +29,7 @@ _MOST_TASKS = 500
 _FOOTERS = "array<struct<digest: string, num_rows: bigint>>"
 _SCANNED = (
     "array<struct<digest: string, num_rows: bigint, num_nulls: bigint, id_bytes: bigint, "
-    "refused: string>>"
+    "refused: string, misread: string>>"
 )
 _log = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ def read_footers_and_ids(
         has_all=wanted.has_all,
         files=tuple(counted),
         refused=next((one.refused for one in scanned if one.refused is not None), None),
+        misread=next((one.misread for one in scanned if one.misread is not None), None),
         footer_copies={copy.schema: copy.file for copy in copies.values()},
     )
 
@@ -115,7 +116,7 @@ def _read_copies(
         files = {_digest_in(file): file for file in sorted(listed, key=_path_of, reverse=True)}
         wanted = [files[digest] for digest in digests]
         read = {it.path: it.schema for it in session.storage.read_footers(wanted)}
-    except (KeyError, StorageError) as error:
+    except (KeyError, StorageError, UnreadableFileError) as error:
         _log.info("copies of footers can't be read: %s", error)
         return None
     return {digest: _FooterCopy(files[digest], read[files[digest].path]) for digest in digests}

@@ -74,6 +74,7 @@ class IdTable:
         has_all: Whether these are all columns that the plan compares.
         files: What was counted in each file of the image table, in the table's order.
         refused: Why pyarrow can't write some file of the table without changes; None if it can.
+        misread: A column that Spark reads wrong in some file, and pyarrow can't read; or None.
         footer_copies: A file for each schema of the table, with the footer of one of its files, one
             of the largest.
         frame: Its rows, once it is opened.
@@ -87,6 +88,7 @@ class IdTable:
     refused: str | None
     footer_copies: Mapping[ParquetSchema, FileInfo]
     frame: DataFrame | None = None
+    misread: str | None = None
 
     def opened(self, spark: SparkSession, types: StructType) -> IdTable | None:
         """Return the table with its frame; None if it is useless.

@@ -5,7 +5,14 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 
+from pyspark.sql import functions as F
+
 from dedup_lib.errors import ColumnTypeError
+from dedup_lib.executor.writer_options import has_nanoseconds
+from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
+from dedup_lib.session.on_executors import on_executors
+from dedup_lib.session.session import Session
+from dedup_lib.session.spark_session import literal_rows
 from dedup_lib.session.storage import Leaf, ParquetSchema
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.schema import hadoop_variable
@@ -26,6 +33,7 @@ _KEPT_LOGICAL = {
 }
 # Spark reads and writes it as STRING, which has the same values. pyarrow can't write it either.
 _ENUM = "ENUM"
+_MOST_TASKS = 500
 _log = logging.getLogger(__name__)
 
 
@@ -47,6 +55,55 @@ def check_types_are_kept(images: PinnedTable) -> None:
         raise ColumnTypeError(
             f"image table {images.location!r} has timestamps of several Parquet types, which "
             "Spark would write as one type. Cast them where the table is made."
+        )
+
+
+def check_instants_are_kept(session: Session, images: PinnedTable) -> None:
+    """Refuse INT96 timestamps with nanoseconds, which Spark would cut off.
+
+    If executors lack pyarrow, log that this could not be checked. Files that Spark wrote have no
+    nanoseconds. The files of a Delta table are not checked.
+
+    Raises:
+        ColumnTypeError: A file has nanoseconds.
+
+    *Cost:* executors read the INT96 columns of the files; nothing if there is none.
+    """
+    has_int96 = (leaf.physical == "int96" for one in images.file_schemas for leaf in one.leaves)
+    if not any(has_int96):
+        return
+    options = dict(session.storage.pyarrow_options)
+    call = on_executors(lambda source: has_nanoseconds(source, options), "boolean")
+    rows = [{"source": file.path} for file in images.files]
+    frame = literal_rows(session.spark, rows, "source string")
+    frame = frame.repartition(min(len(rows), _MOST_TASKS)).where(call("source"))
+    try:
+        found = frame.agg(F.min("source").alias("source")).collect()[0]["source"]
+    except SPARK_ERRORS as failure:
+        _log.warning(
+            "INT96 timestamps could not be checked for nanoseconds, which Spark cuts off: %s",
+            find_task_failure(failure),
+        )
+        return
+    if found is not None:
+        raise ColumnTypeError(
+            f"image table {images.location!r}: INT96 timestamps of file {found!r} "
+            "have nanoseconds, which Spark would cut off. Use --engine arrow, or write them in "
+            "microseconds where the table is made."
+        )
+
+
+def check_lists_are_kept(images: PinnedTable) -> None:
+    """Refuse lists where DuckDB stored values for a NULL: Spark gives them to rows after it.
+
+    Raises:
+        ColumnTypeError: A column has such lists.
+    """
+    if images.id_table is not None and (column := images.id_table.misread) is not None:
+        raise ColumnTypeError(
+            f"image table {images.location!r}: DuckDB stored values for a NULL in column "
+            f"{column!r}, and Spark would give them to other rows. Cast its ARRAY to a list where "
+            "the table is made."
         )
 
 

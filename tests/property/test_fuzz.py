@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import shutil
-from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -23,7 +22,9 @@ from dedup_lib.executor import rewrite_file
 from dedup_lib.executor.writer_options import schema_lines
 from tests.support.tables.arrow_tasks import bitmap, task
 from tests.support.tables.made import write_list
-from tests.support.tables.random_tables import random_id, random_table, schemas
+from tests.support.tables.random_tables import random_table, schemas
+from tests.support.tables.random_values import random_id
+from tests.support.tables.same_rows import as_parquet, slices, spelled
 
 RUNS = int(os.environ.get("FUZZ_EXAMPLES", "6"))
 SUPPRESSED = [HealthCheck.function_scoped_fixture, HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -64,34 +65,6 @@ def write(table: pa.Table, path: Path, options: dict[str, Any]) -> None:
         pq.write_table(table, path, **options)
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError):
         reject()
-
-
-def as_parquet(table: pa.Table) -> bytes:
-    """The same bytes for the same rows, to the last bit of a NaN."""
-    sink = pa.BufferOutputStream()
-    pq.write_table(
-        without_views(table).combine_chunks(),
-        sink,
-        compression="none",
-        use_dictionary=False,
-        store_schema=False,
-    )
-    return sink.getvalue().to_pybytes()
-
-
-def without_views(table: pa.Table) -> pa.Table:
-    """pyarrow can't put views together."""
-    for index, field in enumerate(table.schema):
-        for view, plain in ((pa.string_view(), pa.string()), (pa.binary_view(), pa.binary())):
-            if field.type == view:
-                values = table.column(index).cast(plain)
-                table = table.set_column(index, field.with_type(plain), values)
-    return table
-
-
-def slices(table: pa.Table, rows: Sequence[int]) -> pa.Table:
-    """Some rows: not every type can be taken or filtered."""
-    return pa.concat_tables([table.slice(0, 0), *(table.slice(row, 1) for row in rows)])
 
 
 @profile(20 * RUNS)
@@ -166,12 +139,6 @@ def rows_of(folder: Path) -> pa.Table:
     whole = pa.concat_tables([pq.ParquetFile(path).read() for path in folder.glob("*.parquet")])
     numbers = whole["row"].to_pylist()
     return slices(whole, sorted(range(len(numbers)), key=numbers.__getitem__))
-
-
-def spelled(table: pa.Table) -> list[str]:
-    """Rows as text, by the types that Parquet alone knows."""
-    plain = pq.read_table(pa.BufferReader(as_parquet(table)))
-    return [repr(row) for row in plain.to_pylist()]
 
 
 @profile(RUNS)

@@ -35,6 +35,15 @@ def by_duckdb() -> None:
         duckdb.sql(f"COPY (SELECT {columns} FROM range(5)) TO '{path}' (PARQUET_VERSION {version})")
 
 
+def by_duckdb_with_arrays() -> None:
+    """Write arrays of a fixed length, and NULL instead of one. Needs duckdb==2.0.1."""
+    import duckdb
+
+    numbers = "CASE WHEN range % 3 > 0 THEN [1.5, 2.5, range]::FLOAT[3] END AS numbers"
+    columns = f"'id-' || range AS image_id, 'x'::BLOB AS image, {numbers}"
+    duckdb.sql(f"COPY (SELECT {columns} FROM range(9)) TO '{FOLDER}/duckdb_array.parquet'")
+
+
 def by_polars() -> None:
     """Write partitions whose files have their columns, too. Needs polars==2.1.0."""
     import polars as pl
@@ -146,6 +155,7 @@ def by_spark() -> None:
 
 WRITERS: dict[str, Callable[[], None]] = {
     "duckdb": by_duckdb,
+    "duckdb_with_arrays": by_duckdb_with_arrays,
     "polars": by_polars,
     "datasets": by_datasets,
     "pandas": by_pandas,

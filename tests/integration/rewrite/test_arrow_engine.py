@@ -195,8 +195,10 @@ def test_a_dry_run_says_which_engine_it_would_take(spark, remove, images, listed
 
 
 def nanoseconds_in_12_bytes(path: Path) -> Path:
-    taken = pa.array([1_001], pa.timestamp("ns"))
-    rows = image_rows(["id-0"]).append_column("taken", taken)
+    """And a year that nanoseconds can't hold."""
+    rows = image_rows(["id-0"])
+    for name, value, unit in (("taken", 1_001, "ns"), ("late", 10**16, "us")):
+        rows = rows.append_column(name, pa.array([value], pa.timestamp(unit)))
     return write_parquet(rows, path, use_deprecated_int96_timestamps=True).parent
 
 
@@ -204,11 +206,10 @@ def test_what_pyarrow_would_change_is_refused_when_its_file_is_reached(
     spark, remove, listed, tmp_path
 ):
     images = nanoseconds_in_12_bytes(tmp_path / "images/1.parquet")
-    write_parquet(
-        image_rows(["id-2"]).append_column("taken", pa.array([0], pa.timestamp("us"))),
-        images / "2.parquet",
-        use_deprecated_int96_timestamps=True,
-    )
+    rows = image_rows(["id-2"])
+    for name in ("taken", "late"):
+        rows = rows.append_column(name, pa.array([0], pa.timestamp("us")))
+    write_parquet(rows, images / "2.parquet", use_deprecated_int96_timestamps=True)
     with pytest.raises(ColumnTypeError, match=r"1\.parquet"):
         remove(images, listed, tmp_path / "out", engine="arrow")
     assert names_in(tmp_path) == ["images", "list"]

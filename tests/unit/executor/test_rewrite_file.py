@@ -366,9 +366,45 @@ def test_timestamps_of_12_bytes_stay_whatever_their_year(tmp_path, rows):
     assert after.read()["taken"].cast(pa.int64()).to_pylist() == rows[1:]
 
 
-def test_timestamps_of_12_bytes_with_nanoseconds_are_refused(tmp_path):
-    taken = pa.array([1_000, 1_001, None], pa.timestamp("ns"))
-    table = pa.table({"image_id": ["a", "b", "c"], "taken": taken})
+@pytest.mark.parametrize("action", ["annotate", "extract"])
+def test_a_file_without_row_groups_keeps_its_types(tmp_path, action):
+    fields = [("image_id", pa.string()), ("at", pa.timestamp("us")), ("n", pa.decimal128(9, 2))]
+    source = tmp_path / "in/1.parquet"
+    source.parent.mkdir()
+    options = {"use_deprecated_int96_timestamps": True, "store_decimal_as_integer": True}
+    pq.ParquetWriter(source, pa.schema(fields), **options).close()
+    given = task(tmp_path, source, keeps_empty=True)
+    rewrite_file.rewrite(given, None, {}, RowSelection(action, "image_id"))
+    before, after = pq.ParquetFile(source), pq.ParquetFile(tmp_path / "out/1.parquet")
+    assert before.metadata.num_row_groups == 0
+    assert set(schema_of(before)) <= set(schema_of(after))
+
+
+NANOSECONDS = pa.array([1_000, 1_001, None], pa.timestamp("ns"))
+
+
+@pytest.mark.parametrize(
+    "column",
+    [
+        NANOSECONDS,
+        pa.StructArray.from_arrays([NANOSECONDS], ["at"]),
+        pa.ListArray.from_arrays([0, 1, 2, 3], NANOSECONDS),
+        pa.MapArray.from_arrays([0, 1, 2, 3], pa.array(["x", "y", "z"]), NANOSECONDS),
+    ],
+    ids=lambda column: str(column.type),
+)
+def test_timestamps_of_12_bytes_keep_their_nanoseconds_also_if_they_are_nested(tmp_path, column):
+    table = pa.table({"image_id": ["a", "b", "c"], "taken.at": column})
+    source = write_parquet(table, tmp_path / "in/1.parquet", use_deprecated_int96_timestamps=True)
+    rewrite_file.rewrite(task(tmp_path, source), bitmap(0), {})
+    before, after = pq.ParquetFile(source), pq.ParquetFile(tmp_path / "out/1.parquet")
+    assert schema_of(after) == schema_of(before)
+    assert after.read().equals(before.read().slice(1))
+
+
+def test_nanoseconds_beside_years_that_they_cant_hold_are_refused(tmp_path):
+    late = pa.array([10**16, 0, 0], pa.timestamp("us"))
+    table = pa.table({"image_id": ["a", "b", "c"], "taken": NANOSECONDS, "late": late})
     source = write_parquet(table, tmp_path / "in/1.parquet", use_deprecated_int96_timestamps=True)
     with pytest.raises(FileRefusedError, match="nanoseconds") as refused:
         rewrite_file.rewrite(task(tmp_path, source), bitmap(0), {})

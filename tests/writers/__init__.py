@@ -1,0 +1,1 @@
+"""Random tables by four writers of Parquet, through both engines: `make test-writers`."""
