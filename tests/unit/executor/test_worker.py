@@ -1,12 +1,37 @@
 """What a Python worker of Spark is left with."""
 
+import importlib
 import sys
+import zipfile
+from zipimport import zipimporter
+
+import pytest
 
 from dedup_lib.executor import worker
 
 
-def test_spark_s_jar_is_not_read_again_before_each_task(monkeypatch):
-    places = {"/spark/jars/spark-core.jar": object(), "/spark/pyspark.zip": object()}
-    monkeypatch.setattr(sys, "path_importer_cache", places)
+@pytest.fixture
+def archive(tmp_path, monkeypatch):
+    """An archive like pyspark.zip, from which a package was imported."""
+    path = tmp_path / "like_pyspark.zip"
+    with zipfile.ZipFile(path, "w") as written:
+        for name in ("__init__", "one", "two"):
+            written.writestr(f"of_an_archive/{name}.py", "")
+    monkeypatch.syspath_prepend(str(path))
+    monkeypatch.setattr(sys, "modules", dict(sys.modules))
+    importlib.import_module("of_an_archive.one")
+    return str(path)
+
+
+def archives_in_cache():
+    """Each of these is read again before the next task."""
+    found = sys.path_importer_cache.items()
+    return {path for path, importer in found if isinstance(importer, zipimporter)}
+
+
+def test_spark_s_archives_are_not_read_again_before_each_task(archive):
+    assert {archive, f"{archive}/of_an_archive"} <= archives_in_cache()
+    others = set(sys.path_importer_cache) - archives_in_cache()
     assert worker.run(lambda one, other: one + other, 1, 2) == 3
-    assert list(places) == ["/spark/pyspark.zip"]
+    assert set(sys.path_importer_cache) == others
+    importlib.import_module("of_an_archive.two")
