@@ -34,6 +34,8 @@ _BATCH_ROWS = 65_536
 # IDs of a file that other threads read ahead.
 _AHEAD_ROWS = 16_384
 _MOST_VALUE_BYTES = 1024
+# What pyarrow says of lists with more or fewer values than their lengths add up to.
+_TOO_MANY_VALUES = "list offsets"
 
 
 class ScannedFile(NamedTuple):
@@ -74,11 +76,15 @@ class _Opened(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """Files below a directory, given by its URI, and the columns to copy: first the ID column."""
+    """Files below a directory, given by its URI, and the columns to copy: first the ID column.
+
+    `looks_for_misread`: whether to look for columns that Spark would read wrong.
+    """
 
     directory: str
     files: Sequence[SourceFile]
     columns: Sequence[str]
+    looks_for_misread: bool = False
 
 
 def copy_ids(
@@ -119,6 +125,7 @@ class _Copying:
         self._pa, self._compute = pa, compute
         self._files, self._columns = sources.files, list(sources.columns)
         self._options = options
+        self._looks_for_misread = sources.looks_for_misread
         self._store, top = open_store(sources.directory, options)
         self._top = top.rstrip("/")
         self._footers: dict[str, bytes] = {}
@@ -153,7 +160,7 @@ class _Copying:
                 id_bytes += self._text_bytes(ids)
             if num_rows != opened.num_rows:
                 raise ValueError("the row groups have other numbers of rows than their footer says")
-            misread = _find_misread(opened.file)
+            misread = _find_misread(opened.file) if self._looks_for_misread else None
             opened.stream.close()
             found.append(ScannedFile(digest, num_rows, num_nulls, id_bytes, refused, misread))
 
@@ -288,8 +295,9 @@ def _find_misread(file: Any) -> str | None:
     for name in nested:
         try:
             deque(file.iter_batches(1024, columns=[name], use_threads=False), maxlen=0)
-        except pa.ArrowInvalid:
-            return name
+        except pa.ArrowInvalid as error:
+            if _TOO_MANY_VALUES in str(error):
+                return name
         except (OSError, pa.ArrowException):  # an encoding or a type that pyarrow lacks
             continue
     return None

@@ -90,7 +90,7 @@ def int96_unit(file: Any, stream: Any, source: str) -> str:
     from pyarrow import parquet as pq
 
     names = list(_int96_columns(file))
-    if not names or _SPARK_VERSION in (file.metadata.metadata or {}):
+    if not names or _is_by_spark(file.metadata):
         return "us"
     has_nanoseconds = is_long = False
     with contextlib.ExitStack() as stack:
@@ -114,6 +114,12 @@ def int96_unit(file: Any, stream: Any, source: str) -> str:
             "types", f"pyarrow would write timestamps of {source!r} without nanoseconds"
         )
     return "ns" if has_nanoseconds else "us"
+
+
+def _is_by_spark(metadata: Any) -> bool:
+    """Tell whether Spark wrote a file; pyarrow may keep Spark's key in a file of its own."""
+    is_java = (metadata.created_by or "").startswith("parquet-mr")
+    return is_java and _SPARK_VERSION in (metadata.metadata or {})
 
 
 def has_nanoseconds(source: str, options: Mapping[str, str]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Sequence
 
@@ -151,7 +152,8 @@ class ParquetFormat(ParquetOutput):
         note = read_manifest(session.storage, location)
         if value is None and key not in note:
             schema = session.spark.read.options(**PARQUET_READER_OPTIONS).parquet(location).schema
-            note = json.loads(schema[0].metadata.get(NOTE_KEY, "{}"))
+            with contextlib.suppress(ValueError):
+                note = json.loads(schema[0].metadata.get(NOTE_KEY, "{}"))
         is_same = key in note if value is None else note.get(key) == value
         return EarlierRun(location, note) if is_same else None
 

@@ -103,7 +103,8 @@ class ParquetOutput(TableFormat):
 
     def with_note(self, rows: DataFrame, note: Mapping[str, Any]) -> DataFrame:
         """Put the note into the metadata of the first column: Spark writes it to each footer."""
-        return rows.withMetadata(rows.columns[0], {NOTE_KEY: json.dumps(note)})
+        text = json.dumps(note).replace("$", "\\u0024")  # Hadoop would replace ${…}
+        return rows.withMetadata(rows.columns[0], {NOTE_KEY: text})
 
     def stage(
         self,
@@ -133,7 +134,7 @@ class ParquetOutput(TableFormat):
         return Staged(target, attempt.staged, None)
 
     def count_rows(self, session: Session, staged: Staged) -> int:
-        """Count by the files' footers, which executors read."""
+        """Count by the files' footers; if there are many, executors read them."""
         try:
             files = data_files(session.storage, staged.location, what="staged output").files
             advice = "Run again."

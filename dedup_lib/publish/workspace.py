@@ -94,7 +94,8 @@ class Workspace:
         paths += [(rule.column,) for rule in settings.keeper_rules]
         has_all = all(len(path) == 1 for path in paths)
         names = [settings.image_id_column, *(path[0] for path in paths if has_all)]
-        return WantedIds(tuple(dict.fromkeys(names)), has_all, make_directory)
+        is_for_spark = settings.method_traits.moves_images and settings.engine != "arrow"
+        return WantedIds(tuple(dict.fromkeys(names)), has_all, is_for_spark, make_directory)
 
     def _temporary_directory(self, cleanup: ExitStack) -> str | None:
         if not is_on_one_machine(self.session.spark):

@@ -69,10 +69,15 @@ def _write_exclusive(path: str, text: str) -> None:
 
 
 def write_text(path: str, text: str) -> None:
-    """Write a file, as `replace_text` does, without a checksum that other readers stumble over."""
+    """Write a file, and its directory if it is missing; replace an older file.
+
+    Hadoop would write a checksum beside it, over which other readers stumble.
+    """
+    place = Path(path)
     try:
-        replace_text(Path(path), text)
-        Path(path).with_name(f".{Path(path).name}.crc").unlink(missing_ok=True)  # of the older file
+        place.parent.mkdir(parents=True, exist_ok=True)
+        place.with_name(f".{place.name}.crc").unlink(missing_ok=True)  # of the older file
+        place.write_text(text, encoding="utf-8")
     except OSError as error:
         raise StorageError(f"{path!r} can't be written: {error.strerror}.") from error
 

@@ -66,7 +66,7 @@ def read_footers_and_ids(
     location = wanted.make_directory() if wanted is not None else None
     if wanted is None or location is None:
         return list(read_footers(session, files)), None
-    scanned = _copy_on_executors(session, files, wanted.columns, location)
+    scanned = _copy_on_executors(session, files, wanted, location)
     copies = _read_copies(session, location, {one.digest for one in scanned or ()})
     if scanned is None or copies is None:
         with contextlib.suppress(StorageError):  # the end of the run also deletes it
@@ -169,7 +169,7 @@ def _read_on_executors(session: Session, files: Sequence[FileInfo]) -> dict[str,
 
 
 def _copy_on_executors(
-    session: Session, files: Sequence[FileInfo], columns: Sequence[str], location: str
+    session: Session, files: Sequence[FileInfo], wanted: WantedIds, location: str
 ) -> list[ScannedFile] | None:
     """Copy the IDs; return the facts of each file, or None if a file can't be read there."""
     directory = _common_directory(files)
@@ -178,10 +178,11 @@ def _copy_on_executors(
         [SourceFile(file.path[start:], file.size_bytes) for file in part] for part in _divide(files)
     ]
     options = dict(session.storage.pyarrow_options)
+    columns, looks_for_misread = wanted.columns, wanted.is_for_spark
 
     def copy_part(number: int) -> list[ScannedFile]:
         name = f"{number:05d}"
-        sources = Sources(directory, parts[number], columns)
+        sources = Sources(directory, parts[number], columns, looks_for_misread)
         return copied_ids.copy_ids(sources, location, name, options)
 
     answers = _for_each_part(session, len(parts), copy_part, _SCANNED)

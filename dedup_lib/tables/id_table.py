@@ -21,12 +21,15 @@ class WantedIds:
     Attributes:
         columns: The columns to copy: first the ID column, then others that the plan compares.
         has_all: Whether these are all columns that the plan compares.
+        is_for_spark: Whether Spark may read the images: then columns that it would read wrong are
+            looked for.
         make_directory: Makes the run's directory, in which executors may write, and returns the URI
             of a new directory in it; None if there is no such directory.
     """
 
     columns: tuple[str, ...]
     has_all: bool
+    is_for_spark: bool
     make_directory: Callable[[], str | None]
 
     def in_files(self, partition_columns: Collection[str]) -> WantedIds | None:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from pyspark.sql import functions as F
 
-from dedup_lib.errors import ColumnTypeError
+from dedup_lib.errors import ColumnTypeError, UnreadableFileError
 from dedup_lib.executor.writer_options import has_nanoseconds
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.on_executors import on_executors
@@ -34,6 +34,7 @@ _KEPT_LOGICAL = {
 # Spark reads and writes it as STRING, which has the same values. pyarrow can't write it either.
 _ENUM = "ENUM"
 _MOST_TASKS = 500
+_NO_PYARROW = "No module named 'pyarrow'"
 _log = logging.getLogger(__name__)
 
 
@@ -66,6 +67,7 @@ def check_instants_are_kept(session: Session, images: PinnedTable) -> None:
 
     Raises:
         ColumnTypeError: A file has nanoseconds.
+        UnreadableFileError: A task failed.
 
     *Cost:* executors read the INT96 columns of the files; nothing if there is none.
     """
@@ -80,6 +82,12 @@ def check_instants_are_kept(session: Session, images: PinnedTable) -> None:
     try:
         found = frame.agg(F.min("source").alias("source")).collect()[0]["source"]
     except SPARK_ERRORS as failure:
+        if _NO_PYARROW not in str(failure):
+            raise UnreadableFileError(
+                f"image table {images.location!r}: INT96 timestamps can't be read, to look for "
+                f"nanoseconds, which Spark would cut off: {find_task_failure(failure)} Run again, "
+                "or use --engine arrow."
+            ) from failure
         _log.warning(
             "INT96 timestamps could not be checked for nanoseconds, which Spark cuts off: %s",
             find_task_failure(failure),

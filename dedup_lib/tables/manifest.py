@@ -1,8 +1,8 @@
 """The manifest of a Parquet output: a small hidden file beside it that says which run made it.
 
 It is beside the directory, because Polars and Daft refuse a directory with files that are not
-Parquet. It is written before the output is published. It names some files of the output, so it
-never speaks for another output that was put there later.
+Parquet. It is written before the output is published. It names some files of the output, with their
+sizes and times of writing, so it never speaks for another output that was put there later.
 
 In two cases it is in the directory: in a store that can't rename, as the mark of an output that is
 not complete yet; and in outputs that an earlier build of version 0.1.0 made.
@@ -17,7 +17,7 @@ from typing import Any
 
 from dedup_lib.errors import StorageError
 from dedup_lib.locations import sibling
-from dedup_lib.session.storage import Storage
+from dedup_lib.session.storage import FileInfo, Storage
 from dedup_lib.tables.directory import MANIFEST_NAME, is_marker
 
 MANIFEST_SUFFIX = "manifest.json"
@@ -27,7 +27,7 @@ _MOST_FILES = 100
 def read_manifest(storage: Storage, location: str) -> dict[str, Any]:
     """Read the note of the run that made a directory; empty if no note fits the directory's files.
 
-    *Cost:* two requests; a listing of the directory if there is a manifest.
+    *Cost:* two requests; three more and a listing of the directory if there is a manifest.
     """
     if note := _read(storage, f"{location}/{MANIFEST_NAME}"):
         return note
@@ -38,7 +38,7 @@ def read_manifest(storage: Storage, location: str) -> dict[str, Any]:
 def change_note(storage: Storage, location: str, note: Mapping[str, Any]) -> None:
     """Replace the note of a published output."""
     if _read(storage, f"{location}/{MANIFEST_NAME}"):
-        mark_incomplete(storage, location, note)
+        _write_inside(storage, location, note)
         return
     outputs = _outputs(storage, location)
     if (output := _fitting(storage, location, outputs)) is not None:
@@ -47,8 +47,8 @@ def change_note(storage: Storage, location: str, note: Mapping[str, Any]) -> Non
 
 
 def mark_incomplete(storage: Storage, location: str, note: Mapping[str, Any]) -> None:
-    """Put a note in a directory itself, where every reader of Parquet meets it."""
-    storage.write_text(f"{location}/{MANIFEST_NAME}", json.dumps(note, indent=2))
+    """Put the note of an incomplete output in the directory itself, where readers meet it."""
+    _write_inside(storage, location, note)
 
 
 def unmark(storage: Storage, location: str) -> None:
@@ -60,7 +60,7 @@ def unmark(storage: Storage, location: str) -> None:
 def noted(
     storage: Storage, location: str, note: Mapping[str, Any], *, made_at: str
 ) -> Iterator[None]:
-    """Write the note of an output, which is then published; if that fails, take it back.
+    """Write the note of an output, which is then published; if it was not, take the note back.
 
     The note of the output that is at the location now stays, for it may not be replaced in the end.
 
@@ -72,40 +72,71 @@ def noted(
     """
     there = _fitting(storage, location, _outputs(storage, location))
     before = [] if there is None else [there]
-    _write(storage, location, [*before, {"files": _sample(storage, made_at), "note": dict(note)}])
+    made = {"files": _sample(storage, made_at), "note": dict(note)}
+    _write(storage, location, [*before, made])
     try:
         yield
     except BaseException:
-        with suppress(StorageError):  # the note fits no output, so it does no harm
-            _write(storage, location, before)
+        with suppress(StorageError):  # a note that fits no output does no harm
+            # An error may hide that the last step was done.
+            if _is_marked(storage, location) or _fitting(storage, location, [made]) is None:
+                _write(storage, location, before)
         raise
 
 
+def _is_marked(storage: Storage, location: str) -> bool:
+    return storage.exists(f"{location}/{MANIFEST_NAME}")
+
+
+def _write_inside(storage: Storage, location: str, note: Mapping[str, Any]) -> None:
+    storage.write_text(f"{location}/{MANIFEST_NAME}", json.dumps(note, indent=2))
+
+
 def _sample(storage: Storage, directory: str) -> list[list[Any]]:
-    """Return path and size of some data files, evenly spread over all."""
+    """Return what identifies some data files, evenly spread over all."""
     files = [file for file in storage.list_files(directory) if not is_marker(file)]
-    found = sorted([file.path.removeprefix(directory), file.size_bytes] for file in files)
+    found = sorted(_identity(file, directory) for file in files)
     return found[:: -(-len(found) // _MOST_FILES) or 1]
+
+
+def _identity(file: FileInfo, directory: str) -> list[Any]:
+    """Return path, size and time of writing of a file.
+
+    Names and sizes are not enough: a rewrite keeps the names of its source, and copies files.
+    """
+    return [file.path.removeprefix(directory), file.size_bytes, file.modified_ms]
 
 
 def _fitting(
     storage: Storage, location: str, outputs: Sequence[dict[str, Any]]
 ) -> dict[str, Any] | None:
-    """Return the output whose noted files are all there, with their sizes; the latest if many."""
+    """Return the output whose noted files are all there, unchanged; the latest if many."""
     if not outputs or not storage.exists(location):
         return None
-    listed = storage.list_files(location)
-    there = {file.path.removeprefix(location): file.size_bytes for file in listed}
-    return next((it for it in reversed(outputs) if _fits(it["files"], there)), None)
-
-
-def _fits(files: Sequence[tuple[str, int]], there: Mapping[str, int]) -> bool:
-    return bool(files) and all(there.get(path) == num_bytes for path, num_bytes in files)
+    there = {tuple(_identity(file, location)) for file in storage.list_files(location)}
+    fitting = (it for it in reversed(outputs) if there.issuperset(map(tuple, it["files"])))
+    return next(fitting, None)
 
 
 def _outputs(storage: Storage, location: str) -> list[dict[str, Any]]:
     """Read the manifest: one entry for each output, with its `files` and its `note`."""
-    return list(_read(storage, sibling(location, MANIFEST_SUFFIX)).get("outputs", []))
+    found = _read(storage, sibling(location, MANIFEST_SUFFIX)).get("outputs")
+    return [it for it in found if _is_entry(it)] if isinstance(found, list) else []
+
+
+def _is_entry(value: object) -> bool:
+    """Tell whether a value is an entry with files: others may be able to write the manifest."""
+    match value:
+        case {"files": [_, *_] as files, "note": dict()}:
+            return all(map(_is_identity, files))
+    return False
+
+
+def _is_identity(value: object) -> bool:
+    match value:
+        case [str(), int(), int()]:
+            return True
+    return False
 
 
 def _write(storage: Storage, location: str, outputs: Sequence[Mapping[str, Any]]) -> None:

@@ -62,7 +62,7 @@ def pinned_twice(spark, tmp_path):
 
     def pinned_twice(*columns, has_all=True):
         (tmp_path / "run").mkdir()
-        wanted = WantedIds(columns, True, lambda: f"file:{tmp_path}/run/ids")
+        wanted = WantedIds(columns, True, True, lambda: f"file:{tmp_path}/run/ids")
         session = Session(spark, open_storage(spark))
         location = str(tmp_path / "images")
         tables = [read_images(session, location, "auto", ids) for ids in (wanted, None)]

@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib.errors import ColumnTypeError
+from dedup_lib.errors import ColumnTypeError, UnreadableFileError
 from dedup_lib.tables import kept_types
 from tests.support.tables.made import write_list, write_parquet
 
@@ -60,3 +60,28 @@ def test_if_nanoseconds_cant_be_looked_for_the_log_says_so(
     with caplog.at_level(logging.WARNING, "dedup_lib"):
         remove(images, listed, tmp_path / "out", engine="spark")
     assert "could not be checked for nanoseconds" in caplog.text
+
+
+def test_g3_a_task_that_fails_while_it_looks_for_nanoseconds_ends_the_run(
+    remove, listed, tmp_path, monkeypatch
+):
+    def fail(source, options):
+        raise OSError("the store is busy")
+
+    monkeypatch.setattr(kept_types, "has_nanoseconds", fail)
+    images = write_images(tmp_path, MOMENTS)
+    with pytest.raises(UnreadableFileError, match="the store is busy"):
+        remove(images, listed, tmp_path / "out", engine="spark")
+
+
+def test_g3_nanoseconds_are_found_in_a_file_that_only_has_spark_s_key(remove, listed, tmp_path):
+    """As pyarrow keeps it when it writes a table that it read from Spark's file."""
+    rows = pa.table({"image_id": list("abc"), "image": [b"1", b"2", b"3"], "taken": MOMENTS})
+    rows = rows.replace_schema_metadata({"org.apache.spark.version": "4.0.4"})
+    path = tmp_path / "images/1.parquet"
+    images = write_parquet(rows, path, use_deprecated_int96_timestamps=True).parent
+    with pytest.raises(ColumnTypeError, match="nanoseconds"):
+        remove(images, listed, tmp_path / "out", engine="spark")
+    remove(images, listed, tmp_path / "out", engine="arrow")
+    kept = pq.read_table(tmp_path / "out/1.parquet")["taken"].cast(pa.int64())
+    assert kept.to_pylist() == [1_001, None]

@@ -3,13 +3,16 @@
 import json
 import shutil
 
+import pyarrow as pa
 import pytest
 
-from dedup_lib.errors import OutputExistsError
+from dedup_lib.errors import DedupError, OutputExistsError, StorageError
 from dedup_lib.publish import promote
+from dedup_lib.session.hadoop_storage import HadoopStorage
+from dedup_lib.tables import manifest
 from dedup_lib.tables.directory import MANIFEST_NAME
 from tests.support.faults.in_process import StoppedError
-from tests.support.tables.made import manifest_at, note_of
+from tests.support.tables.made import image_rows, manifest_at, note_of, write_list, write_parquet
 
 
 @pytest.fixture
@@ -75,7 +78,72 @@ def test_the_earlier_key_counts_if_its_output_was_not_replaced_in_the_end(keyed,
     assert not keyed("first", output_mode="overwrite")
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", '{"outputs": []}'])
+def sizes(output):
+    return sorted((path.name, path.stat().st_size) for path in output.glob("*.parquet"))
+
+
+def test_an_output_of_the_same_names_and_sizes_is_another_output(
+    remove, images, keyed, out, tmp_path
+):
+    """A run was killed after it noted its output, before it replaced the earlier one."""
+    rows = image_rows(["a", "b", "c", "d"])
+    alike = rows.set_column(1, "image", pa.array([name * 50 for name in (b"1", b"2", b"3", b"4")]))
+    shutil.rmtree(images)
+    write_parquet(alike, images / "1.parquet", use_dictionary=False, compression="none")
+    keyed("first", engine="arrow")
+    other = write_list(tmp_path / "list-c/1.parquet", ["c"])
+    second = {"run_key": "second", "engine": "arrow"}
+    remove(images, other, tmp_path / "other", **second)
+    assert sizes(out) == sizes(tmp_path / "other")
+    noted = [json.loads(manifest_at(it).read_text()) for it in (out, tmp_path / "other")]
+    both = {"outputs": [*noted[0]["outputs"], *noted[1]["outputs"]]}
+    manifest_at(out).write_text(json.dumps(both))
+    assert keyed("first", engine="arrow")
+    with pytest.raises(OutputExistsError):
+        remove(images, other, out, **second)
+
+
+def test_a_copy_of_the_images_is_another_output(keyed, out, images, monkeypatch):
+    """`arrow` copies files that lose no row, and not every file is noted."""
+    write_parquet(image_rows(["x"]), images / "0.parquet")
+    monkeypatch.setattr(manifest, "_MOST_FILES", 1)
+    keyed(engine="arrow")
+    assert keyed(engine="arrow")
+    assert (out / "0.parquet").read_bytes() == (images / "0.parquet").read_bytes()
+    shutil.rmtree(out)
+    shutil.copytree(images, out)
+    with pytest.raises(OutputExistsError):
+        keyed(engine="arrow")
+
+
+def test_the_key_counts_if_an_error_hides_that_the_output_was_published(keyed, out, monkeypatch):
+    rename = HadoopStorage.rename
+
+    def renamed(storage, source, target):
+        rename(storage, source, target)
+        if target.endswith("/out"):
+            raise StorageError("no answer")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(HadoopStorage, "rename", renamed)
+        with pytest.raises(DedupError, match="no answer"):
+            keyed()
+    assert keyed()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        "",
+        "{",
+        "[]",
+        '{"outputs": []}',
+        '{"outputs": null}',
+        '{"outputs": [1, {}]}',
+        '{"outputs": [{"files": [], "note": {}}]}',
+        '{"outputs": [{"files": [["/a", [], {}]], "note": {}}]}',
+    ],
+)
 def test_a_damaged_manifest_makes_no_output_a_repeat(keyed, out, damage):
     keyed()
     manifest_at(out).write_text(damage)
