@@ -34,8 +34,6 @@ _BATCH_ROWS = 65_536
 # IDs of a file that other threads read ahead.
 _AHEAD_ROWS = 16_384
 _MOST_VALUE_BYTES = 1024
-# What pyarrow says of lists with more or fewer values than their lengths add up to.
-_TOO_MANY_VALUES = "list offsets"
 
 
 class ScannedFile(NamedTuple):
@@ -76,10 +74,7 @@ class _Opened(NamedTuple):
 
 
 class Sources(NamedTuple):
-    """Files below a directory, given by its URI, and the columns to copy: first the ID column.
-
-    `looks_for_misread`: whether to look for columns that Spark would read wrong.
-    """
+    """Files below a directory (a URI), the columns to copy (first IDs), and what to look for."""
 
     directory: str
     files: Sequence[SourceFile]
@@ -296,7 +291,7 @@ def _find_misread(file: Any) -> str | None:
         try:
             deque(file.iter_batches(1024, columns=[name], use_threads=False), maxlen=0)
         except pa.ArrowInvalid as error:
-            if _TOO_MANY_VALUES in str(error):
+            if "list offsets" in str(error):  # there are other values than the lengths add up to
                 return name
         except (OSError, pa.ArrowException):  # an encoding or a type that pyarrow lacks
             continue
