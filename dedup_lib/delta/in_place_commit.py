@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import logging
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -17,9 +18,11 @@ from dedup_lib.errors import ConflictError, UnsupportedError, VerificationError
 from dedup_lib.plan import id_scan
 from dedup_lib.plan.plan import Plan
 from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
+from dedup_lib.session.failures import SPARK_ERRORS, file_was_deleted
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.tables.pinned import PinnedTable
 
+_log = logging.getLogger(__name__)
 # A run looks for the commit that it has just made among this many newest commits.
 _NEWEST = 1000
 
@@ -144,8 +147,18 @@ def verify_in_place(spark: SparkSession, plan: Plan, deleted: Deleted) -> TableR
             f"version {commit.version} of {location!r} has {after} rows, but {before} - "
             f"{deleted.rows} are expected. {undo(location, commit)}"
         )
-    with tuning_settings(spark, SCAN_SETTINGS):
-        _check_ids(spark, plan, commit, is_as_planned=is_as_planned)
+    try:
+        with tuning_settings(spark, SCAN_SETTINGS):
+            _check_ids(spark, plan, commit, is_as_planned=is_as_planned)
+    except SPARK_ERRORS as error:
+        if not file_was_deleted(error):
+            raise
+        _log.warning(
+            "version %s of %r was vacuumed since: the numbers of its rows were compared with the "
+            "plan, but not their IDs",
+            commit.version,
+            location,
+        )
     return TableRows(before, after)
 
 

@@ -133,6 +133,11 @@ def holds_files_already(error: Exception) -> bool:
     return "NON_EMPTY_LOCATION" in _condition(error)
 
 
+def file_was_deleted(error: Exception) -> bool:
+    """Tell whether Spark could not read a file because it no longer exists."""
+    return "FAILED_READ_FILE.FILE_NOT_EXIST" in str(error)
+
+
 def java_did_not_start(error: PySparkException) -> bool:
     """Tell whether Spark's Java process did not start."""
     return "JAVA_GATEWAY_EXITED" in str(error)

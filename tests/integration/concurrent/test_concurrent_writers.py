@@ -1,6 +1,7 @@
 """Runs beside other runs in the same JVM, and beside writers of what they read (G8)."""
 
 import functools
+import logging
 import shutil
 import threading
 from pathlib import Path
@@ -253,11 +254,13 @@ def test_g8_a_version_that_was_vacuumed_before_it_was_read_fails_the_run(
 
 @pytest.mark.parametrize("phase", ["check", "apply"])
 def test_g8_in_place_what_others_write_meanwhile_stays_but_for_the_listed_ids(
-    spark, remove, images, lists, change, monkeypatch, phase
+    spark, remove, images, lists, change, monkeypatch, phase, caplog
 ):
     act_after(monkeypatch, phase, lambda: change(vacuum=True))
-    remove(images, lists["a"], None, method="in-place")
+    with caplog.at_level(logging.WARNING, "dedup_lib"):
+        remove(images, lists["a"], None, method="in-place")
     assert ids_of(spark, images) == without("id-5", *LISTED["a"])
+    assert ("was vacuumed since" in caplog.text) == (phase == "apply")
 
 
 @pytest.fixture
