@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 from collections.abc import Sequence
+from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import StringType, StructField, StructType
@@ -21,6 +21,7 @@ from dedup_lib.parquet.arrow_engine import ArrowEngine
 from dedup_lib.parquet.common_schema import common_schema
 from dedup_lib.parquet.output import NOTE_KEY, ParquetOutput
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
+from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.session import Session
 from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.directory import (
@@ -151,9 +152,7 @@ class ParquetFormat(ParquetOutput):
         """Read the manifest, or the note in a record's files."""
         note = read_manifest(session.storage, location)
         if value is None and key not in note:
-            schema = session.spark.read.options(**PARQUET_READER_OPTIONS).parquet(location).schema
-            with contextlib.suppress(ValueError):
-                note = json.loads(schema[0].metadata.get(NOTE_KEY, "{}"))
+            note = _note_in_files(session, location)
         is_same = key in note if value is None else note.get(key) == value
         return EarlierRun(location, note) if is_same else None
 
@@ -166,3 +165,17 @@ class ParquetFormat(ParquetOutput):
         files = fingerprint(data_files(session.storage, location, what="plan").files)
         rows = session.spark.read.schema(schema).options(**PARQUET_READER_OPTIONS).parquet(location)
         return Pinned(location, self.name, None, files), rows
+
+
+def _note_in_files(session: Session, location: str) -> dict[str, Any]:
+    """Read the note that a record keeps in its files; empty if there is none."""
+    try:
+        schema = session.spark.read.options(**PARQUET_READER_OPTIONS).parquet(location).schema
+        return dict(json.loads(schema[0].metadata.get(NOTE_KEY, "{}")))
+    except SPARK_ERRORS as error:
+        raise UnreadableFileError(
+            f"Spark could not read an input file: plan {location!r}: {first_line(error)} Restore "
+            "it, or make the plan again."
+        ) from error
+    except ValueError:
+        return {}
