@@ -30,6 +30,7 @@ from tests.support.spark.home import INSTALLED
 from tests.support.spark.stages import newest_stage, stages_since
 from tests.support.tables.made import (
     image_rows,
+    manifest_at,
     names_in,
     row_digests,
     tree_digest,
@@ -270,7 +271,7 @@ def test_g9_a_task_that_fails_and_is_repeated_does_no_harm(spark, images, listed
     assert report_of(result)["engine"] == "arrow"
     assert data_files(tmp_path / "out") == data_files(images)
     assert spark.read.parquet(f"{tmp_path}/out").count() == 23
-    assert not list(tmp_path.glob(".out.*"))
+    assert list(tmp_path.glob(".out.*")) == [manifest_at(tmp_path / "out")]
 
 
 def python_without_pyarrow() -> str | None:
