@@ -83,7 +83,7 @@ def int96_unit(file: Any, stream: Any, source: str) -> str:
     Raises:
         FileRefusedError: There are nanoseconds, and years that nanoseconds can't hold.
 
-    *Cost:* the INT96 columns are read twice; nothing if there is none.
+    *Cost:* the INT96 columns are read twice; nothing if the file has no such columns.
     """
     import pyarrow as pa
     from pyarrow import compute as pc

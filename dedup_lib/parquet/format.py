@@ -168,7 +168,7 @@ class ParquetFormat(ParquetOutput):
 
 
 def _note_in_files(session: Session, location: str) -> dict[str, Any]:
-    """Read the note that a record keeps in its files; empty if there is none."""
+    """Read the note that a record keeps in its files; empty if it has no note."""
     try:
         schema = session.spark.read.options(**PARQUET_READER_OPTIONS).parquet(location).schema
         return dict(json.loads(schema[0].metadata.get(NOTE_KEY, "{}")))

@@ -11,7 +11,7 @@ from dedup_lib.errors import ConflictError, StorageError
 from dedup_lib.publish.claims import claimed
 from dedup_lib.session.storage import Storage
 from dedup_lib.tables.layout.leftovers import delete_magic_directories
-from dedup_lib.tables.manifest import mark_incomplete, noted, read_manifest, unmark
+from dedup_lib.tables.manifest import delete_inside, noted, read_manifest, write_inside
 
 _SUCCESS = "_SUCCESS"
 _log = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ def open_output(storage: Storage, location: str, attempt_id: str) -> Iterator[No
             storage.delete(location)
         elif storage.exists(location) and storage.list_files(location):
             raise ConflictError(f"another writer made {location!r} in the meantime.")
-        mark_incomplete(storage, location, {"incomplete": True, "run": attempt_id})
+        write_inside(storage, location, {"incomplete": True, "run": attempt_id})
         try:
             yield
         finally:
@@ -59,7 +59,7 @@ def mark(storage: Storage, location: str, note: Mapping[str, Any], attempt_id: s
         )
     delete_magic_directories(storage, location)
     with noted(storage, location, note, made_at=location):
-        unmark(storage, location)
+        delete_inside(storage, location)
     storage.write_text(f"{location}/{_SUCCESS}", "")
 
 

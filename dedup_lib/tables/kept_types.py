@@ -69,7 +69,7 @@ def check_instants_are_kept(session: Session, images: PinnedTable) -> None:
         ColumnTypeError: A file has nanoseconds.
         UnreadableFileError: A task failed.
 
-    *Cost:* executors read the INT96 columns of the files; nothing if there is none.
+    *Cost:* executors read the INT96 columns of the files; nothing if no file has such columns.
     """
     has_int96 = (leaf.physical == "int96" for one in images.file_schemas for leaf in one.leaves)
     if not any(has_int96):

@@ -38,7 +38,7 @@ def read_manifest(storage: Storage, location: str) -> dict[str, Any]:
 def change_note(storage: Storage, location: str, note: Mapping[str, Any]) -> None:
     """Replace the note of a published output."""
     if _read(storage, f"{location}/{MANIFEST_NAME}"):
-        _write_inside(storage, location, note)
+        write_inside(storage, location, note)
         return
     outputs = _outputs(storage, location)
     if (output := _fitting(storage, location, outputs)) is not None:
@@ -46,12 +46,12 @@ def change_note(storage: Storage, location: str, note: Mapping[str, Any]) -> Non
         _write(storage, location, outputs)
 
 
-def mark_incomplete(storage: Storage, location: str, note: Mapping[str, Any]) -> None:
-    """Put the note of an incomplete output in the directory itself, where readers meet it."""
-    _write_inside(storage, location, note)
+def write_inside(storage: Storage, location: str, note: Mapping[str, Any]) -> None:
+    """Put a note in a directory itself, where readers meet it."""
+    storage.write_text(f"{location}/{MANIFEST_NAME}", json.dumps(note, indent=2))
 
 
-def unmark(storage: Storage, location: str) -> None:
+def delete_inside(storage: Storage, location: str) -> None:
     """Delete the note in a directory itself."""
     storage.delete(f"{location}/{MANIFEST_NAME}")
 
@@ -86,10 +86,6 @@ def noted(
 
 def _is_marked(storage: Storage, location: str) -> bool:
     return storage.exists(f"{location}/{MANIFEST_NAME}")
-
-
-def _write_inside(storage: Storage, location: str, note: Mapping[str, Any]) -> None:
-    storage.write_text(f"{location}/{MANIFEST_NAME}", json.dumps(note, indent=2))
 
 
 def _sample(storage: Storage, directory: str) -> list[list[Any]]:
@@ -148,7 +144,7 @@ def _write(storage: Storage, location: str, outputs: Sequence[Mapping[str, Any]]
 
 
 def _read(storage: Storage, path: str) -> dict[str, Any]:
-    """Read a file; empty if there is none, or it is not valid JSON."""
+    """Read a file; empty if it does not exist, or is not valid JSON."""
     if not storage.exists(path):
         return {}
     try:

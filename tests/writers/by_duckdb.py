@@ -10,7 +10,7 @@ from typing import Any
 import duckdb
 import pyarrow as pa
 
-from tests.writers.columns import Column, Kind, nested
+from tests.writers.columns import Column, Kind, draw_kinds
 
 _PLAIN = [
     pa.bool_(), pa.int8(), pa.int16(), pa.int32(), pa.int64(), pa.float32(), pa.float64(),
@@ -43,11 +43,7 @@ ID_TYPES: list[Kind] = [
 
 def kinds(random: Random) -> list[Kind]:
     """Types to choose from: in half of the tables only those that all engines know."""
-    if random.random() < 0.5:
-        return [(kind, None) for kind in _PLAIN + [nested(_PLAIN, random) for _ in range(5)]]
-    leaves = _PLAIN + [kind for kind, made_as in _ODD if made_as is None]
-    plain: list[Kind] = [(kind, None) for kind in _PLAIN]
-    return plain + _ODD + [(nested(leaves, random), None) for _ in range(10)]
+    return draw_kinds(_PLAIN, _ODD, random)
 
 
 def options(random: Random, columns: Sequence[Column]) -> dict[str, Any]:

@@ -54,6 +54,15 @@ def draw_columns(kinds: Sequence[Kind], random: Random) -> list[Column]:
     ]
 
 
+def draw_kinds(plain: list[pa.DataType], odd: list[Kind], random: Random) -> list[Kind]:
+    """Types and nested types: in half of the draws only plain ones."""
+    if random.random() < 0.5:
+        return [(kind, None) for kind in plain + [nested(plain, random) for _ in range(5)]]
+    leaves = plain + [kind for kind, made_as in odd if made_as is None]
+    kinds: list[Kind] = [(kind, None) for kind in plain]
+    return kinds + odd + [(nested(leaves, random), None) for _ in range(10)]
+
+
 def nested(leaves: Sequence[pa.DataType], random: Random) -> pa.DataType:
     """A list, a struct or a map of some of these types; perhaps of such ones."""
     inner = random.choice(leaves) if random.random() < 0.6 else nested(leaves, random)

@@ -12,7 +12,7 @@ from dedup_lib.publish.owners import owner_text
 from dedup_lib.session import storage
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.tables.directory import MANIFEST_NAME
-from dedup_lib.tables.manifest import mark_incomplete, read_manifest
+from dedup_lib.tables.manifest import read_manifest, write_inside
 from tests.support.faults.in_process import StoppedError
 from tests.support.processes.runs import ids
 from tests.support.tables.made import (
@@ -117,7 +117,7 @@ def test_g8_an_output_that_was_taken_over_is_not_marked(
     def verifying(self, plan, staged):
         verify(self, plan, staged)
         note = {"incomplete": True, "run": "of another"}
-        mark_incomplete(self.run.session.storage, f"{folder}/out", note)
+        write_inside(self.run.session.storage, f"{folder}/out", note)
 
     monkeypatch.setattr(Rewrite, "verify", verifying)
     with pytest.raises(ConflictError, match="took over"):
