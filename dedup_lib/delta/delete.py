@@ -12,12 +12,12 @@ from pyspark.sql import functions as F
 
 from dedup_lib.delta.detail import delta_detail
 from dedup_lib.delta.errors import explain_refused_deletes, refusal
-from dedup_lib.delta.history import USER_METADATA, note_text, read_version
+from dedup_lib.delta.history import USER_METADATA, note_text
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.session.conf import SCAN_SETTINGS, session_settings
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.spark_session import one_row
-from dedup_lib.session.sql_names import quoted, sql_name, values_of
+from dedup_lib.session.sql_names import quoted, sql_name
 
 DELETION_VECTORS = "delta.enableDeletionVectors"
 _DELETE_SETTINGS = {
@@ -159,18 +159,6 @@ def transaction(note: Mapping[str, Any], run_key: str | None) -> dict[str, str]:
             "spark.databricks.delta.write.txnVersion": "1",
         }
     return settings
-
-
-def count_ids(
-    spark: SparkSession, location: str, version: int, image_id_column: str, removed_ids: DataFrame
-) -> int:
-    """Count the rows with given IDs in a version of a Delta table.
-
-    *Cost:* one scan of the IDs.
-    """
-    frame = read_version(spark, location, version)
-    ids = frame.select(values_of(image_id_column).alias("image_id"))
-    return ids.join(removed_ids, "image_id", "left_semi").count()
 
 
 def purge(spark: SparkSession, location: str, note: Mapping[str, Any]) -> Purge:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib.delta import delete
 from dedup_lib.delta.delete import Purge
@@ -134,9 +134,7 @@ def verify_in_place(spark: SparkSession, plan: Plan, deleted: Deleted) -> TableR
     if commit.read_version == deleted.planned_version:
         expected = plan.counts.removed_rows
     else:
-        expected = delete.count_ids(
-            spark, location, commit.read_version or 0, plan.images.id_column, plan.removed_ids
-        )
+        expected = _planned_ids(spark, plan, commit).count()
     is_as_planned = commit.version - 1 == deleted.planned_version
     planned_rows = plan.image_ids.num_rows  # counted by a scan, and compared with the log
     before = planned_rows if is_as_planned else count_rows_at(spark, location, commit.version - 1)
@@ -176,14 +174,19 @@ def _check_ids(spark: SparkSession, plan: Plan, commit: Commit, *, is_as_planned
     if is_as_planned:
         before, removed = id_scan.hash_of_all(images, plan.files), plan.hash_of_removed()
     else:
-        read = read_version(spark, images.location, commit.read_version or 0).select(images.id)
-        removed = id_scan.hash_of(read.join(plan.removed_ids, "image_id", "left_semi"))
+        removed = id_scan.hash_of(_planned_ids(spark, plan, commit))
         before = hash_at(commit.version - 1)
     if before - hash_at(commit.version) != removed:
         raise VerificationError(
             f"version {commit.version} of {images.location!r} deleted other IDs than the plan's. "
             f"{undo(images.location, commit)}"
         )
+
+
+def _planned_ids(spark: SparkSession, plan: Plan, commit: Commit) -> DataFrame:
+    """Return `image_id` of the planned rows in the version that a commit read, lazily."""
+    read = read_version(spark, plan.images.location, commit.read_version or 0)
+    return read.select(plan.images.id).join(plan.removed_ids, "image_id", "left_semi")
 
 
 def purge_in_place(spark: SparkSession, location: str, run: str) -> Purge:
