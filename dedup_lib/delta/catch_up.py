@@ -96,7 +96,7 @@ def compare(
     column = plan.images.stored_id
     published = spark.sql(f"SELECT * FROM {sql_name(output)}").select(column)
     sides = {
-        "images": plan.images.frame.select(column),
+        "images": plan.images.table_ids,
         "removed": plan.rows.select("image_id"),
         "published": published,
     }
@@ -199,7 +199,8 @@ class CatchingUp:
             },
             image_settings=self.image_settings,
         )
-        if rows is None:
+        # If Spark Connect sent the statement again, Delta has skipped the repetition.
+        if rows is None and _find_commit(self.spark, self.output, str(name["run"])) is None:
             raise _overtaken(self.output)
 
     def append(self) -> Commit:
@@ -241,10 +242,14 @@ def append_rows(
         if is_conflict(error):
             raise _overtaken(output) from error
         raise
-    commit = commit_with(spark, output, "run", str(note["run"]), newest=_NEWEST)
+    commit = _find_commit(spark, output, str(note["run"]))
     if commit is None:  # Delta has skipped the commit
         raise _overtaken(output)
     return commit
+
+
+def _find_commit(spark: SparkSession, output: str, run: str) -> Commit | None:
+    return commit_with(spark, output, "run", run, newest=_NEWEST)
 
 
 def verify(spark: SparkSession, plan: Plan, output: str, commit: Commit | None) -> int:

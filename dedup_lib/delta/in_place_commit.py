@@ -107,15 +107,18 @@ def delete_in_place(
         settings=delete.transaction(marked, run_key),
         image_settings=image_settings,
     )
+    commit = commit_with(spark, images.location, "run", str(note["run"]), newest=_NEWEST)
+    if commit is not None:
+        # If Spark Connect sent the statement again, `rows` are those of the repetition: none.
+        return Deleted(commit.deleted_rows, commit, planned_version)
     if rows is None:
         return None
-    commit = commit_with(spark, images.location, "run", str(note["run"]), newest=_NEWEST)
-    if rows > 0 and commit is None:
+    if rows > 0:
         raise VerificationError(
             f"{rows} rows of {images.location!r} were deleted, but its history lacks the commit: "
             f"{LOST_COMMIT}"
         )
-    return Deleted(rows, commit, planned_version)
+    return Deleted(0, None, planned_version)
 
 
 def verify_in_place(spark: SparkSession, plan: Plan, deleted: Deleted) -> TableRows:

@@ -23,8 +23,8 @@ from dedup_lib.executor.id_files import (
     stored_type,
     write_rows,
 )
-from dedup_lib.executor.page_headers import check_page_headers
 from dedup_lib.executor.stores import FileRefusedError, open_store
+from dedup_lib.executor.unread_columns import check_page_headers, find_misread, find_unread
 from dedup_lib.executor.writer_options import writer_options
 
 # An object store answers slowly, but it answers many requests at the same time.
@@ -155,7 +155,8 @@ class _Copying:
                 id_bytes += self._text_bytes(ids)
             if num_rows != opened.num_rows:
                 raise ValueError("the row groups have other numbers of rows than their footer says")
-            misread = _find_misread(opened.file) if self._looks_for_misread else None
+            refused = refused or find_unread(opened.file)
+            misread = find_misread(opened.file) if self._looks_for_misread else None
             opened.stream.close()
             found.append(ScannedFile(digest, num_rows, num_nulls, id_bytes, refused, misread))
 
@@ -274,25 +275,4 @@ def _why_not_written(file: Any, stream: Any) -> str | None:
         check_page_headers(file.metadata, stream)
     except FileRefusedError as error:
         return str(error)
-    return None
-
-
-def _find_misread(file: Any) -> str | None:
-    """Find a column where DuckDB stored values for a NULL: rows after it would get them in Spark.
-
-    *Cost:* the nested columns of files by DuckDB are read.
-    """
-    import pyarrow as pa
-
-    if not (file.metadata.created_by or "").startswith("DuckDB"):
-        return None
-    nested = (str(field.name) for field in file.schema_arrow if pa.types.is_nested(field.type))
-    for name in nested:
-        try:
-            deque(file.iter_batches(1024, columns=[name], use_threads=False), maxlen=0)
-        except pa.ArrowInvalid as error:
-            if "list offsets" in str(error):  # there are other values than the lengths add up to
-                return name
-        except (OSError, pa.ArrowException):  # an encoding or a type that pyarrow lacks
-            continue
     return None

@@ -31,6 +31,25 @@ class FileTask:
     keeps_empty: bool
 
 
+class Directories(NamedTuple):
+    """The directories of all files, as `FileTask` says: what a row of each file need not repeat."""
+
+    source: str
+    target: str
+    partial: str | None
+
+    def task_of(self, file: Any) -> FileTask:
+        """Return the task of a row: `path` below both directories, and other fields of a task."""
+        return FileTask(
+            source=f"{self.source}/{file['path']}",
+            target=f"{self.target}/{file['path']}",
+            partial_directory=self.partial,
+            size_bytes=file["size_bytes"],
+            num_rows=file["num_rows"],
+            keeps_empty=file["keeps_empty"],
+        )
+
+
 class RowSelection(NamedTuple):
     """The rows to write.
 

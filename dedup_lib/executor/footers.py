@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
+import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
@@ -49,6 +50,16 @@ class SoundFileError(ValueError):
     """A sound file can't be read by pyarrow. The message names the file."""
 
 
+def pack(files: Sequence[tuple[str, int]]) -> bytes:
+    """Pack paths and sizes of files: a task receives those of all tasks."""
+    return zlib.compress(json.dumps(files).encode(), 1)
+
+
+def unpack(packed: bytes) -> list[tuple[str, int]]:
+    """Return paths and sizes of files."""
+    return [(path, size_bytes) for path, size_bytes in json.loads(zlib.decompress(packed))]
+
+
 def read_digests(
     directory: str, files: Sequence[tuple[str, int]], options: Mapping[str, str]
 ) -> list[tuple[str, int]]:
@@ -76,11 +87,12 @@ def read_digests(
 
 
 def _read_digest(store: Any, path: str, size_bytes: int) -> tuple[str, int]:
+    import pyarrow as pa
     from pyarrow import parquet as pq
 
     with store.open_input_file(path) as stream:
         check_size(stream, size_bytes)
-        metadata = pq.read_metadata(stream)
+        metadata = pq.read_metadata(pa.BufferReader(read_tail(stream, size_bytes)))
     return schema_digest(metadata.schema), count_rows(metadata)
 
 

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 from urllib.parse import quote
 
-from dedup_lib.executor.stores import rename_finished
+from dedup_lib.executor.stores import rename_finished, renames_in_one_step
 
 _GROUP_ROWS = 1024**2
 _MOST_DIGITS = 38
@@ -32,11 +32,6 @@ def _encode(letter: str) -> str:
     if letter.isascii():
         return quote(letter, safe="/:@&=+$,;-_.!~*'()")
     return quote(letter) if unicodedata.category(letter) in _ENCODED else letter
-
-
-def renames_in_one_step(store: Any) -> bool:
-    """Tell whether one of pyarrow's file systems has directories, and renames files at once."""
-    return store.type_name in {"local", "hdfs"}
 
 
 def make_directory(store: Any, directory: str) -> None:

@@ -14,9 +14,12 @@ _BATCH_BYTES = 8 * 1024**2
 _MOST_BATCH_BYTES = 64 * 1024**2
 _MOST_BATCH_ROWS = 65_536
 _TRIAL_ROWS = 64
+_MOST_TRIAL_BYTES = 4 * 1024**2
 _ROW_GROUP_BYTES = 128 * 1024**2
 _READ_BUFFERS_BYTES = 32 * 1024**2
 _MOST_READ_BUFFER_BYTES = 1024**2
+# A request to an object store costs as much time as some megabytes.
+_MOST_REQUESTED_BYTES = 16 * 1024**2
 
 
 class Keeper(NamedTuple):
@@ -51,25 +54,43 @@ class FileReadError(Exception):
     """A file can't be read, but a retry may help. The message names the file."""
 
 
-def open_file(stream: Any, int96_unit: str = "us") -> Any:
+def open_file(stream: Any, int96_unit: str = "us", *, is_remote: bool = False) -> Any:
     """Return pyarrow's reader of a Parquet file; the more columns, the smaller the buffers.
 
     Args:
         stream: The file, opened.
         int96_unit: The unit of INT96 timestamps: `us` holds all years, `ns` all digits.
+        is_remote: Whether each read is a request to an object store.
     """
     from pyarrow import parquet as pq
 
     metadata = pq.read_metadata(stream)
-    columns = max(1, metadata.num_columns)
     return pq.ParquetFile(
         stream,
         metadata=metadata,
         pre_buffer=False,
-        buffer_size=max(64 * 1024, min(_MOST_READ_BUFFER_BYTES, _READ_BUFFERS_BYTES // columns)),
+        buffer_size=_buffer_bytes(metadata, is_remote=is_remote),
         page_checksum_verification=True,
         coerce_int96_timestamp_unit=int96_unit,
     )
+
+
+def _buffer_bytes(metadata: Any, *, is_remote: bool) -> int:
+    """Return the size of a column's buffer; pyarrow makes none larger than the column's chunk."""
+    columns: int = max(1, metadata.num_columns)
+    buffer = _READ_BUFFERS_BYTES // columns
+    buffer = max(64 * 1024, min(_MOST_READ_BUFFER_BYTES, buffer))
+    if is_remote:
+        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        chunks = [
+            max((group.column(index).total_compressed_size for group in groups), default=0)
+            for index in range(metadata.num_columns)
+        ]
+        while buffer < _MOST_REQUESTED_BYTES:
+            if sum(min(2 * buffer, chunk) for chunk in chunks) > _READ_BUFFERS_BYTES:
+                break
+            buffer *= 2
+    return buffer
 
 
 @contextlib.contextmanager
@@ -167,11 +188,22 @@ def _batch_rows(file: Any, row_group: int) -> int:
     chunks = [group.column(index) for index in range(group.num_columns)]
     # A dictionary value is stored once in the file, but in a batch once for each row with it.
     with_dictionary = [chunk for chunk in chunks if chunk.has_dictionary_page]
-    if rows * sum(one.total_uncompressed_size for one in with_dictionary) <= _MOST_BATCH_BYTES:
+    dictionary_bytes = sum(map(_dictionary_bytes, with_dictionary))
+    if rows * dictionary_bytes <= _MOST_BATCH_BYTES:
         return rows
+    if dictionary_bytes > _MOST_TRIAL_BYTES:  # a trial would read it twice
+        return min(rows, _TRIAL_ROWS)
     columns = [chunk.path_in_schema for chunk in with_dictionary]
     trial = next(file.iter_batches(_TRIAL_ROWS, row_groups=[row_group], columns=columns))
     return min(rows, _rows_in(_BATCH_BYTES, trial.nbytes, trial.num_rows))
+
+
+def _dictionary_bytes(chunk: Any) -> int:
+    """Return the most bytes that a dictionary may have; compression makes no other page larger."""
+    start, end = chunk.dictionary_page_offset, chunk.data_page_offset
+    others = chunk.total_compressed_size - (end - start) if 0 < start < end else 0
+    most: int = chunk.total_uncompressed_size - max(0, others)
+    return most
 
 
 def _rows_in(num_bytes: int, sample_bytes: int, sample_rows: int) -> int:

@@ -23,24 +23,29 @@ from dedup_lib.executor.kept_rows import (
 )
 from dedup_lib.executor.key_values import cut_by_content, fit_to_rows
 from dedup_lib.executor.map_keys import find_optional_keys
-from dedup_lib.executor.page_headers import check_page_headers
 from dedup_lib.executor.stores import (
     FileRefusedError,
+    StoreFile,
+    copy_file,
+    copy_in_store,
     open_store,
     rename_finished,
+    renames_in_one_step,
     size_of,
 )
+from dedup_lib.executor.unread_columns import check_page_headers
 from dedup_lib.executor.writer_options import int96_unit, writer_options
 
 _REMOVE = RowSelection()
 _NOTHING = Rewritten(0, 0, is_copy=False)
+_READ_AT_ONCE_BYTES = 32 * 1024**2
 
 
-class _StoreFile(NamedTuple):
-    """A file in one of pyarrow's file systems."""
+class _Stream(NamedTuple):
+    """A file that is open, and whether each read is a request to an object store."""
 
-    store: Any
-    path: str
+    file: Any
+    is_remote: bool
 
 
 class _NewFile(NamedTuple):
@@ -77,15 +82,14 @@ def rewrite(
     largest page, if that is more. `annotate` takes 500 more bytes for each removed row with a
     keeper.
     """
-    source = _StoreFile(*open_store(task.source, options))
-    if source.store.get_file_info(source.path).size != task.size_bytes:
-        raise FileRefusedError("changed", f"file {task.source!r} was changed or deleted")
+    source = StoreFile(*open_store(task.source, options))
     if selection.action == "extract" and not bitmaps and not task.keeps_empty:
+        _check_size(source, task)
         return _NOTHING
     if task.partial_directory is None:
         return _write_and_upload(source, task, bitmaps or (), selection, options)
     store, directory = open_store(task.partial_directory, options)
-    partial = _StoreFile(store, f"{directory}/{uuid.uuid4().hex}")
+    partial = StoreFile(store, f"{directory}/{uuid.uuid4().hex}")
     # Do not make parents: a late attempt must not restore directories that a failed run deleted.
     store.create_dir(directory, recursive=False)
     try:
@@ -141,23 +145,53 @@ def _open_to_probe(stream: Any) -> Any:
 
 
 def _fill(
-    partial: _StoreFile,
-    source: _StoreFile,
+    partial: StoreFile,
+    source: StoreFile,
     task: FileTask,
     bitmaps: Sequence[Bitmap],
     selection: RowSelection,
 ) -> tuple[int, bool]:
     """Write the selected rows; return their number, and whether the file was only copied."""
     if selection.action == "remove" and not bitmaps:
-        _copy(source, partial)
+        _check_size(source, task)
+        copy_file(source, partial)
         return task.num_rows, True
-    with source.store.open_input_file(source.path) as stream:
+    with _opened(source, task) as stream:
         new_file = _choose_rows(stream, task, bitmaps, selection)
         return _write(new_file, task.source, partial), False
 
 
+def _check_size(source: StoreFile, task: FileTask) -> None:
+    if source.store.get_file_info(source.path).size != task.size_bytes:
+        raise _changed(task)
+
+
+def _changed(task: FileTask) -> FileRefusedError:
+    return FileRefusedError("changed", f"file {task.source!r} was changed or deleted")
+
+
+@contextlib.contextmanager
+def _opened(source: StoreFile, task: FileTask) -> Iterator[_Stream]:
+    """Open a file of the planned size; a small file is read at once."""
+    import pyarrow as pa
+
+    try:
+        stream = source.store.open_input_file(source.path)
+    except FileNotFoundError as error:
+        raise _changed(task) from error
+    with stream:
+        if stream.size() != task.size_bytes:
+            raise _changed(task)
+        if task.size_bytes > _READ_AT_ONCE_BYTES:
+            yield _Stream(stream, is_remote=not renames_in_one_step(source.store))
+        else:
+            with name_file_in_errors(task.source):
+                content = pa.BufferReader(stream.read_buffer())
+            yield _Stream(content, is_remote=False)
+
+
 def _write_and_upload(
-    source: _StoreFile,
+    source: StoreFile,
     task: FileTask,
     bitmaps: Sequence[Bitmap],
     selection: RowSelection,
@@ -170,39 +204,31 @@ def _write_and_upload(
     """
     from pyarrow import fs
 
-    target = _StoreFile(*open_store(task.target, options))
+    target = StoreFile(*open_store(task.target, options))
+    if selection.action == "remove" and not bitmaps:
+        _check_size(source, task)
+        if copy_in_store(source, target, task.size_bytes):
+            return Rewritten(task.num_rows, task.size_bytes, is_copy=True)
     with tempfile.TemporaryDirectory(prefix="remove-duplicates-") as directory:
-        partial = _StoreFile(fs.LocalFileSystem(), f"{directory}/{uuid.uuid4().hex}")
+        partial = StoreFile(fs.LocalFileSystem(), f"{directory}/{uuid.uuid4().hex}")
         num_rows, is_copy = _fill(partial, source, task, bitmaps, selection)
         if num_rows == 0 < task.num_rows and not task.keeps_empty:
             return _NOTHING
         written_bytes = size_of(*partial)
-        target.store.create_dir(target.path.rpartition("/")[0])
-        _copy(partial, target)
+        if renames_in_one_step(target.store):
+            target.store.create_dir(target.path.rpartition("/")[0])
+        copy_file(partial, target)
     return Rewritten(num_rows, written_bytes, is_copy)
 
 
-def _copy(source: _StoreFile, target: _StoreFile) -> None:
-    from pyarrow import fs
-
-    fs.copy_files(
-        source.path,
-        target.path,
-        source_filesystem=source.store,
-        destination_filesystem=target.store,
-        chunk_size=8 * 1024**2,
-        use_threads=False,
-    )
-
-
-def _give_name(partial: _StoreFile, target: str) -> int:
+def _give_name(partial: StoreFile, target: str) -> int:
     """Rename a finished file to the target; return its size."""
     partial.store.create_dir(target.rpartition("/")[0])
     return rename_finished(partial.store, partial.path, target)
 
 
 def _choose_rows(
-    stream: Any, task: FileTask, bitmaps: Sequence[Bitmap], selection: RowSelection
+    stream: _Stream, task: FileTask, bitmaps: Sequence[Bitmap], selection: RowSelection
 ) -> _NewFile:
     """Choose the rows to write, and check the IDs of planned rows; nothing else is read yet."""
     file, layout = _open(stream, task)
@@ -219,21 +245,21 @@ def _choose_rows(
     return _NewFile(layout, tables, is_left_out.false_count)
 
 
-def _open(stream: Any, task: FileTask) -> tuple[Any, FileLayout]:
+def _open(stream: _Stream, task: FileTask) -> tuple[Any, FileLayout]:
     """Return pyarrow's reader of a file, and the layout of the file."""
     with name_file_in_errors(task.source):
-        file = open_file(stream)
+        file = open_file(stream.file, is_remote=stream.is_remote)
         if count_rows(file.metadata) != task.num_rows:
             raise FileRefusedError("changed", f"file {task.source!r} was changed")
         options = writer_options(file)
-        if (unit := int96_unit(file, stream, task.source)) != "us":
-            stream.seek(0)
-            file = open_file(stream, unit)
+        if (unit := int96_unit(file, stream.file, task.source)) != "us":
+            stream.file.seek(0)
+            file = open_file(stream.file, unit, is_remote=stream.is_remote)
     options, key_values = cut_by_content(options, file.metadata.metadata or {})
     return file, FileLayout(file.schema_arrow, options, key_values)
 
 
-def _write(new_file: _NewFile, source: str, target: _StoreFile) -> int:
+def _write(new_file: _NewFile, source: str, target: StoreFile) -> int:
     """Write rows, with one row group for each table; return the number of rows."""
     from pyarrow import parquet as pq
 

@@ -3,11 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 OLDEST_PYARROW = (17, 0)
 # Databricks mounts volumes at /Volumes/ on every node.
 _DATABRICKS_VOLUMES = "dbfs:/Volumes/"
+
+
+class StoreFile(NamedTuple):
+    """A file in one of pyarrow's file systems."""
+
+    store: Any
+    path: str
 
 
 class FileRefusedError(Exception):
@@ -47,7 +54,7 @@ def open_store(uri: str, options: Mapping[str, str]) -> tuple[Any, str]:
             return fs.LocalFileSystem(), slash + path
         values = {key: _parse_value(value) for key, value in options.items()}
         if scheme in ("s3", "s3a", "s3n"):
-            return fs.S3FileSystem(**values), f"{authority}/{path}"
+            return _open_s3(values), f"{authority}/{path}"
         if scheme in ("gs", "gcs"):
             return fs.GcsFileSystem(**values), f"{authority}/{path}"
         if scheme in ("abfs", "abfss"):
@@ -63,6 +70,52 @@ def open_store(uri: str, options: Mapping[str, str]) -> tuple[Any, str]:
             "unavailable", f"pyarrow can't open {scheme}: {type(error).__name__}: {error}"
         ) from error
     raise FileRefusedError("unavailable", f"pyarrow has no file system for {scheme}:")
+
+
+def _open_s3(values: Mapping[str, Any]) -> Any:
+    """Open S3 so that a small file is put by one request, if this pyarrow can do it."""
+    from pyarrow import fs
+
+    try:
+        return fs.S3FileSystem(**{"allow_delayed_open": True, **values})
+    except TypeError:
+        return fs.S3FileSystem(**values)
+
+
+def renames_in_one_step(store: Any) -> bool:
+    """Tell whether one of pyarrow's file systems has directories, and renames files at once."""
+    return store.type_name in {"local", "hdfs"}
+
+
+def copy_file(source: StoreFile, target: StoreFile) -> None:
+    """Copy a file, piece by piece."""
+    from pyarrow import fs
+
+    fs.copy_files(
+        source.path,
+        target.path,
+        source_filesystem=source.store,
+        destination_filesystem=target.store,
+        chunk_size=8 * 1024**2,
+        use_threads=False,
+    )
+
+
+def copy_in_store(source: StoreFile, target: StoreFile, size_bytes: int) -> bool:
+    """Let S3 copy a file itself; tell whether it did. It may lack a right that reading needs not.
+
+    Args:
+        source: The file.
+        target: The file to write.
+        size_bytes: The size that the copy must have.
+    """
+    if source.store.type_name != "s3" or not source.store.equals(target.store):
+        return False
+    try:
+        target.store.copy_file(source.path, target.path)
+        return size_of(*target) == size_bytes
+    except OSError:
+        return False
 
 
 def rename_finished(store: Any, partial: str, target: str) -> int:

@@ -78,8 +78,8 @@ def settings_for(
 
 def _sample(images: PinnedTable, files: Sequence[FileRows]) -> Sequence[FileInfo]:
     """Choose files with the footers of the largest files, or copies of large files' footers."""
-    if images.id_table is not None:
-        return list(images.id_table.footer_copies.values())[:_SAMPLED_FILES]
+    if images.id_table is not None and (copies := images.id_table.facts.footer_copies):
+        return list(copies.values())[:_SAMPLED_FILES]
     largest = sorted(files, key=lambda file: file.size_bytes)[-_SAMPLED_FILES:]
     return [
         FileInfo(decode_path(file.file_path), file.size_bytes, file.modified_ms) for file in largest

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
-import functools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -20,24 +18,20 @@ from dedup_lib.errors import (
     VerificationError,
 )
 from dedup_lib.executor import rewrite_file
-from dedup_lib.executor.file_task import FileTask, RowSelection, describe_outcome
-from dedup_lib.locations import decode_path
+from dedup_lib.executor.file_task import Directories, Rewritten, RowSelection, describe_outcome
 from dedup_lib.methods.run_context import RunContext
-from dedup_lib.parquet.file_groups import bytes_per_group, partition_keys, spread
+from dedup_lib.parquet.file_rows import files_to_rewrite
 from dedup_lib.plan.plan import Plan
 from dedup_lib.plan.position_bitmaps import checksum, position_bitmaps
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
-from dedup_lib.session.spark_session import cores, literal_rows
+from dedup_lib.session.spark_session import literal_rows
 from dedup_lib.settings import Action, Settings
 from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.image_table import ImageTable
-from dedup_lib.tables.layout.partitions import relative_parts
 from dedup_lib.tables.target import Attempt, Staged, Target
 
-# The cost of opening, naming and listing a file, besides its content; expressed in bytes.
-_FILE_OVERHEAD_BYTES = 1024**2
 _ERRORS: dict[str, type[DedupError]] = {
     "changed": InputChangedError,
     "types": ColumnTypeError,
@@ -81,7 +75,7 @@ class ArrowEngine:
             settings: The settings of the run.
         """
         if images.id_table is not None:  # executors have read each file, and written to the store
-            refused = images.id_table.refused
+            refused = images.id_table.facts.refused
             return None if refused is None else ColumnTypeError(refused)
         return why_unusable(session.spark, images, partial, settings.storage_options)
 
@@ -99,6 +93,7 @@ class ArrowEngine:
                 options=settings.storage_options,
                 action=settings.action,
                 keeps_empty=plan.output_rows(settings.action) == 0,
+                materialise=run.workspace.materialiser(attempt),
             )
         run.report.choose(
             "tasks",
@@ -152,6 +147,7 @@ def rewrite(
     options: Mapping[str, str],
     action: Action,
     keeps_empty: bool,
+    materialise: Callable[[DataFrame], DataFrame],
 ) -> ArrowRewritten:
     """Write each file of a Parquet table without its planned rows, under the same name.
 
@@ -168,6 +164,7 @@ def rewrite(
         options: Options for pyarrow's file systems.
         action: Which rows and columns to write.
         keeps_empty: Whether the output has no rows. Then one file is kept for its schema.
+        materialise: Evaluates a frame once, and returns a frame that reads the result.
 
     Returns:
         What was written.
@@ -183,20 +180,19 @@ def rewrite(
     once more. The positions of the planned rows and checksums of their IDs are shuffled (with
     `annotate`, also their keepers), and the names of the files are broadcast.
     """
-    tasks = file_tasks(images, files, staged, partial, keeps_empty=keeps_empty)
-    weights = [task.size_bytes + _FILE_OVERHEAD_BYTES for _, task in tasks]
-    groups = spread(weights, bytes_per_group(sum(weights), cores(spark)))
-    keys = partition_keys(spark, max(groups) + 1)
-    rows = [
-        {"number": number, "key": keys[group], "file_path": path, **dataclasses.asdict(task)}
-        for number, ((path, task), group) in enumerate(zip(tasks, groups, strict=True))
-    ]
-    frame = F.broadcast(literal_rows(spark, rows, _task_schema()))
-    gathered = gather(planned, frame, len(keys), keepers=action == "annotate")
-    fields = F.struct(*(field.name for field in dataclasses.fields(FileTask)))
+    chosen = files_to_rewrite(
+        spark, images, files, keeps_empty=keeps_empty, materialise=materialise
+    )
+    frame = F.broadcast(chosen.frame)
+    gathered = gather(planned, frame, chosen.num_groups, keepers=action == "annotate")
+    directories = Directories(chosen.directory, staged, partial)
     selection = RowSelection(action, images.id_column)
-    function = functools.partial(rewrite_file.rewrite, selection=selection)
-    rewritten = _outcomes(function, options)(fields, "bitmaps")
+
+    def rewrite_one(file: Any, bitmaps: Any, options: Mapping[str, str]) -> Rewritten:
+        return rewrite_file.rewrite(directories.task_of(file), bitmaps, options, selection)
+
+    file = F.struct("path", "size_bytes", "num_rows", "keeps_empty")
+    rewritten = _outcomes(rewrite_one, options)(file, "bitmaps")
     done = gathered.join(frame, "number").select(rewritten.alias("outcome"))
     outcomes = done.select("outcome.*").collect()
     for row in outcomes:
@@ -205,33 +201,8 @@ def rewrite(
     return ArrowRewritten(
         written_files=sum(row["written_bytes"] > 0 for row in outcomes),
         copied_files=sum(row["copied_files"] for row in outcomes),
-        tasks=len(keys),
+        tasks=chosen.num_groups,
     )
-
-
-def file_tasks(
-    images: ImageTable,
-    files: Sequence[FileRows],
-    staged: str,
-    partial: str | None,
-    *,
-    keeps_empty: bool,
-) -> list[tuple[str, FileTask]]:
-    """Return each file's path, spelled as in `_metadata`, and the task for the file."""
-    scanned = {decode_path(file.file_path): file for file in files}
-    tasks = []
-    for index, file in enumerate(images.files):
-        rows = scanned.get(file.path)
-        task = FileTask(
-            source=file.path,
-            target="/".join([staged, *relative_parts(images.root, file)]),
-            partial_directory=partial,
-            size_bytes=file.size_bytes,
-            num_rows=0 if rows is None else rows.num_rows,
-            keeps_empty=keeps_empty and index == 0,
-        )
-        tasks.append((file.path if rows is None else rows.file_path, task))
-    return tasks
 
 
 def gather(
@@ -269,12 +240,6 @@ def gather(
         .groupBy("key", "number")
         .agg(F.collect_list(marked).alias("bitmaps"))
     )
-
-
-def _task_schema() -> str:
-    types = {"str": "string", "str | None": "string", "int": "bigint", "bool": "boolean"}
-    fields = [f"{field.name} {types[str(field.type)]}" for field in dataclasses.fields(FileTask)]
-    return ", ".join(["number bigint", "key bigint", "file_path string", *fields])
 
 
 def _outcomes(function: Callable[..., Any], options: Mapping[str, str]) -> Callable[..., Column]:

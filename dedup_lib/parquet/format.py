@@ -61,19 +61,18 @@ class ParquetFormat(ParquetOutput):
         if wanted_ids is not None:
             wanted_ids = wanted_ids.in_files(partition_columns)
         advice = "Restore or remove that file."
-        footers, id_table = footers_and_ids_of(
+        footers, copied = footers_and_ids_of(
             session, found.files, wanted_ids, what="image table", advice=advice
         )
-        copies = {} if id_table is None else id_table.footer_copies
+        copies = {} if copied is None else copied.facts.footer_copies
         schema = common_schema(session, location, footers, copies)
         keys = keys_in_files(location, partition_columns, schema.columns.names)
         partitions = [StructField(name, StringType()) for name in partition_columns if not keys]
         columns = StructType([*schema.columns.fields, *partitions])
         reader = session.spark.read.schema(columns).options(**PARQUET_READER_OPTIONS)
         frame = found.read(reader, keys)
-        if id_table is not None:  # the reading took some time
+        if copied is not None:  # the reading took some time
             found.check_same(session.storage)
-            id_table = id_table.opened(session.spark, columns)
         return PinnedTable(
             location=location,
             root=location,
@@ -90,7 +89,7 @@ class ParquetFormat(ParquetOutput):
             empty_files=schema.empty_files,
             has_row_index=True,
             detail={},
-            id_table=id_table,
+            id_table=None if copied is None else copied.opened(session.spark, columns),
         )
 
     def check_unchanged(self, session: Session, table: PinnedTable) -> None:

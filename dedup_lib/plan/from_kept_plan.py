@@ -68,11 +68,7 @@ def make_plan(
         rows = materialise(kept.rows)
         kept_plan.check_whole(kept, rows)
     with step("scan image IDs"):
-        files = id_scan.scan_image_ids(
-            images,
-            moves_images=settings.method_traits.moves_images,
-            materialise=materialise,
-        )
+        files = id_scan.scan_image_ids(images, settings, materialise)
     counts = kept.note["counts"]
     return Plan(
         images=images,

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.lists.removal_list import ENTRY_COLUMN, sum_of_hashes
 from dedup_lib.session.sql_names import quoted
+from dedup_lib.settings import Settings
 from dedup_lib.tables.columns import metadata
-from dedup_lib.tables.id_table import FileRows
+from dedup_lib.tables.id_table import FileRows, IdFacts, IdTable, columns_to_copy
 from dedup_lib.tables.image_table import ImageTable
 
 # A row of a broadcast hash table takes the bytes of its key, and about this many more.
@@ -70,36 +71,42 @@ def rows_by_file(images: ImageTable) -> DataFrame:
 
     *Cost:* one scan of the ID column; the shuffle has one row per file and task.
     """
-    frame = images.frame
-    modified = F.unix_millis(metadata(frame, "file_modification_time"))
-    return (
-        frame.select(
-            metadata(frame, "file_path").alias("file_path"),
-            metadata(frame, "file_size").alias("size_bytes"),
-            modified.alias("modified_ms"),
-            images.stored_id,
-        )
-        .groupBy("file_path", "size_bytes", "modified_ms")
-        .agg(
-            F.count(F.lit(1)).alias("num_rows"),
-            F.count_if(F.isnull(ENTRY_COLUMN)).alias("num_nulls"),
-            sum_of_id_bytes(F.col(ENTRY_COLUMN)),
-            sum_of_hashes(ENTRY_COLUMN).alias("hash_sum"),
-        )
-    )
+    return _counted(_placed(images, IdFacts((images.id_column,), has_all=False)))
+
+
+def read_ids(
+    images: ImageTable, settings: Settings, materialise: Callable[[DataFrame], DataFrame]
+) -> ImageTable:
+    """Return the image table with an ID table: later steps read the IDs from there.
+
+    Args:
+        images: The pinned image table.
+        settings: The run's settings.
+        materialise: Evaluates a frame once, and returns a frame that reads the result.
+
+    Raises:
+        InputChangedError, TableFormatError: As for `scan_image_ids`.
+
+    *Cost:* nothing if there is an ID table. Otherwise one scan of the IDs and of what the plan
+    compares, which are written, and a pass over what was written.
+    """
+    if images.id_table is not None:
+        return images
+    facts = IdFacts(*columns_to_copy(settings))
+    stored = materialise(_placed(images, facts))
+    moves_images = settings.method_traits.moves_images
+    files = _checked(images, _counted(stored), moves_images, materialise)
+    return replace(images, id_table=IdTable(stored, replace(facts, files=tuple(files))))
 
 
 def scan_image_ids(
-    images: ImageTable,
-    *,
-    moves_images: bool,
-    materialise: Callable[[DataFrame], DataFrame],
+    images: ImageTable, settings: Settings, materialise: Callable[[DataFrame], DataFrame]
 ) -> list[FileRows]:
     """Count rows and NULL IDs in each file, and check that the scan read the pinned files.
 
     Args:
         images: The pinned image table.
-        moves_images: Whether the method writes new files; otherwise the format deletes rows itself.
+        settings: The run's settings.
         materialise: Evaluates a frame once, and returns a frame that reads the result.
 
     Raises:
@@ -110,10 +117,19 @@ def scan_image_ids(
     the format deletes rows by its log.
     """
     if images.id_table is not None:
-        return [file for file in images.id_table.files if file.num_rows]
+        return [file for file in images.id_table.facts.files if file.num_rows]
+    moves_images = settings.method_traits.moves_images
+    return _checked(images, rows_by_file(images), moves_images, materialise)
+
+
+def _checked(
+    images: ImageTable,
+    counted: DataFrame,
+    moves_images: bool,
+    materialise: Callable[[DataFrame], DataFrame],
+) -> list[FileRows]:
     table_format = images.table_format
     deletes_by_log = table_format.deletes_by_log_counts and not moves_images
-    counted = rows_by_file(images)
     if deletes_by_log:
         counted = materialise(counted)
     files = collect_files(counted)
@@ -121,6 +137,28 @@ def scan_image_ids(
     if deletes_by_log:
         table_format.check_log(images, counted)
     return files
+
+
+def _placed(images: ImageTable, facts: IdFacts) -> DataFrame:
+    """Return the columns of an ID table, and `size_bytes` and `modified_ms` of each row's file."""
+    frame = images.frame
+    named = zip(facts.value_names, facts.columns, strict=True)
+    return frame.select(
+        *(F.col(quoted(column)).alias(name) for name, column in named),
+        metadata(frame, "file_path").alias("file_path"),
+        images.row_index,
+        metadata(frame, "file_size").alias("size_bytes"),
+        F.unix_millis(metadata(frame, "file_modification_time")).alias("modified_ms"),
+    )
+
+
+def _counted(placed: DataFrame) -> DataFrame:
+    return placed.groupBy("file_path", "size_bytes", "modified_ms").agg(
+        F.count(F.lit(1)).alias("num_rows"),
+        F.count_if(F.isnull(ENTRY_COLUMN)).alias("num_nulls"),
+        sum_of_id_bytes(F.col(ENTRY_COLUMN)),
+        sum_of_hashes(ENTRY_COLUMN).alias("hash_sum"),
+    )
 
 
 def total(files: Sequence[FileRows]) -> IdSizes:

@@ -65,12 +65,16 @@ def make_plan(
         step: Times a step.
         materialise: Evaluates a frame once, and returns a frame that reads the result.
 
-    *Cost:* one scan of the ID table, and two or three of the lists. If there is no ID table, each
-    scan is one of the image table, and there is one more. Each of these adds a scan: lists to keep,
+    *Cost:* if there is no ID table, one scan of the image table makes it. Then one scan of the ID
+    table, and two or three of the lists. Each of these adds a scan of the ID table: lists to keep,
     groups, following keepers, unmatched IDs if asked for, and protected IDs, which also take two
     scans of their lists. --protect-where also takes one, and adds its columns to those that rank
-    images. If few IDs match, there are two more scans. If Delta will delete rows, its log is read.
+    images; if it names a nested field, the image table is scanned for it. If few IDs match, there
+    are two more scans. If Delta will delete rows, its log is read.
     """
+    with step("scan image IDs"):
+        images = id_scan.read_ids(inputs.images, settings, materialise)
+    inputs = replace(inputs, images=images)
     return _Planning(settings, inputs, step, materialise).make()
 
 
@@ -89,7 +93,7 @@ class _Planning:
     materialise: Callable[[DataFrame], DataFrame]
 
     def make(self) -> Plan:
-        files = self.scan_image_ids()
+        files = self.count_files()
         sizes, distinct, join = self.weigh(files)
         spark = self.images.frame.sparkSession
         with tuning_settings(spark, id_join.shuffle_settings(spark, join["chosen"], **sizes)):
@@ -138,13 +142,8 @@ class _Planning:
     def lists(self) -> Sequence[RemovalList]:
         return self.inputs.lists
 
-    def scan_image_ids(self) -> Sequence[FileRows]:
-        with self.step("scan image IDs"):
-            files = id_scan.scan_image_ids(
-                self.images,
-                moves_images=self.settings.method_traits.moves_images,
-                materialise=self.materialise,
-            )
+    def count_files(self) -> Sequence[FileRows]:
+        files = id_scan.scan_image_ids(self.images, self.settings, self.materialise)
         if not any(file.num_rows for file in files):
             raise NoImageRowsError(f"image table {self.images.location!r} has no rows.")
         return files

@@ -7,7 +7,7 @@ import functools
 import itertools
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 
@@ -25,7 +25,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import is_on_one_machine
 from dedup_lib.settings import Settings
 from dedup_lib.tables.foreign import check_written
-from dedup_lib.tables.id_table import WantedIds
+from dedup_lib.tables.id_table import WantedIds, columns_to_copy
 from dedup_lib.tables.read import root_of
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Target
@@ -43,6 +43,7 @@ class Workspace:
     settings: Settings
     attempt_id: str
     _swept: set[str] = field(default_factory=set)
+    _numbers: Iterator[int] = field(default_factory=itertools.count)
 
     def clean_up(self) -> None:
         """Repair outputs and delete files that killed runs left at this run's output paths."""
@@ -89,13 +90,9 @@ class Workspace:
             attempt = open_attempt(root_of(self.session, settings.images))
             return attempt.ids if attempt is not None and attempt.has_directory else None
 
-        condition = settings.protected_rows
-        paths = [] if condition is None else list(condition.paths)
-        paths += [(rule.column,) for rule in settings.keeper_rules]
-        has_all = all(len(path) == 1 for path in paths)
-        names = [settings.image_id_column, *(path[0] for path in paths if has_all)]
+        columns, has_all = columns_to_copy(settings)
         is_for_spark = settings.method_traits.moves_images and settings.engine != "arrow"
-        return WantedIds(tuple(dict.fromkeys(names)), has_all, is_for_spark, make_directory)
+        return WantedIds(columns, has_all, is_for_spark, make_directory)
 
     def _temporary_directory(self, cleanup: ExitStack) -> str | None:
         if not is_on_one_machine(self.session.spark):
@@ -142,13 +139,12 @@ class Workspace:
         If the attempt has a directory, files there hold the result: the loss of an executor can't
         change it.
         """
-        numbers = itertools.count()
 
         def materialise(rows: DataFrame) -> DataFrame:
             if attempt is None or not attempt.has_directory:
                 # Not `persist`: each frame is made from earlier ones, so their plans would nest.
                 return rows.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY)
-            path = f"{attempt.plan}/{next(numbers)}"
+            path = f"{attempt.plan}/{next(self._numbers)}"
             rows.write.options(**self.session.storage.committer_options(path)).parquet(path)
             reader = self.session.spark.read.options(**PARQUET_READER_OPTIONS)
             return reader.schema(rows.schema).parquet(path)

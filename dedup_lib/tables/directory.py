@@ -25,7 +25,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema, Storage
 from dedup_lib.tables.footers import read_footers_and_ids
 from dedup_lib.tables.foreign import check_files, check_no_shards
-from dedup_lib.tables.id_table import IdTable, WantedIds
+from dedup_lib.tables.id_table import CopiedIds, WantedIds
 from dedup_lib.tables.layout.keys_in_files import check_keys
 from dedup_lib.tables.layout.leftovers import (
     NOT_STATS,
@@ -231,17 +231,17 @@ def footers_and_ids_of(
     *,
     what: str,
     advice: str,
-) -> tuple[dict[FileInfo, ParquetFooter], IdTable | None]:
+) -> tuple[dict[FileInfo, ParquetFooter], CopiedIds | None]:
     """Read the footer of each file, and copy the IDs in the same pass, if they are wanted.
 
     Raises:
         UnreadableFileError: A file has no readable footer.
     """
     try:
-        footers, id_table = read_footers_and_ids(session, files, wanted)
+        footers, copied = read_footers_and_ids(session, files, wanted)
     except StorageError as error:
         raise UnreadableFileError(f"{what}: {error} {advice}") from error
-    return dict(zip(files, footers, strict=True)), id_table
+    return dict(zip(files, footers, strict=True)), copied
 
 
 def by_schema(footers: Mapping[FileInfo, ParquetFooter]) -> dict[ParquetSchema, list[FileInfo]]:

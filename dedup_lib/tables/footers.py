@@ -18,7 +18,7 @@ from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema
-from dedup_lib.tables.id_table import FileRows, IdTable, WantedIds
+from dedup_lib.tables.id_table import CopiedIds, FileRows, IdFacts, WantedIds
 
 # The driver takes 4 ms for a footer; a Python task on an executor needs 100 ms to start.
 MANY_FILES = 256
@@ -52,11 +52,11 @@ def read_footers(session: Session, files: Sequence[FileInfo]) -> Iterator[Parque
 
 def read_footers_and_ids(
     session: Session, files: Sequence[FileInfo], wanted: WantedIds | None
-) -> tuple[list[ParquetFooter], IdTable | None]:
+) -> tuple[list[ParquetFooter], CopiedIds | None]:
     """Read the footer of each file, in the order of the files, and copy the IDs in the same pass.
 
     Returns:
-        The footers; and the ID table, or None if no IDs are wanted, or executors can't copy them.
+        The footers; and the copied IDs, or None if none are wanted, or executors can't copy them.
 
     Raises:
         StorageError: A file has no readable Parquet footer; the message names it.
@@ -90,16 +90,15 @@ def read_footers_and_ids(
         )
         for file, one in zip(files, scanned, strict=True)
     )
-    return footers, IdTable(
-        location=location,
-        num_parts=len(_divide(files)),
+    facts = IdFacts(
         columns=wanted.columns,
         has_all=wanted.has_all,
         files=tuple(counted),
+        footer_copies={copy.schema: copy.file for copy in copies.values()},
         refused=next((one.refused for one in scanned if one.refused is not None), None),
         misread=next((one.misread for one in scanned if one.misread is not None), None),
-        footer_copies={copy.schema: copy.file for copy in copies.values()},
     )
+    return footers, CopiedIds(location, len(_divide(files)), facts)
 
 
 class _FooterCopy(NamedTuple):
@@ -155,10 +154,11 @@ def _read_on_executors(session: Session, files: Sequence[FileInfo]) -> dict[str,
     below = [(file.path[len(directory) + 1 :], file.size_bytes) for file in files]
     size = max(_FILES_PER_TASK, -(-len(below) // _MOST_TASKS))  # each task receives all paths
     parts = [below[start : start + size] for start in range(0, len(below), size)]
+    packed = [footers.pack(part) for part in parts]
     options = dict(session.storage.pyarrow_options)
 
     def read_part(number: int) -> list[tuple[str, int]]:
-        return footers.read_digests(directory, parts[number], options)
+        return footers.read_digests(directory, footers.unpack(packed[number]), options)
 
     answers = _for_each_part(session, len(parts), read_part, _FOOTERS)
     return {
@@ -175,14 +175,16 @@ def _copy_on_executors(
     directory = _common_directory(files)
     start = len(directory) + 1
     parts = [
-        [SourceFile(file.path[start:], file.size_bytes) for file in part] for part in _divide(files)
+        footers.pack([(file.path[start:], file.size_bytes) for file in part])
+        for part in _divide(files)
     ]
     options = dict(session.storage.pyarrow_options)
     columns, looks_for_misread = wanted.columns, wanted.is_for_spark
 
     def copy_part(number: int) -> list[ScannedFile]:
         name = f"{number:05d}"
-        sources = Sources(directory, parts[number], columns, looks_for_misread)
+        part = [SourceFile(*file) for file in footers.unpack(parts[number])]
+        sources = Sources(directory, part, columns, looks_for_misread)
         return copied_ids.copy_ids(sources, location, name, options)
 
     answers = _for_each_part(session, len(parts), copy_part, _SCANNED)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -12,6 +12,20 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 from dedup_lib.errors import PublishError
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.storage import FileInfo, ParquetSchema
+from dedup_lib.settings import Settings
+
+
+def columns_to_copy(settings: Settings) -> tuple[tuple[str, ...], bool]:
+    """Return the ID column and others that the plan compares, and whether these are all.
+
+    A field that stands beside an image, such as `image.path`, is not copied.
+    """
+    condition = settings.protected_rows
+    paths = [] if condition is None else list(condition.paths)
+    paths += [(rule.column,) for rule in settings.keeper_rules]
+    has_all = all(len(path) == 1 for path in paths)
+    names = [settings.image_id_column, *(path[0] for path in paths if has_all)]
+    return tuple(dict.fromkeys(names)), has_all
 
 
 @dataclass(frozen=True)
@@ -65,39 +79,75 @@ class FileRows:
 
 
 @dataclass(frozen=True)
-class IdTable:
-    """The IDs of an image table in Parquet files of their own.
+class IdFacts:
+    """What was found out while the IDs of an image table were read.
 
-    Later steps read these files, so no change of an image file can come between two steps.
+    Attributes:
+        columns: The columns that were copied: first the ID column.
+        has_all: Whether these are all columns that the plan compares.
+        files: What was counted in each file of the image table.
+        footer_copies: If executors copied the IDs with pyarrow: a file for each schema of the
+            table, with the footer of one of its files, one of the largest. Otherwise empty.
+        refused: Why pyarrow can't write some file of the table without changes; None if it can.
+        misread: A column that Spark reads wrong in some file, and pyarrow can't read; or None.
+    """
+
+    columns: tuple[str, ...]
+    has_all: bool
+    files: tuple[FileRows, ...] = ()
+    footer_copies: Mapping[ParquetSchema, FileInfo] = field(default_factory=dict)
+    refused: str | None = None
+    misread: str | None = None
+
+    @property
+    def value_names(self) -> list[str]:
+        """The names by which the columns are stored."""
+        return ["image_id", *(f"value_{index}" for index in range(1, len(self.columns)))]
+
+
+@dataclass(frozen=True)
+class IdTable:
+    """The IDs of an image table, read once and kept in a compact form.
+
+    Later steps read this copy, so no change of an image file can come between two steps.
+
+    Attributes:
+        stored: `image_id`, `value_1`, … for the other columns, `file_path`, `row_index` (NULL if
+            unknown), one row per row of the image table. It reads the copy.
+        facts: What was found out on the way.
+    """
+
+    stored: DataFrame
+    facts: IdFacts
+
+    @property
+    def rows(self) -> DataFrame:
+        """`image_id`, `file_path`, `row_index`, one row per row of the image table."""
+        return self.stored.select("image_id", "file_path", "row_index")
+
+    @property
+    def compared(self) -> DataFrame:
+        """The copied columns by their own names, one row per row of the image table."""
+        named = zip(self.facts.value_names, self.facts.columns, strict=True)
+        return self.stored.select(*(F.col(name).alias(column) for name, column in named))
+
+
+@dataclass(frozen=True)
+class CopiedIds:
+    """The files of an ID table that executors wrote with pyarrow.
 
     Attributes:
         location: The URI of the directory of these files. They are below `rows`.
         num_parts: The number of these files.
-        columns: The columns that were copied: first the ID column.
-        has_all: Whether these are all columns that the plan compares.
-        files: What was counted in each file of the image table, in the table's order.
-        refused: Why pyarrow can't write some file of the table without changes; None if it can.
-        misread: A column that Spark reads wrong in some file, and pyarrow can't read; or None.
-        footer_copies: A file for each schema of the table, with the footer of one of its files, one
-            of the largest.
-        frame: Its rows, once it is opened.
+        facts: What was found out on the way.
     """
 
     location: str
     num_parts: int
-    columns: tuple[str, ...]
-    has_all: bool
-    files: tuple[FileRows, ...]
-    refused: str | None
-    footer_copies: Mapping[ParquetSchema, FileInfo]
-    frame: DataFrame | None = None
-    misread: str | None = None
+    facts: IdFacts
 
     def opened(self, spark: SparkSession, types: StructType) -> IdTable | None:
-        """Return the table with its frame; None if it is useless.
-
-        The frame has `image_id`, `file_path`, `row_index`, and the struct `columns` with all copied
-        columns, one row per row of the image table. It reads the files that are there now.
+        """Return the ID table; None if it is useless. It reads the files that are there now.
 
         Args:
             spark: The session.
@@ -107,25 +157,15 @@ class IdTable:
         Raises:
             PublishError: A file of the ID table was lost.
         """
-        if not set(self.columns) <= set(types.names):
+        if not set(self.facts.columns) <= set(types.names):
             return None
         places = [StructField("file_path", StringType()), StructField("row_index", LongType())]
-        names = ["image_id", *(f"value_{index}" for index in range(1, len(self.columns)))]
-        stored = list(zip(names, self.columns, strict=True))
-        values = [StructField(name, types[column].dataType) for name, column in stored]
+        named = zip(self.facts.value_names, self.facts.columns, strict=True)
+        values = [StructField(name, types[column].dataType) for name, column in named]
         reader = spark.read.schema(StructType(values + places)).options(**PARQUET_READER_OPTIONS)
         rows = reader.parquet(f"{self.location}/rows")
         if len(rows.inputFiles()) != self.num_parts:
             raise PublishError(
                 f"a file that this run wrote to {self.location!r} was lost. Run again."
             )
-        columns = F.struct(*(F.col(name).alias(column) for name, column in stored))
-        rows = rows.select("image_id", "file_path", "row_index", columns.alias("columns"))
-        return replace(self, frame=rows)
-
-    @property
-    def rows(self) -> DataFrame:
-        """The frame, as `opened` says."""
-        if self.frame is None:
-            raise TypeError("the ID table was not opened")
-        return self.frame
+        return IdTable(rows, self.facts)

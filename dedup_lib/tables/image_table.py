@@ -69,6 +69,12 @@ class ImageTable(PinnedTable):
         return F.col(quoted(self.id_column)).alias("image_id")
 
     @property
+    def row_index(self) -> Column:
+        """The column `row_index`, each row's position in its file; NULL if Spark can't read it."""
+        position = metadata(self.frame, "row_index") if self.has_row_index else F.lit(None)
+        return position.cast("bigint").alias("row_index")
+
+    @property
     def ids_are_uuids(self) -> bool:
         """Whether the ID column has the Parquet type UUID; to Spark it is binary."""
         return any(holds_uuids(schema, self.id_column) for schema in self.file_schemas)
@@ -96,13 +102,9 @@ class ImageTable(PinnedTable):
     def located_ids(self) -> DataFrame:
         """`image_id`, `file_path`, `row_index` (NULL if unknown), one row per row of the table."""
         if self.id_table is not None:
-            return self.id_table.rows.drop("columns")
-        row_index = metadata(self.frame, "row_index") if self.has_row_index else F.lit(None)
-        return self.frame.select(
-            self.id,
-            metadata(self.frame, "file_path").alias("file_path"),
-            row_index.cast("bigint").alias("row_index"),
-        )
+            return self.id_table.rows
+        file_path = metadata(self.frame, "file_path").alias("file_path")
+        return self.frame.select(self.id, file_path, self.row_index)
 
     @property
     def compared(self) -> DataFrame:
@@ -110,6 +112,6 @@ class ImageTable(PinnedTable):
 
         There may be more columns.
         """
-        if self.id_table is not None and self.id_table.has_all:
-            return self.id_table.rows.select("columns.*")
+        if self.id_table is not None and self.id_table.facts.has_all:
+            return self.id_table.compared
         return self.frame

@@ -107,7 +107,7 @@ def check_lists_are_kept(images: PinnedTable) -> None:
     Raises:
         ColumnTypeError: A column has such lists.
     """
-    if images.id_table is not None and (column := images.id_table.misread) is not None:
+    if images.id_table is not None and (column := images.id_table.facts.misread) is not None:
         raise ColumnTypeError(
             f"image table {images.location!r}: DuckDB stored values for a NULL in column "
             f"{column!r}, and Spark would give them to other rows. Cast its ARRAY to a list where "

@@ -20,6 +20,8 @@ TABLES = {
     "duckdb_uuid": (f"{IDS}, range AS big, md5(range::VARCHAR)::UUID AS uuid", "V1"),
     # Floats in the encoding BYTE_STREAM_SPLIT, which Spark 4.0 does not know.
     "duckdb_v2": (f"{IDS}, range / 7.0 AS score", "V2"),
+    # Integers whose differences have 33 bits, which pyarrow can't read.
+    "duckdb_hashes": (f"{IDS}, [-2147483648, 2147483647, 0][range % 3 + 1]::INT AS hash", "V2"),
     # Types that Spark 4.0 does not know.
     "duckdb_variant": (f"{IDS}, {{'a': range}}::VARIANT AS about", "V1"),
     "duckdb_geometry": (f"{IDS}, 'POINT(1 2)'::GEOMETRY AS place", "V1, GEOPARQUET_VERSION 'V2'"),

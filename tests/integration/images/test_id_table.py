@@ -16,7 +16,7 @@ from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.tables import directory, footers, read_images
-from dedup_lib.tables.id_table import WantedIds
+from dedup_lib.tables.id_table import CopiedIds, WantedIds
 from dedup_lib.tables.image_table import ImageTable
 from tests.support.faults.opens import counted_opens
 from tests.support.tables.made import image_rows, write_list, write_parquet
@@ -66,7 +66,7 @@ def pinned_twice(spark, tmp_path):
         session = Session(spark, open_storage(spark))
         location = str(tmp_path / "images")
         tables = [read_images(session, location, "auto", ids) for ids in (wanted, None)]
-        assert tables[0].id_table.has_all == has_all
+        assert tables[0].id_table.facts.has_all == has_all
         return [ImageTable.of(table, columns[0]) for table in tables]
 
     return pinned_twice
@@ -152,8 +152,9 @@ def test_a_lost_part_is_noticed(spark, pinned_twice, tmp_path):
     part.unlink()
     with pytest.raises(SPARK_ERRORS, match=r"FileNotFound|does not exist|FILE_NOT_EXIST"):
         copied.located_ids.collect()
+    lacking = CopiedIds(f"file:{tmp_path}/run/ids", 1, copied.id_table.facts)
     with pytest.raises(PublishError, match="was lost"):
-        copied.id_table.opened(spark, copied.frame.schema)
+        lacking.opened(spark, copied.frame.schema)
 
 
 def test_what_a_killed_attempt_leaves_beside_the_copies_does_no_harm(remove, tmp_path, monkeypatch):

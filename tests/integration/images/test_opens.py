@@ -4,7 +4,7 @@ import pyarrow as pa
 import pytest
 
 from tests.support.faults.opens import counted_opens
-from tests.support.tables.made import image_rows, write_list, write_parquet
+from tests.support.tables.made import delta_table, image_rows, write_list, write_parquet
 
 FILES = [f"{number}.parquet" for number in range(4)]
 
@@ -78,3 +78,49 @@ def test_spark_opens_each_file_as_often_as_a_scan_and_once_for_the_plan(
         spark.read.schema("image_id string, image binary").parquet(str(images)).collect()
     found = opens_of(images, remove, listed, tmp_path / "out", **settings)
     assert found == {name: plain[name] + 1 for name in FILES}
+
+
+def delta_files(opens):
+    return {name: count for name, count in opens.items() if name.endswith(".parquet")}
+
+
+@pytest.fixture
+def delta(spark, images, tmp_path):
+    """A Delta table of one file, and how often a scan opens it."""
+    table = delta_table(
+        spark.read.parquet(str(images)), tmp_path / "delta", enableDeletionVectors="true"
+    )
+    with counted_opens(table) as plain:
+        spark.read.format("delta").load(str(table)).collect()
+    return table, delta_files(plain)
+
+
+SCANS = {
+    "dry run": ({"dry_run": True}, 1),
+    "in place": ({"method": "in-place"}, 3),
+    "clone": ({"method": "clone"}, 3),
+}
+
+
+@pytest.mark.parametrize("case", SCANS)
+def test_delta_is_scanned_for_the_plan_the_deletion_and_its_proof(
+    delta, listed, remove, tmp_path, case
+):
+    table, plain = delta
+    settings, num_scans = SCANS[case]
+    output = tmp_path / "out" if case == "clone" else None
+    with counted_opens(table) as opens:
+        remove(table, listed, output, **settings)
+    assert delta_files(opens) == {name: num_scans * count for name, count in plain.items()}
+
+
+def test_a_run_for_what_is_new_scans_old_files_once(spark, delta, listed, remove, tmp_path):
+    """Besides, it reads the footers of the largest files, to see how new rows are best written."""
+    table, plain = delta
+    settings = {"since_last_run": True, "output_format": "delta"}
+    remove(table, listed, tmp_path / "out", **settings)
+    new = spark.createDataFrame([("new", b"image")], "image_id string, image binary")
+    new.write.format("delta").mode("append").save(str(table))
+    with counted_opens(table) as opens:
+        remove(table, listed, tmp_path / "out", **settings)
+    assert {name: opens[name] for name in plain} == {name: plain[name] + 1 for name in plain}

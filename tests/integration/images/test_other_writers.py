@@ -51,6 +51,18 @@ def test_g3_tables_by_other_programs_stay(remove, listed, tmp_path, name, engine
     assert rows(tmp_path / "out") == [row for row in rows(table) if row["image_id"] != "id-1"]
 
 
+def test_g3_integers_that_pyarrow_can_not_read_are_left_to_spark(remove, spark, listed, tmp_path):
+    table = TABLES / "duckdb_hashes.parquet"
+    with pytest.raises(ColumnTypeError, match="can't read column 'hash' in DELTA_BINARY_PACKED"):
+        remove(table, listed, tmp_path / "out", engine="arrow")
+    assert names_in(tmp_path) == ["list"]
+    report = remove(table, listed, tmp_path / "out")
+    assert report.engine == "spark"
+    assert "'hash'" in str(report.choices["engine"])
+    found = spark.read.parquet(str(tmp_path / "out")).sort("image_id").select("hash").collect()
+    assert [row["hash"] for row in found] == [-(2**31), 0, -(2**31), 2**31 - 1]
+
+
 def test_g3_the_output_can_be_deduplicated_again(remove, listed, tmp_path):
     """A file that lost no row still says that its integers have a sign."""
     (tmp_path / "images").mkdir()

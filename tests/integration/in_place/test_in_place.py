@@ -294,6 +294,23 @@ def test_a_commit_that_delta_skips_is_told_apart(spark, remove_here, images, lis
     assert operations(spark, images) == ["WRITE", DELETION, "WRITE"]
 
 
+@pytest.mark.parametrize("settings", [{}, {"run_key": "monday"}], ids=["no key", "key"])
+def test_a_statement_that_connect_sends_twice_is_one_deletion(
+    spark, remove_here, images, listed, monkeypatch, settings
+):
+    delete_ids = delete.delete_ids
+
+    def twice(*args, **kwargs):
+        delete_ids(*args, **kwargs)
+        return delete_ids(*args, **kwargs)
+
+    monkeypatch.setattr(delete, "delete_ids", twice)
+    report = remove_here(images, listed, **settings)
+    assert not report.repeated
+    assert (report.counts["removed_rows"], report.output["deletion_vectors"]) == (3, 1)
+    assert operations(spark, images) == ["WRITE", DELETION]
+
+
 def before_deleting(monkeypatch, action):
     """Let another writer act between the plan and the deletion."""
     delete_ids = delete.delete_ids

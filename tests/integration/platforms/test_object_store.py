@@ -5,6 +5,7 @@ import os
 import random
 import signal
 import subprocess
+from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
@@ -305,6 +306,66 @@ def test_parquet_on_s3_becomes_parquet_by_either_engine_and_nothing_is_renamed(
     # What loses nothing is copied by the store itself, from the images.
     assert {name for name in copied if "/in/" not in name} == set()
     assert left_behind(server) == []
+
+
+PLAIN_SPARK = """
+import sys
+from pyspark.sql import SparkSession
+
+spark = SparkSession.builder.getOrCreate()
+for images in sys.argv[2:]:
+    rows, ids = spark.read.parquet(images), spark.read.parquet(sys.argv[1])
+    kept = rows.join(ids, rows["image_id"] == ids["id"], "left_anti")
+    kept.write.parquet(images.replace("/in/", "/plain/"))
+"""
+# How often a file that loses rows is asked for: opened and read for the plan, and to rewrite it.
+REQUESTS_BY_IMAGE_BYTES = {500: 4, 400_000: 7}
+
+
+def test_arrow_asks_for_less_than_plain_spark_and_lets_s3_copy(server, several, submit, tmp_path):
+    """Of two files, one loses rows. A file up to 32 MB is read at once."""
+    rng, by_arrow = random.Random(7), ["--engine", "arrow"]
+    for key, value in server.pyarrow_options().items():
+        by_arrow += ["--storage-option", f"{key}={value}"]
+    for image_bytes in REQUESTS_BY_IMAGE_BYTES:
+        for file in range(2):
+            rows = image_rows([f"{file}-{row}" for row in range(50)])
+            images = pa.array([rng.randbytes(image_bytes) for _ in range(50)], pa.binary())
+            rows = rows.set_column(rows.schema.get_field_index("image"), "image", images)
+            write_parquet(rows, tmp_path / f"in/{image_bytes}/{file}.parquet")
+    write_list(tmp_path / "list/1.parquet", ["0-3"])
+    upload(server.client(), tmp_path / "in", "in/asked")
+    upload(server.client(), tmp_path / "list", "in/asked-list")
+    (tmp_path / "plain.py").write_text(PLAIN_SPARK)
+    tables = [f"{S3}/in/asked/{image_bytes}" for image_bytes in REQUESTS_BY_IMAGE_BYTES]
+    listed, outputs = f"{S3}/in/asked-list", [f"{table}-out" for table in tables]
+
+    before = len(server.requests())
+    plain = run([*submit(tmp_path / "plain.py"), listed, *tables], cwd=tmp_path)
+    assert plain.returncode == 0, plain.stderr
+    asked_by_spark, before = asked_for(server, before), len(server.requests())
+    runs = zip(tables, outputs, strict=True)
+    codes, reports = several(
+        *(
+            ["--images", at, "--duplicate-ids", listed, "--output", out, *by_arrow]
+            for at, out in runs
+        )
+    )
+    assert codes == [0, 0], [report["error"] for report in reports]
+    asked = asked_for(server, before)
+    copied = {each.copy_source for each in server.requests()[before:] if each.copy_source}
+    for image_bytes, most in REQUESTS_BY_IMAGE_BYTES.items():
+        for file in range(2):
+            name = f"in/asked/{image_bytes}/{file}.parquet"
+            assert asked[name] <= (4 if file else most), name
+            assert asked[name] <= asked_by_spark[name], name
+            assert any(name in source for source in copied) == (file == 1)
+
+
+def asked_for(server, since):
+    """The number of requests for each object."""
+    prefix = f"/{BUCKET}/"
+    return Counter(each.path.removeprefix(prefix) for each in server.requests()[since:])
 
 
 def test_the_review_of_images_on_s3_has_their_pictures_and_reads_no_others(inputs, server, several):

@@ -144,13 +144,13 @@ def test_g8_an_image_file_that_changes_during_the_run_is_noticed(
 def test_g8_files_that_are_added_during_the_run_are_not_in_the_output(
     spark, remove, inputs, folder, monkeypatch
 ):
-    scan_image_ids = id_scan.scan_image_ids
+    read_ids = id_scan.read_ids
 
-    def adding(*args, **settings):
+    def adding(*args):
         write_parquet(image_rows(["new"]), inputs[0] / "3.parquet")
-        return scan_image_ids(*args, **settings)
+        return read_ids(*args)
 
-    monkeypatch.setattr(id_scan, "scan_image_ids", adding)
+    monkeypatch.setattr(id_scan, "read_ids", adding)
     remove(*inputs, folder / "out")
     assert (inputs[0] / "3.parquet").exists()
     assert ids(spark, folder / "out") == KEPT

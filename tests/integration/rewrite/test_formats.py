@@ -164,15 +164,15 @@ def test_g15_delta_input_is_one_version_though_rows_are_appended_meanwhile(
     spark.read.format("delta").load(str(delta_images)).write.format("delta").option(
         "delta.columnMapping.mode", "name"
     ).save(table)
-    rows_by_file = id_scan.rows_by_file
+    read_ids = id_scan.read_ids
 
-    def append_first(images):
+    def append_first(*args):
         spark.read.format("delta").load(str(delta_images)).write.format("delta").mode(
             "append"
         ).save(table)
-        return rows_by_file(images)
+        return read_ids(*args)
 
-    monkeypatch.setattr(id_scan, "rows_by_file", append_first)
+    monkeypatch.setattr(id_scan, "read_ids", append_first)
     report = remove(table, listed, f"{tmp_path}/out")
     assert report.counts["input_rows"] == 39
     assert spark.read.parquet(f"{tmp_path}/out").count() == 37

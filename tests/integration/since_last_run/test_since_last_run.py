@@ -10,6 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
+from dedup_lib.delta import delete
 from dedup_lib.delta.catch_up import CatchingUp
 from dedup_lib.delta.history import USER_METADATA
 from dedup_lib.errors import (
@@ -130,6 +131,19 @@ def test_what_is_listed_no_more_comes_back_with_all_rows_of_its_id(catch_up, ima
     images.add(["a", "e"])
     report = catch_up(images, listed(["b"]))
     assert report.since_last_run == NOTHING | {"added_rows": 1, "copied_ids": 1}
+
+
+def test_a_deletion_that_connect_sends_twice_is_one(catch_up, images, listed, monkeypatch):
+    catch_up(images, listed([]))
+    delete_ids = delete.delete_ids
+
+    def twice(*args, **kwargs):
+        delete_ids(*args, **kwargs)
+        return delete_ids(*args, **kwargs)
+
+    monkeypatch.setattr(delete, "delete_ids", twice)
+    report = catch_up(images, listed(["a"]))
+    assert report.since_last_run == NOTHING | {"deleted_ids": 1}
 
 
 def test_rows_are_deleted_by_deletion_vectors_and_no_image_is_written_twice(

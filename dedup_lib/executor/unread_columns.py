@@ -1,7 +1,8 @@
-"""Find Parquet files whose page headers are too long for pyarrow."""
+"""Find columns that pyarrow can't read, or that Spark reads wrong."""
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 from dedup_lib.executor.parquet_values.thrift import read_struct
@@ -11,6 +12,7 @@ from dedup_lib.executor.stores import FileRefusedError
 _MOST_HEADER_BYTES = 16 * 1024**2
 _USUAL_HEADER_BYTES = 64 * 1024
 _DICTIONARY_PAGE = 2
+_DELTA = "DELTA_BINARY_PACKED"
 
 
 def check_page_headers(metadata: Any, stream: Any) -> None:
@@ -66,3 +68,54 @@ def _read_header(stream: Any, offset: int) -> tuple[dict[int, Any], int] | None:
         except ValueError:  # damaged; the page itself is not read here
             return {}, 0
     return None
+
+
+def find_misread(file: Any) -> str | None:
+    """Find a column where DuckDB stored values for a NULL: rows after it would get them in Spark.
+
+    *Cost:* the nested columns of files by DuckDB are read.
+    """
+    import pyarrow as pa
+
+    if not _is_by_duckdb(file):
+        return None
+    nested = (str(field.name) for field in file.schema_arrow if pa.types.is_nested(field.type))
+    for name in nested:
+        try:
+            deque(file.iter_batches(1024, columns=[name], use_threads=False), maxlen=0)
+        except pa.ArrowInvalid as error:
+            if "list offsets" in str(error):  # there are other values than the lengths add up to
+                return name
+        except (OSError, pa.ArrowException):  # an encoding or a type that pyarrow lacks
+            continue
+    return None
+
+
+def find_unread(file: Any) -> str | None:
+    """Say which 32-bit integers of DuckDB pyarrow can't read: their differences have 33 bits.
+
+    *Cost:* columns with such an encoding, in files by DuckDB, are read.
+    """
+    import pyarrow as pa
+
+    if not _is_by_duckdb(file):
+        return None
+    groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
+    chunks = (group.column(index) for group in groups for index in range(group.num_columns))
+    for name in {it.path_in_schema for it in chunks if _is_int32_delta(it)}:
+        try:
+            deque(file.iter_batches(65_536, columns=[name], use_threads=False), maxlen=0)
+        except (OSError, pa.ArrowException):
+            return (
+                f"pyarrow can't read column {name!r} in {_DELTA}, as DuckDB wrote it; Spark can "
+                "(--engine spark)"
+            )
+    return None
+
+
+def _is_int32_delta(chunk: Any) -> bool:
+    return chunk.physical_type == "INT32" and _DELTA in chunk.encodings
+
+
+def _is_by_duckdb(file: Any) -> bool:
+    return (file.metadata.created_by or "").startswith("DuckDB")
