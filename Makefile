@@ -68,7 +68,7 @@ build/readers/ready: tests/readers/requirements.lock requirements-build.lock
 	$(@D)/bin/python -m pip install --quiet --require-hashes --no-build-isolation -r tests/readers/requirements.lock
 	@touch $@
 
-test-writers: setup build/writers/ready ## Let other programs write random tables, and rewrite them by both engines (eight minutes); SEED=1 TABLES=100
+test-writers: setup build/writers/ready ## Let other programs write random tables, and rewrite them by both engines (eight minutes); SEED=1 TABLES=110
 	-$(BIN)/python -m tests.support.spark.class_archive
 	$(BIN)/python -m tests.writers build/writers/bin/python $(if $(SEED),--seed $(SEED)) $(if $(TABLES),--tables $(TABLES))
 

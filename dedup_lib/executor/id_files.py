@@ -25,13 +25,16 @@ def encode_path(path: str) -> str:
     *Source:* Java's `URI`, by which Spark spells paths.
     """
     scheme, colon, rest = path.partition(":")
+    if rest.isascii():
+        return f"{scheme}{colon}{_encode(rest)}"
     return f"{scheme}{colon}{''.join(map(_encode, rest))}"
 
 
-def _encode(letter: str) -> str:
-    if letter.isascii():
-        return quote(letter, safe="/:@&=+$,;-_.!~*'()")
-    return quote(letter) if unicodedata.category(letter) in _ENCODED else letter
+def _encode(letters: str) -> str:
+    """Encode one letter, or ASCII letters."""
+    if letters.isascii():
+        return quote(letters, safe="/:@&=+$,;-_.!~*'()")
+    return quote(letters) if unicodedata.category(letters) in _ENCODED else letters
 
 
 def make_directory(store: Any, directory: str) -> None:

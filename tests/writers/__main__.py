@@ -1,6 +1,6 @@
 """What `make test-writers` runs: other programs write random tables, and the job rewrites them.
 
-    python -m tests.writers PYTHON [--seed 1] [--tables 100] [--keep FOLDER]
+    python -m tests.writers PYTHON [--seed 1] [--tables 110] [--keep FOLDER]
 
 PYTHON is that of the writers' environment. Table number n is made of the seed SEED + n: one table
 alone is `--seed SEED+n --tables 1`. The exit code is 1 if an output is wrong, or if a table was
@@ -216,7 +216,7 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(prog="python -m tests.writers")
     parser.add_argument("python")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--tables", type=int, default=100)
+    parser.add_argument("--tables", type=int, default=110)
     parser.add_argument("--keep", type=Path)
     given = parser.parse_args()
     sys.exit(main(given.python, given.seed, given.tables, given.keep))

@@ -15,7 +15,7 @@ ALLOWED: dict[str, str] = {
     r"The file is sound, but Spark lacks the codec": "codecs that Spark lacks",
     r"Spark would change the value of the directory": "directories that are not ASCII",
     r"has the Parquet type (VARIANT|GEOMETRY)": "VARIANT, GEOMETRY",
-    r"pyarrow can't read file .*(delta bit width|Unexpected end of stream)": (
+    r"pyarrow can't read (column .* in DELTA_BINARY_PACKED|file .*Unexpected end of stream)": (
         "DuckDB's 32-bit integers by `PARQUET_VERSION v2`"
     ),
     r"pyarrow can't read file .*Length spanned by list offsets|DuckDB stored values for a NULL": (

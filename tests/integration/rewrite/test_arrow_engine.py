@@ -20,7 +20,7 @@ from dedup_lib.errors import (
 )
 from dedup_lib.executor import copied_ids, rewrite_file, stores
 from dedup_lib.methods.rewrite import Rewrite
-from dedup_lib.parquet import arrow_engine, file_groups
+from dedup_lib.parquet import arrow_engine, file_groups, file_rows
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.tables.read import read_images
@@ -229,6 +229,14 @@ def test_g8_a_file_that_is_replaced_after_the_plan_stops_the_run(
     with pytest.raises(InputChangedError, match=r"p=007/a\.parquet"):
         remove(images, listed, tmp_path / "out")
     assert names_in(tmp_path) == ["images", "list"]
+
+
+def test_rows_of_many_files_are_sent_in_parts(remove, images, listed, tmp_path, monkeypatch):
+    """Over Spark Connect, a query with the rows of all files may be too long."""
+    remove(images, listed, tmp_path / "at-once")
+    monkeypatch.setattr(file_rows, "_MOST_IN_A_QUERY", 1)
+    remove(images, listed, tmp_path / "in-parts")
+    assert tree_digest(tmp_path / "in-parts") == tree_digest(tmp_path / "at-once")
 
 
 FAIL_ONCE = """
