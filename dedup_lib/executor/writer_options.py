@@ -19,7 +19,7 @@ _DICTIONARY_VALUE_BYTES = 1024
 # The most row groups of a file that are examined.
 _ROW_GROUPS = 16
 _CODECS = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
-_SAYS_NOTHING = re.compile(r"( int(32|64) .*) \(Int\(bitWidth=\2, isSigned=true\)\)")
+_SAYS_NOTHING = re.compile(r" \(Int\(bitWidth=(32|64), isSigned=true\)\)(?=;$)")
 _PREFIXES = "DELTA_BYTE_ARRAY"
 # Before 1.8.0, or of no known version.
 _OLD_JAVA = re.compile(r"parquet-mr(?! version \d+\.\d+\.\d+)|parquet-mr version (0|1\.[0-7])\.")
@@ -66,7 +66,7 @@ def schema_lines(schema: Any) -> list[str]:
 
     DuckDB says of an int64 that it has 64 bits and a sign, which is true of each int64.
     """
-    return [_SAYS_NOTHING.sub(r"\1", line.strip()) for line in str(schema).splitlines()[2:]]
+    return [_SAYS_NOTHING.sub("", line.strip()) for line in str(schema).splitlines()[2:]]
 
 
 def int96_unit(file: Any, stream: Any, source: str) -> str:
