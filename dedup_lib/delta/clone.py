@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.delta import delete
 from dedup_lib.delta.delete import DELETION_VECTORS, Purge
-from dedup_lib.delta.history import Commit, commit_with
+from dedup_lib.delta.history import USER_METADATA, Commit, commit_with, note_text
 from dedup_lib.errors import InputChangedError, UnsupportedError, VerificationError
 from dedup_lib.methods.new_output import NewOutput
 from dedup_lib.plan.plan import Plan
@@ -123,7 +123,7 @@ def make_clone(
     *Cost:* the log (for Parquet, the footers), and one scan of the IDs. A purge reads and writes
     the images of each file that loses rows.
     """
-    run, marked = str(note["run"]), delete.transaction(note, None)
+    run, marked = str(note["run"]), {USER_METADATA: note_text(note)}
     with step("clone"), session_settings(spark, marked):
         clone(spark, plan.images, location, name=f"dedup_source_{run}")
     if plan.counts.removed_rows > 0:

@@ -147,18 +147,18 @@ def delete_ids(
 
 
 def transaction(note: Mapping[str, Any], run_key: str | None) -> dict[str, str]:
-    """Return session settings that mark a commit: a note and, if there is a key, a transaction ID.
+    """Return session settings that mark a commit: a note and a transaction ID, by key or by run.
 
-    Delta skips a statement if its transaction ID is already in the table.
+    Delta skips a statement if its transaction ID is already in the table: that of an earlier run
+    with the key, or one that Spark Connect sends again.
     """
-    settings = {USER_METADATA: note_text(note)}
-    if run_key is not None:
-        spelled = run_key.replace("${", "$\\{")  # Spark would replace ${…}
-        settings |= {
-            "spark.databricks.delta.write.txnAppId": f"remove-duplicates:{spelled}",
-            "spark.databricks.delta.write.txnVersion": "1",
-        }
-    return settings
+    name = f"run {note['run']}" if run_key is None else run_key
+    spelled = name.replace("${", "$\\{")  # Spark would replace ${…}
+    return {
+        USER_METADATA: note_text(note),
+        "spark.databricks.delta.write.txnAppId": f"remove-duplicates:{spelled}",
+        "spark.databricks.delta.write.txnVersion": "1",
+    }
 
 
 def purge(spark: SparkSession, location: str, note: Mapping[str, Any]) -> Purge:

@@ -102,7 +102,8 @@ def copy_ids(
         One entry per file. If a file can't be read here: one entry without a digest, which says why
         in `refused`.
 
-    *Cost:* each file is opened once: its last bytes and these columns are read.
+    *Cost:* each file is opened once: its last bytes and these columns are read; of files by DuckDB
+    also some integers, and nested columns if they are looked for.
     """
     try:
         return _Copying(sources, options).copy(target, name)

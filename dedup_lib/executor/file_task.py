@@ -42,7 +42,7 @@ class Directories(NamedTuple):
         """Return the task of a row: `path` below both directories, and other fields of a task."""
         return FileTask(
             source=f"{self.source}/{file['path']}",
-            target=f"{self.target}/{file['path']}",
+            target=f"{self.target}/{file['path'].lstrip('/')}",  # a store may list `a//b`
             partial_directory=self.partial,
             size_bytes=file["size_bytes"],
             num_rows=file["num_rows"],

@@ -15,6 +15,9 @@ _MOST_BATCH_BYTES = 64 * 1024**2
 _MOST_BATCH_ROWS = 65_536
 _TRIAL_ROWS = 64
 _MOST_TRIAL_BYTES = 4 * 1024**2
+_LONG_ROW_BYTES = 16 * 1024
+# The most row groups whose sizes are looked at.
+_ROW_GROUPS = 16
 _ROW_GROUP_BYTES = 128 * 1024**2
 _READ_BUFFERS_BYTES = 32 * 1024**2
 _MOST_READ_BUFFER_BYTES = 1024**2
@@ -81,7 +84,8 @@ def _buffer_bytes(metadata: Any, *, is_remote: bool) -> int:
     buffer = _READ_BUFFERS_BYTES // columns
     buffer = max(64 * 1024, min(_MOST_READ_BUFFER_BYTES, buffer))
     if is_remote:
-        groups = [metadata.row_group(index) for index in range(metadata.num_row_groups)]
+        num_groups = min(metadata.num_row_groups, _ROW_GROUPS)
+        groups = [metadata.row_group(index) for index in range(num_groups)]
         chunks = [
             max((group.column(index).total_compressed_size for group in groups), default=0)
             for index in range(metadata.num_columns)
@@ -191,7 +195,8 @@ def _batch_rows(file: Any, row_group: int) -> int:
     dictionary_bytes = sum(map(_dictionary_bytes, with_dictionary))
     if rows * dictionary_bytes <= _MOST_BATCH_BYTES:
         return rows
-    if dictionary_bytes > _MOST_TRIAL_BYTES:  # a trial would read it twice
+    is_long = group.total_byte_size > _LONG_ROW_BYTES * group.num_rows
+    if is_long and dictionary_bytes > _MOST_TRIAL_BYTES:  # a trial would read it twice
         return min(rows, _TRIAL_ROWS)
     columns = [chunk.path_in_schema for chunk in with_dictionary]
     trial = next(file.iter_batches(_TRIAL_ROWS, row_groups=[row_group], columns=columns))
@@ -199,11 +204,11 @@ def _batch_rows(file: Any, row_group: int) -> int:
 
 
 def _dictionary_bytes(chunk: Any) -> int:
-    """Return the most bytes that a dictionary may have; compression makes no other page larger."""
+    """Estimate the most bytes of a dictionary; compression hardly makes another page larger."""
     start, end = chunk.dictionary_page_offset, chunk.data_page_offset
     others = chunk.total_compressed_size - (end - start) if 0 < start < end else 0
     most: int = chunk.total_uncompressed_size - max(0, others)
-    return most
+    return max(0, most)
 
 
 def _rows_in(num_bytes: int, sample_bytes: int, sample_rows: int) -> int:

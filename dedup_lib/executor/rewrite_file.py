@@ -33,7 +33,7 @@ from dedup_lib.executor.stores import (
     renames_in_one_step,
     size_of,
 )
-from dedup_lib.executor.unread_columns import check_page_headers
+from dedup_lib.executor.unread_columns import check_page_headers, find_unread
 from dedup_lib.executor.writer_options import int96_unit, writer_options
 
 _REMOVE = RowSelection()
@@ -117,6 +117,8 @@ def probe(source: str, partial_directory: str | None, options: Mapping[str, str]
             file = _open_to_probe(stream)
             writer_options(file)
             check_page_headers(file.metadata, stream)
+            if (reason := find_unread(file)) is not None:
+                raise FileRefusedError("types", reason)
     except OSError as error:
         raise FileRefusedError("unavailable", f"pyarrow can't read {source!r}: {error}") from error
     if partial_directory is None:

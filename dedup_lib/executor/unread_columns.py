@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import deque
 from typing import Any
 
@@ -13,6 +14,7 @@ _MOST_HEADER_BYTES = 16 * 1024**2
 _USUAL_HEADER_BYTES = 64 * 1024
 _DICTIONARY_PAGE = 2
 _DELTA = "DELTA_BINARY_PACKED"
+_TOO_LONG = re.compile("delta bit width|Unexpected end of stream")
 
 
 def check_page_headers(metadata: Any, stream: Any) -> None:
@@ -105,11 +107,12 @@ def find_unread(file: Any) -> str | None:
     for name in {it.path_in_schema for it in chunks if _is_int32_delta(it)}:
         try:
             deque(file.iter_batches(65_536, columns=[name], use_threads=False), maxlen=0)
-        except (OSError, pa.ArrowException):
-            return (
-                f"pyarrow can't read column {name!r} in {_DELTA}, as DuckDB wrote it; Spark can "
-                "(--engine spark)"
-            )
+        except (OSError, pa.ArrowException) as error:
+            if _TOO_LONG.search(str(error)):  # not a store that does not answer
+                return (
+                    f"pyarrow can't read column {name!r} in {_DELTA}, as DuckDB wrote it; Spark "
+                    "can (--engine spark)"
+                )
     return None
 
 

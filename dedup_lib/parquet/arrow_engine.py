@@ -74,9 +74,9 @@ class ArrowEngine:
             partial: The URI of a directory for a trial write; None if the run may not write.
             settings: The settings of the run.
         """
-        if images.id_table is not None:  # executors have read each file, and written to the store
-            refused = images.id_table.facts.refused
-            return None if refused is None else ColumnTypeError(refused)
+        facts = None if images.id_table is None else images.id_table.facts
+        if facts is not None and facts.footer_copies:  # executors have read each file, and written
+            return None if facts.refused is None else ColumnTypeError(facts.refused)
         return why_unusable(session.spark, images, partial, settings.storage_options)
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:

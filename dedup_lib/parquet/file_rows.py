@@ -65,13 +65,15 @@ def files_to_rewrite(
     weights = [file.size_bytes + _FILE_OVERHEAD_BYTES for file in images.files]
     groups = spread(weights, bytes_per_group(sum(weights), cores(spark)))
     keys = partition_keys(spark, max(groups) + 1)
-    first = images.files[0].path
-    directory = first.removesuffix("/" + "/".join(relative_parts(images.root, images.files[0])))
+    directory = images.root.rstrip("/")
+    if images.files[0].path == images.root:  # the table is a file
+        directory = directory.rpartition("/")[0]
     prefix = f"{encode_path(directory)}/"
     scanned = {decode_path(file.file_path): file for file in files}
     rows: list[dict[str, Any]] = []
     for number, (file, group) in enumerate(zip(images.files, groups, strict=True)):
-        path = "/".join(relative_parts(images.root, file))
+        relative_parts(images.root, file)  # refuses a file outside
+        path = file.path.removeprefix(f"{directory}/")
         known = scanned.get(file.path)
         row = {"number": number, "key": keys[group], "path": path, "size_bytes": file.size_bytes}
         if known is not None:

@@ -88,14 +88,14 @@ def read_ids(
         InputChangedError, TableFormatError: As for `scan_image_ids`.
 
     *Cost:* nothing if there is an ID table. Otherwise one scan of the IDs and of what the plan
-    compares, which are written, and a pass over what was written.
+    compares, which are written (also long texts, if --protect-where names them), and a pass over
+    what was written.
     """
     if images.id_table is not None:
         return images
     facts = IdFacts(*columns_to_copy(settings))
     stored = materialise(_placed(images, facts))
-    moves_images = settings.method_traits.moves_images
-    files = _checked(images, _counted(stored), moves_images, materialise)
+    files = _checked(images, _counted(stored), settings, materialise)
     return replace(images, id_table=IdTable(stored, replace(facts, files=tuple(files))))
 
 
@@ -118,17 +118,16 @@ def scan_image_ids(
     """
     if images.id_table is not None:
         return [file for file in images.id_table.facts.files if file.num_rows]
-    moves_images = settings.method_traits.moves_images
-    return _checked(images, rows_by_file(images), moves_images, materialise)
+    return _checked(images, rows_by_file(images), settings, materialise)
 
 
 def _checked(
     images: ImageTable,
     counted: DataFrame,
-    moves_images: bool,
+    settings: Settings,
     materialise: Callable[[DataFrame], DataFrame],
 ) -> list[FileRows]:
-    table_format = images.table_format
+    table_format, moves_images = images.table_format, settings.method_traits.moves_images
     deletes_by_log = table_format.deletes_by_log_counts and not moves_images
     if deletes_by_log:
         counted = materialise(counted)

@@ -69,8 +69,8 @@ def make_plan(
     table, and two or three of the lists. Each of these adds a scan of the ID table: lists to keep,
     groups, following keepers, unmatched IDs if asked for, and protected IDs, which also take two
     scans of their lists. --protect-where also takes one, and adds its columns to those that rank
-    images; if it names a nested field, the image table is scanned for it. If few IDs match, there
-    are two more scans. If Delta will delete rows, its log is read.
+    images; if these are nested, long or in directory names, the image table may be scanned for
+    them. If few IDs match, there are two more scans. If Delta will delete rows, its log is read.
     """
     with step("scan image IDs"):
         images = id_scan.read_ids(inputs.images, settings, materialise)

@@ -61,7 +61,8 @@ class PinnedTable(Pinned):
         has_row_index: Whether `_metadata.row_index` can be read.
         detail: What the format says about the pinned table: Delta's DESCRIBE DETAIL, which takes
             a read of its log. Empty for other formats.
-        id_table: The image IDs, if they were copied while the footers were read.
+        id_table: The image IDs, if they were read once for all; by executors while they read the
+            footers, or by Spark for the plan.
         leftovers: Files beside the data files that hold no rows, but that Spark and Delta would
             take for data files.
     """

@@ -294,15 +294,20 @@ def test_a_commit_that_delta_skips_is_told_apart(spark, remove_here, images, lis
     assert operations(spark, images) == ["WRITE", DELETION, "WRITE"]
 
 
+@pytest.mark.parametrize("second", ["is skipped", "is a conflict"])
 @pytest.mark.parametrize("settings", [{}, {"run_key": "monday"}], ids=["no key", "key"])
 def test_a_statement_that_connect_sends_twice_is_one_deletion(
-    spark, remove_here, images, listed, monkeypatch, settings
+    spark, remove_here, images, listed, monkeypatch, settings, second
 ):
     delete_ids = delete.delete_ids
 
     def twice(*args, **kwargs):
         delete_ids(*args, **kwargs)
-        return delete_ids(*args, **kwargs)
+        if second == "is a conflict":
+            raise ConflictError("another writer committed")
+        rows = delete_ids(*args, **kwargs)
+        assert rows is None
+        return rows
 
     monkeypatch.setattr(delete, "delete_ids", twice)
     report = remove_here(images, listed, **settings)
