@@ -61,9 +61,9 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
         DedupError: The run failed; `dedup_lib.errors` lists the reasons. Nothing is published and
             no row is deleted, unless the message says so and names the Delta commit.
 
-    *Cost:* one scan of the image IDs of a Parquet table, two of a Delta table, and two or three of
-    the lists. A rewrite then scans the images once and writes those that stay. Other methods scan
-    the IDs once more.
+    *Cost:* one scan of the image IDs, and two or three of the lists. A rewrite then scans the
+    images once and writes those that stay. Other methods scan the IDs twice more: to delete, and to
+    compare.
     """
     report = Report() if report is None else report
     report.describe(settings)

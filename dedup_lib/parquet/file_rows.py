@@ -74,23 +74,14 @@ def files_to_rewrite(
     for number, (file, group) in enumerate(zip(images.files, groups, strict=True)):
         relative_parts(images.root, file)  # refuses a file outside
         path = file.path.removeprefix(f"{directory}/")
-        known = scanned.get(file.path)
         row = {"number": number, "key": keys[group], "path": path, "size_bytes": file.size_bytes}
-        if known is not None:
+        if (known := scanned.get(file.path)) is not None:
             row["num_rows"] = known.num_rows
             if known.file_path != prefix + path:
                 row["spelled"] = known.file_path
-        if keeps_empty and number == 0:
-            row["keeps_empty"] = True
         rows.append(row)
-    if len(rows) <= _MOST_IN_A_QUERY:
-        frame = literal_rows(spark, rows, _SCHEMA)
-    else:
-        starts = range(0, len(rows), _MOST_IN_A_QUERY)
-        parts = (rows[start : start + _MOST_IN_A_QUERY] for start in starts)
-        written = [materialise(literal_rows(spark, part, _SCHEMA)) for part in parts]
-        frame = reduce(DataFrame.unionAll, written)
-    frame = frame.select(
+    rows[0]["keeps_empty"] = keeps_empty
+    frame = _sent(spark, rows, materialise).select(
         "number",
         "key",
         F.coalesce("spelled", F.concat(F.lit(prefix), "path")).alias("file_path"),
@@ -100,3 +91,19 @@ def files_to_rewrite(
         F.coalesce("keeps_empty", F.lit(False)).alias("keeps_empty"),
     )
     return FilesToRewrite(directory, frame, len(keys))
+
+
+def _sent(
+    spark: SparkSession,
+    rows: Sequence[dict[str, Any]],
+    materialise: Callable[[DataFrame], DataFrame],
+) -> DataFrame:
+    """Return a frame of the rows; if there are many, send them in parts, which executors write."""
+    if len(rows) <= _MOST_IN_A_QUERY:
+        return literal_rows(spark, rows, _SCHEMA)
+    starts = range(0, len(rows), _MOST_IN_A_QUERY)
+    parts = (rows[start : start + _MOST_IN_A_QUERY] for start in starts)
+    return reduce(
+        DataFrame.unionAll,
+        [materialise(literal_rows(spark, part, _SCHEMA)) for part in parts],
+    )
