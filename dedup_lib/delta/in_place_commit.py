@@ -98,25 +98,19 @@ def delete_in_place(
         return Deleted(0, None, images.version or 0)
     planned_version = _with_deletion_vectors(spark, images)
     marked = {**note, "planned_version": planned_version}
-    conflict, rows = None, None
-    try:
-        rows = delete.delete_ids(
-            spark,
-            images.location,
-            images.id_column,
-            plan.removed_ids,
-            view=f"dedup_removed_{note['run']}",
-            settings=delete.transaction(marked, run_key),
-            image_settings=image_settings,
-        )
-    except ConflictError as error:
-        conflict = error
+    rows = delete.delete_ids(
+        spark,
+        images.location,
+        images.id_column,
+        plan.removed_ids,
+        view=f"dedup_removed_{note['run']}",
+        settings=delete.transaction(marked, run_key),
+        image_settings=image_settings,
+    )
     commit = commit_with(spark, images.location, "run", str(note["run"]), newest=_NEWEST)
     if commit is not None:
-        # If Spark Connect sent the statement twice, `rows` or the error are those of the second.
+        # If Spark Connect sent the statement again, `rows` are those of the repetition: none.
         return Deleted(commit.deleted_rows, commit, planned_version)
-    if conflict is not None:
-        raise conflict
     if rows is None:
         return None
     if rows > 0:

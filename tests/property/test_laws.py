@@ -97,6 +97,7 @@ def test_g1_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark,
         options={},
         action="remove",
         keeps_empty=not kept,
+        materialise=lambda frame: frame.localCheckpoint(),
     )
     written = spark.read.schema(images.frame.schema).parquet(f"{tmp_path}/case/out")
     assert multiset(written) == kept

@@ -7,7 +7,7 @@ import time
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib.delta import delete
+from dedup_lib.delta import delete, in_place_commit
 from dedup_lib.delta.history import was_undone
 from dedup_lib.errors import (
     ConflictError,
@@ -294,17 +294,14 @@ def test_a_commit_that_delta_skips_is_told_apart(spark, remove_here, images, lis
     assert operations(spark, images) == ["WRITE", DELETION, "WRITE"]
 
 
-@pytest.mark.parametrize("second", ["is skipped", "is a conflict"])
 @pytest.mark.parametrize("settings", [{}, {"run_key": "monday"}], ids=["no key", "key"])
 def test_a_statement_that_connect_sends_twice_is_one_deletion(
-    spark, remove_here, images, listed, monkeypatch, settings, second
+    spark, remove_here, images, listed, monkeypatch, settings
 ):
     delete_ids = delete.delete_ids
 
     def twice(*args, **kwargs):
         delete_ids(*args, **kwargs)
-        if second == "is a conflict":
-            raise ConflictError("another writer committed")
         rows = delete_ids(*args, **kwargs)
         assert rows is None
         return rows
@@ -448,9 +445,9 @@ def test_g10_a_commit_that_deleted_as_many_other_rows_is_named_with_what_undoes_
 def test_g10_a_version_that_lacks_other_rows_than_delta_says_is_named(
     remove_here, images, listed, monkeypatch
 ):
-    delete_ids = delete.delete_ids
-    monkeypatch.setattr(delete, "delete_ids", lambda *args, **more: delete_ids(*args, **more) - 1)
-    with pytest.raises(VerificationError, match=r"version 1 .* 37 rows, but 40 - 2 are expected"):
+    count = in_place_commit.count_rows_at
+    monkeypatch.setattr(in_place_commit, "count_rows_at", lambda *args: count(*args) - 1)
+    with pytest.raises(VerificationError, match=r"version 1 .* 36 rows, but 40 - 3 are expected"):
         remove_here(images, listed)
 
 
