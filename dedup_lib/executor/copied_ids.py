@@ -9,8 +9,10 @@ from typing import Any, NamedTuple
 
 from dedup_lib.executor.footers import (
     END_BYTES,
+    SourceFile,
     check_not_signed,
     check_size,
+    column_chunks,
     count_rows,
     footer_in,
     read_tail,
@@ -54,13 +56,6 @@ class ScannedFile(NamedTuple):
     id_bytes: int
     refused: str | None
     misread: str | None = None
-
-
-class SourceFile(NamedTuple):
-    """A file to read: its path below the directory, and its size."""
-
-    path: str
-    size_bytes: int
 
 
 class _Opened(NamedTuple):
@@ -262,10 +257,8 @@ def _check_calendar(key_values: Mapping[bytes, bytes]) -> None:
 
 def _check_sizes(metadata: Any, columns: Sequence[str], num_rows: int) -> None:
     """Refuse columns of long values: they are no IDs, but perhaps the images."""
-    groups = (metadata.row_group(index) for index in range(metadata.num_row_groups))
-    chunks = (group.column(index) for group in groups for index in range(group.num_columns))
-    of_columns = (chunk for chunk in chunks if chunk.path_in_schema in columns)
-    num_bytes = sum(chunk.total_uncompressed_size for chunk in of_columns)
+    of_columns = (it for it in column_chunks(metadata) if it.path_in_schema in columns)
+    num_bytes = sum(it.total_uncompressed_size for it in of_columns)
     if num_bytes > _MOST_VALUE_BYTES * max(64, num_rows) * len(columns):
         raise ValueError("the values are too long to be copied")
 

@@ -50,24 +50,31 @@ class SoundFileError(ValueError):
     """A sound file can't be read by pyarrow. The message names the file."""
 
 
-def pack(files: Sequence[tuple[str, int]]) -> bytes:
+class SourceFile(NamedTuple):
+    """A file to read: its path below the directory, and its size."""
+
+    path: str
+    size_bytes: int
+
+
+def pack(files: Sequence[SourceFile]) -> bytes:
     """Pack paths and sizes of files: a task receives those of all tasks."""
     return zlib.compress(json.dumps(files).encode(), 1)
 
 
-def unpack(packed: bytes) -> list[tuple[str, int]]:
-    """Return paths and sizes of files."""
-    return [(path, size_bytes) for path, size_bytes in json.loads(zlib.decompress(packed))]
+def unpack(packed: bytes) -> list[SourceFile]:
+    """Return what `pack` packed."""
+    return [SourceFile(*file) for file in json.loads(zlib.decompress(packed))]
 
 
 def read_digests(
-    directory: str, files: Sequence[tuple[str, int]], options: Mapping[str, str]
+    directory: str, files: Sequence[SourceFile], options: Mapping[str, str]
 ) -> list[tuple[str, int]]:
     """Read the footers of files, up to the first file that can't be read here.
 
     Args:
         directory: The URI of a directory.
-        files: For each file the path below the directory, and the size in bytes.
+        files: The files.
         options: Options for pyarrow's file systems, except the local one.
 
     Returns:
@@ -80,7 +87,7 @@ def read_digests(
         store, path = open_store(directory, options)
         top = path.rstrip("/")
         found.extend(
-            threads.map(lambda file: _read_digest(store, f"{top}/{file[0]}", file[1]), files)
+            threads.map(lambda it: _read_digest(store, f"{top}/{it.path}", it.size_bytes), files)
         )
     threads.shutdown(cancel_futures=True)
     return found
@@ -99,6 +106,12 @@ def _read_digest(store: Any, path: str, size_bytes: int) -> tuple[str, int]:
 def count_rows(metadata: Any) -> int:
     """Add up the rows of the row groups; some writers do not update the count of the whole file."""
     return sum(metadata.row_group(index).num_rows for index in range(metadata.num_row_groups))
+
+
+def column_chunks(metadata: Any) -> Iterator[Any]:
+    """Yield the column chunks of all row groups, as pyarrow describes them."""
+    for group in map(metadata.row_group, range(metadata.num_row_groups)):
+        yield from map(group.column, range(group.num_columns))
 
 
 def schema_digest(schema: Any) -> str:

@@ -16,7 +16,7 @@ _MOST_BATCH_ROWS = 65_536
 _TRIAL_ROWS = 64
 _MOST_TRIAL_BYTES = 4 * 1024**2
 _LONG_ROW_BYTES = 16 * 1024
-# The most row groups whose sizes are looked at.
+# The most row groups of a file that are examined.
 _ROW_GROUPS = 16
 _ROW_GROUP_BYTES = 128 * 1024**2
 _READ_BUFFERS_BYTES = 32 * 1024**2
@@ -78,14 +78,18 @@ def open_file(stream: Any, int96_unit: str = "us", *, is_remote: bool = False) -
     )
 
 
+def first_row_groups(metadata: Any) -> list[Any]:
+    """Return the first row groups of a file, by which the others are judged."""
+    return [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
+
+
 def _buffer_bytes(metadata: Any, *, is_remote: bool) -> int:
     """Return the size of a column's buffer; pyarrow makes none larger than the column's chunk."""
     columns: int = max(1, metadata.num_columns)
     buffer = _READ_BUFFERS_BYTES // columns
     buffer = max(64 * 1024, min(_MOST_READ_BUFFER_BYTES, buffer))
     if is_remote:
-        num_groups = min(metadata.num_row_groups, _ROW_GROUPS)
-        groups = [metadata.row_group(index) for index in range(num_groups)]
+        groups = first_row_groups(metadata)
         chunks = [
             max((group.column(index).total_compressed_size for group in groups), default=0)
             for index in range(metadata.num_columns)

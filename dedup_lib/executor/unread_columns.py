@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import re
 from collections import deque
+from collections.abc import Iterable
 from typing import Any
 
+from dedup_lib.executor.footers import column_chunks
 from dedup_lib.executor.parquet_values.thrift import read_struct
 from dedup_lib.executor.stores import FileRefusedError
 
@@ -15,6 +17,8 @@ _USUAL_HEADER_BYTES = 64 * 1024
 _DICTIONARY_PAGE = 2
 _DELTA = "DELTA_BINARY_PACKED"
 _TOO_LONG = re.compile("delta bit width|Unexpected end of stream")
+# There are other values than the lengths add up to.
+_OTHER_LENGTHS = re.compile("list offsets")
 
 
 def check_page_headers(metadata: Any, stream: Any) -> None:
@@ -82,15 +86,7 @@ def find_misread(file: Any) -> str | None:
     if not _is_by_duckdb(file):
         return None
     nested = (str(field.name) for field in file.schema_arrow if pa.types.is_nested(field.type))
-    for name in nested:
-        try:
-            deque(file.iter_batches(1024, columns=[name], use_threads=False), maxlen=0)
-        except pa.ArrowInvalid as error:
-            if "list offsets" in str(error):  # there are other values than the lengths add up to
-                return name
-        except (OSError, pa.ArrowException):  # an encoding or a type that pyarrow lacks
-            continue
-    return None
+    return _first_failing(file, nested, _OTHER_LENGTHS)
 
 
 def find_unread(file: Any) -> str | None:
@@ -98,21 +94,30 @@ def find_unread(file: Any) -> str | None:
 
     *Cost:* columns with such an encoding, in files by DuckDB, are read.
     """
-    import pyarrow as pa
-
     if not _is_by_duckdb(file):
         return None
-    groups = map(file.metadata.row_group, range(file.metadata.num_row_groups))
-    chunks = (group.column(index) for group in groups for index in range(group.num_columns))
-    for name in {it.path_in_schema for it in chunks if _is_int32_delta(it)}:
+    names = (it.path_in_schema for it in column_chunks(file.metadata) if _is_int32_delta(it))
+    if (name := _first_failing(file, dict.fromkeys(names), _TOO_LONG)) is None:
+        return None
+    return (
+        f"pyarrow can't read column {name!r} in {_DELTA}, as DuckDB wrote it; Spark can "
+        "(--engine spark)"
+    )
+
+
+def _first_failing(file: Any, columns: Iterable[str], message: re.Pattern[str]) -> str | None:
+    """Return the first of some columns that pyarrow refuses with a message; None if it reads all.
+
+    Other errors say nothing here: pyarrow may lack a type or an encoding, or the store an answer.
+    """
+    import pyarrow as pa
+
+    for name in columns:
         try:
-            deque(file.iter_batches(65_536, columns=[name], use_threads=False), maxlen=0)
+            deque(file.iter_batches(1024, columns=[name], use_threads=False), maxlen=0)
         except (OSError, pa.ArrowException) as error:
-            if _TOO_LONG.search(str(error)):  # not a store that does not answer
-                return (
-                    f"pyarrow can't read column {name!r} in {_DELTA}, as DuckDB wrote it; Spark "
-                    "can (--engine spark)"
-                )
+            if message.search(str(error)):
+                return name
     return None
 
 

@@ -10,14 +10,12 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from dedup_lib.executor.kept_rows import open_file
+from dedup_lib.executor.kept_rows import first_row_groups, open_file
 from dedup_lib.executor.stores import FileRefusedError, open_store
 
 _PAGE_BYTES = 1024**2
-# A longer value gains nothing from a dictionary, which holds at most 1 MB in Parquet.
+# A longer value gains nothing from a dictionary.
 _DICTIONARY_VALUE_BYTES = 1024
-# The most row groups of a file that are examined.
-_ROW_GROUPS = 16
 _CODECS = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
 _SAYS_NOTHING = re.compile(r" \(Int\(bitWidth=(32|64), isSigned=true\)\)(?=;$)")
 _PREFIXES = "DELTA_BYTE_ARRAY"
@@ -162,7 +160,7 @@ def _check_prefixes(metadata: Any) -> None:
     """
     if not _OLD_JAVA.match(created_by := metadata.created_by or ""):
         return
-    for group in _row_groups(metadata):
+    for group in first_row_groups(metadata):
         for column in (group.column(index) for index in range(metadata.num_columns)):
             if _PREFIXES in column.encodings:
                 raise FileRefusedError(
@@ -172,12 +170,8 @@ def _check_prefixes(metadata: Any) -> None:
                 )
 
 
-def _row_groups(metadata: Any) -> list[Any]:
-    return [metadata.row_group(n) for n in range(min(metadata.num_row_groups, _ROW_GROUPS))]
-
-
 def _column_options(metadata: Any) -> dict[str, Any]:
-    groups = _row_groups(metadata)
+    groups = first_row_groups(metadata)
     columns = [_ColumnFacts(groups, index) for index in range(metadata.num_columns)]
     num_rows = max(1, sum(group.num_rows for group in groups))
     row_bytes = max(1, sum(group.total_byte_size for group in groups) // num_rows)

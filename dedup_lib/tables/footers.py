@@ -11,7 +11,8 @@ from typing import Any, NamedTuple
 
 from dedup_lib.errors import StorageError, UnreadableFileError
 from dedup_lib.executor import copied_ids, footers
-from dedup_lib.executor.copied_ids import ScannedFile, SourceFile, Sources
+from dedup_lib.executor.copied_ids import ScannedFile, Sources
+from dedup_lib.executor.footers import SourceFile
 from dedup_lib.executor.id_files import encode_path
 from dedup_lib.locations import name_of
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
@@ -151,7 +152,7 @@ def _complete(
 def _read_on_executors(session: Session, files: Sequence[FileInfo]) -> dict[str, tuple[str, int]]:
     """Return the digest of the schema and the number of rows of each readable file, by path."""
     directory = _common_directory(files)
-    below = [(file.path[len(directory) + 1 :], file.size_bytes) for file in files]
+    below = _below(directory, files)
     size = max(_FILES_PER_TASK, -(-len(below) // _MOST_TASKS))  # each task receives all paths
     parts = [below[start : start + size] for start in range(0, len(below), size)]
     packed = [footers.pack(part) for part in parts]
@@ -173,17 +174,13 @@ def _copy_on_executors(
 ) -> list[ScannedFile] | None:
     """Copy the IDs; return the facts of each file, or None if a file can't be read there."""
     directory = _common_directory(files)
-    start = len(directory) + 1
-    parts = [
-        footers.pack([(file.path[start:], file.size_bytes) for file in part])
-        for part in _divide(files)
-    ]
+    parts = [footers.pack(_below(directory, part)) for part in _divide(files)]
     options = dict(session.storage.pyarrow_options)
     columns, looks_for_misread = wanted.columns, wanted.is_for_spark
 
     def copy_part(number: int) -> list[ScannedFile]:
         name = f"{number:05d}"
-        part = [SourceFile(*file) for file in footers.unpack(parts[number])]
+        part = footers.unpack(parts[number])
         sources = Sources(directory, part, columns, looks_for_misread)
         return copied_ids.copy_ids(sources, location, name, options)
 
@@ -210,6 +207,10 @@ def _divide(files: Sequence[FileInfo]) -> list[Sequence[FileInfo]]:
         parts[-1].append(file)
         load += file.size_bytes + each
     return list(parts)
+
+
+def _below(directory: str, files: Sequence[FileInfo]) -> list[SourceFile]:
+    return [SourceFile(file.path[len(directory) + 1 :], file.size_bytes) for file in files]
 
 
 def _common_directory(files: Sequence[FileInfo]) -> str:

@@ -112,9 +112,9 @@ def test_rows_are_counted_in_the_row_groups():
     """Old fastparquet appended row groups, and left the count of the whole file as it was."""
     table = ROOT / "tests/tables/fastparquet_appended.parquet"
     assert pq.read_metadata(table).num_rows == 3
-    file = (table.name, table.stat().st_size)
+    file = executor_footers.SourceFile(table.name, table.stat().st_size)
     ((_, num_rows),) = executor_footers.read_digests(f"file:{table.parent}", [file], {})
-    (facts,) = executor_footers.read_footers([(f"file:{table}", file[1])], {})
+    (facts,) = executor_footers.read_footers([(f"file:{table}", file.size_bytes)], {})
     assert num_rows == facts.num_rows == 8
 
 

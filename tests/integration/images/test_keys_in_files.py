@@ -1,4 +1,4 @@
-"""Partition columns that the files have, too: taken where directory and files agree."""
+"""Partition columns that are also in the files: taken where directory and files agree."""
 
 import shutil
 

@@ -10,7 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib.executor import copied_ids, footers
-from dedup_lib.executor.copied_ids import SourceFile, Sources, copy_ids
+from dedup_lib.executor.copied_ids import Sources, copy_ids
+from dedup_lib.executor.footers import SourceFile
 from tests.support.tables.hostile import as_interval
 from tests.support.tables.made import image_rows, names_in, write_parquet
 
@@ -197,7 +198,7 @@ def test_a_late_attempt_does_not_restore_a_deleted_directory(tmp_path):
 
 
 def test_a_hundredth_of_the_bytes_is_read(copied, tmp_path):
-    """Of images of 20 KB: the end of each file, and the IDs."""
+    """For images of 20 KB: the end of each file, and the IDs."""
     for number in range(2):
         ids = [f"{number}-{row:034d}" for row in range(500)]
         images = pa.array([os.urandom(20_000) for _ in ids])

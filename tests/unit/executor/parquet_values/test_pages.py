@@ -320,7 +320,7 @@ def test_columns_of_which_no_value_is_read_have_the_reason():
 
 
 def test_footers_say_what_pyarrow_says_of_them():
-    """Of columns in structs, too, and of a footer that is longer than what is read at first."""
+    """Also columns in structs, and a footer that is longer than what is read at first."""
     table = pa.table(
         {f"c{n}": [{"bytes": b"a" * n, "more": {"path": "x"}}, None] for n in range(300)}
     )
