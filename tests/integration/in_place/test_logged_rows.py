@@ -5,7 +5,7 @@ import logging
 import shutil
 
 import pytest
-from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server, too
+from pyspark import SparkContext  # noqa: TID251  # its JVM, also that of Connect's server
 from pyspark.errors import AnalysisException
 from pyspark.sql import functions as F
 

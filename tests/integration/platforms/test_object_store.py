@@ -117,6 +117,12 @@ def wanted(remove, spark, inputs, tmp_path):
     return wanted
 
 
+def arrow_flags(server):
+    """The flags by which pyarrow reaches the server."""
+    options = (f"{key}={value}" for key, value in server.pyarrow_options().items())
+    return ["--engine", "arrow", *(part for one in options for part in ("--storage-option", one))]
+
+
 def renamed(server, since):
     """What was renamed, but for Delta's own checksums, which no reader needs."""
     copies = [each.copy_source for each in server.requests()[since:] if each.copy_source]
@@ -277,9 +283,7 @@ def test_parquet_on_s3_becomes_parquet_by_either_engine_and_nothing_is_renamed(
     server, several, seen, wanted
 ):
     before = len(server.requests())
-    by_arrow = ["--engine", "arrow"]
-    for key, value in server.pyarrow_options().items():
-        by_arrow += ["--storage-option", f"{key}={value}"]
+    by_arrow = arrow_flags(server)
     new = [*PARQUET, "--output", f"{S3}/parquet", "--run-key", "3"]
     codes, reports = several(
         new,
@@ -324,9 +328,7 @@ REQUESTS_BY_IMAGE_BYTES = {500: 4, 400_000: 7}
 
 def test_arrow_asks_for_less_than_plain_spark_and_lets_s3_copy(server, several, submit, tmp_path):
     """Of two files, one loses rows. A file up to 32 MB is read at once."""
-    rng, by_arrow = random.Random(7), ["--engine", "arrow"]
-    for key, value in server.pyarrow_options().items():
-        by_arrow += ["--storage-option", f"{key}={value}"]
+    rng, by_arrow = random.Random(7), arrow_flags(server)
     for image_bytes in REQUESTS_BY_IMAGE_BYTES:
         for file in range(2):
             rows = image_rows([f"{file}-{row}" for row in range(50)])

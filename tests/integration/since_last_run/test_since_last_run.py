@@ -10,7 +10,6 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib.delta import delete
 from dedup_lib.delta.catch_up import CatchingUp
 from dedup_lib.delta.history import USER_METADATA
 from dedup_lib.errors import (
@@ -24,6 +23,7 @@ from dedup_lib.session.conf import session_settings
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.tables.read import read_images
+from tests.support.faults.in_process import send_deletions_twice
 from tests.support.spark.settings import REMOTE
 from tests.support.tables.made import image_rows, row_digests, write_list, write_parquet
 
@@ -135,13 +135,7 @@ def test_what_is_listed_no_more_comes_back_with_all_rows_of_its_id(catch_up, ima
 
 def test_a_deletion_that_connect_sends_twice_is_one(catch_up, images, listed, monkeypatch):
     catch_up(images, listed([]))
-    delete_ids = delete.delete_ids
-
-    def twice(*args, **kwargs):
-        delete_ids(*args, **kwargs)
-        return delete_ids(*args, **kwargs)
-
-    monkeypatch.setattr(delete, "delete_ids", twice)
+    send_deletions_twice(monkeypatch)
     report = catch_up(images, listed(["a"]))
     assert report.since_last_run == NOTHING | {"deleted_ids": 1}
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Any
 
 import pytest
 
+from dedup_lib.delta import delete
 from dedup_lib.session.progress import Progress
 
 
@@ -35,3 +37,16 @@ def act_after(monkeypatch: pytest.MonkeyPatch, phase: str, act: Callable[[], Non
             act()
 
     monkeypatch.setattr(Progress, "phase", acting)
+
+
+def send_deletions_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Send each deletion of a run again, as Spark Connect may; Delta skips the second."""
+    delete_ids = delete.delete_ids
+
+    def twice(*args: Any, **options: Any) -> int | None:
+        delete_ids(*args, **options)
+        rows = delete_ids(*args, **options)
+        assert rows is None
+        return rows
+
+    monkeypatch.setattr(delete, "delete_ids", twice)

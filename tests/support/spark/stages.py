@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server, too
+from pyspark import SparkContext  # noqa: TID251  # its JVM, also that of Connect's server
 from pyspark.sql import SparkSession
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
-from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server, too
+from pyspark import SparkContext  # noqa: TID251  # its JVM, also that of Connect's server
 from pyspark.sql import DataFrame, SparkSession
 
 

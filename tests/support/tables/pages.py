@@ -19,7 +19,7 @@ def pages_of(path: Path) -> list[bytes]:
 
 
 def same_fraction(path: Path, other: Path) -> float:
-    """The part of a file's page bytes that are in pages of another file, too."""
+    """The part of a file's page bytes that pages of another file also have."""
     known, pages = set(pages_of(other)), pages_of(path)
     return sum(len(page) for page in pages if page in known) / sum(map(len, pages))
 
