@@ -36,7 +36,7 @@ _TIME, _FLAG = TimestampType(), BooleanType()
 
 # Column: type and meaning. A value is NULL if it is unknown, or if the run ended before.
 COLUMNS: Mapping[str, tuple[DataType, str]] = {
-    "run": (_TEXT, "the run's own random name; in the output's manifest or Delta commit, too"),
+    "run": (_TEXT, "the run's own random name; also in the output's manifest or Delta commit"),
     "started_at": (_TIME, "when the process began with it, UTC"),
     "finished_at": (_TIME, "when it ended, UTC"),
     "status": (_TEXT, "succeeded, dry_run or failed"),

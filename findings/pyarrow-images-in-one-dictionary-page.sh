@@ -4,9 +4,9 @@
 # Expected: `write_table(…, dictionary_pagesize_limit=65536)` (the default is 1 MB) writes a dictionary page of about
 #           that size. After that the column goes on in plain pages. A reader of one row needs a page or two.
 # Happens:  the writer compares the dictionary with the limit only after each batch of 1,024 values
-#           (`write_batch_size`). Of images of 50 KB the first 1,024 are in one dictionary page of 51 MB, whatever the
-#           limit. `iter_batches(1)` then holds twice as much for the first row. With `write_batch_size=16`, too, the page
-#           has 0.8 MB and the first row takes 1.7 MB. Without a dictionary, one plain page has all 1,024 images.
+#           (`write_batch_size`). The first 1,024 images of 50 KB are in one dictionary page of 51 MB, whatever the
+#           limit. `iter_batches(1)` then holds twice as much for the first row. If `write_batch_size=16` is also given,
+#           the page has 0.8 MB and the first row takes 1.7 MB. Without a dictionary, one plain page has all 1,024 images.
 # Hurts:    tables of images that were written with the defaults: with images of 1 MB, a reader needs some 2 GB for each
 #           row group that it has open. Nothing is gained, because no image repeats. Give
 #           `use_dictionary=[…]` without the image column, and a small `write_batch_size`.

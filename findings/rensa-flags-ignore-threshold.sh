@@ -6,7 +6,7 @@
 #           alone; the threshold is kept and never asked, neither here, nor in query(), nor in
 #           insert_matrix_and_query_duplicate_flags(). Pairs with a Jaccard similarity of 0.54 are flagged at 0.99,
 #           nearly all with 32 bands, a few with 16. is_similar() of the same index does ask, and says no to all.
-#           RMinHashDeduplicator verifies, too. (datasketch, by whose example such code is written, derives its
+#           RMinHashDeduplicator also verifies. (datasketch, by whose example such code is written, derives its
 #           bands from the threshold.)
 # Hurts:    a removal list built from the flags, e.g. over image captions or tags, holds pictures that are half alike
 #           at best, and turning up the threshold, the natural remedy, changes nothing.

@@ -80,7 +80,7 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     for key, value in (SPARK_SETTINGS | INTERPRETED | OF_SESSION).items():
         builder = builder.config(key, value)
     builder = builder.config("spark.sql.warehouse.dir", warehouse.as_uri())
-    with warnings.catch_warnings():  # Connect hands the server's own settings to the session, too
+    with warnings.catch_warnings():  # Connect also hands the server's own settings to the session
         warnings.filterwarnings("ignore", message="Failed to set")
         session = builder.getOrCreate()
     _quieten(session)

@@ -23,7 +23,8 @@ def find_repeating(rows: DataFrame, columns: Sequence[int], num_rows: int) -> li
     """Find the columns in which a value may be there twice.
 
     Equal values are in the sample together, or not at all. So it may miss what repeats if fewer
-    than about a hundred values do. If these have many rows, too many or too few rows are in it.
+    than about a hundred values do. If these have many rows, the sample has too many or too few
+    rows.
 
     Args:
         rows: One row per entry, with columns called `0`, `1`, … of any type.

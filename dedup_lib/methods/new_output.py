@@ -51,8 +51,8 @@ class NewOutput(Method):
     def verify(self, plan: Plan, staged: Staged) -> None:
         """Check that the input is unchanged, and compare the output with the plan.
 
-        The number of rows must be the plan's; with `annotate`, also the number of marked rows. The
-        IDs must be the plan's, too.
+        The number of rows must be the plan's; with `annotate`, also the number of marked rows. So
+        must the IDs.
         """
         run, action = self.run, self.run.settings.action
         plan.images.table_format.check_unchanged(run.session, plan.images)

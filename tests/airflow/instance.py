@@ -21,7 +21,7 @@ from tests.support.paths import BIN, ROOT
 
 SPARK_BIN = ROOT / ".venv/bin"
 PATIENCE_SECONDS = 600
-# As in tests/support: of Java and of small tables. Spark takes its settings from Java's, too.
+# As in tests/support, for Java and small tables. Spark also takes its settings from Java's.
 QUICK_JAVA = (
     "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC -Dspark.ui.enabled=false "
     "-Dspark.sql.shuffle.partitions=2 -Dspark.databricks.delta.snapshotPartitions=1"

@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     cases = results.load(options.results)
     with mpl.rc_context(STYLE):
         figure = draw(cases.get("A", Runs([])), cases.get("F", Runs([])))
-        # White behind it: so that it reads on a dark page, too.
+        # White behind it, so that people can also read it on a dark page.
         figure.savefig(
             options.chart, format="svg", facecolor="white", metadata={"Date": None, "Creator": None}
         )

@@ -103,7 +103,7 @@ def test_no_neighbour_is_smaller(few_images):
 
 
 def test_the_most_similar_of_those_before_is_the_neighbour_and_of_several_the_first():
-    """Of d, both a and b differ by 8 bits; c is nearer, but to nobody before it."""
+    """Both a and b differ from d by 8 bits. The nearest to c is d, which is not before it."""
     distances = np.array([[0, 6, 30, 8], [6, 0, 32, 8], [30, 32, 0, 28], [8, 8, 28, 0]])
     assert near_duplicates.pairs_of_cluster(list("abcd"), distances).to_pylist() == [
         {"id": "a", "max_id": "a", "cosine_sim_score": 0.0},

@@ -150,7 +150,7 @@ def test_delta_is_written_on_the_cpu_with_the_locked_versions(spark, ask, images
 
 
 def test_delta_would_be_written_on_a_gpu_where_that_is_switched_on(spark, ask, images):
-    """With Delta 4.0.1; of the locked Delta the accelerator says so, too, and would fail."""
+    """With Delta 4.0.1. The accelerator also says so with the locked Delta, and would fail."""
     with session_settings(spark, {DELTA_WRITE: "true"}):
         assert ask(images, output_format="delta") == {}
 

@@ -47,7 +47,7 @@ def by_duckdb_with_arrays() -> None:
 
 
 def by_polars() -> None:
-    """Write partitions whose files have their columns, too. Needs polars==2.1.0."""
+    """Write partitions whose files also have their columns. Needs polars==2.1.0."""
     import polars as pl
 
     images = {

@@ -298,7 +298,7 @@ def test_g8_a_parquet_file_that_is_added_after_the_plan_is_not_in_the_output(
 def test_g8_a_second_run_in_the_same_session_is_refused(
     remove, parquet_images, lists, monkeypatch, tmp_path
 ):
-    """They would share settings: the note and the transaction ID of a Delta commit, too."""
+    """They would share settings, also the note and the transaction ID of a Delta commit."""
     refused = []
 
     def again():

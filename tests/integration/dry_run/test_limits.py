@@ -54,7 +54,7 @@ def test_g11_too_large_a_share_stops_the_run_unless_the_limit_is_raised(
 def test_g11_a_limit_that_is_passed_leaves_a_report_with_full_counts(
     remove, images, listed, tmp_path
 ):
-    """A dry run, too, ends in the error, and its plan is kept."""
+    """A dry run also ends in the error, and its plan is kept."""
     (report_file, kept_plan) = (tmp_path / "report.json", tmp_path / "plan")
     with pytest.raises(RemovedFractionError):
         remove(

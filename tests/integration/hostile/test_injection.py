@@ -6,7 +6,7 @@ import uuid
 
 import pyarrow.parquet as pq
 import pytest
-from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server, too
+from pyspark import SparkContext  # noqa: TID251  # its JVM, also that of Connect's server
 from pyspark.errors import AnalysisException, PySparkException
 from pyspark.sql import functions as F
 

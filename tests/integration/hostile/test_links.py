@@ -38,7 +38,7 @@ def outside(tmp_path):
 def test_g5_what_links_lead_to_is_read_and_left_as_it_was(
     spark, remove, tmp_path, outside, listed, engine
 ):
-    """A directory and a file behind links; the output that is replaced holds links, too."""
+    """A directory and a file behind links; the output that is replaced also holds links."""
     write_parquet(image_rows(["a", "b"]), tmp_path / "images/p=1/1.parquet")
     (tmp_path / "images/p=2").symlink_to(outside / "p=2")
     (tmp_path / "images/p=1/3.parquet").symlink_to(outside / "p=2/2.parquet")

@@ -84,7 +84,7 @@ def test_what_describes_images_is_no_group(planned, tmp_path, columns):
 
 
 def test_g11_files_of_a_list_are_looked_at_together(planned, tmp_path):
-    """Of each set one member is in each file; a file lacks the column, another has more."""
+    """Each file has one member of each set; a file lacks the column, another has more."""
     for number in range(2):
         listed = {"id": LISTED[2 * number :][:2], "zz": ["x", "y"]} | (
             {"a.b": [1, 2]} if number else {}

@@ -170,7 +170,7 @@ def test_a_directory_of_both_formats_is_refused(planned, tmp_path):
         planned(tmp_path / "both", list_kind="keep")
 
 
-@pytest.mark.classic("its files are listed by pyarrow, too")
+@pytest.mark.classic("pyarrow also lists its files")
 def test_executors_without_pyarrow_are_named(planned, tmp_path, monkeypatch):
     monkeypatch.setattr(stores, "OLDEST_PYARROW", (999, 0))
     with pytest.raises(UnsupportedError, match=r"older than 999\.0\. Install pyarrow on"):

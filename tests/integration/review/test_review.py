@@ -7,7 +7,7 @@ import re
 
 import pyarrow as pa
 import pytest
-from pyspark import SparkContext  # noqa: TID251  # its JVM, of Connect's server, too
+from pyspark import SparkContext  # noqa: TID251  # its JVM, also that of Connect's server
 
 from dedup_lib.delta import physical_names
 from dedup_lib.errors import OverlapError, RemovedFractionError, UnsupportedError, UsageError
@@ -244,7 +244,7 @@ def test_of_delta_with_other_names_in_its_files_the_columns_are_found(
 def test_where_these_names_can_t_be_told_no_other_column_is_shown(
     spark, review, images, tmp_path, monkeypatch
 ):
-    """Of a catalog that lets nobody see the log."""
+    """A catalog that lets nobody see the log."""
     table = delta_table(
         spark.read.parquet(str(images)), tmp_path / "delta", **{"columnMapping.mode": "name"}
     )
@@ -300,7 +300,7 @@ def test_images_that_are_not_shown_are_not_read(spark, review, tmp_path, codec, 
 
 
 def _bytes_read():
-    """What Hadoop's file systems have read in this process, where Connect's server is, too."""
+    """What Hadoop's file systems have read in this process, which also runs Connect's server."""
     found = SparkContext._jvm.org.apache.hadoop.fs.FileSystem.getAllStatistics()
     return sum(found.get(index).getBytesRead() for index in range(found.size()))
 

@@ -51,7 +51,7 @@ def images(tmp_path):
 
 
 def marks(frame):
-    """Of each row its ID, whether it is a duplicate, and what is kept for it."""
+    """Each row's ID, whether it is a duplicate, and what is kept for it."""
     rows = frame.select("image_id", "is_duplicate", "kept_image_id").collect()
     return sorted((str(row[0]), row[1], row[2]) for row in rows)
 

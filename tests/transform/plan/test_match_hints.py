@@ -26,7 +26,7 @@ CASES = {
     ),
     "directories": (["e1", "s3://e/e2", "/y/"], ["C:\\e\\e1", "/x/e2"], ["/x/", "/x/e3"]),
 }
-# By rule: other rules that match the IDs of its case, too.
+# By rule: other rules that also match the IDs of its case.
 ALSO = {"schemes": {"paths", "directories"}, "encoding": {"paths"}}
 TEXTS = {
     "blanks": r"2 of 33 would match without blanks and invisible characters around them ('a1\r\n' "
