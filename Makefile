@@ -32,6 +32,7 @@ help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
 setup: $(READY) ## Make .venv from the lock files, with Delta's jars; the job needs no network afterwards
+	-@$(BIN)/python conf/spark/archive_classes.py
 
 $(READY): requirements-build.lock requirements.lock pyproject.toml conf/spark/prepare_spark.py conf/spark/delta-jars.sha256
 	$(need_python_and_java)
@@ -43,7 +44,6 @@ demo: setup ## Build a small table from real pictures, remove its duplicates, sh
 	$(BIN)/python -m tests.demo.run_demo
 
 test: check ## Run the checks and the whole test suite
-	-$(BIN)/python -m tests.support.spark.class_archive
 	$(PYTEST)
 	SPARK_REMOTE='local[2]' $(PYTEST) $(ON_CONNECT)
 
@@ -69,7 +69,6 @@ build/readers/ready: tests/readers/requirements.lock requirements-build.lock
 	@touch $@
 
 test-writers: setup build/writers/ready ## Let other programs write random tables, and rewrite them by both engines (eight minutes); SEED=1 TABLES=110
-	-$(BIN)/python -m tests.support.spark.class_archive
 	$(BIN)/python -m tests.writers build/writers/bin/python $(if $(SEED),--seed $(SEED)) $(if $(TABLES),--tables $(TABLES))
 
 build/writers/ready: tests/writers/requirements.lock requirements-build.lock
@@ -96,11 +95,11 @@ build/matrix/%/ready: tests/matrix/%.lock tests/matrix/%.jars.sha256 requirement
 	@touch $@
 
 torture: setup ## Stop the job at random points and try random tables, for an hour; KILLS=200 TABLES=500
-	-$(BIN)/python -m tests.support.spark.class_archive
 	$(BIN)/python -m tests.torture --kills $(or $(KILLS),200)
 	FUZZ_EXAMPLES=$(or $(TABLES),500) $(BIN)/python -m pytest tests/property/test_fuzz.py
 
 bench: build/bench/ready ## Time the job beside its peers; SIZE=small|full, CASES="A B", ROUNDS=3
+	-@build/bench/bin/python conf/spark/archive_classes.py
 	build/bench/bin/python -m tests.benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(CASES),--cases $(CASES)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS))
 

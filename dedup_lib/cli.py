@@ -14,7 +14,9 @@ from types import FrameType
 from typing import Any, Literal, NoReturn
 
 from dedup_lib.errors import DedupError, SettingsError, suggest
+from dedup_lib.methods.summary import summary_of
 from dedup_lib.pipeline import run
+from dedup_lib.publish import early
 from dedup_lib.redaction import secret_values
 from dedup_lib.report import Report
 from dedup_lib.session.start import start_session
@@ -82,14 +84,17 @@ def run_command(argv: Sequence[str], report: Report | None = None) -> int:
         with contextlib.suppress(ValueError):  # this is not the main thread
             signal.signal(signal.SIGTERM, _stop)
         _run(settings, report)
-        code = 0
     except (Exception, KeyboardInterrupt) as error:
-        code = _handle_failure(error, report, argv)
+        _complete_report(error, report, argv)
+        print(report.to_json(), flush=True)
+        return _tell_failure(error)
     print(report.to_json(), flush=True)
-    return code
+    _log.info("%s", summary_of(report, settings))
+    return 0
 
 
 def _run(settings: Settings, report: Report) -> None:
+    early.look(settings)
     spark = start_session()
     with show_progress(spark, report.progress):
         run(spark, settings, report=report)
@@ -185,10 +190,14 @@ def _metavar(name: str) -> str:
     return "COLUMN" if name.endswith("column") else "LOCATION"
 
 
-def _handle_failure(error: BaseException, report: Report, argv: Sequence[str]) -> int:
+def _complete_report(error: BaseException, report: Report, argv: Sequence[str]) -> None:
     if report.error is None:
         report.fail(error)
         _save_early_report(report, argv)
+
+
+def _tell_failure(error: BaseException) -> int:
+    """Log an error, as the last that a run says, and return its exit code."""
     if isinstance(error, DedupError):
         _log.error("%s: %s", type(error).__name__, error)
         return error.exit_code

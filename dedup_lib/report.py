@@ -131,7 +131,7 @@ class Report:
     def choose(self, name: str, chosen: str, **because: Any) -> None:
         """Note a choice of the run, and the facts that decided it."""
         self.choices[name] = {"chosen": chosen, **because}
-        _log.info("%s: %s %s", name, chosen, because)
+        _log.debug("%s: %s %s", name, chosen, because)
 
     def repeat(self, note: Mapping[str, Any], version: int | None) -> None:
         """Copy the counts that an earlier run with the same key noted."""

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import os
 import shutil
 import sys
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 from pyspark.logger import PySparkLogger
@@ -22,6 +24,7 @@ from dedup_lib.session.spark_session import count_tasks
 from dedup_lib.session.start import is_under_spark_submit
 
 _INTERVAL_SECONDS = 0.5
+_TERMINALS = ("/dev/pts/", "/dev/tty", "/dev/console")
 # These loggers write each failed query to stderr with its secrets. Our log has what matters.
 _LOGGERS_OF_PYSPARK = ("SQLQueryContextLogger", "DataFrameQueryContextLogger")
 _log = logging.getLogger("dedup_lib")
@@ -136,7 +139,10 @@ class _JvmStderr:
         """Do nothing: Java's stream is not buffered."""
 
     def isatty(self) -> bool:
-        """Tell whether it is a terminal, by asking a program that inherits it from Java."""
+        """Tell whether it is a terminal: by Linux, or by a program that inherits it from Java."""
+        with contextlib.suppress(OSError):  # Java is the parent of this process
+            stderr = Path(f"/proc/{os.getppid()}/fd/2").readlink()
+            return str(stderr).startswith(_TERMINALS)
         command = self._java.java.util.ArrayList()
         for word in ("test", "-t", "2"):
             command.add(word)

@@ -2,8 +2,10 @@
 
     python conf/spark/prepare_spark.py [JARS.sha256]
 
-It puts Delta's jars into Spark's folder, and makes bin/spark-submit run the Python beside it rather
-than the first python3 of the PATH.
+It puts Delta's jars into Spark's folder. It also makes a second Spark home of links, `quick-spark`,
+from which bin/spark-submit and remove-duplicates start Spark. Spark starts sooner there: Python
+reads modules from the installed package, not from zip files, and Java reads classes from an archive
+(see archive_classes.py). The log hides secrets.
 
 Spark's own resolver fetches the jars; it fails now and then, so the script tries several times. It
 leaves out jars that Spark already has (Hadoop, Parquet, Jackson, log4j, …): a class path must not
@@ -22,7 +24,9 @@ import pyspark
 
 TRIES = 4
 HERE = Path(__file__).resolve().parent
-JARS = Path(pyspark.__file__).parent / "jars"
+INSTALLED = Path(pyspark.__file__).resolve().parent
+JARS = INSTALLED / "jars"
+QUICK_HOME = Path(sys.prefix) / "quick-spark"
 
 
 def read_pins(path: Path) -> dict[str, str]:
@@ -76,23 +80,62 @@ def install(folder: Path, pinned: dict[str, str] = PINNED, jars: Path = JARS) ->
         shutil.copyfile(source, jars / name)
 
 
+# Spark's own script runs the first python3 of the PATH; this runs the Python beside it. Another
+# Python has no Spark of its own, so it needs the zip files. YARN sends them to its machines.
+SUBMIT = """\
+#!/bin/sh
+if [ -z "$SPARK_HOME$PYSPARK_PYTHON" ]; then export SPARK_HOME='{home}'; fi
+export SPARK_HOME="${{SPARK_HOME:-{installed}}}"
+export PYSPARK_PYTHON="${{PYSPARK_PYTHON:-{python}}}"
+export PYSPARK_ARCHIVES_PATH="${{PYSPARK_ARCHIVES_PATH:-{zips}}}"
+exec "$SPARK_HOME/bin/spark-submit" "$@"
+"""
+# The options of the user come later, and win.
+QUICK_SUBMIT = """\
+#!/bin/sh
+if [ -e '{archive}' ]; then archived="-XX:SharedArchiveFile='{archive}' {quiet}"; fi
+export SPARK_LAUNCHER_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC $SPARK_LAUNCHER_OPTS"
+export SPARK_SUBMIT_OPTS="$archived -Dlog4j2.configurationFile='file:{log4j}' $SPARK_SUBMIT_OPTS"
+exec '{installed}/bin/spark-submit' "$@"
+"""
+# Java would say on stdout that an archive is of another Java, or of other jars.
+QUIET_ARCHIVES = "-Xlog:cds=off -Xlog:cds+dynamic=off"
+ARCHIVE = Path(sys.prefix) / "java-classes.jsa"
+
+
+def write_script(path: Path, text: str) -> None:
+    path.write_text(text)
+    path.chmod(0o755)
+
+
 def wrap_spark_submit() -> None:
     """Replace the environment's spark-submit, which works only in an activated environment."""
-    script = Path(sys.executable).parent / "spark-submit"
-    lines = (
-        "#!/bin/sh",
-        "# Spark's own script runs the first python3 of the PATH; this runs the Python beside it.",
-        f'export SPARK_HOME="${{SPARK_HOME:-{Path(pyspark.__file__).parent}}}"',
-        f'export PYSPARK_PYTHON="${{PYSPARK_PYTHON:-{sys.executable}}}"',
-        'exec "$SPARK_HOME/bin/spark-submit" "$@"',
+    zips = sorted(map(str, (INSTALLED / "python/lib").glob("*.zip")))
+    text = SUBMIT.format(
+        home=QUICK_HOME, installed=INSTALLED, python=sys.executable, zips=",".join(zips)
     )
-    script.write_text("\n".join(lines) + "\n")
-    script.chmod(0o755)
+    write_script(Path(sys.executable).parent / "spark-submit", text)
+
+
+def make_quick_home(home: Path = QUICK_HOME) -> None:
+    """Link to the installed Spark, but for its zip files and spark-submit."""
+    shutil.rmtree(home, ignore_errors=True)
+    for folder in ("bin", "python"):
+        (home / folder).mkdir(parents=True)
+    parts = [INSTALLED / name for name in ("jars", "sbin", "python/pyspark")]
+    for path in (*parts, *(INSTALLED / "bin").iterdir()):
+        if path.name != "spark-submit":
+            (home / path.relative_to(INSTALLED)).symlink_to(path)
+    text = QUICK_SUBMIT.format(
+        archive=ARCHIVE, quiet=QUIET_ARCHIVES, log4j=HERE / "log4j2.properties", installed=INSTALLED
+    )
+    write_script(home / "bin/spark-submit", text)
 
 
 def main(arguments: list[str]) -> None:
     pinned = read_pins(Path(arguments[0])) if arguments else PINNED
     wrap_spark_submit()
+    make_quick_home()
     if not is_complete(pinned):
         fetch_jars(pinned)
 

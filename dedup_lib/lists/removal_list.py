@@ -11,7 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
-from dedup_lib.errors import ColumnTypeError, MissingColumnError, TableNotFoundError
+from dedup_lib.errors import ColumnTypeError, MissingColumnError
 from dedup_lib.lists.content import Beside, refuse_partitions
 from dedup_lib.lists.files import list_files
 from dedup_lib.lists.kinds import recognise_npy
@@ -27,7 +27,7 @@ from dedup_lib.settings import DuplicateIds, ListKind
 from dedup_lib.tables.directory import fingerprint
 from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.pinned import Pinned, PinnedTable, id_type
-from dedup_lib.tables.registry import format_of
+from dedup_lib.tables.registry import check_exists, format_of
 
 ENTRY_COLUMN = "image_id"
 _log = logging.getLogger(__name__)
@@ -118,10 +118,8 @@ def read_removal_list(
     is_named = not is_path(item.location)
     location = item.location if is_named else session.storage.canonical(item.location)
     wanted = WantedList(location, item, image_id_type, eps, role, image_ids)
-    if not is_named and not session.storage.exists(location):
-        raise TableNotFoundError(
-            f"{wanted.what} does not exist (patterns such as * are not expanded)."
-        )
+    if not is_named:
+        check_exists(session, location, wanted.what)
     table_format = format_of(session, location)
     if table_format.serves_as_list:
         read = _from_table(table_format.pin(session, location), wanted)

@@ -13,7 +13,6 @@ from dedup_lib.errors import (
     ColumnTypeError,
     ImagesChangedError,
     InputChangedError,
-    TableNotFoundError,
     UnreadableFileError,
 )
 from dedup_lib.locations import decode_path
@@ -37,6 +36,7 @@ from dedup_lib.tables.layout.keys_in_files import keys_in_files
 from dedup_lib.tables.layout.partitions import misread_partitions, partition_columns_of
 from dedup_lib.tables.manifest import read_manifest
 from dedup_lib.tables.pinned import Pinned, PinnedTable
+from dedup_lib.tables.registry import check_exists
 
 _FULL_RUN = "add --output-mode overwrite once, for a full run"
 
@@ -159,8 +159,7 @@ class ParquetFormat(ParquetOutput):
         self, session: Session, location: str, schema: StructType
     ) -> tuple[Pinned, DataFrame]:
         """Read the files with the given schema; a plan without rows also has files."""
-        if not session.storage.exists(location):
-            raise TableNotFoundError(f"plan {location!r} does not exist.")
+        check_exists(session, location, f"plan {location!r}")
         files = fingerprint(data_files(session.storage, location, what="plan").files)
         rows = session.spark.read.schema(schema).options(**PARQUET_READER_OPTIONS).parquet(location)
         return Pinned(location, self.name, None, files), rows

@@ -162,7 +162,7 @@ class _Planning:
             "image_id_bytes": image_ids.broadcast_bytes,
             "limit_bytes": id_join.BROADCAST_LIMIT_BYTES,
         }
-        _log.info("plan join: %s", join)
+        _log.debug("plan join: %s", join)
         return {"image_ids": image_ids, "list_ids": list_ids}, distinct, join
 
     def find_protected(self, image_ids: IdSizes) -> Protection | None:

@@ -75,9 +75,10 @@ def check_locations(session: Session, settings: Settings) -> None:
     def to_location(role: str, location: str) -> RunLocation:
         return RunLocation(role, root_of(session, location))
 
-    read = [to_location(role, location) for role, location in _inputs(settings)]
+    read = [to_location(role, location) for role, location in inputs_of(settings)]
     written = [
-        RunLocation(role, _output_root(session, location)) for role, location in _outputs(settings)
+        RunLocation(role, _output_root(session, location))
+        for role, location in outputs_of(settings)
     ]
     if settings.metrics_output is not None:
         written += _metrics(session, settings.metrics_output)
@@ -117,7 +118,7 @@ def check_metrics(session: Session, settings: Settings) -> None:
     if settings.metrics_output is None:
         return
     others = _inputs_found(session, settings)
-    for role, location in _outputs(settings):
+    for role, location in outputs_of(settings):
         with contextlib.suppress(InputError, OutputExistsError, StorageError):
             others.append(RunLocation(role, _output_root(session, location)))
     if settings.report is not None:
@@ -131,7 +132,7 @@ def check_metrics(session: Session, settings: Settings) -> None:
 def _inputs_found(session: Session, settings: Settings) -> list[RunLocation]:
     """Return the locations of the inputs, without those that can't be found."""
     found = []
-    for role, location in _inputs(settings):
+    for role, location in inputs_of(settings):
         with contextlib.suppress(InputError, StorageError):
             found.append(RunLocation(role, root_of(session, location)))
     return found
@@ -154,7 +155,8 @@ def _file(storage: Storage, role: str, location: str) -> list[RunLocation]:
         raise
 
 
-def _outputs(settings: Settings) -> list[tuple[str, str]]:
+def outputs_of(settings: Settings) -> list[tuple[str, str]]:
+    """Return the tables that a run writes: their roles and locations."""
     named = {
         "output": settings.output,
         "removed output": settings.removed_output,
@@ -163,7 +165,8 @@ def _outputs(settings: Settings) -> list[tuple[str, str]]:
     return [(role, location) for role, location in named.items() if location is not None]
 
 
-def _inputs(settings: Settings) -> list[tuple[str, str]]:
+def inputs_of(settings: Settings) -> list[tuple[str, str]]:
+    """Return what a run reads: roles and locations, in the order of reading."""
     lists = [("removal list", item.location) for item in settings.duplicate_ids]
     lists += [("list to protect", location) for location in settings.protect_ids]
     if settings.apply_plan is not None:

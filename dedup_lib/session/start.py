@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import argparse
 import logging
 import os
+import shlex
 import shutil
 import sys
 import warnings
 from pathlib import Path
+from typing import Any
 
 import pyspark
 from pyspark.errors import PySparkException
@@ -18,7 +21,10 @@ from dedup_lib.redaction import SPARK_PATTERN
 from dedup_lib.session.failures import java_did_not_start
 
 _NAME = "remove-duplicates"
-_LOCAL_SETTINGS = {  # for spark-submit they are in conf/spark
+_LOCAL_SETTINGS = {  # for spark-submit they are in conf/spark/local.conf
+    # Short runs are over before code is worth compiling twice.
+    "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
+    "-XX:MetaspaceSize=256m",
     "spark.redaction.string.regex": SPARK_PATTERN,
     "spark.ui.showConsoleProgress": "false",  # the bar would also appear in log files
 }
@@ -26,6 +32,11 @@ _DELTA_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
+# Where Hadoop's configuration is; and settings that are one, or add jars.
+_CONFIGURES_HADOOP = {"HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_HOME", "SPARK_DIST_CLASSPATH"}
+_UNCERTAIN = ("spark.hadoop.", "spark.jars", "spark.driver.extraClassPath", "spark.remote")
+# `make setup` puts a Spark there that starts sooner.
+_QUICK_HOME = Path(sys.prefix) / "quick-spark"
 _log = logging.getLogger(__name__)
 
 
@@ -48,9 +59,55 @@ def start_session() -> SparkSession:
         return _start({})
     if not remote:
         _check_java()
+    if _QUICK_HOME.exists() and "PYSPARK_PYTHON" not in os.environ:
+        os.environ.setdefault("SPARK_HOME", str(_QUICK_HOME))
     # Otherwise Spark's workers would run the first python3 on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     return _start(_LOCAL_SETTINGS | (_DELTA_SETTINGS if _has_delta_jars() else {}))
+
+
+def is_surely_local() -> bool:
+    """Tell, before there is a session, whether it is certain that it will be one on this machine.
+
+    Then a path without a scheme is a file of this machine. A configuration of Hadoop can make it a
+    file elsewhere, and any jar can hold one: both make this uncertain.
+    """
+    environ = os.environ
+    if SparkSession.getActiveSession() is not None or _CONFIGURES_HADOOP & environ.keys():
+        return False
+    home = environ.get("SPARK_HOME") or str(Path(pyspark.__file__).parent)
+    folder = Path(environ.get("SPARK_CONF_DIR", f"{home}/conf"))
+    if "DATABRICKS_RUNTIME_VERSION" in environ or environ.get("SPARK_REMOTE") or folder.exists():
+        return False
+    settings = _submitted_settings() if is_under_spark_submit() else _settings_of_arguments()
+    if settings is None or not settings.get("spark.master", "local").startswith("local"):
+        return False
+    return not any(key.startswith(_UNCERTAIN) for key in settings)
+
+
+def _submitted_settings() -> dict[str, str]:
+    """Return the settings that spark-submit gathered."""
+    from pyspark.java_gateway import launch_gateway  # noqa: PLC0415  # the client for Connect has no py4j
+
+    gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]  # pyspark has no type
+    found: str = gateway.jvm.SparkConf().toDebugString()
+    return dict(line.partition("=")[::2] for line in found.splitlines())
+
+
+def _settings_of_arguments() -> dict[str, str] | None:
+    """Return the settings in the arguments for spark-submit; None if they may hold others."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--master")
+    parser.add_argument("--conf", action="append", default=[])
+    arguments = shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", "pyspark-shell"))
+    try:
+        known, others = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:
+        return None
+    if others != ["pyspark-shell"]:
+        return None
+    settings = dict(item.partition("=")[::2] for item in known.conf)
+    return settings if known.master is None else settings | {"spark.master": known.master}
 
 
 def is_under_spark_submit() -> bool:

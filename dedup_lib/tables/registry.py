@@ -63,6 +63,16 @@ def _plain() -> TableFormat:
     return next(iter(_FORMATS.values()))
 
 
+def check_exists(session: Session, location: str, what: str) -> None:
+    """Check that there is something at a path.
+
+    Raises:
+        TableNotFoundError: There is nothing.
+    """
+    if not session.storage.exists(location):
+        raise TableNotFoundError(f"{what} does not exist (patterns such as * are not expanded).")
+
+
 def format_asked_for(session: Session, location: str, asked: str) -> TableFormat:
     """Return the format of an image table, and check that it is the format that the user asked for.
 
@@ -78,10 +88,7 @@ def format_asked_for(session: Session, location: str, asked: str) -> TableFormat
                 "give a path with a slash, or leave the format out."
             )
         return format_of_name(session, location)
-    if not session.storage.exists(location):
-        raise TableNotFoundError(
-            f"image table {location!r} does not exist (patterns such as * are not expanded)."
-        )
+    check_exists(session, location, f"image table {location!r}")
     found = format_at(session, location)
     if asked in ("auto", found.name):
         return found

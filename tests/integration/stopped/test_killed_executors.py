@@ -2,13 +2,14 @@
 
 import json
 import shlex
+import shutil
 import sys
 
 import pytest
 
 from tests.support.paths import ROOT
 from tests.support.processes.runs import QUICK, conf_flags, run
-from tests.support.spark.home import link_spark
+from tests.support.spark.home import QUICK as QUICK_SPARK
 from tests.support.spark.java import JAVA_OPTIONS
 from tests.support.spark.settings import INTERPRETED
 from tests.support.tables.made import image_rows, write_list, write_parquet
@@ -73,7 +74,7 @@ def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("cluster")
     write_inputs(folder)
     (folder / "events").mkdir()
-    link_spark(folder / "spark")
+    shutil.copytree(QUICK_SPARK, folder / "spark", symlinks=True)
     return folder
 
 

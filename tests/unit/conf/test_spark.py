@@ -3,6 +3,7 @@
 import pytest
 
 from dedup_lib.methods.gpu import PLUGIN
+from dedup_lib.session import start
 from tests.support.jars.rapids_jar import JAR
 from tests.support.paths import ROOT
 from tests.support.processes.runs import properties
@@ -10,6 +11,15 @@ from tests.support.processes.runs import properties
 CONF = {path.stem: properties(path) for path in (ROOT / "conf/spark").glob("*.conf")}
 DELTA_WRITE = "spark.rapids.sql.format.delta.write.enabled"
 GPU = ["gpu", "gpu-delta", "gpu-local"]
+
+
+def test_one_machine_is_set_up_as_a_cluster_and_more():
+    assert CONF["cpu"].items() <= CONF["local"].items()
+
+
+def test_the_console_script_sets_what_the_file_for_one_machine_sets():
+    read = {key: value.replace("\\\\", "\\") for key, value in CONF["local"].items()}
+    assert start._LOCAL_SETTINGS.items() <= read.items()
 
 
 @pytest.mark.parametrize("name", GPU)

@@ -1,0 +1,115 @@
+"""What is told about paths before there is a session, and what is left to Spark."""
+
+import json
+
+import pytest
+
+from dedup_lib import DuplicateIds, Settings
+from dedup_lib.errors import OutputExistsError, OverlapError, TableNotFoundError, UsageError
+from dedup_lib.publish import early
+
+
+@pytest.fixture(autouse=True)
+def local(monkeypatch):
+    monkeypatch.setattr(early, "is_surely_local", lambda: True)
+
+
+@pytest.fixture
+def look(tmp_path):
+    """Look at a run whose inputs exist, and whose output does not, but for changes."""
+    for name in ("images", "list"):
+        (tmp_path / name).mkdir()
+
+    def look(**changes):
+        values = {"images": f"{tmp_path}/images", "output": f"{tmp_path}/out"} | changes
+        lists = values.pop("lists", [f"{tmp_path}/list"])
+        early.look(Settings(duplicate_ids=tuple(map(DuplicateIds, lists)), **values))
+
+    return look
+
+
+def test_a_run_that_may_succeed_is_left_to_spark(look):
+    look()
+    look(output=None, dry_run=True)
+
+
+def test_an_input_that_is_missing_is_told(look, tmp_path):
+    what = f"image table 'file:{tmp_path}/nope' does not exist"
+    with pytest.raises(TableNotFoundError, match=what):
+        look(images=f"{tmp_path}/x/../nope/")
+    what = f"removal list 'file:{tmp_path}/nope' does not exist"
+    with pytest.raises(TableNotFoundError, match=what):
+        look(lists=[f"{tmp_path}/list", f"file://{tmp_path}/nope"])
+    with pytest.raises(TableNotFoundError, match=r"list to protect .* does not exist"):
+        look(protect_ids=(f"{tmp_path}/nope",))
+
+
+def test_beside_locations_elsewhere_those_that_are_here_are_told(look, tmp_path):
+    look(images="s3a://bucket/images")
+    look(images="some.table")
+    with pytest.raises(TableNotFoundError, match="removal list"):
+        look(images="s3a://bucket/images", lists=["hdfs:/there", f"{tmp_path}/nope"])
+
+
+def test_an_output_that_exists_is_told(look, tmp_path):
+    (tmp_path / "out").mkdir()
+    with pytest.raises(OutputExistsError, match="--output-mode overwrite"):
+        look()
+    with pytest.raises(OutputExistsError, match=r"exists\. Choose another"):
+        look(method="clone")
+
+
+def test_an_output_that_may_exist_is_left_to_spark(look, tmp_path):
+    (tmp_path / "out").mkdir()
+    look(run_key="the same key again")
+    look(output_mode="overwrite")
+    look(since_last_run=True, output_format="delta")
+
+
+@pytest.mark.parametrize("left", [".out.dedup-journal", ".out.dedup-0123456789ab"])
+def test_what_a_killed_run_left_is_left_to_spark(look, tmp_path, left):
+    """The next run may have to put the older output back."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / left).mkdir()
+    look()
+
+
+def test_an_image_table_that_a_killed_replacement_moved_away_is_left_to_spark(look, tmp_path):
+    (tmp_path / "images").rename(tmp_path / ".images.dedup-old-0123456789ab")
+    look()
+
+
+def test_a_finished_output_has_a_manifest_beside_it(look, tmp_path):
+    (tmp_path / "out").mkdir()
+    manifest = tmp_path / ".out.dedup-manifest.json"
+    manifest.write_text(json.dumps({"outputs": [{"files": [], "note": {"unfinished": True}}]}))
+    look()
+    manifest.write_text(json.dumps({"outputs": [{"files": [], "note": {}}]}))
+    with pytest.raises(OutputExistsError):
+        look()
+
+
+def test_overlaps_and_a_report_that_can_not_be_written_are_told(look, tmp_path):
+    with pytest.raises(OverlapError, match=r"output .* lies inside image table"):
+        look(output=f"{tmp_path}/images/out")
+    (tmp_path / "report.json").write_text("no report")
+    with pytest.raises(UsageError, match="is not a report"):
+        look(report=f"{tmp_path}/report.json")
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        {"metrics_output": "./metrics"},
+        {"lineage_config": "lineage.yml"},
+        {"report": "file:/tmp/report.json"},
+    ],
+)
+def test_a_failure_that_only_spark_can_send_on_is_left_to_it(look, tmp_path, setting):
+    look(images=f"{tmp_path}/nope", **setting)
+
+
+def test_in_doubt_spark_decides(look, tmp_path, monkeypatch):
+    """As with another default file system."""
+    monkeypatch.setattr(early, "is_surely_local", lambda: False)
+    look(images=f"{tmp_path}/nope")

@@ -1,0 +1,78 @@
+"""When it is certain, before there is a session, that a path is a file of this machine."""
+
+from types import SimpleNamespace
+
+import pytest
+
+from dedup_lib.session import start
+
+CONFIGURED = (
+    "HADOOP_CONF_DIR YARN_CONF_DIR HADOOP_HOME SPARK_DIST_CLASSPATH SPARK_CONF_DIR SPARK_HOME "
+    "SPARK_REMOTE DATABRICKS_RUNTIME_VERSION PYSPARK_GATEWAY_PORT PYSPARK_SUBMIT_ARGS"
+)
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch):
+    """A console script on a machine where nothing is set."""
+    for name in CONFIGURED.split():
+        monkeypatch.delenv(name, raising=False)
+    sessions = SimpleNamespace(getActiveSession=lambda: None)
+    monkeypatch.setattr(start, "SparkSession", sessions)
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        None,
+        "pyspark-shell",
+        "--master local[2] pyspark-shell",
+        "--conf spark.master=local --conf 'spark.driver.extraJavaOptions=-Da=b c' pyspark-shell",
+    ],
+)
+def test_a_local_session_without_hadoop_reads_this_machine(monkeypatch, arguments):
+    if arguments is not None:
+        monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", arguments)
+    assert start.is_surely_local()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        "--master spark://host:7077 pyspark-shell",
+        "--conf spark.master=yarn pyspark-shell",
+        "--conf spark.hadoop.fs.defaultFS=hdfs://host/ pyspark-shell",
+        "--conf spark.driver.extraClassPath=/etc/hadoop pyspark-shell",
+        "--conf spark.jars=some.jar pyspark-shell",
+        "--packages a:b:1 pyspark-shell",
+        "--properties-file some.conf pyspark-shell",
+        "--conf",
+    ],
+)
+def test_settings_that_may_lead_elsewhere_are_left_to_spark(monkeypatch, arguments):
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", arguments)
+    assert not start.is_surely_local()
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["HADOOP_CONF_DIR", "YARN_CONF_DIR", "SPARK_DIST_CLASSPATH", "DATABRICKS_RUNTIME_VERSION"],
+)
+def test_an_environment_that_may_lead_elsewhere_is_left_to_spark(monkeypatch, name):
+    monkeypatch.setenv(name, "something")
+    assert not start.is_surely_local()
+
+
+def test_a_folder_of_settings_is_left_to_spark(monkeypatch, tmp_path):
+    (tmp_path / "conf").mkdir()
+    monkeypatch.setenv("SPARK_HOME", str(tmp_path))
+    assert not start.is_surely_local()
+
+
+def test_a_session_that_exists_and_a_server_are_left_to_spark(monkeypatch):
+    monkeypatch.setenv("SPARK_REMOTE", "sc://host")
+    assert not start.is_surely_local()
+    monkeypatch.delenv("SPARK_REMOTE")
+    sessions = SimpleNamespace(getActiveSession=object)
+    monkeypatch.setattr(start, "SparkSession", sessions)
+    assert not start.is_surely_local()
