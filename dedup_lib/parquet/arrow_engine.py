@@ -23,6 +23,7 @@ from dedup_lib.methods.run_context import RunContext
 from dedup_lib.parquet.file_rows import files_to_rewrite
 from dedup_lib.plan.plan import Plan
 from dedup_lib.plan.position_bitmaps import checksum, position_bitmaps
+from dedup_lib.session.conf import settings_for_rows, tuning_settings
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
@@ -183,8 +184,7 @@ def rewrite(
     chosen = files_to_rewrite(
         spark, images, files, keeps_empty=keeps_empty, materialise=materialise
     )
-    frame = F.broadcast(chosen.frame)
-    gathered = gather(planned, frame, chosen.num_groups, keepers=action == "annotate")
+    gathered = gather(planned, chosen.frame, chosen.num_groups, keepers=action == "annotate")
     directories = Directories(chosen.directory, staged, partial)
     selection = RowSelection(action, images.id_column)
 
@@ -193,8 +193,9 @@ def rewrite(
 
     file = F.struct("path", "size_bytes", "num_rows", "keeps_empty")
     rewritten = _outcomes(rewrite_one, options)(file, "bitmaps")
-    done = gathered.join(frame, "number").select(rewritten.alias("outcome"))
-    outcomes = done.select("outcome.*").collect()
+    done = gathered.join(F.broadcast(chosen.frame), "number").select(rewritten.alias("outcome"))
+    with tuning_settings(spark, settings_for_rows(sum(file.num_rows for file in files))):
+        outcomes = done.select("outcome.*").collect()
     for row in outcomes:
         if (error := _refusal(row)) is not None:
             raise error
@@ -225,7 +226,7 @@ def gather(
     of_row = ["row_index", "checksum", *(["surviving_keeper_id"] if keepers else [])]
     summed = checksum(F.col("image_id"), planned.schema["image_id"].dataType)
     planned = planned.withColumn("checksum", summed)
-    numbers = tasks.select("file_path", "key", "number")
+    numbers = F.broadcast(tasks.select("file_path", "key", "number"))
     removed = planned.select("file_path", *of_row).join(numbers, "file_path")
     none = (F.lit(None).cast(planned.schema[name].dataType).alias(name) for name in of_row)
     positions = (

@@ -24,6 +24,7 @@ from dedup_lib.lists.scores import is_score
 from dedup_lib.plan.kept_plan import KeptPlan
 from dedup_lib.plan.protected_rows import check_condition
 from dedup_lib.redaction import redact
+from dedup_lib.session.conf import settings_for_rows, tuning_settings
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables import pinned
@@ -100,17 +101,23 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
         )
         if shape.id_column != images.id_column:
             _warn_of_ids(removal_list.location, shape.id_column)
-        if removal_list.beside is not None:
-            refuse_groups_and_pairs(
-                f"removal list {removal_list.location!r}",
-                removal_list.beside,
-                id_column=shape.id_column,
-                image_ids=lambda: images.table_ids,
-                id_type=images.id_type,
-                num_rows=removal_list.listed_rows,
-            )
-        check_entries(removal_list, lambda: images.table_ids)
+        few_rows = settings_for_rows(images.num_rows, removal_list.listed_rows)
+        with tuning_settings(session.spark, few_rows):
+            _check_rows(removal_list, images)
         yield removal_list
+
+
+def _check_rows(removal_list: RemovalList, images: ImageTable) -> None:
+    if removal_list.beside is not None:
+        refuse_groups_and_pairs(
+            f"removal list {removal_list.location!r}",
+            removal_list.beside,
+            id_column=removal_list.shape.id_column,
+            image_ids=lambda: images.table_ids,
+            id_type=images.id_type,
+            num_rows=removal_list.listed_rows,
+        )
+    check_entries(removal_list, lambda: images.table_ids)
 
 
 def _warn_of_ids(location: str, column: str) -> None:

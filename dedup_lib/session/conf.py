@@ -51,6 +51,15 @@ RUN_SETTINGS: Mapping[str, str | None] = {
 # A scan of IDs reads about a thousandth of its files. With Spark's usual 128 MB a task, tasks
 # would be many and nearly empty. A small table still gets a task for each core.
 SCAN_SETTINGS = {"spark.sql.files.maxPartitionBytes": str(16 * 1024**3)}
+# With this many rows or fewer, Spark takes longer to generate and compile code, and to plan again
+# after each stage, than to read the rows.
+FEW_ROWS = 200_000
+_FOR_FEW_ROWS = {
+    "spark.sql.codegen.wholeStage": "false",
+    "spark.sql.codegen.factoryMode": "NO_CODEGEN",
+    "spark.sql.adaptive.enabled": "false",
+    "spark.sql.shuffle.partitions": "1",
+}
 # Each file is read, or the read fails. A path is never a pattern.
 FILE_READER_OPTIONS = {
     "ignoreCorruptFiles": "false",
@@ -78,6 +87,16 @@ def run_settings(spark_version: str) -> Mapping[str, str | None]:
     if spark_version.startswith("4.0.0"):
         return {**RUN_SETTINGS, **_UNVECTORIZED}
     return RUN_SETTINGS
+
+
+def settings_for_rows(*num_rows: int | None) -> Mapping[str, str]:
+    """Return the session settings for queries of IDs.
+
+    Args:
+        num_rows: The rows of the tables that are read; None if the number is unknown.
+    """
+    known = [FEW_ROWS + 1 if rows is None else rows for rows in num_rows]
+    return _FOR_FEW_ROWS if sum(known) <= FEW_ROWS else {}
 
 
 @contextmanager

@@ -75,6 +75,8 @@ def count_tasks(spark: SparkSession) -> Iterator[Callable[[], tuple[int, int]]]:
 
 def cores(spark: SparkSession) -> int:
     """Return how many tasks Spark runs at once, by its own default."""
+    if not is_connect(spark):
+        return spark.sparkContext.defaultParallelism
     # Spark divides a range into as many partitions; a single row lies in the last one.
     # Spark Connect offers no other way.
     last = spark.range(1).select(F.spark_partition_id())

@@ -25,6 +25,7 @@ _LOCAL_SETTINGS = {  # for spark-submit they are in conf/spark/local.conf
     # Short runs are over before code is worth compiling twice.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
     "-XX:MetaspaceSize=256m",
+    "spark.python.sql.dataFrameDebugging.enabled": "false",  # it would ask Java for each column
     "spark.redaction.string.regex": SPARK_PATTERN,
     "spark.ui.showConsoleProgress": "false",  # the bar would also appear in log files
 }

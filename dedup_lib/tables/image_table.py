@@ -92,6 +92,12 @@ class ImageTable(PinnedTable):
         return image_id.isin([id_types.stored(one, self.id_type) for one in ids])
 
     @property
+    def num_rows(self) -> int | None:
+        """The number of rows, if the IDs were read already."""
+        files = () if self.id_table is None else self.id_table.facts.files
+        return sum(file.num_rows for file in files) if files else None
+
+    @property
     def table_ids(self) -> DataFrame:
         """`image_id`, one row per row of the table."""
         if self.id_table is not None:

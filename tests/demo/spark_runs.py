@@ -15,14 +15,12 @@ from typing import Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
-SPARK_CONF = Path("conf/spark/cpu.conf")
+SPARK_CONF = Path("conf/spark/local.conf")
 JOB = Path("jobs/remove_duplicates.py")
 WITHDRAWN = "withdrawn/"
 # Delta reads its log in 50 tasks, which here are 50 tasks of next to nothing.
 SMALL_DELTA_LOG = ("spark.databricks.delta.snapshotPartitions", "2")
 _SESSION_SETTINGS = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "4"}
-# Processes that live for half a minute spend most of it on compiling: that halves it.
-_JAVA_OPTIONS = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 
 
 class DemoError(Exception):
@@ -31,11 +29,11 @@ class DemoError(Exception):
 
 def use_own_environment() -> None:
     """Make spark-submit and sessions use this Python and its pyspark, and start fast."""
-    for name in ("SPARK_HOME", "SPARK_REMOTE", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
+    for name in ("SPARK_REMOTE", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
         os.environ.pop(name, None)
+    os.environ["SPARK_HOME"] = str(Path(sys.prefix) / "quick-spark")
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # no name of this host is looked up
-    os.environ.setdefault("JAVA_TOOL_OPTIONS", _JAVA_OPTIONS)
 
 
 def submit_command(arguments: Sequence[str], *, on_delta: bool) -> list[str]:
@@ -82,7 +80,7 @@ def submit(command: Sequence[str], log: Path) -> dict[str, Any]:
 
 @contextmanager
 def session(log: Path, warehouse: Path) -> Iterator[SparkSession]:
-    """Start a session with the settings of `cpu.conf`; what it says on stderr goes to a log."""
+    """Start a session with the settings of `local.conf`; what it says on stderr goes to a log."""
     settings: dict[str, Any] = {**read_properties(SPARK_CONF), **_SESSION_SETTINGS}
     settings |= dict([SMALL_DELTA_LOG])
     settings["spark.sql.warehouse.dir"] = warehouse.absolute().as_uri()
