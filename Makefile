@@ -98,9 +98,9 @@ torture: setup ## Stop the job at random points and try random tables, for an ho
 	$(BIN)/python -m tests.torture --kills $(or $(KILLS),200)
 	FUZZ_EXAMPLES=$(or $(TABLES),500) $(BIN)/python -m pytest tests/property/test_fuzz.py
 
-bench: build/bench/ready ## Time the job beside its peers; SIZE=small|full, CASES="A B", ROUNDS=3
+bench: build/bench/ready ## Time the job beside its peers; SIZE=small|full, CASES="A B", ROUNDS=3, BEFORE=checkout
 	-@build/bench/bin/python conf/spark/archive_classes.py
-	build/bench/bin/python -m tests.benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(CASES),--cases $(CASES)) \
+	$(if $(BEFORE),BEFORE=$(BEFORE)) build/bench/bin/python -m tests.benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(CASES),--cases $(CASES)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS))
 
 build/bench/ready: requirements-bench.lock requirements-build.lock conf/spark/prepare_spark.py conf/spark/delta-jars.sha256

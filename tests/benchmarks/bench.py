@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from types import MappingProxyType
+from typing import Any, TypeVar
 
 from tests.benchmarks import checks, data, results
 from tests.benchmarks.contenders import Contender
@@ -21,6 +23,7 @@ from tests.benchmarks.results import UNAVAILABLE, Run
 
 LIMIT_SECONDS = 900
 WARM_UP = -1
+_Contender = TypeVar("_Contender")
 
 
 @dataclass(frozen=True)
@@ -70,19 +73,19 @@ class Bench:
         if self._processes.shared:  # a peer's other contenders would tell nothing new
             contenders = list({each.peer: each for each in contenders}.values())
         for number in range(self.rounds):
-            for contender, name, made in _turns(contenders, workloads, number):
+            for contender, name, made in turns(contenders, workloads, number):
                 self._processes.stop()
                 self._run(Turn(number, contender, name, made, is_cold=True))
 
     def once(self, contenders: Sequence[Contender], workloads: dict[str, Made]) -> None:
         """Time one run each, in a process of its own: so its memory is its own."""
-        for contender, name, made in _turns(contenders, workloads, 0):
+        for contender, name, made in turns(contenders, workloads, 0):
             self.stop()
             self._run(Turn(0, contender, name, made))
 
     def opens(self, contenders: Sequence[Contender], workloads: dict[str, Made]) -> None:
         """Count how often files and directories of the image table are opened, untimed."""
-        for contender, name, made in _turns(contenders, workloads, 0):
+        for contender, name, made in turns(contenders, workloads, 0):
             self._run(Turn(0, contender, name, made, counts_opens=True))
 
     def warm_up(self, contenders: Sequence[Contender], made: Made, *, times: int) -> None:
@@ -95,7 +98,7 @@ class Bench:
         """Time all contenders on all workloads in turns, in processes that stay."""
         first = 0 if self._processes.shared else WARM_UP
         for number in range(first, self.rounds):
-            for contender, name, made in _turns(contenders, workloads, number):
+            for contender, name, made in turns(contenders, workloads, number):
                 self._run(Turn(number, contender, name, made))
 
     def stop(self) -> None:
@@ -110,10 +113,10 @@ class Bench:
         try:
             process = self._processes.of(turn.contender)
         except StartError as error:
-            self._note(replace(run, error=f"{UNAVAILABLE}{error}"))
+            self.note(replace(run, error=f"{UNAVAILABLE}{error}"))
         else:
             work = self._counted if turn.counts_opens else self._timed_and_checked
-            self._note(work(run, turn, process))
+            self.note(work(run, turn, process))
 
     def _describe(self, turn: Turn) -> Run:
         workload = turn.made.workload
@@ -136,24 +139,40 @@ class Bench:
         return replace(run, details=run.details | counts)
 
     def _timed_and_checked(self, run: Run, turn: Turn, process: PeerProcess) -> Run:
-        output = self.folder / "output"
-        shutil.rmtree(output, ignore_errors=True)  # of a call that was killed
-        run = _timed(run, turn, process, None if turn.contender.makes == "plan" else output)
-        if run.error is None:
-            run = replace(run, error=self._fault(turn, output, run))
+        with self.output() as output:
+            run = _timed(run, turn, process, None if turn.contender.makes == "plan" else output)
+            if run.error is None:
+                error = self.fault(turn.name, turn.contender, turn.made, output, run.details)
+                run = replace(run, error=error)
         if run.error is not None:  # who knows what state it is in
             self._processes.drop(turn.contender)
-        shutil.rmtree(output, ignore_errors=True)
-        os.sync()
         return run
 
-    def _fault(self, turn: Turn, output: Path, run: Run) -> str | None:
-        key = (turn.name, turn.contender.name)
+    @contextmanager
+    def output(self) -> Iterator[Path]:
+        """Yield a location for an output, and delete what is there in the end."""
+        output = self.folder / "output"
+        shutil.rmtree(output, ignore_errors=True)  # of a call that was killed
+        yield output
+        shutil.rmtree(output, ignore_errors=True)
+        os.sync()
+
+    def fault(
+        self,
+        workload: str,
+        contender: Contender,
+        made: Made,
+        output: Path,
+        details: Mapping[str, Any] = MappingProxyType({}),
+    ) -> str | None:
+        """Return what is wrong with an output, or None; of the first one, the IDs are compared."""
+        key = (workload, contender.name)
         first = key not in self._ids_checked
         self._ids_checked.add(key)
-        return checks.fault(turn.contender, turn.made, output, run.details, with_ids=first)
+        return checks.fault(contender, made, output, dict(details), with_ids=first)
 
-    def _note(self, run: Run) -> None:
+    def note(self, run: Run) -> None:
+        """Keep a run, and print it."""
         self.runs.append(run)
         # After each run: whoever loses patience keeps what was measured by then.
         results.save(self.folder / "results.json", self.case, self.size, self.runs)
@@ -171,9 +190,9 @@ class Bench:
         )
 
 
-def _turns(
-    contenders: Sequence[Contender], workloads: dict[str, Made], number: int
-) -> Iterator[tuple[Contender, str, Made]]:
+def turns(
+    contenders: Sequence[_Contender], workloads: dict[str, Made], number: int
+) -> Iterator[tuple[_Contender, str, Made]]:
     """Yield who runs on what in a round; each round begins with another contender."""
     shift = max(number, 0) % len(contenders)
     for name, made in workloads.items():

@@ -9,11 +9,11 @@ import pytest
 
 from tests.benchmarks import results
 from tests.benchmarks.bench import Bench
-from tests.benchmarks.cases import e_many_files
+from tests.benchmarks.cases import e_many_files, g_submit
 from tests.benchmarks.contenders import COPY, Contender
 from tests.benchmarks.data import Made, Workload
 from tests.benchmarks.peer_process import Processes
-from tests.benchmarks.results import Runs
+from tests.benchmarks.results import Run, Runs
 
 FILES = 5
 ABSENT = Contender("absent", "no_such_peer")
@@ -57,3 +57,13 @@ def test_a_report_can_be_written_from_what_was_saved(bench, made):
     printed = "\n".join(e_many_files.report(Runs(bench.runs)))
     assert "\n".join(e_many_files.report(saved(bench))) == printed
     assert " 0.80 |" in printed
+
+
+def test_a_whole_spark_submit_is_timed_and_its_output_checked(bench, made):
+    plain = g_submit.Submitted("plain", g_submit.INSTALLED, None, job=None)
+    with bench.output() as output:
+        run = g_submit.timed(Run("G", "tiny", "plain", 0, files=FILES), plain, made, output)
+        assert bench.fault("tiny", ABSENT, made, output) is None
+    assert run.error is None
+    assert 0 < run.cpu_seconds
+    assert "| plain " in "\n".join(g_submit.report(Runs([run])))

@@ -7,6 +7,7 @@ from tests.benchmarks.cases import (
     d_big_images,
     e_many_files,
     f_growth,
+    g_submit,
 )
 
 CASES = {
@@ -16,4 +17,5 @@ CASES = {
     "D": d_big_images,
     "E": e_many_files,
     "F": f_growth,
+    "G": g_submit,
 }
