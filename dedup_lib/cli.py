@@ -94,7 +94,7 @@ def run_command(argv: Sequence[str], report: Report | None = None) -> int:
 
 
 def _run(settings: Settings, report: Report) -> None:
-    early.look(settings)
+    early.look(settings, report)
     spark = start_session()
     with show_progress(spark, report.progress):
         run(spark, settings, report=report)

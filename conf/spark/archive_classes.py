@@ -30,6 +30,7 @@ def main() -> None:
     wanted = java_and_jars()
     if ARCHIVE.exists() and _MADE_OF.exists() and _MADE_OF.read_text() == wanted:
         return
+    ARCHIVE.unlink(missing_ok=True)  # Java can't read one while it makes one
     print("Making an archive of Java's classes: Spark starts sooner with it")
     with tempfile.TemporaryDirectory(dir=ARCHIVE.parent) as name:
         archive = Path(name) / ARCHIVE.name
@@ -40,7 +41,8 @@ def main() -> None:
 
 def java_and_jars() -> str:
     """Return a digest of what an archive depends on."""
-    command = ["java", "-version"]
+    home = os.environ.get("JAVA_HOME")
+    command = [f"{home}/bin/java" if home else "java", "-version"]
     java = subprocess.run(command, check=True, capture_output=True, text=True).stderr
     stats = [(path.name, path.stat().st_size, path.stat().st_mtime_ns) for path in JARS.iterdir()]
     return hashlib.sha256(f"{java} {QUICK_HOME} {sorted(stats)}".encode()).hexdigest()
@@ -58,6 +60,7 @@ def run_jobs(folder: Path, archive: Path) -> None:
     """Run the job in a new process of Java, and wait until that has written the archive."""
     options = f"{java_options()} -XX:ArchiveClassesAtExit={shlex.quote(str(archive))}"
     arguments = ["--master", "local[2]", "--driver-java-options", f"{options} {QUIET_ARCHIVES}"]
+    os.environ.pop("SPARK_REMOTE", None)
     os.environ |= {
         "SPARK_HOME": str(QUICK_HOME),
         "PYSPARK_SUBMIT_ARGS": shlex.join([*arguments, "pyspark-shell"]),

@@ -14,10 +14,12 @@ delta-jars.sha256. The names in that file also contain the version of Delta.
 """
 
 import hashlib
+import shlex
 import shutil
 import subprocess
 import sys
 import tempfile
+from collections.abc import Mapping
 from pathlib import Path
 
 import pyspark
@@ -84,37 +86,51 @@ def install(folder: Path, pinned: dict[str, str] = PINNED, jars: Path = JARS) ->
 # Python has no Spark of its own, so it needs the zip files. YARN sends them to its machines.
 SUBMIT = """\
 #!/bin/sh
-if [ -z "$SPARK_HOME$PYSPARK_PYTHON" ]; then export SPARK_HOME='{home}'; fi
-export SPARK_HOME="${{SPARK_HOME:-{installed}}}"
-export PYSPARK_PYTHON="${{PYSPARK_PYTHON:-{python}}}"
-export PYSPARK_ARCHIVES_PATH="${{PYSPARK_ARCHIVES_PATH:-{zips}}}"
+case "$*" in *spark.pyspark.*python*) other=python ;; *) other= ;; esac
+other="$PYSPARK_PYTHON$PYSPARK_DRIVER_PYTHON$other"
+if [ -z "$SPARK_HOME$other" ]; then export SPARK_HOME={home}; fi
+if [ -z "$SPARK_HOME" ]; then export SPARK_HOME={installed}; fi
+if [ -z "$PYSPARK_PYTHON" ]; then export PYSPARK_PYTHON={python}; fi
+if [ -z "$PYSPARK_ARCHIVES_PATH" ]; then export PYSPARK_ARCHIVES_PATH={zips}; fi
 exec "$SPARK_HOME/bin/spark-submit" "$@"
 """
 # The options of the user come later, and win.
 QUICK_SUBMIT = """\
 #!/bin/sh
-if [ -e '{archive}' ]; then archived="-XX:SharedArchiveFile='{archive}' {quiet}"; fi
+if [ -e {archive} ]; then archived={archived}; else archived=; fi
+if [ -e "$SPARK_CONF_DIR/log4j2.properties" ]; then log4j=; else log4j={log4j}; fi
 export SPARK_LAUNCHER_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC $SPARK_LAUNCHER_OPTS"
-export SPARK_SUBMIT_OPTS="$archived -Dlog4j2.configurationFile='file:{log4j}' $SPARK_SUBMIT_OPTS"
-exec '{installed}/bin/spark-submit' "$@"
+export SPARK_SUBMIT_OPTS="$archived $log4j $SPARK_SUBMIT_OPTS"
+exec {submit} "$@"
 """
 # Java would say on stdout that an archive is of another Java, or of other jars.
 QUIET_ARCHIVES = "-Xlog:cds=off -Xlog:cds+dynamic=off"
 ARCHIVE = Path(sys.prefix) / "java-classes.jsa"
 
 
-def write_script(path: Path, text: str) -> None:
-    path.write_text(text)
+def write_script(path: Path, text: str, words: Mapping[str, object]) -> None:
+    """Write a script of the shell, with some words in quotes."""
+    quoted = {name: shlex.quote(str(word)) for name, word in words.items()}
+    path.write_text(text.format(**quoted))
     path.chmod(0o755)
+
+
+def java_option(name: str, value: object) -> str:
+    """Spell an option of Java as Spark reads it in SPARK_SUBMIT_OPTS."""
+    escaped = str(value).replace("\\", "\\\\").replace('"', '\\"')
+    return f'{name}="{escaped}"'
 
 
 def wrap_spark_submit() -> None:
     """Replace the environment's spark-submit, which works only in an activated environment."""
     zips = sorted(map(str, (INSTALLED / "python/lib").glob("*.zip")))
-    text = SUBMIT.format(
-        home=QUICK_HOME, installed=INSTALLED, python=sys.executable, zips=",".join(zips)
-    )
-    write_script(Path(sys.executable).parent / "spark-submit", text)
+    words = {
+        "home": QUICK_HOME,
+        "installed": INSTALLED,
+        "python": sys.executable,
+        "zips": ",".join(zips),
+    }
+    write_script(Path(sys.executable).parent / "spark-submit", SUBMIT, words)
 
 
 def make_quick_home(home: Path = QUICK_HOME) -> None:
@@ -122,14 +138,18 @@ def make_quick_home(home: Path = QUICK_HOME) -> None:
     shutil.rmtree(home, ignore_errors=True)
     for folder in ("bin", "python"):
         (home / folder).mkdir(parents=True)
-    parts = [INSTALLED / name for name in ("jars", "sbin", "python/pyspark")]
+    parts = [INSTALLED / name for name in ("conf", "jars", "sbin", "python/pyspark")]
     for path in (*parts, *(INSTALLED / "bin").iterdir()):
-        if path.name != "spark-submit":
+        if path.exists() and path.name != "spark-submit":
             (home / path.relative_to(INSTALLED)).symlink_to(path)
-    text = QUICK_SUBMIT.format(
-        archive=ARCHIVE, quiet=QUIET_ARCHIVES, log4j=HERE / "log4j2.properties", installed=INSTALLED
-    )
-    write_script(home / "bin/spark-submit", text)
+    log4j = f"file:{HERE / 'log4j2.properties'}"
+    words = {
+        "archive": ARCHIVE,
+        "archived": f"{java_option('-XX:SharedArchiveFile', ARCHIVE)} {QUIET_ARCHIVES}",
+        "log4j": java_option("-Dlog4j2.configurationFile", log4j),
+        "submit": INSTALLED / "bin/spark-submit",
+    }
+    write_script(home / "bin/spark-submit", QUICK_SUBMIT, words)
 
 
 def main(arguments: list[str]) -> None:

@@ -119,7 +119,7 @@ def read_removal_list(
     location = item.location if is_named else session.storage.canonical(item.location)
     wanted = WantedList(location, item, image_id_type, eps, role, image_ids)
     if not is_named:
-        check_exists(session, location, wanted.what)
+        check_exists(session.storage, location, wanted.what)
     table_format = format_of(session, location)
     if table_format.serves_as_list:
         read = _from_table(table_format.pin(session, location), wanted)

@@ -21,16 +21,14 @@ def summary_of(report: Report, settings: Settings) -> str:
 
 
 def _title(report: Report) -> str:
-    what = "done"
-    if report.status == "dry_run":
-        what = "dry run: no image was written"
-    elif report.repeated:
-        what = "this run was done before, and nothing was changed"
+    what = "dry run: no image was written" if report.status == "dry_run" else "done"
+    if report.repeated:
+        what += ", as this run was done before"
     return f"{what} ({report.total_seconds:,.1f} s)"
 
 
 def _rows(report: Report, settings: Settings) -> Iterator[str]:
-    rows, kept, gone = (report.counts[f"{name}_rows"] for name in ("input", "kept", "removed"))
+    rows, kept, gone = (_count(report, f"{name}_rows") for name in ("input", "kept", "removed"))
     if rows is not None and gone is not None:
         of_kept, of_gone = _DONE[settings.action]
         kept = rows - gone if kept is None else kept
@@ -44,25 +42,30 @@ def _rows(report: Report, settings: Settings) -> Iterator[str]:
         yield f"output: {output['location']}{of_version}{size}"
 
 
+def _count(report: Report, name: str) -> int | None:
+    """Return a count; those of a repeated run come from its manifest, which others can write."""
+    value = report.counts.get(name)
+    return value if isinstance(value, int) else None
+
+
 def _look_at(report: Report, settings: Settings) -> Iterator[str]:
-    unmatched, nulls = report.counts["list_unmatched_ids"], report.counts["null_id_rows"]
+    unmatched, nulls = _count(report, "list_unmatched_ids"), _count(report, "null_id_rows")
     if unmatched:
         yield f"look at: {unmatched:,} listed IDs are not in the table"
     if nulls:
-        yield f"look at: {nulls:,} rows have no ID (NULL), and stay"
-    lost = (report.keepers or {}).get("lost_ids")
-    if lost:
-        yield f"look at: {lost:,} images would be lost with all their duplicates"
+        yield f"look at: {nulls:,} rows have no ID (NULL), so no list can name them"
+    keepers = report.keepers or {}
+    if lost := keepers.get("lost_ids"):
+        spared = keepers["spared_ids"]
+        yield f"look at: {lost:,} listed images have no survivor; {spared:,} of them stay"
     for hint in report.match_hints or ():
         yield f"look at: {hint['text']}"
     review = report.review or {}
     if review.get("reason"):
         yield f"look at: the review is missing or incomplete: {review['reason']}"
-    named = {
-        **settings.record_locations,
-        "review": review.get("location"),
-        "report": settings.report,
-    }
+    named = {"review": review.get("location"), "report": settings.report}
+    if not report.repeated:
+        named = {**settings.record_locations, **named}
     for name, location in named.items():
         if location is not None:
             yield f"{name.replace('_', ' ')}: {location}"

@@ -23,7 +23,7 @@ from dedup_lib.methods.run_context import RunContext
 from dedup_lib.parquet.file_rows import files_to_rewrite
 from dedup_lib.plan.plan import Plan
 from dedup_lib.plan.position_bitmaps import checksum, position_bitmaps
-from dedup_lib.session.conf import settings_for_rows, tuning_settings
+from dedup_lib.session.conf import tuned_for_rows
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
@@ -194,7 +194,7 @@ def rewrite(
     file = F.struct("path", "size_bytes", "num_rows", "keeps_empty")
     rewritten = _outcomes(rewrite_one, options)(file, "bitmaps")
     done = gathered.join(F.broadcast(chosen.frame), "number").select(rewritten.alias("outcome"))
-    with tuning_settings(spark, settings_for_rows(sum(file.num_rows for file in files))):
+    with tuned_for_rows(spark, sum(file.num_rows for file in files)):
         outcomes = done.select("outcome.*").collect()
     for row in outcomes:
         if (error := _refusal(row)) is not None:

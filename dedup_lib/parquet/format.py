@@ -159,7 +159,7 @@ class ParquetFormat(ParquetOutput):
         self, session: Session, location: str, schema: StructType
     ) -> tuple[Pinned, DataFrame]:
         """Read the files with the given schema; a plan without rows also has files."""
-        check_exists(session, location, f"plan {location!r}")
+        check_exists(session.storage, location, f"plan {location!r}")
         files = fingerprint(data_files(session.storage, location, what="plan").files)
         rows = session.spark.read.schema(schema).options(**PARQUET_READER_OPTIONS).parquet(location)
         return Pinned(location, self.name, None, files), rows

@@ -24,7 +24,7 @@ from dedup_lib.lists.scores import is_score
 from dedup_lib.plan.kept_plan import KeptPlan
 from dedup_lib.plan.protected_rows import check_condition
 from dedup_lib.redaction import redact
-from dedup_lib.session.conf import settings_for_rows, tuning_settings
+from dedup_lib.session.conf import tuned_for_rows
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables import pinned
@@ -101,8 +101,7 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
         )
         if shape.id_column != images.id_column:
             _warn_of_ids(removal_list.location, shape.id_column)
-        few_rows = settings_for_rows(images.num_rows, removal_list.listed_rows)
-        with tuning_settings(session.spark, few_rows):
+        with tuned_for_rows(session.spark, images.num_rows, removal_list.listed_rows):
             _check_rows(removal_list, images)
         yield removal_list
 

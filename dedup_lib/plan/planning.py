@@ -31,7 +31,7 @@ from dedup_lib.plan.match_hints import MatchHint, why_few_match
 from dedup_lib.plan.plan import Plan, Record
 from dedup_lib.plan.protection import Protection
 from dedup_lib.plan.removal_plan import PlanCounts
-from dedup_lib.session.conf import SCAN_SETTINGS, settings_for_rows, tuning_settings
+from dedup_lib.session.conf import SCAN_SETTINGS, tuned_for_rows, tuning_settings
 from dedup_lib.session.progress import Step
 from dedup_lib.settings import Settings
 from dedup_lib.tables.id_table import FileRows
@@ -97,7 +97,7 @@ class _Planning:
         spark = self.images.frame.sparkSession
         lists = (*self.lists, *self.inputs.protected)
         rows = [id_scan.total(files).num_rows, *(item.listed_rows for item in lists)]
-        with tuning_settings(spark, settings_for_rows(*rows)):
+        with tuned_for_rows(spark, *rows):
             sizes, distinct, join = self.weigh(files)
             with tuning_settings(spark, id_join.shuffle_settings(spark, join["chosen"], **sizes)):
                 return self.find_all(files, sizes, distinct, join)

@@ -9,8 +9,10 @@ from typing import cast
 
 from pyspark.sql import SparkSession
 
+from dedup_lib.errors import DedupError
 from dedup_lib.locations import has_scheme, local_path, sibling
 from dedup_lib.publish.overlap import check_locations, check_report, inputs_of, outputs_of
+from dedup_lib.report import Report
 from dedup_lib.session.session import Session
 from dedup_lib.session.start import is_surely_local
 from dedup_lib.session.storage import Storage
@@ -19,31 +21,53 @@ from dedup_lib.tables.manifest import MANIFEST_SUFFIX
 from dedup_lib.tables.registry import check_exists
 from dedup_lib.tables.target import Target
 
-_HERE = re.compile(r"/|\.{1,2}/|file:/(?://)?[^/]|[^/:]+/")
+_HERE = re.compile(r"/(?=[^/])|\.{1,2}/|file:/(?://)?(?=[^/])|[^/:]+/")
 
 
-def look(settings: Settings) -> None:
+def look(settings: Settings, report: Report) -> None:
     """Raise the error that the run would raise, if it is certain without Spark. In doubt, return.
+
+    The failure is noted in the report. It is saved, unless it could replace an input.
+
+    Args:
+        settings: The settings of the run.
+        report: The report of the run.
 
     Raises:
         DedupError: A location overlaps another one, the report can't be written, the output exists,
             or the image table or a list does not exist.
     """
-    # Spark also sends these on a failure. Without it, only a path can be a report.
-    needs_spark = settings.metrics_output is not None or settings.lineage_config is not None
-    if needs_spark or has_scheme(settings.report or "") or not is_surely_local():
+    # Spark also sends a failure to these. Without it, only a path can be a report.
+    if settings.metrics_output is not None or settings.lineage_config is not None:
+        return
+    if any(map(has_scheme, filter(None, (settings.report, settings.review)))):
+        return
+    named = [location for _, location in (*inputs_of(settings), *outputs_of(settings))]
+    are_here = all(map(_is_here, (*named, settings.work_location or "./")))
+    if (settings.report is not None and not are_here) or not is_surely_local():
         return
     session = Session(cast("SparkSession", None), cast("Storage", _ThisMachine()))
-    named = [location for _, location in (*inputs_of(settings), *outputs_of(settings))]
-    if all(map(_is_here, (*named, settings.work_location or "./"))):
+    is_saved = False
+    try:
         check_report(session, settings)
-        check_locations(session, settings)
+        is_saved = settings.report is not None
+        if are_here:
+            check_locations(session, settings)
+        _look_up(session.storage, settings)
+    except DedupError as error:
+        report.fail(error)
+        if is_saved:
+            report.save(str(settings.report), None)
+        raise
+
+
+def _look_up(storage: Storage, settings: Settings) -> None:
     if settings.output is not None and _is_here(settings.output):
-        _check_output(session.storage.canonical(settings.output), settings)
+        _check_output(storage.canonical(settings.output), settings)
     for role, location in inputs_of(settings):
         if _is_here(location) and not _has_traces(location):
-            canonical = session.storage.canonical(location)
-            check_exists(session, canonical, f"{role} {canonical!r}")
+            canonical = storage.canonical(location)
+            check_exists(storage, canonical, f"{role} {canonical!r}")
 
 
 def _is_here(location: str) -> bool:
@@ -56,7 +80,9 @@ def _check_output(canonical: str, settings: Settings) -> None:
     may_stay = settings.run_key is not None or settings.since_last_run
     if settings.output_mode != "error" or may_stay or _has_traces(canonical):
         return
-    if Path(local_path(canonical)).exists():
+    if Path(local_path(canonical)).parent == Path("/"):  # Spark knows more of roots
+        return
+    if os.path.exists(local_path(canonical)):  # noqa: PTH110  # the other raises if in doubt
         may_replace = settings.method_traits.can_replace
         name = settings.resolved_output_format
         raise Target(
@@ -90,7 +116,8 @@ class _ThisMachine:
 
     def canonical(self, location: str) -> str:
         path = local_path(location) if location.startswith("file:") else location
-        return "file:" + os.path.realpath(path)
+        # As Hadoop does: `..` leaves a directory by its name, wherever a link of that name leads.
+        return "file:" + os.path.realpath(os.path.normpath(path))
 
     def exists(self, location: str) -> bool:
         try:

@@ -89,16 +89,6 @@ def run_settings(spark_version: str) -> Mapping[str, str | None]:
     return RUN_SETTINGS
 
 
-def settings_for_rows(*num_rows: int | None) -> Mapping[str, str]:
-    """Return the session settings for queries of IDs.
-
-    Args:
-        num_rows: The rows of the tables that are read; None if the number is unknown.
-    """
-    known = [FEW_ROWS + 1 if rows is None else rows for rows in num_rows]
-    return _FOR_FEW_ROWS if sum(known) <= FEW_ROWS else {}
-
-
 @contextmanager
 def one_run(spark: SparkSession) -> Iterator[None]:
     """Allow one run at a time in a session: two would overwrite each other's settings.
@@ -144,8 +134,15 @@ def _set(spark: SparkSession, values: Mapping[str, str | None]) -> None:
 
 
 @contextmanager
-def tuning_settings(spark: SparkSession, values: Mapping[str, str | None]) -> Iterator[list[str]]:
+def tuning_settings(
+    spark: SparkSession, values: Mapping[str, str | None], *, level: int = logging.WARNING
+) -> Iterator[list[str]]:
     """Set settings that are useful, but not necessary, if the platform allows it.
+
+    Args:
+        spark: The session.
+        values: The settings; None unsets one.
+        level: How to log that the platform refuses some of them.
 
     Yields:
         The keys that the platform refused.
@@ -154,10 +151,24 @@ def tuning_settings(spark: SparkSession, values: Mapping[str, str | None]) -> It
     try:
         refused = [key for key, value in values.items() if not _accepts(spark, key, value, before)]
         if refused:
-            _log.warning("this platform refuses the settings %s", refused)
+            _log.log(level, "this platform refuses the settings %s", refused)
         yield refused
     finally:
         _set(spark, before)
+
+
+@contextmanager
+def tuned_for_rows(spark: SparkSession, *num_rows: int | None) -> Iterator[None]:
+    """Set a session up for queries of few rows, if they are few.
+
+    Args:
+        spark: The session.
+        num_rows: The rows of the tables that are read; None if the number is unknown.
+    """
+    known = [FEW_ROWS + 1 if rows is None else rows for rows in num_rows]
+    values = _FOR_FEW_ROWS if sum(known) <= FEW_ROWS else {}
+    with tuning_settings(spark, values, level=logging.DEBUG):
+        yield
 
 
 def _accepts(

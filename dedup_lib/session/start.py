@@ -22,20 +22,33 @@ from dedup_lib.session.failures import java_did_not_start
 
 _NAME = "remove-duplicates"
 _LOCAL_SETTINGS = {  # for spark-submit they are in conf/spark/local.conf
+    "spark.log.level": "WARN",
+    "spark.python.sql.dataFrameDebugging.enabled": "false",  # it would ask Java for each column
+    "spark.redaction.string.regex": SPARK_PATTERN,
+    "spark.speculation": "false",
+    "spark.ui.showConsoleProgress": "false",  # the bar would also appear in log files
+}
+# Set unless there is a folder of the user's own settings.
+_JAVA_SETTINGS = {
+    "spark.driver.memory": "2g",
     # Short runs are over before code is worth compiling twice.
     "spark.driver.extraJavaOptions": "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC "
     "-XX:MetaspaceSize=256m",
-    "spark.python.sql.dataFrameDebugging.enabled": "false",  # it would ask Java for each column
-    "spark.redaction.string.regex": SPARK_PATTERN,
-    "spark.ui.showConsoleProgress": "false",  # the bar would also appear in log files
 }
 _DELTA_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
 # Where Hadoop's configuration is; and settings that are one, or add jars.
-_CONFIGURES_HADOOP = {"HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_HOME", "SPARK_DIST_CLASSPATH"}
-_UNCERTAIN = ("spark.hadoop.", "spark.jars", "spark.driver.extraClassPath", "spark.remote")
+_CONFIGURES_HADOOP = {
+    *("HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_HOME", "SPARK_DIST_CLASSPATH"),
+    *("SPARK_API_MODE", "SPARK_CONNECT_MODE", "DATABRICKS_RUNTIME_VERSION"),
+}
+_UNCERTAIN = (
+    *("spark.hadoop.", "spark.jars", "spark.driver.extraClassPath"),
+    *("spark.remote", "spark.api.mode"),
+)
+_JAVA_OPTIONS = ("SPARK_SUBMIT_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS")
 # `make setup` puts a Spark there that starts sooner.
 _QUICK_HOME = Path(sys.prefix) / "quick-spark"
 _log = logging.getLogger(__name__)
@@ -60,11 +73,21 @@ def start_session() -> SparkSession:
         return _start({})
     if not remote:
         _check_java()
-    if _QUICK_HOME.exists() and "PYSPARK_PYTHON" not in os.environ:
+    # Another Python needs the zip files of Spark's own home.
+    if _QUICK_HOME.exists() and not {"PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"} & os.environ.keys():
         os.environ.setdefault("SPARK_HOME", str(_QUICK_HOME))
     # Otherwise Spark's workers would run the first python3 on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
-    return _start(_LOCAL_SETTINGS | (_DELTA_SETTINGS if _has_delta_jars() else {}))
+    settings = _LOCAL_SETTINGS | ({} if _settings_folder().exists() else _JAVA_SETTINGS)
+    return _start(settings | (_DELTA_SETTINGS if _has_delta_jars() else {}))
+
+
+def _spark_home() -> str:
+    return os.environ.get("SPARK_HOME") or str(Path(pyspark.__file__).parent)
+
+
+def _settings_folder() -> Path:
+    return Path(os.environ.get("SPARK_CONF_DIR", f"{_spark_home()}/conf"))
 
 
 def is_surely_local() -> bool:
@@ -76,14 +99,15 @@ def is_surely_local() -> bool:
     environ = os.environ
     if SparkSession.getActiveSession() is not None or _CONFIGURES_HADOOP & environ.keys():
         return False
-    home = environ.get("SPARK_HOME") or str(Path(pyspark.__file__).parent)
-    folder = Path(environ.get("SPARK_CONF_DIR", f"{home}/conf"))
-    if "DATABRICKS_RUNTIME_VERSION" in environ or environ.get("SPARK_REMOTE") or folder.exists():
+    if environ.get("SPARK_REMOTE") or _settings_folder().exists():
         return False
     settings = _submitted_settings() if is_under_spark_submit() else _settings_of_arguments()
     if settings is None or not settings.get("spark.master", "local").startswith("local"):
         return False
-    return not any(key.startswith(_UNCERTAIN) for key in settings)
+    options = [environ.get(name, "") for name in _JAVA_OPTIONS]
+    options.append(settings.get("spark.driver.extraJavaOptions", ""))
+    is_set_in_java = any("-Dspark." in text for text in options)
+    return not is_set_in_java and not any(key.startswith(_UNCERTAIN) for key in settings)
 
 
 def _submitted_settings() -> dict[str, str]:
@@ -142,5 +166,4 @@ def _check_java() -> None:
 
 
 def _has_delta_jars() -> bool:
-    home = os.environ.get("SPARK_HOME") or str(Path(pyspark.__file__).parent)
-    return any(Path(home, "jars").glob("*delta-spark_*.jar"))
+    return any(Path(_spark_home(), "jars").glob("*delta-spark_*.jar"))

@@ -15,7 +15,7 @@ from dedup_lib.executor.copied_ids import ScannedFile, Sources
 from dedup_lib.executor.footers import SourceFile
 from dedup_lib.executor.id_files import encode_path
 from dedup_lib.locations import name_of
-from dedup_lib.session.conf import settings_for_rows, tuning_settings
+from dedup_lib.session.conf import tuned_for_rows
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.session.session import Session
@@ -227,7 +227,7 @@ def _for_each_part(
     call = on_executors(function, returns)
     numbers = session.spark.range(0, num_parts, 1, num_parts)
     try:
-        with tuning_settings(session.spark, settings_for_rows(num_parts)):
+        with tuned_for_rows(session.spark, num_parts):
             rows = numbers.select("id", call("id").alias("answer")).collect()
     except SPARK_ERRORS as failure:
         _log.info("executors can't read files by pyarrow: %s", find_task_failure(failure))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dedup_lib.errors import SettingsError, TableFormatError, TableNotFoundError
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
+from dedup_lib.session.storage import Storage
 from dedup_lib.settings import register_format
 from dedup_lib.tables.format import TableFormat
 
@@ -63,13 +64,13 @@ def _plain() -> TableFormat:
     return next(iter(_FORMATS.values()))
 
 
-def check_exists(session: Session, location: str, what: str) -> None:
+def check_exists(storage: Storage, location: str, what: str) -> None:
     """Check that there is something at a path.
 
     Raises:
         TableNotFoundError: There is nothing.
     """
-    if not session.storage.exists(location):
+    if not storage.exists(location):
         raise TableNotFoundError(f"{what} does not exist (patterns such as * are not expanded).")
 
 
@@ -88,7 +89,7 @@ def format_asked_for(session: Session, location: str, asked: str) -> TableFormat
                 "give a path with a slash, or leave the format out."
             )
         return format_of_name(session, location)
-    check_exists(session, location, f"image table {location!r}")
+    check_exists(session.storage, location, f"image table {location!r}")
     found = format_at(session, location)
     if asked in ("auto", found.name):
         return found

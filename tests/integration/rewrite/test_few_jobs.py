@@ -19,9 +19,9 @@ def images(tmp_path):
     return tmp_path / "images"
 
 
-def jobs_of(remove, spark, images, **settings):
+def jobs_of(remove, spark, images, output="out"):
     before = newest_job(spark)
-    remove(images, images.parent / "list", images.parent / "out", **settings)
+    remove(images, images.parent / "list", images.parent / output)
     return newest_job(spark) - before
 
 
@@ -33,4 +33,4 @@ def test_a_table_with_many_rows_is_planned_in_more(remove, spark, images, as_shi
     """Spark then plans anew after each stage, as a job."""
     few = jobs_of(remove, spark, images)
     monkeypatch.setattr(conf, "FEW_ROWS", 10)
-    assert jobs_of(remove, spark, images, output_mode="overwrite") > few
+    assert jobs_of(remove, spark, images, "more") > few

@@ -50,22 +50,29 @@ def test_other_actions_have_other_words(action, words):
 def test_what_deserves_a_look_is_named():
     counts = {"list_unmatched_ids": 7, "null_id_rows": 2}
     changes = {
-        "keepers": {"lost_ids": 4},
+        "keepers": {"lost_ids": 4, "spared_ids": 3},
         "match_hints": [{"text": "5 IDs differ only in case"}],
         "review": {"location": "review.html", "reason": "no browser"},
         "repeated": True,
     }
     lines = told(counts=counts, changes=changes, removed_output="./gone")
-    assert lines[0] == "this run was done before, and nothing was changed (12.3 s)"
+    assert lines[0] == "done, as this run was done before (12.3 s)"
     assert lines[3:] == [
         "look at: 7 listed IDs are not in the table",
-        "look at: 2 rows have no ID (NULL), and stay",
-        "look at: 4 images would be lost with all their duplicates",
+        "look at: 2 rows have no ID (NULL), so no list can name them",
+        "look at: 4 listed images have no survivor; 3 of them stay",
         "look at: 5 IDs differ only in case",
         "look at: the review is missing or incomplete: no browser",
-        "removed output: ./gone",
         "review: review.html",
     ]
+
+
+def test_records_are_named_by_the_run_that_kept_them():
+    assert told(removed_output="./gone")[-1] == "removed output: ./gone"
+
+
+def test_counts_of_an_earlier_run_that_are_no_numbers_are_left_out():
+    assert told(counts={"removed_rows": "many"}, changes={"repeated": True})[1].startswith("output")
 
 
 def test_unknown_counts_are_left_out():

@@ -4,9 +4,10 @@ import json
 
 import pytest
 
-from dedup_lib import DuplicateIds, Settings
+from dedup_lib import DuplicateIds, Settings, cli
 from dedup_lib.errors import OutputExistsError, OverlapError, TableNotFoundError, UsageError
 from dedup_lib.publish import early
+from dedup_lib.report import Report
 
 
 @pytest.fixture(autouse=True)
@@ -23,7 +24,8 @@ def look(tmp_path):
     def look(**changes):
         values = {"images": f"{tmp_path}/images", "output": f"{tmp_path}/out"} | changes
         lists = values.pop("lists", [f"{tmp_path}/list"])
-        early.look(Settings(duplicate_ids=tuple(map(DuplicateIds, lists)), **values))
+        settings = Settings(duplicate_ids=tuple(map(DuplicateIds, lists)), **values)
+        early.look(settings, Report())
 
     return look
 
@@ -103,10 +105,64 @@ def test_overlaps_and_a_report_that_can_not_be_written_are_told(look, tmp_path):
         {"metrics_output": "./metrics"},
         {"lineage_config": "lineage.yml"},
         {"report": "file:/tmp/report.json"},
+        {"review": "hdfs:/review.html"},
     ],
 )
 def test_a_failure_that_only_spark_can_send_on_is_left_to_it(look, tmp_path, setting):
     look(images=f"{tmp_path}/nope", **setting)
+
+
+def test_a_link_is_followed_after_dots_as_hadoop_does(look, tmp_path):
+    """`cur/..` is the directory of `cur`, not that of what it links to."""
+    (tmp_path / "far/away").mkdir(parents=True)
+    (tmp_path / "cur").symlink_to(tmp_path / "far/away")
+    look(images=f"{tmp_path}/cur/../images")
+
+
+@pytest.mark.parametrize("output", ["/", "//data/out", "a" * 300 + "/out"])
+def test_odd_outputs_are_left_to_spark(look, output):
+    look(images="s3a://bucket/images", output=output)
+
+
+def failed(tmp_path, capsys, *arguments):
+    """Run the command, which must fail before there is a session; return its report."""
+    assert cli.run_command(arguments) > 0
+    return json.loads(capsys.readouterr().out)
+
+
+@pytest.fixture
+def no_session(monkeypatch):
+    def start():
+        raise AssertionError("a session was started")
+
+    monkeypatch.setattr(cli, "start_session", start)
+
+
+def test_a_failure_that_is_told_early_is_saved(look, tmp_path, capsys, no_session):
+    (tmp_path / "job.toml").write_text(
+        f'images = "{tmp_path}/nope"\nreport = "{tmp_path}/r.json"\n'
+    )
+    lists = ("--duplicate-ids", f"{tmp_path}/list", "--output", f"{tmp_path}/out")
+    told = failed(tmp_path, capsys, "--config", f"{tmp_path}/job.toml", *lists)
+    assert told["error"]["class"] == "TableNotFoundError"
+    assert json.loads((tmp_path / "r.json").read_text()) == told
+
+
+@pytest.mark.parametrize("report", ["list/1.jsonl", "images/report.json"])
+def test_a_report_that_would_replace_an_input_is_not_written(
+    look, tmp_path, capsys, no_session, report
+):
+    (tmp_path / "list/1.jsonl").write_text('{"id": "a"}')
+    before = sorted(tmp_path.rglob("*"))
+    inputs = ("--images", f"{tmp_path}/images", "--duplicate-ids", f"{tmp_path}/list")
+    outputs = ("--output", f"{tmp_path}/out", "--report", f"{tmp_path}/{report}")
+    assert failed(tmp_path, capsys, *inputs, *outputs)["error"]["class"] == "OverlapError"
+    assert sorted(tmp_path.rglob("*")) == before
+    assert (tmp_path / "list/1.jsonl").read_text() == '{"id": "a"}'
+
+
+def test_a_report_whose_place_is_uncertain_is_left_to_spark(look, tmp_path):
+    look(images="s3a://bucket/images", lists=[f"{tmp_path}/nope"], report=f"{tmp_path}/r.json")
 
 
 def test_in_doubt_spark_decides(look, tmp_path, monkeypatch):

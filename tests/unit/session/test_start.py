@@ -8,6 +8,7 @@ from dedup_lib.session import start
 
 CONFIGURED = (
     "HADOOP_CONF_DIR YARN_CONF_DIR HADOOP_HOME SPARK_DIST_CLASSPATH SPARK_CONF_DIR SPARK_HOME "
+    "SPARK_API_MODE SPARK_CONNECT_MODE SPARK_SUBMIT_OPTS JAVA_TOOL_OPTIONS JDK_JAVA_OPTIONS "
     "SPARK_REMOTE DATABRICKS_RUNTIME_VERSION PYSPARK_GATEWAY_PORT PYSPARK_SUBMIT_ARGS"
 )
 
@@ -46,6 +47,8 @@ def test_a_local_session_without_hadoop_reads_this_machine(monkeypatch, argument
         "--conf spark.jars=some.jar pyspark-shell",
         "--packages a:b:1 pyspark-shell",
         "--properties-file some.conf pyspark-shell",
+        "--conf spark.api.mode=connect pyspark-shell",
+        "--conf spark.driver.extraJavaOptions=-Dspark.master=yarn pyspark-shell",
         "--conf",
     ],
 )
@@ -60,6 +63,14 @@ def test_settings_that_may_lead_elsewhere_are_left_to_spark(monkeypatch, argumen
 )
 def test_an_environment_that_may_lead_elsewhere_is_left_to_spark(monkeypatch, name):
     monkeypatch.setenv(name, "something")
+    assert not start.is_surely_local()
+
+
+@pytest.mark.parametrize("name", ["SPARK_SUBMIT_OPTS", "JAVA_TOOL_OPTIONS", "JDK_JAVA_OPTIONS"])
+def test_settings_in_options_of_java_are_left_to_spark(monkeypatch, name):
+    monkeypatch.setenv(name, "-Xss4m")
+    assert start.is_surely_local()
+    monkeypatch.setenv(name, "-Dspark.hadoop.fs.defaultFS=hdfs://host/")
     assert not start.is_surely_local()
 
 
