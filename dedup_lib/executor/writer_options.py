@@ -16,6 +16,8 @@ from dedup_lib.executor.stores import FileRefusedError, open_store
 _PAGE_BYTES = 1024**2
 # A longer value gains nothing from a dictionary.
 _DICTIONARY_VALUE_BYTES = 1024
+# Compressed to this share of its size or more, a column of bytes is left uncompressed.
+_LEAST_SHARE = 0.97
 _CODECS = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
 _SAYS_NOTHING = re.compile(r" \(Int\(bitWidth=(32|64), isSigned=true\)\)(?=;$)")
 _PREFIXES = "DELTA_BYTE_ARRAY"
@@ -38,7 +40,8 @@ _ENCODINGS = {
 def writer_options(file: Any) -> dict[str, Any]:
     """Return options with which pyarrow writes a file like a given one.
 
-    Codec, dictionary, statistics and encoding of each column are as in the first row groups.
+    Codec, dictionary, statistics and encoding of each column are as in the first row groups. Only a
+    column of bytes that its codec makes smaller by less than 3 % is not compressed.
 
     Args:
         file: pyarrow's reader of the given file.
@@ -176,7 +179,10 @@ def _column_options(metadata: Any) -> dict[str, Any]:
     num_rows = max(1, sum(group.num_rows for group in groups))
     row_bytes = max(1, sum(group.total_byte_size for group in groups) // num_rows)
     return {
-        "compression": {column.path: column.codec for column in columns},
+        "compression": {
+            column.path: "NONE" if _gains_nothing(metadata, index) else column.codec
+            for index, column in enumerate(columns)
+        },
         "use_dictionary": [column.path for column in columns if column.has_dictionary] or False,
         "write_statistics": [column.path for column in columns if column.has_statistics] or False,
         "column_encoding": {
@@ -193,6 +199,20 @@ def _column_options(metadata: Any) -> dict[str, Any]:
         # The number of values after which the writer checks the size of the page.
         "write_batch_size": max(1, min(1024, _PAGE_BYTES // row_bytes)),
     }
+
+
+def _gains_nothing(metadata: Any, index: int) -> bool:
+    """Tell whether a column holds bytes, as of images, that its codec hardly makes smaller."""
+    column = metadata.schema.column(index)
+    if column.physical_type != "BYTE_ARRAY" or column.logical_type.type != "NONE":
+        return False
+    groups = map(metadata.row_group, range(metadata.num_row_groups))
+    sizes = [
+        (chunk.total_compressed_size, chunk.total_uncompressed_size)
+        for chunk in (group.column(index) for group in groups)
+    ]
+    compressed, uncompressed = map(sum, zip(*sizes, strict=True))
+    return bool(compressed >= _LEAST_SHARE * uncompressed)
 
 
 class _ColumnFacts:

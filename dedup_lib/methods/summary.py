@@ -24,6 +24,8 @@ def _title(report: Report) -> str:
     what = "dry run: no image was written" if report.status == "dry_run" else "done"
     if report.repeated:
         what += ", as this run was done before"
+    elif report.since_last_run is not None and not any(report.since_last_run.values()):
+        what += ": nothing was new"
     return f"{what} ({report.total_seconds:,.1f} s)"
 
 

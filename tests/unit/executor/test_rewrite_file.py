@@ -4,6 +4,7 @@ import dataclasses
 import datetime as dt
 import decimal
 import json
+import random
 import zlib
 
 import pyarrow as pa
@@ -221,6 +222,30 @@ def test_the_codec_of_each_column_stays(tmp_path, codec):
     before, after = rewritten(tmp_path, table, 1, compression=codecs | {"caption": codec})
     assert columns(after, "compression") == columns(before, "compression")
     assert columns(after, "compression")["caption"] == codec.upper().replace("NONE", "UNCOMPRESSED")
+
+
+@pytest.mark.parametrize("codec", ["snappy", "zstd"])
+def test_only_bytes_that_do_not_compress_lose_their_codec(tmp_path, codec):
+    """The sizes are those of all row groups: here some of the second column's do not compress."""
+    noise = [random.Random(number).randbytes(5_000) for number in range(8)]
+    empty = [bytes(5_000)] * 8
+    table = pa.table(
+        {
+            "image_id": [str(number) for number in range(8)],
+            "image": noise,
+            "mixed": noise[:6] + empty[:2],
+            "drawing": empty,
+            "text": [one.hex() for one in noise],
+            "nested": [{"bytes": [one]} for one in noise],
+        }
+    )
+    _, after = rewritten(
+        tmp_path, table, 1, compression=codec, use_dictionary=False, row_group_size=2
+    )
+    found = columns(after, "compression")
+    without = {"image", "nested.bytes.list.element"}
+    assert {name for name, value in found.items() if value == "UNCOMPRESSED"} == without
+    assert {value for name, value in found.items() if name not in without} == {codec.upper()}
 
 
 def columns(file: pq.ParquetFile, fact: str) -> dict[str, object]:

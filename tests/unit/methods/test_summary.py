@@ -78,3 +78,9 @@ def test_counts_of_an_earlier_run_that_are_no_numbers_are_left_out():
 def test_unknown_counts_are_left_out():
     counts = dict.fromkeys(("input_rows", "kept_rows", "removed_rows"))
     assert told(counts=counts)[1:] == ["output: file:/x/out, 1.5 MB written"]
+
+
+def test_a_run_that_found_nothing_new_says_so():
+    changes = {"added_rows": 0, "deleted_ids": 0, "copied_ids": 0}
+    assert told(changes={"since_last_run": changes})[0] == "done: nothing was new (12.3 s)"
+    assert told(changes={"since_last_run": changes | {"added_rows": 1}})[0] == "done (12.3 s)"
