@@ -77,6 +77,7 @@ def run_command(argv: Sequence[str], report: Report | None = None) -> int:
     """
     report = Report() if report is None else report
     log_to_stderr("INFO")
+    settings = None
     try:
         settings = parse(argv)
         report.describe(settings)
@@ -85,7 +86,9 @@ def run_command(argv: Sequence[str], report: Report | None = None) -> int:
             signal.signal(signal.SIGTERM, _stop)
         _run(settings, report)
     except (Exception, KeyboardInterrupt) as error:
-        _complete_report(error, report, argv)
+        if report.error is None:  # the run itself had not begun
+            report.fail(error)
+            _save_early_report(report, settings, argv)
         print(report.to_json(), flush=True)
         return _tell_failure(error)
     print(report.to_json(), flush=True)
@@ -94,7 +97,7 @@ def run_command(argv: Sequence[str], report: Report | None = None) -> int:
 
 
 def _run(settings: Settings, report: Report) -> None:
-    early.look(settings, report)
+    early.look(settings)
     spark = start_session()
     with show_progress(spark, report.progress):
         run(spark, settings, report=report)
@@ -190,12 +193,6 @@ def _metavar(name: str) -> str:
     return "COLUMN" if name.endswith("column") else "LOCATION"
 
 
-def _complete_report(error: BaseException, report: Report, argv: Sequence[str]) -> None:
-    if report.error is None:
-        report.fail(error)
-        _save_early_report(report, argv)
-
-
 def _tell_failure(error: BaseException) -> int:
     """Log an error, as the last that a run says, and return its exit code."""
     if isinstance(error, DedupError):
@@ -205,16 +202,23 @@ def _tell_failure(error: BaseException) -> int:
     return 1
 
 
-def _save_early_report(report: Report, argv: Sequence[str]) -> None:
+def _save_early_report(report: Report, settings: Settings | None, argv: Sequence[str]) -> None:
     """Write the report of a run that failed before it began, if --report is readable."""
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
-    finder.add_argument("--report")
     try:
-        location = finder.parse_known_args(argv)[0].report
-        if location is not None:
+        if settings is not None:
+            early.save_report(settings, report)
+        elif (location := _find_report(argv)) is not None:
             report.save(location, None)
     except (argparse.ArgumentError, DedupError, SystemExit) as error:
         _log.error("the report could not be written: %s", error)
+
+
+def _find_report(argv: Sequence[str]) -> str | None:
+    """Return the value of --report among arguments with a mistake in them."""
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    finder.add_argument("--report")
+    location: str | None = finder.parse_known_args(argv)[0].report
+    return location
 
 
 def _stop(signum: int, _frame: FrameType | None) -> NoReturn:

@@ -224,5 +224,5 @@ class Report:
 
 
 def report_file(location: str) -> OneFile:
-    """Return a run's report as a file, which replaces only a file that begins like JSON."""
-    return OneFile("report", location, lambda head: head.startswith(b"{"))
+    """Return a run's report as a file, which replaces only a file that begins like one."""
+    return OneFile("report", location, lambda head: head.startswith(b'{"status":'))

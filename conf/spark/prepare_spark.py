@@ -86,8 +86,14 @@ def install(folder: Path, pinned: dict[str, str] = PINNED, jars: Path = JARS) ->
 # Python has no Spark of its own, so it needs the zip files. YARN sends them to its machines.
 SUBMIT = """\
 #!/bin/sh
-case "$*" in *spark.pyspark.*python*) other=python ;; *) other= ;; esac
-other="$PYSPARK_PYTHON$PYSPARK_DRIVER_PYTHON$other"
+other="$PYSPARK_PYTHON$PYSPARK_DRIVER_PYTHON"
+case "$*" in *spark.pyspark.*python*) other=python ;; esac
+files="$SPARK_CONF_DIR/spark-defaults.conf"
+for word in "$@"; do
+  if [ "$before" = --properties-file ]; then files="$word"; fi
+  before="$word"
+done
+if grep -qs '^ *spark[.]pyspark[.].*python' "$files"; then other=python; fi
 if [ -z "$SPARK_HOME$other" ]; then export SPARK_HOME={home}; fi
 if [ -z "$SPARK_HOME" ]; then export SPARK_HOME={installed}; fi
 if [ -z "$PYSPARK_PYTHON" ]; then export PYSPARK_PYTHON={python}; fi
@@ -98,7 +104,7 @@ exec "$SPARK_HOME/bin/spark-submit" "$@"
 QUICK_SUBMIT = """\
 #!/bin/sh
 if [ -e {archive} ]; then archived={archived}; else archived=; fi
-if [ -e "$SPARK_CONF_DIR/log4j2.properties" ]; then log4j=; else log4j={log4j}; fi
+if [ -e "${{SPARK_CONF_DIR:-{conf}}}/log4j2.properties" ]; then log4j=; else log4j={log4j}; fi
 export SPARK_LAUNCHER_OPTS="-XX:TieredStopAtLevel=1 -XX:+UseSerialGC $SPARK_LAUNCHER_OPTS"
 export SPARK_SUBMIT_OPTS="$archived $log4j $SPARK_SUBMIT_OPTS"
 exec {submit} "$@"
@@ -140,13 +146,14 @@ def make_quick_home(home: Path = QUICK_HOME) -> None:
         (home / folder).mkdir(parents=True)
     parts = [INSTALLED / name for name in ("conf", "jars", "sbin", "python/pyspark")]
     for path in (*parts, *(INSTALLED / "bin").iterdir()):
-        if path.exists() and path.name != "spark-submit":
+        if path.name != "spark-submit":
             (home / path.relative_to(INSTALLED)).symlink_to(path)
     log4j = f"file:{HERE / 'log4j2.properties'}"
     words = {
         "archive": ARCHIVE,
         "archived": f"{java_option('-XX:SharedArchiveFile', ARCHIVE)} {QUIET_ARCHIVES}",
         "log4j": java_option("-Dlog4j2.configurationFile", log4j),
+        "conf": INSTALLED / "conf",
         "submit": INSTALLED / "bin/spark-submit",
     }
     write_script(home / "bin/spark-submit", QUICK_SUBMIT, words)

@@ -202,16 +202,19 @@ def _column_options(metadata: Any) -> dict[str, Any]:
 
 
 def _gains_nothing(metadata: Any, index: int) -> bool:
-    """Tell whether a column holds bytes, as of images, that its codec hardly makes smaller."""
+    """Tell whether a column holds bytes, as of images, that its codec hardly makes smaller.
+
+    With a dictionary, nobody knows how large its values are without one.
+    """
     column = metadata.schema.column(index)
     if column.physical_type != "BYTE_ARRAY" or column.logical_type.type != "NONE":
         return False
     groups = map(metadata.row_group, range(metadata.num_row_groups))
-    sizes = [
-        (chunk.total_compressed_size, chunk.total_uncompressed_size)
-        for chunk in (group.column(index) for group in groups)
-    ]
-    compressed, uncompressed = map(sum, zip(*sizes, strict=True))
+    chunks = [group.column(index) for group in groups]
+    if any(_DICTIONARY_ENCODINGS.intersection(chunk.encodings) for chunk in chunks):
+        return False
+    compressed = sum(chunk.total_compressed_size for chunk in chunks)
+    uncompressed = sum(chunk.total_uncompressed_size for chunk in chunks)
     return bool(compressed >= _LEAST_SHARE * uncompressed)
 
 

@@ -9,9 +9,15 @@ from typing import cast
 
 from pyspark.sql import SparkSession
 
-from dedup_lib.errors import DedupError
 from dedup_lib.locations import has_scheme, local_path, sibling
-from dedup_lib.publish.overlap import check_locations, check_report, inputs_of, outputs_of
+from dedup_lib.publish.overlap import (
+    RunLocation,
+    check_locations,
+    check_no_overlap,
+    check_report,
+    inputs_of,
+    outputs_of,
+)
 from dedup_lib.report import Report
 from dedup_lib.session.session import Session
 from dedup_lib.session.start import is_surely_local
@@ -24,14 +30,8 @@ from dedup_lib.tables.target import Target
 _HERE = re.compile(r"/(?=[^/])|\.{1,2}/|file:/(?://)?(?=[^/])|[^/:]+/")
 
 
-def look(settings: Settings, report: Report) -> None:
+def look(settings: Settings) -> None:
     """Raise the error that the run would raise, if it is certain without Spark. In doubt, return.
-
-    The failure is noted in the report. It is saved, unless it could replace an input.
-
-    Args:
-        settings: The settings of the run.
-        report: The report of the run.
 
     Raises:
         DedupError: A location overlaps another one, the report can't be written, the output exists,
@@ -47,18 +47,31 @@ def look(settings: Settings, report: Report) -> None:
     if (settings.report is not None and not are_here) or not is_surely_local():
         return
     session = Session(cast("SparkSession", None), cast("Storage", _ThisMachine()))
-    is_saved = False
-    try:
-        check_report(session, settings)
-        is_saved = settings.report is not None
-        if are_here:
-            check_locations(session, settings)
-        _look_up(session.storage, settings)
-    except DedupError as error:
-        report.fail(error)
-        if is_saved:
-            report.save(str(settings.report), None)
-        raise
+    check_report(session, settings)
+    if are_here:
+        check_locations(session, settings)
+    _look_up(session.storage, settings)
+
+
+def save_report(settings: Settings, report: Report) -> None:
+    """Write the report of a run that failed before there was a session, if --report names a path.
+
+    Raises:
+        OverlapError: The report would replace an input, or lie in one.
+        DiskFullError, UsageError: The report can't be written.
+    """
+    if settings.report is None:
+        return
+    canonical = _ThisMachine().canonical
+    read = [
+        RunLocation(role, canonical(location))
+        for role, location in inputs_of(settings)
+        if _is_here(location)
+    ]
+    if not has_scheme(settings.report):
+        at = RunLocation("report", canonical(str(Path(settings.report).absolute())))
+        check_no_overlap(read, [at])
+    report.save(settings.report, None)
 
 
 def _look_up(storage: Storage, settings: Settings) -> None:

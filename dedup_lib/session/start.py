@@ -8,6 +8,7 @@ import os
 import shlex
 import shutil
 import sys
+import threading
 import warnings
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,9 @@ _NAME = "remove-duplicates"
 _LOCAL_SETTINGS = {  # for spark-submit they are in conf/spark/local.conf
     "spark.log.level": "WARN",
     "spark.python.sql.dataFrameDebugging.enabled": "false",  # it would ask Java for each column
+    "spark.redaction.regex": "(?i)secret|password|passwd|token|credential|signature|"
+    "account[._-]?key|access[._-]?key|api[._-]?key|storage-option|[?&]sig=|"
+    r"://[^/\s@]*:[^/\s@]*@",
     "spark.redaction.string.regex": SPARK_PATTERN,
     "spark.speculation": "false",
     "spark.ui.showConsoleProgress": "false",  # the bar would also appear in log files
@@ -97,7 +101,11 @@ def is_surely_local() -> bool:
     file elsewhere, and any jar can hold one: both make this uncertain.
     """
     environ = os.environ
-    if SparkSession.getActiveSession() is not None or _CONFIGURES_HADOOP & environ.keys():
+    # In another thread nobody knows whether there is a session: the active one is that of a thread.
+    is_main = threading.current_thread() is threading.main_thread()
+    if not is_main or SparkSession.getActiveSession() is not None:
+        return False
+    if _CONFIGURES_HADOOP & environ.keys():
         return False
     if environ.get("SPARK_REMOTE") or _settings_folder().exists():
         return False

@@ -64,7 +64,8 @@ class Submitted:
 
     def environment(self) -> dict[str, str]:
         """What is prepared in this environment is for its own spark-submit alone."""
-        values = {key: value for key, value in os.environ.items() if not key.startswith("SPARK_")}
+        own = ("SPARK_", "PYSPARK_")
+        values = {key: value for key, value in os.environ.items() if not key.startswith(own)}
         if self.home == INSTALLED:
             values |= {"SPARK_HOME": str(INSTALLED), "PYSPARK_PYTHON": sys.executable}
         return values

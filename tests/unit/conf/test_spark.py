@@ -18,12 +18,9 @@ def test_one_machine_is_set_up_as_a_cluster_and_more():
 
 
 def test_the_console_script_sets_what_the_file_for_one_machine_sets():
-    """But for what clusters need, Delta if its jars are there, and a pattern for Spark's UI."""
+    """But for what clusters need, and Delta only if its jars are there."""
     read = {key: value.replace("\\\\", "\\") for key, value in CONF["local"].items()}
-    others = {
-        *("spark.master", "spark.executor.memoryOverheadFactor", "spark.yarn.maxAppAttempts"),
-        "spark.redaction.regex",
-    }
+    others = {"spark.master", "spark.executor.memoryOverheadFactor", "spark.yarn.maxAppAttempts"}
     own = start._LOCAL_SETTINGS | start._JAVA_SETTINGS | start._DELTA_SETTINGS
     assert own == {key: value for key, value in read.items() if key not in others}
 

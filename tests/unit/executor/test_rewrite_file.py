@@ -248,6 +248,18 @@ def test_only_bytes_that_do_not_compress_lose_their_codec(tmp_path, codec):
     assert {value for name, value in found.items() if name not in without} == {codec.upper()}
 
 
+def test_images_with_a_dictionary_keep_their_codec(tmp_path):
+    """The dictionary may be dropped, and its values be many times as long."""
+    noise = [random.Random(number).randbytes(20_000) for number in range(4)]
+    table = pa.table(
+        {"image_id": map(str, range(40)), "image": [noise[n // 10] for n in range(40)]}
+    )
+    _, after = rewritten(tmp_path, table, 1, compression="zstd")
+    assert columns(after, "compression")["image"] == "ZSTD"
+    sizes = [(tmp_path / where / "1.parquet").stat().st_size for where in ("in", "out")]
+    assert sizes[1] < 1.1 * sizes[0]
+
+
 def columns(file: pq.ParquetFile, fact: str) -> dict[str, object]:
     group = file.metadata.row_group(0)
     chunks = [group.column(index) for index in range(group.num_columns)]

@@ -5,9 +5,14 @@ import json
 import pytest
 
 from dedup_lib import DuplicateIds, Settings, cli
-from dedup_lib.errors import OutputExistsError, OverlapError, TableNotFoundError, UsageError
+from dedup_lib.errors import (
+    JavaMissingError,
+    OutputExistsError,
+    OverlapError,
+    TableNotFoundError,
+    UsageError,
+)
 from dedup_lib.publish import early
-from dedup_lib.report import Report
 
 
 @pytest.fixture(autouse=True)
@@ -24,8 +29,7 @@ def look(tmp_path):
     def look(**changes):
         values = {"images": f"{tmp_path}/images", "output": f"{tmp_path}/out"} | changes
         lists = values.pop("lists", [f"{tmp_path}/list"])
-        settings = Settings(duplicate_ids=tuple(map(DuplicateIds, lists)), **values)
-        early.look(settings, Report())
+        early.look(Settings(duplicate_ids=tuple(map(DuplicateIds, lists)), **values))
 
     return look
 
@@ -159,6 +163,34 @@ def test_a_report_that_would_replace_an_input_is_not_written(
     assert failed(tmp_path, capsys, *inputs, *outputs)["error"]["class"] == "OverlapError"
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "list/1.jsonl").read_text() == '{"id": "a"}'
+
+
+@pytest.mark.parametrize("mistake", [["--bogus"], []])
+def test_a_list_in_json_lines_is_no_report(local, tmp_path, capsys, monkeypatch, mistake):
+    """Neither after a mistake in the flags, nor where Spark can't be started."""
+
+    def start():
+        raise JavaMissingError("no Java")
+
+    monkeypatch.setattr(cli, "start_session", start)
+    monkeypatch.setattr(early, "is_surely_local", lambda: False)
+    (tmp_path / "images").mkdir()
+    listed = tmp_path / "list.jsonl"
+    listed.write_text('{"id": "a"}')
+    inputs = ("--images", f"{tmp_path}/images", "--duplicate-ids", str(listed))
+    failed(
+        tmp_path, capsys, *inputs, "--output", f"{tmp_path}/out", "--report", str(listed), *mistake
+    )
+    assert listed.read_text() == '{"id": "a"}'
+
+
+def test_a_report_that_can_not_be_written_hides_no_error(look, tmp_path, capsys, no_session):
+    folder = tmp_path / "read-only"
+    folder.mkdir()
+    inputs = ("--images", f"{tmp_path}/nope", "--duplicate-ids", f"{tmp_path}/list")
+    report = ("--report", f"{folder}/{'r' * 250}.json")
+    told = failed(tmp_path, capsys, *inputs, "--output", f"{tmp_path}/out", *report)
+    assert told["error"]["class"] == "TableNotFoundError"
 
 
 def test_a_report_whose_place_is_uncertain_is_left_to_spark(look, tmp_path):

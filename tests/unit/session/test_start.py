@@ -1,5 +1,6 @@
 """When it is certain, before there is a session, that a path is a file of this machine."""
 
+from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
 
 import pytest
@@ -87,3 +88,9 @@ def test_a_session_that_exists_and_a_server_are_left_to_spark(monkeypatch):
     sessions = SimpleNamespace(getActiveSession=object)
     monkeypatch.setattr(start, "SparkSession", sessions)
     assert not start.is_surely_local()
+
+
+def test_another_thread_is_left_to_spark():
+    """It does not see the active session of the thread that made it."""
+    with ThreadPoolExecutor() as pool:
+        assert not pool.submit(start.is_surely_local).result()
