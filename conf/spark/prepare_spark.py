@@ -86,7 +86,7 @@ def install(folder: Path, pinned: dict[str, str] = PINNED, jars: Path = JARS) ->
 # Python has no Spark of its own, so it needs the zip files. YARN sends them to its machines.
 SUBMIT = """\
 #!/bin/sh
-other="$PYSPARK_PYTHON$PYSPARK_DRIVER_PYTHON"
+before= other="$PYSPARK_PYTHON$PYSPARK_DRIVER_PYTHON"
 case "$*" in *spark.pyspark.*python*) other=python ;; esac
 files="$SPARK_CONF_DIR/spark-defaults.conf"
 for word in "$@"; do
