@@ -6,6 +6,7 @@ import importlib.metadata
 import json
 import logging
 import platform
+import re
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -32,6 +33,8 @@ COUNTS = (
     "list_matched_ids",
     "list_unmatched_ids",
 )
+# As it is written, or as people and programs format it.
+_IS_REPORT = re.compile(rb'\s*\{\s*"status"\s*:')
 _log = logging.getLogger(__name__)
 
 
@@ -225,4 +228,4 @@ class Report:
 
 def report_file(location: str) -> OneFile:
     """Return a run's report as a file, which replaces only a file that begins like one."""
-    return OneFile("report", location, lambda head: head.startswith(b'{"status":'))
+    return OneFile("report", location, lambda head: _IS_REPORT.match(head) is not None)

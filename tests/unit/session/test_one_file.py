@@ -28,7 +28,14 @@ def test_an_empty_file_is_replaced(tmp_path):
     assert (tmp_path / "report.json").read_text().startswith("{")
 
 
-@pytest.mark.parametrize("content", [b"PAR1\x15\x04", b"image_id\na\n", b"[1]"])
+def test_a_report_that_was_formatted_is_replaced(tmp_path):
+    written = json.dumps(json.loads(Report().to_json()), indent=2)
+    (tmp_path / "report.json").write_text(written)
+    Report().save(str(tmp_path / "report.json"), None)
+    assert (tmp_path / "report.json").read_text() != written
+
+
+@pytest.mark.parametrize("content", [b"PAR1\x15\x04", b"image_id\na\n", b"[1]", b'{"id": "a"}'])
 def test_another_file_is_not_replaced(tmp_path, content):
     target = tmp_path / "images.parquet"
     target.write_bytes(content)
