@@ -53,7 +53,7 @@ RUN_SETTINGS: Mapping[str, str | None] = {
 SCAN_SETTINGS = {"spark.sql.files.maxPartitionBytes": str(16 * 1024**3)}
 # With this many rows or fewer, Spark takes longer to generate and compile code, and to plan again
 # after each stage, than to read the rows.
-FEW_ROWS = 200_000
+FEW_ROWS = 100_000
 _FOR_FEW_ROWS = {
     "spark.sql.codegen.wholeStage": "false",
     "spark.sql.codegen.factoryMode": "NO_CODEGEN",
