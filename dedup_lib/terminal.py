@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 from pyspark.logger import PySparkLogger
 from pyspark.sql import SparkSession
@@ -21,7 +21,7 @@ from dedup_lib.redaction import one_record, redact
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.progress import Progress
 from dedup_lib.session.spark_session import count_tasks
-from dedup_lib.session.start import is_under_spark_submit
+from dedup_lib.session.start import is_under_spark_submit, java_of_spark_submit
 
 _INTERVAL_SECONDS = 0.5
 _TERMINALS = ("/dev/pts/", "/dev/tty", "/dev/console")
@@ -122,11 +122,8 @@ class _JvmStderr:
     """
 
     def __init__(self) -> None:
-        from pyspark.java_gateway import launch_gateway  # noqa: PLC0415  # the client for Connect has no py4j
-
-        gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]  # pyspark has no type
-        self._java = gateway.jvm
-        self._stream = gateway.jvm.System.err
+        self._java = java_of_spark_submit()
+        self._stream = self._java.System.err
 
     def write(self, text: str) -> None:
         """Write text. If Java has ended, write to the standard error of this process."""

@@ -41,7 +41,8 @@ def writer_options(file: Any) -> dict[str, Any]:
     """Return options with which pyarrow writes a file like a given one.
 
     Codec, dictionary, statistics and encoding of each column are as in the first row groups. Only a
-    column of bytes that its codec makes smaller by less than 3 % is not compressed.
+    column of bytes without a dictionary that its codec makes smaller by less than 3 % is not
+    compressed.
 
     Args:
         file: pyarrow's reader of the given file.

@@ -78,8 +78,10 @@ def _look_up(storage: Storage, settings: Settings) -> None:
     if settings.output is not None and _is_here(settings.output):
         _check_output(storage.canonical(settings.output), settings)
     for role, location in inputs_of(settings):
-        if _is_here(location) and not _has_traces(location):
-            canonical = storage.canonical(location)
+        if not _is_here(location):
+            continue
+        canonical = storage.canonical(location)
+        if not _has_traces(canonical):
             check_exists(storage, canonical, f"{role} {canonical!r}")
 
 
@@ -103,12 +105,11 @@ def _check_output(canonical: str, settings: Settings) -> None:
         ).exists_error()
 
 
-def _has_traces(location: str) -> bool:
+def _has_traces(canonical: str) -> bool:
     """Tell whether a run left something beside a location, which the next run may have to repair.
 
     The manifest of a finished output repairs nothing.
     """
-    canonical = _ThisMachine().canonical(location)
     manifest = Path(local_path(sibling(canonical, MANIFEST_SUFFIX)))
     beginning = manifest.name.removesuffix(MANIFEST_SUFFIX)
     try:

@@ -120,11 +120,16 @@ def is_surely_local() -> bool:
 
 def _submitted_settings() -> dict[str, str]:
     """Return the settings that spark-submit gathered."""
+    found: str = java_of_spark_submit().SparkConf().toDebugString()
+    return dict(line.partition("=")[::2] for line in found.splitlines())
+
+
+def java_of_spark_submit() -> Any:
+    """Return py4j's view of the Java process that started this one."""
     from pyspark.java_gateway import launch_gateway  # noqa: PLC0415  # the client for Connect has no py4j
 
     gateway: Any = launch_gateway()  # type: ignore[no-untyped-call]  # pyspark has no type
-    found: str = gateway.jvm.SparkConf().toDebugString()
-    return dict(line.partition("=")[::2] for line in found.splitlines())
+    return gateway.jvm
 
 
 def _settings_of_arguments() -> dict[str, str] | None:

@@ -15,6 +15,8 @@ from typing import Any
 from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
+from tests.support.spark.home import QUICK
+
 SPARK_CONF = Path("conf/spark/local.conf")
 JOB = Path("jobs/remove_duplicates.py")
 WITHDRAWN = "withdrawn/"
@@ -31,7 +33,7 @@ def use_own_environment() -> None:
     """Make spark-submit and sessions use this Python and its pyspark, and start fast."""
     for name in ("SPARK_REMOTE", "PYSPARK_PYTHON", "PYSPARK_DRIVER_PYTHON"):
         os.environ.pop(name, None)
-    os.environ["SPARK_HOME"] = str(Path(sys.prefix) / "quick-spark")
+    os.environ["SPARK_HOME"] = str(QUICK)
     os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # no name of this host is looked up
 

@@ -128,7 +128,7 @@ def test_odd_outputs_are_left_to_spark(look, output):
     look(images="s3a://bucket/images", output=output)
 
 
-def failed(tmp_path, capsys, *arguments):
+def failed(capsys, *arguments):
     """Run the command, which must fail before there is a session; return its report."""
     assert cli.run_command(arguments) > 0
     return json.loads(capsys.readouterr().out)
@@ -147,7 +147,7 @@ def test_a_failure_that_is_told_early_is_saved(look, tmp_path, capsys, no_sessio
         f'images = "{tmp_path}/nope"\nreport = "{tmp_path}/r.json"\n'
     )
     lists = ("--duplicate-ids", f"{tmp_path}/list", "--output", f"{tmp_path}/out")
-    told = failed(tmp_path, capsys, "--config", f"{tmp_path}/job.toml", *lists)
+    told = failed(capsys, "--config", f"{tmp_path}/job.toml", *lists)
     assert told["error"]["class"] == "TableNotFoundError"
     assert json.loads((tmp_path / "r.json").read_text()) == told
 
@@ -160,7 +160,7 @@ def test_a_report_that_would_replace_an_input_is_not_written(
     before = sorted(tmp_path.rglob("*"))
     inputs = ("--images", f"{tmp_path}/images", "--duplicate-ids", f"{tmp_path}/list")
     outputs = ("--output", f"{tmp_path}/out", "--report", f"{tmp_path}/{report}")
-    assert failed(tmp_path, capsys, *inputs, *outputs)["error"]["class"] == "OverlapError"
+    assert failed(capsys, *inputs, *outputs)["error"]["class"] == "OverlapError"
     assert sorted(tmp_path.rglob("*")) == before
     assert (tmp_path / "list/1.jsonl").read_text() == '{"id": "a"}'
 
@@ -178,9 +178,8 @@ def test_a_list_in_json_lines_is_no_report(local, tmp_path, capsys, monkeypatch,
     listed = tmp_path / "list.jsonl"
     listed.write_text('{"id": "a"}')
     inputs = ("--images", f"{tmp_path}/images", "--duplicate-ids", str(listed))
-    failed(
-        tmp_path, capsys, *inputs, "--output", f"{tmp_path}/out", "--report", str(listed), *mistake
-    )
+    outputs = ("--output", f"{tmp_path}/out", "--report", str(listed))
+    failed(capsys, *inputs, *outputs, *mistake)
     assert listed.read_text() == '{"id": "a"}'
 
 
@@ -189,7 +188,7 @@ def test_a_report_that_can_not_be_written_hides_no_error(look, tmp_path, capsys,
     folder.mkdir()
     inputs = ("--images", f"{tmp_path}/nope", "--duplicate-ids", f"{tmp_path}/list")
     report = ("--report", f"{folder}/{'r' * 250}.json")
-    told = failed(tmp_path, capsys, *inputs, "--output", f"{tmp_path}/out", *report)
+    told = failed(capsys, *inputs, "--output", f"{tmp_path}/out", *report)
     assert told["error"]["class"] == "TableNotFoundError"
 
 
