@@ -122,12 +122,30 @@ def _key_values(file: pq.ParquetFile) -> dict[bytes, bytes]:
 
 
 def _facts(file: pq.ParquetFile, of: pq.ParquetFile) -> list[tuple[str, str]]:
-    """Path and codec of the columns in the first row group."""
+    """Path and codec of the source's columns in the first row group.
+
+    A column of bytes that its codec hardly makes smaller may be left uncompressed.
+    """
     if of.metadata.num_row_groups == 0:
         return []
-    group = file.metadata.row_group(0)
-    chunks = [group.column(n) for n in range(of.metadata.num_columns)]
-    return [(one.path_in_schema, _CODECS.get(one.compression, one.compression)) for one in chunks]
+    found = []
+    for n in range(of.metadata.num_columns):
+        chunk, before = (one.metadata.row_group(0).column(n) for one in (file, of))
+        is_left = chunk.compression == "UNCOMPRESSED" and _gains_little(of.metadata, n)
+        codec = (before if is_left else chunk).compression
+        found.append((chunk.path_in_schema, _CODECS.get(codec, codec)))
+    return found
+
+
+def _gains_little(metadata: pq.FileMetaData, n: int) -> bool:
+    leaf = metadata.schema.column(n)
+    chunks = [metadata.row_group(group).column(n) for group in range(metadata.num_row_groups)]
+    compressed = sum(chunk.total_compressed_size for chunk in chunks)
+    return (
+        (leaf.physical_type, leaf.logical_type.type) == ("BYTE_ARRAY", "NONE")
+        and not any("DICTIONARY" in encoding for chunk in chunks for encoding in chunk.encodings)
+        and compressed >= 0.97 * sum(chunk.total_uncompressed_size for chunk in chunks)
+    )
 
 
 def check_spark(source: Source, output: Path, output_format: str) -> None:
