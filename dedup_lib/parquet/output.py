@@ -24,7 +24,7 @@ from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.session import Session
 from dedup_lib.tables import registry
-from dedup_lib.tables.directory import data_files, footers_of
+from dedup_lib.tables.directory import data_files, data_files_among, footers_of
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.kept_types import check_names_are_kept
 from dedup_lib.tables.layout.leftovers import delete_magic_directories
@@ -62,10 +62,11 @@ class ParquetOutput(TableFormat):
             raise OutputExistsError(
                 f"output {location!r} is a file, not a table: it is not replaced."
             )
-        if not storage.list_files(location):
+        listed = storage.list_files(location)
+        if not listed:
             return
         try:
-            files = data_files(storage, location, what="output", is_replaced=True).files
+            files = data_files_among(listed, location, what="output", is_replaced=True).files
             partition_columns_of(location, files, what="output")
             doubtful = [file for file in files if not file.path.endswith(".parquet")]
             for _ in storage.read_footers([files[0], *doubtful]):

@@ -92,9 +92,7 @@ class DataFiles:
         return reader.options(**options).parquet(*directories)
 
 
-def data_files(
-    storage: Storage, location: str, *, what: str, is_replaced: bool = False
-) -> DataFiles:
+def data_files(storage: Storage, location: str, *, what: str) -> DataFiles:
     """List the data files of a Parquet directory, or return the file if the location is a file.
 
     Leftovers of other programs are passed over with a warning.
@@ -103,18 +101,33 @@ def data_files(
         storage: The session's file systems.
         location: A canonical location.
         what: For messages: the role of the location in the run.
-        is_replaced: Whether the directory is not read, but replaced: then it must not hold what
-            another program tells about the images.
 
     Raises:
         TableFormatError: The directory holds a file that Spark would skip without a message.
         UnreadableFileError: A file is empty, or the directory can't be listed.
         NoImageRowsError: There is no data file.
+
+    *Cost:* one listing.
     """
     try:
         listed = storage.list_files(location)
     except StorageError as error:
         raise UnreadableFileError(f"{what}: {error} Restore or remove it.") from error
+    return data_files_among(listed, location, what=what)
+
+
+def data_files_among(
+    listed: Sequence[FileInfo], location: str, *, what: str, is_replaced: bool = False
+) -> DataFiles:
+    """Find the data files among the listed files of a directory, as `data_files` does.
+
+    Args:
+        listed: All files at the location.
+        location: A canonical location.
+        what: For messages: the role of the location in the run.
+        is_replaced: Whether the directory is not read, but replaced: then it must not hold what
+            another program tells about the images.
+    """
     listed = [file for file in listed if not is_marker(file)]
     leftovers = find_leftovers(location, listed, only_empty=is_replaced)
     files = [file for file in listed if file not in leftovers]
