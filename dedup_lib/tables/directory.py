@@ -172,8 +172,10 @@ def _check_is_read(location: str, file: FileInfo, what: str) -> None:
 
 def fingerprint(files: Sequence[FileInfo]) -> str:
     """Return a SHA-256 over the paths, sizes and modification times of files."""
-    lines = (f"{file.path}\t{file.size_bytes}\t{file.modified_ms}\n" for file in files)
-    return hashlib.sha256("".join(lines).encode()).hexdigest()
+    digest = hashlib.sha256()
+    for file in files:
+        digest.update(f"{file.path}\t{file.size_bytes}\t{file.modified_ms}\n".encode())
+    return digest.hexdigest()
 
 
 def spark_schema(spark: SparkSession, file: FileInfo) -> StructType:
