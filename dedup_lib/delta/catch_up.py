@@ -192,6 +192,7 @@ class CatchingUp:
             self.output,
             self.plan.images.id_column,
             self.difference.ids.where("is_deleted").select("image_id"),
+            image_ids=self.plan.image_ids,
             view="dedup_deleted_since_last_run",
             settings={
                 USER_METADATA: note_text(note),

@@ -133,6 +133,7 @@ def make_clone(
                 location,
                 plan.images.id_column,
                 plan.removed_ids,
+                image_ids=plan.image_ids,
                 view=f"dedup_removed_{run}",
                 settings=marked,
                 image_settings=image_settings,

@@ -14,7 +14,9 @@ from dedup_lib.delta.detail import delta_detail
 from dedup_lib.delta.errors import explain_refused_deletes, refusal
 from dedup_lib.delta.history import USER_METADATA, note_text
 from dedup_lib.errors import UnsupportedError
-from dedup_lib.session.conf import SCAN_SETTINGS, session_settings
+from dedup_lib.plan import id_join
+from dedup_lib.plan.id_scan import IdSizes
+from dedup_lib.session.conf import SCAN_SETTINGS, session_settings, tuning_settings
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.spark_session import one_row
 from dedup_lib.session.sql_names import quoted, sql_name
@@ -94,6 +96,7 @@ def delete_ids(
     image_id_column: str,
     removed_ids: DataFrame,
     *,
+    image_ids: IdSizes,
     view: str,
     settings: Mapping[str, str],
     image_settings: Callable[[], Mapping[str, str]],
@@ -105,6 +108,7 @@ def delete_ids(
         location: The table, which must have deletion vectors on.
         image_id_column: Its ID column.
         removed_ids: One row per ID, column `image_id`, of the same type as the ID column.
+        image_ids: Sizes of the image table's IDs; the removed IDs are among them.
         view: An unused name for a temporary view.
         settings: Session settings for the statement.
         image_settings: Returns more session settings for a statement that reads images.
@@ -117,8 +121,9 @@ def delete_ids(
         ConflictError: Another writer committed in the meantime.
 
     *Nulls:* rows with a NULL ID stay.
-    *Cost:* one scan of the IDs. Delta below 4.3 does not support EXISTS in DELETE: it reads every
-    column of the files that lose rows (MERGE), but writes no more.
+    *Cost:* one scan of the IDs. They are shuffled if Spark does not broadcast the removed IDs: the
+    more IDs, the more partitions. Delta below 4.3 does not support EXISTS in DELETE: it reads
+    every column of the files that lose rows (MERGE), but writes no more.
     """
     table, column = sql_name(location), f"images.{quoted(image_id_column)}"
     same = f"removed.image_id = coalesce({column}, {column})"  # as `values_of`
@@ -128,9 +133,11 @@ def delete_ids(
     merge = (
         f"MERGE INTO {table} AS images USING {view} AS removed ON {same} WHEN MATCHED THEN DELETE"
     )
+    partitions = id_join.shuffle_settings(spark, "shuffle both", image_ids, image_ids)
     removed_ids.createOrReplaceTempView(view)
     try:
         with (
+            tuning_settings(spark, partitions),
             session_settings(spark, {**_DELETE_SETTINGS, **SCAN_SETTINGS, **settings}),
             explain_refused_deletes(location),
         ):

@@ -103,6 +103,7 @@ def delete_in_place(
         images.location,
         images.id_column,
         plan.removed_ids,
+        image_ids=plan.image_ids,
         view=f"dedup_removed_{note['run']}",
         settings=delete.transaction(marked, run_key),
         image_settings=image_settings,

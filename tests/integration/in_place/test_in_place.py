@@ -5,9 +5,12 @@ import json
 import pytest
 from pyspark.sql import functions as F
 
+from dedup_lib.delta import delete
 from dedup_lib.delta.history import was_undone
 from dedup_lib.errors import NoMatchesError, OutputExistsError, RunKeyError, UnsupportedError
 from dedup_lib.methods import records, run_key
+from dedup_lib.plan import id_join
+from dedup_lib.session.conf import session_settings
 from tests.support.faults.in_process import StoppedError
 from tests.support.spark.delta_version import DELETION, HAS_GENERATED_COLUMNS_BY_PATH
 from tests.support.tables.in_place import IDS, LISTED, REMOVED, history, operations, rows_of
@@ -52,6 +55,22 @@ def test_the_planned_rows_go_in_one_commit_that_tells_of_itself(
     assert note["counts"]["removed_rows"] == 3
     assert note["inputs"]["duplicate_ids"][0]["fingerprint"]
     assert note["plan"]
+
+
+def test_the_more_ids_a_table_has_the_more_partitions_shuffle_them(
+    spark, remove_here, images, listed, monkeypatch
+):
+    explain, found = delete.explain_refused_deletes, []
+
+    def noting(location):
+        found.append(spark.conf.get("spark.sql.shuffle.partitions"))
+        return explain(location)
+
+    monkeypatch.setattr(delete, "explain_refused_deletes", noting)
+    monkeypatch.setattr(id_join, "ROWS_PER_PARTITION", 4)
+    with session_settings(spark, {"spark.sql.shuffle.partitions": "3"}):
+        assert remove_here(images, listed).counts["removed_rows"] == 3
+    assert found == ["11"]
 
 
 KINDS = {
