@@ -126,7 +126,9 @@ def apply(
         planned_ids = planned.select("image_id").distinct()
         rows = keep_by_ids(images.frame, images.id_column, planned_ids, drops=action == "remove")
     else:
-        bitmaps = position_bitmaps(planned, "file_path")
+        # First by file: else each task would shuffle a bitmap of 4 KB for each file that it meets.
+        positions = planned.select("file_path", "row_index").repartition("file_path")
+        bitmaps = position_bitmaps(positions, "file_path")
         rows = keep_by_positions(images.frame, bitmaps, drops=action == "remove")
     return _with_required(rows, images.file_schemas)
 

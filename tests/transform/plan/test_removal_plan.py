@@ -7,7 +7,7 @@ from pyspark.sql.types import StringType
 
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.lists.removal_list import read_removal_list
-from dedup_lib.methods.spark_engine import choose_strategy
+from dedup_lib.methods.spark_engine import apply, choose_strategy
 from dedup_lib.plan import id_join, id_scan, list_sizes, removal_plan
 from dedup_lib.plan.id_scan import IdSizes
 from dedup_lib.plan.removal_plan import PlanCounts
@@ -132,6 +132,15 @@ def test_the_more_ids_the_more_partitions(spark):
     assert settings(few, long) == {"spark.sql.shuffle.partitions": "2049"}
     with session_settings(spark, {"spark.sql.shuffle.partitions": "3000"}):
         assert settings(few, many) == {}
+
+
+def test_positions_are_shuffled_by_file_and_not_as_bitmaps(inputs):
+    table, lists = inputs
+    planned = planned_rows(table, lists, image_ids=SMALL, list_ids=SMALL)
+    plan = physical_plan(apply(table, planned, "row-positions"))
+    of_bitmaps = plan[plan.index("bitmap_construct_agg") :]
+    assert of_bitmaps.index("partial_bitmap") < of_bitmaps.index("hashpartitioning(file_path")
+    assert "hashpartitioning(file_path" not in of_bitmaps[: of_bitmaps.index("partial_bitmap")]
 
 
 def test_auto_takes_ids_while_they_are_small_and_positions_past_that():
