@@ -58,7 +58,7 @@ class SourceFile(NamedTuple):
 
 
 def pack(files: Sequence[SourceFile]) -> bytes:
-    """Pack paths and sizes of files: a task receives those of all tasks."""
+    """Pack paths and sizes of files: a task receives those of all tasks of its query."""
     return zlib.compress(json.dumps(files).encode(), 1)
 
 

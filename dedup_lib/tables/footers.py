@@ -9,6 +9,8 @@ from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
+from pyspark.sql import SparkSession
+
 from dedup_lib.errors import StorageError, UnreadableFileError
 from dedup_lib.executor import copied_ids, footers
 from dedup_lib.executor.copied_ids import ScannedFile, Sources
@@ -27,7 +29,9 @@ MANY_FILES = 256
 _FILES_PER_TASK = 256
 # A task copies the IDs of files of so many bytes, in a few seconds.
 _BYTES_PER_TASK = 256 * 1024**2
-_MOST_TASKS = 500
+_MOST_TASKS = 20_000
+# The tasks of a query all receive the files of the whole query.
+_TASKS_IN_A_QUERY = 2_000
 _FOOTERS = "array<struct<digest: string, num_rows: bigint>>"
 _SCANNED = (
     "array<struct<digest: string, num_rows: bigint, num_nulls: bigint, id_bytes: bigint, "
@@ -154,15 +158,14 @@ def _read_on_executors(session: Session, files: Sequence[FileInfo]) -> dict[str,
     """Return the digest of the schema and the number of rows of each readable file, by path."""
     directory = _common_directory(files)
     below = _below(directory, files)
-    size = max(_FILES_PER_TASK, -(-len(below) // _MOST_TASKS))  # each task receives all paths
+    size = max(_FILES_PER_TASK, -(-len(below) // _MOST_TASKS))
     parts = [below[start : start + size] for start in range(0, len(below), size)]
-    packed = [footers.pack(part) for part in parts]
     options = dict(session.storage.pyarrow_options)
 
-    def read_part(number: int) -> list[tuple[str, int]]:
-        return footers.read_digests(directory, footers.unpack(packed[number]), options)
+    def read_part(_: int, part: list[SourceFile]) -> list[tuple[str, int]]:
+        return footers.read_digests(directory, part, options)
 
-    answers = _for_each_part(session, len(parts), read_part, _FOOTERS)
+    answers = _for_each_part(session, parts, read_part, _FOOTERS)
     return {
         f"{directory}/{path}": tuple(footer)
         for part, answer in zip(parts, answers, strict=False)
@@ -175,17 +178,15 @@ def _copy_on_executors(
 ) -> list[ScannedFile] | None:
     """Copy the IDs; return the facts of each file, or None if a file can't be read there."""
     directory = _common_directory(files)
-    parts = [footers.pack(_below(directory, part)) for part in _divide(files)]
+    parts = [_below(directory, part) for part in _divide(files)]
     options = dict(session.storage.pyarrow_options)
     columns, looks_for_misread = wanted.columns, wanted.is_for_spark
 
-    def copy_part(number: int) -> list[ScannedFile]:
-        name = f"{number:05d}"
-        part = footers.unpack(parts[number])
+    def copy_part(number: int, part: list[SourceFile]) -> list[ScannedFile]:
         sources = Sources(directory, part, columns, looks_for_misread)
-        return copied_ids.copy_ids(sources, location, name, options)
+        return copied_ids.copy_ids(sources, location, f"{number:05d}", options)
 
-    answers = _for_each_part(session, len(parts), copy_part, _SCANNED)
+    answers = _for_each_part(session, parts, copy_part, _SCANNED)
     scanned = [ScannedFile(*row) for answer in answers for row in answer]
     reason = next((one.refused for one in scanned if not one.digest), None)
     if reason is not None or len(scanned) != len(files):
@@ -221,16 +222,36 @@ def _common_directory(files: Sequence[FileInfo]) -> str:
 
 
 def _for_each_part(
-    session: Session, num_parts: int, function: Callable[[int], Any], returns: str
+    session: Session,
+    parts: Sequence[list[SourceFile]],
+    function: Callable[[int, list[SourceFile]], Any],
+    returns: str,
 ) -> list[Any]:
-    """Call a function with the number of each part, in a task each; nothing if a task fails."""
-    call = on_executors(function, returns)
-    numbers = session.spark.range(0, num_parts, 1, num_parts)
+    """Call a function with number and files of each part, in a task each; [] if a task fails."""
+    answers: list[Any] = []
     try:
-        with tuned_for_rows(session.spark, num_parts):
-            rows = numbers.select("id", call("id").alias("answer")).collect()
+        with tuned_for_rows(session.spark, len(parts)):
+            for start in range(0, len(parts), _TASKS_IN_A_QUERY):
+                some = parts[start : start + _TASKS_IN_A_QUERY]
+                answers += _query(session.spark, start, some, function, returns)
     except SPARK_ERRORS as failure:
         _log.info("executors can't read files by pyarrow: %s", find_task_failure(failure))
         return []
+    return answers
+
+
+def _query(
+    spark: SparkSession,
+    first: int,
+    parts: Sequence[list[SourceFile]],
+    function: Callable[[int, list[SourceFile]], Any],
+    returns: str,
+) -> list[Any]:
+    packed = [footers.pack(part) for part in parts]
+    call = on_executors(
+        lambda number: function(number, footers.unpack(packed[number - first])), returns
+    )
+    numbers = spark.range(first, first + len(packed), 1, len(packed))
+    rows = numbers.select("id", call("id").alias("answer")).collect()
     answers = {row["id"]: row["answer"] for row in rows}
-    return [answers[number] for number in range(num_parts)]
+    return [answers[first + index] for index in range(len(packed))]

@@ -34,6 +34,7 @@ class Noting(HadoopStorage):
 def storage(spark, monkeypatch):
     monkeypatch.setattr(footers, "MANY_FILES", 2)
     monkeypatch.setattr(footers, "_FILES_PER_TASK", 2)
+    monkeypatch.setattr(footers, "_TASKS_IN_A_QUERY", 2)
     return Noting(spark)
 
 
