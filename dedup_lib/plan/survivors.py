@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 
@@ -74,8 +75,8 @@ def follow(
 
     *Nulls:* a NULL keeper is not a keeper.
     *Cost:* one scan of the image IDs; a shuffle of all pairs; then, each round, a shuffle of all
-    pointers and of those that do not end yet. A chain of n takes about log2(n) rounds, or up to n
-    rounds in the second step.
+    pointers and of those that do not end yet; only these are written again. A chain of n takes
+    about log2(n) rounds, or up to n rounds in the second step.
     """
     known = materialise(_with_fate(pairs, removed_ids, image_ids))
     ends, num_ends, rounds = _followed_pointers(_best(known), materialise)
@@ -149,30 +150,36 @@ def _followed_pointers(
         on the way has another keeper (without meaning in a circle). Then the number of IDs of each
         fate; and the number of rounds.
     """
-    pointers = materialise(pointers)
-    num_ids, going, rounds = _count_fates(pointers), 0, 0
-    while num_ids.get("goes", 0) not in (0, going):
-        going = num_ids["goes"]
-        pointers = materialise(_jumped(pointers))
-        num_ids, rounds = _count_fates(pointers), rounds + 1
-    return pointers, num_ids, rounds
+    is_going = F.col("fate") == "goes"
+    pointers = moved = materialise(pointers)
+    num_ids, last, rounds = Counter(_count_fates(pointers)), 0, 0
+    while num_ids["goes"] not in (0, last):
+        last = num_ids.pop("goes")
+        moved = materialise(_jumped(moved.where(is_going), pointers))
+        # Pointers that ended are not written again.
+        pointers = pointers.where(~is_going).unionByName(moved)
+        num_ids.update(_count_fates(moved))
+        rounds += 1
+    return pointers, {fate: number for fate, number in num_ids.items() if number}, rounds
 
 
 def _count_fates(rows: DataFrame) -> dict[str, int]:
     return {row["fate"]: row["count"] for row in rows.groupBy("fate").count().collect()}
 
 
-def _jumped(pointers: DataFrame) -> DataFrame:
-    """Replace each removed keeper by the keeper of that keeper."""
+def _jumped(going: DataFrame, pointers: DataFrame) -> DataFrame:
+    """Return the pointers at removed keepers, each replaced by the keeper of that keeper."""
     onward = pointers.toDF("keeper_id", "next_id", "next_fate", "is_next_sure")
-    going = pointers.where(F.col("fate") == "goes").drop("fate").join(onward, "keeper_id", "left")
-    moved = going.select(
-        "image_id",
-        F.coalesce("next_id", "keeper_id").alias("keeper_id"),
-        F.coalesce("next_fate", F.lit("lost")).alias("fate"),
-        (F.col("is_sure") & F.coalesce("is_next_sure", F.lit(True))).alias("is_sure"),
+    return (
+        going.drop("fate")
+        .join(onward, "keeper_id", "left")
+        .select(
+            "image_id",
+            F.coalesce("next_id", "keeper_id").alias("keeper_id"),
+            F.coalesce("next_fate", F.lit("lost")).alias("fate"),
+            (F.col("is_sure") & F.coalesce("is_next_sure", F.lit(True))).alias("is_sure"),
+        )
     )
-    return pointers.where(F.col("fate") != "goes").unionByName(moved)
 
 
 def _reached(

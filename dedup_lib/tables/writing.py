@@ -153,11 +153,8 @@ class WritableFormat(ReadableFormat):
         raise NotImplementedError
 
     def written_bytes(self, session: Session, staged: Staged) -> int:
-        """Return the size of the data files of a written table.
-
-        *Cost:* one listing; none on HDFS, which adds up the sizes itself.
-        """
-        return session.storage.total_bytes(staged.location)
+        """Return the size of the data files of a written table."""
+        return sum(file.size_bytes for file in session.storage.list_files(staged.location))
 
     def undo(self, staged: Staged) -> str | None:
         """Return the command that undoes a commit; None if there was no commit."""
