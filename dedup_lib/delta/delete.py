@@ -108,7 +108,7 @@ def delete_ids(
         location: The table, which must have deletion vectors on.
         image_id_column: Its ID column.
         removed_ids: One row per ID, column `image_id`, of the same type as the ID column.
-        image_ids: Sizes of the image table's IDs; the removed IDs are among them.
+        image_ids: Sizes of the IDs of the image table; there are about as many in this table.
         view: An unused name for a temporary view.
         settings: Session settings for the statement.
         image_settings: Returns more session settings for a statement that reads images.

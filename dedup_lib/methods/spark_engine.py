@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.executor.annotated_rows import IS_DUPLICATE, KEPT_IMAGE_ID
 from dedup_lib.plan.id_join import BROADCAST_LIMIT_BYTES
-from dedup_lib.plan.position_bitmaps import ROWS_PER_BITMAP, position_bitmaps
+from dedup_lib.plan.position_bitmaps import ROWS_PER_BITMAP, bucket, position_bitmaps
 from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.session.storage import ParquetSchema
@@ -126,8 +126,8 @@ def apply(
         planned_ids = planned.select("image_id").distinct()
         rows = keep_by_ids(images.frame, images.id_column, planned_ids, drops=action == "remove")
     else:
-        # First by file: else each task would shuffle a bitmap of 4 KB for each file that it meets.
-        positions = planned.select("file_path", "row_index").repartition("file_path")
+        # Else each task would make a bitmap of 4 KB for each bucket that it meets.
+        positions = planned.select("file_path", "row_index").repartition("file_path", bucket())
         bitmaps = position_bitmaps(positions, "file_path")
         rows = keep_by_positions(images.frame, bitmaps, drops=action == "remove")
     return _with_required(rows, images.file_schemas)

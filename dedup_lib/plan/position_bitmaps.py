@@ -15,6 +15,11 @@ def checksum(image_id: Column, data_type: DataType) -> Column:
     return F.crc32(image_id if is_binary else image_id.cast("string").cast("binary"))
 
 
+def bucket() -> Column:
+    """Return the number of a row's bucket: its row index divided by 32,768."""
+    return F.floor(F.col("row_index") / ROWS_PER_BITMAP)
+
+
 def position_bitmaps(
     planned: DataFrame, *by: str, keepers: bool = False, checksums: bool = False
 ) -> DataFrame:
@@ -34,23 +39,23 @@ def position_bitmaps(
         a keeper; strings as their bytes. With `checksums` also their sum, `checksum`.
 
     *Nulls:* a NULL row index gives a row with a NULL bucket and a meaningless bitmap.
-    *Cost:* the positions are shuffled, unless they are partitioned by some of `by`.
+    *Cost:* the positions are shuffled, unless they are partitioned by some of `by` and `bucket`.
     """
+    number = bucket().alias("bucket")
     position = (F.col("row_index") % ROWS_PER_BITMAP).alias("position")
-    bucket = F.floor(F.col("row_index") / ROWS_PER_BITMAP).alias("bucket")
     num_bytes = (F.floor(F.col("last") / 8) + 1).cast("int")
     bitmap = F.substring("bits", F.lit(1), num_bytes).alias("bitmap")
     bits = [F.bitmap_construct_agg("position").alias("bits"), F.max("position").alias("last")]
     sums = ["checksum"] if checksums else []
     bits += [F.sum(name).alias(name) for name in sums]
     if not keepers:
-        grouped = planned.select(*by, bucket, position, *sums).groupBy(*by, "bucket")
+        grouped = planned.select(*by, number, position, *sums).groupBy(*by, "bucket")
         return grouped.agg(*bits).select(*by, "bucket", bitmap, *sums)
     keeper_id = F.col("surviving_keeper_id")
     if isinstance(planned.schema["surviving_keeper_id"].dataType, StringType):
         # Python would replace bytes that are not valid UTF-8.
         keeper_id = keeper_id.cast("binary").alias("surviving_keeper_id")
-    grouped = planned.select(*by, bucket, position, keeper_id, *sums).groupBy(*by, "bucket")
+    grouped = planned.select(*by, number, position, keeper_id, *sums).groupBy(*by, "bucket")
     kept = F.col("surviving_keeper_id")
     keeper = F.when(kept.isNotNull(), F.struct("position", kept.alias("keeper_id")))
     gathered = grouped.agg(*bits, F.collect_list(keeper).alias("keepers"))

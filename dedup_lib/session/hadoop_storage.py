@@ -284,7 +284,10 @@ def _file_infos(jvm: Any, found: Any) -> Iterator[FileInfo]:
     join, num_files = jvm.org.apache.commons.lang3.StringUtils.join, listed.size()
     for start in range(0, num_files, _FILES_AT_ONCE):
         some = listed.subList(start, min(start + _FILES_AT_ONCE, num_files))
-        for index, text in enumerate(str(join(some, "\0")).split("\0")):
+        texts = str(join(some, "\0")).split("\0")
+        if len(texts) != some.size():  # a name has this character
+            texts = [""] * some.size()
+        for index, text in enumerate(texts):
             printed = _PRINTED.match(text)
             path, *numbers = printed.groups() if printed else _ask(some.get(index))
             yield FileInfo(path, *map(int, numbers))

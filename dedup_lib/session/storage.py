@@ -147,7 +147,8 @@ class Storage(ABC):
 
         Hadoop's checksums on local disks (`.NAME.crc`) are left out, as Hadoop does.
 
-        *Cost:* one listing. The driver needs some 10 µs for each file.
+        *Cost:* one listing. The driver needs 0.02 ms for each file, and 1 ms where Java's class
+        does not print its facts, as of Azure. Java holds the listing meanwhile.
         """
 
     @abstractmethod

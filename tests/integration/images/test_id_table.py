@@ -176,11 +176,19 @@ def test_what_a_killed_attempt_leaves_beside_the_copies_does_no_harm(remove, tmp
 def test_the_ids_of_many_files_are_copied_by_several_queries(remove, tmp_path, monkeypatch):
     monkeypatch.setattr(footers, "_BYTES_PER_TASK", 1)
     monkeypatch.setattr(footers, "_TASKS_IN_A_QUERY", 2)
+    query, firsts = footers._query, []
+
+    def noted(spark, first, *others):
+        firsts.append(first)
+        return query(spark, first, *others)
+
+    monkeypatch.setattr(footers, "_query", noted)
     for name in "abcde":
         write_parquet(image_rows([name]), tmp_path / f"images/{name}.parquet")
     listed = write_list(tmp_path / "list.parquet", ["b", "e"])
     with counted_opens(tmp_path / "images") as opens:
         assert remove(tmp_path / "images", listed, tmp_path / "out").counts["kept_rows"] == 3
+    assert firsts == [0, 2, 4]
     assert opens["a.parquet"] == 2  # Spark did not have to read the IDs
     assert sorted(pq.read_table(tmp_path / "out")["image_id"].to_pylist()) == ["a", "c", "d"]
 

@@ -3,6 +3,7 @@
 import pytest
 
 from dedup_lib.session import hadoop_storage
+from dedup_lib.session.conf import session_settings
 from dedup_lib.session.hadoop_storage import HadoopStorage
 from dedup_lib.session.storage import FileInfo
 
@@ -24,7 +25,7 @@ def named(spark):
     return jvm.org.apache.hadoop.util.functional.RemoteIterators.remoteIteratorFromIterable(listed)
 
 
-def test_the_facts_of_files_come_in_few_requests(spark, named, monkeypatch):
+def test_the_facts_of_files_are_read_from_what_java_prints(spark, named, monkeypatch):
     monkeypatch.setattr(hadoop_storage, "_FILES_AT_ONCE", 3)
     monkeypatch.setattr(hadoop_storage, "_ask", None)
     assert list(hadoop_storage._file_infos(spark._jvm, named)) == [
@@ -36,12 +37,12 @@ def test_the_facts_of_files_come_in_few_requests(spark, named, monkeypatch):
 def test_facts_that_a_class_prints_wrong_are_asked_for(spark, tmp_path):
     """A file of viewfs prints that it has no bytes."""
     (tmp_path / "a.parquet").write_text("12345")
-    spark.conf.set("fs.viewfs.mounttable.listed.link./at", f"file:{tmp_path}")
-    (found,) = HadoopStorage(spark).list_files("viewfs://listed/at")
+    with session_settings(spark, {"fs.viewfs.mounttable.listed.link./at": f"file:{tmp_path}"}):
+        (found,) = HadoopStorage(spark).list_files("viewfs://listed/at")
     assert (found.path, found.size_bytes) == ("viewfs://listed/at/a.parquet", 5)
     assert found.modified_ms == (tmp_path / "a.parquet").stat().st_mtime_ns // 1_000_000
 
 
 def test_an_empty_directory_has_no_files(spark, tmp_path):
-    spark.conf.set("fs.viewfs.mounttable.empty.link./at", f"file:{tmp_path}")
-    assert HadoopStorage(spark).list_files("viewfs://empty/at") == []
+    with session_settings(spark, {"fs.viewfs.mounttable.empty.link./at": f"file:{tmp_path}"}):
+        assert HadoopStorage(spark).list_files("viewfs://empty/at") == []
