@@ -60,7 +60,9 @@ class Submitted:
             names = ("--images", "--duplicate-ids", "--output")
             job = [self.job, *(word for pair in zip(names, flags, strict=True) for word in pair)]
         submit = self.home / "bin/spark-submit"
-        return [str(submit), "--master", "local[2]", *chosen, *map(str, job)]
+        # With Spark's own 1 GB plain Spark can't read 2.6 GB: "Cannot reserve … contiguous bytes".
+        heap = ["--driver-memory", "2g"]
+        return [str(submit), "--master", "local[2]", *heap, *chosen, *map(str, job)]
 
     def environment(self) -> dict[str, str]:
         """What is prepared in this environment is for its own spark-submit alone."""
@@ -72,7 +74,7 @@ class Submitted:
 
 
 CONF = ROOT / "conf/spark"
-PLAIN = Submitted("plain Spark as installed, its defaults", INSTALLED, None, job=None)
+PLAIN = Submitted("plain Spark as installed, its defaults, 2 GB", INSTALLED, None, job=None)
 CONTENDERS = [
     PLAIN,
     Submitted("plain Spark, local.conf", PREPARED, CONF / "local.conf", job=None),
