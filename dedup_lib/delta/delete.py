@@ -133,7 +133,9 @@ def delete_ids(
     merge = (
         f"MERGE INTO {table} AS images USING {view} AS removed ON {same} WHEN MATCHED THEN DELETE"
     )
-    partitions = id_join.shuffle_settings(spark, "shuffle both", image_ids, image_ids)
+    partitions = id_join.shuffle_settings(
+        spark, "shuffle both", image_ids, image_ids, only_more=True
+    )
     removed_ids.createOrReplaceTempView(view)
     try:
         with (

@@ -7,13 +7,14 @@ from typing import Literal
 from pyspark.sql import SparkSession
 
 from dedup_lib.plan.id_scan import IdSizes
-from dedup_lib.session.spark_session import get_setting
+from dedup_lib.session.spark_session import cores, get_setting
 
 # The driver builds broadcasts, so the limit is well below the heap of a small driver.
 BROADCAST_LIMIT_BYTES = 128 * 1024**2
 # A task hashes so many IDs, or fewer.
 ROWS_PER_PARTITION = 500_000
 BYTES_PER_PARTITION = 32 * 1024**2
+PARTITIONS_PER_CORE = 4
 _PARTITIONS = "spark.sql.shuffle.partitions"
 PlanJoin = Literal["broadcast list", "broadcast image IDs", "shuffle both"]
 
@@ -38,19 +39,38 @@ def hint_of(join: PlanJoin) -> str:
 
 
 def shuffle_settings(
-    spark: SparkSession, join: PlanJoin, image_ids: IdSizes, list_ids: IdSizes
+    spark: SparkSession,
+    join: PlanJoin,
+    image_ids: IdSizes,
+    list_ids: IdSizes,
+    *,
+    only_more: bool = False,
 ) -> dict[str, str]:
-    """Return session settings that keep the hash tables of a shuffled join small.
+    """Return session settings that fit the number of shuffle partitions to the IDs.
 
-    Tasks can't spill these tables. Adaptive execution unites partitions that turn out to be small.
+    More partitions keep the hash tables of a shuffled join small: tasks can't spill them. Adaptive
+    execution unites partitions that turn out to be small. Fewer partitions save tasks that have
+    next to nothing to do, if it is known how long the IDs are.
+
+    Args:
+        spark: The session.
+        join: How the IDs are joined. Only if both sides are shuffled there may be more partitions.
+        image_ids: Sizes of the image IDs.
+        list_ids: Sizes of all list entries; no bytes if they were not measured.
+        only_more: Whether there may not be fewer partitions, since more than IDs are shuffled.
     """
-    if join != "shuffle both":
-        return {}
     sides = (image_ids, list_ids)
     needed = 1 + max(
         *(ids.num_rows // ROWS_PER_PARTITION for ids in sides),
         *(ids.id_bytes // BYTES_PER_PARTITION for ids in sides),
     )
-    present = get_setting(spark, _PARTITIONS) or ""  # some platforms say "auto"
-    is_enough = not present.isdigit() or int(present) >= needed
-    return {} if is_enough else {_PARTITIONS: str(needed)}
+    text = get_setting(spark, _PARTITIONS) or ""  # some platforms say "auto"
+    present = int(text) if text.isdigit() else needed
+    if needed > present:
+        return {_PARTITIONS: str(needed)} if join == "shuffle both" else {}
+    is_measured = list_ids.id_bytes > 0 or list_ids.num_rows == 0
+    if only_more or not is_measured or present == needed:
+        return {}
+    if present > (enough := max(needed, PARTITIONS_PER_CORE * cores(spark))):
+        return {_PARTITIONS: str(enough)}
+    return {}

@@ -118,11 +118,12 @@ def test_counts_of_a_plan(inputs):
     assert removal_plan.count_plan(planned.limit(3)).digest != counts.digest
 
 
-def test_the_more_ids_the_more_partitions(spark):
-    """Or the longer they are; only if both sides are shuffled."""
+def test_the_more_ids_the_more_partitions(spark, monkeypatch):
+    """Or the longer they are; more than the session has only if both sides are shuffled."""
+    monkeypatch.setattr(id_join, "cores", lambda _: 50)
 
-    def settings(*sizes, join="shuffle both"):
-        return id_join.shuffle_settings(spark, join, *sizes)
+    def settings(*sizes, join="shuffle both", **others):
+        return id_join.shuffle_settings(spark, join, *sizes, **others)
 
     few, many, long = IdSizes(10, 0, 100), IdSizes(10**9, 0, 10**10), IdSizes(10**7, 0, 2**36)
     assert settings(few, few) == {}
@@ -131,7 +132,11 @@ def test_the_more_ids_the_more_partitions(spark):
         assert settings(*sizes, join="broadcast list") == {}
     assert settings(few, long) == {"spark.sql.shuffle.partitions": "2049"}
     with session_settings(spark, {"spark.sql.shuffle.partitions": "3000"}):
-        assert settings(few, many) == {}
+        for join in ("shuffle both", "broadcast list"):
+            assert settings(few, many, join=join) == {"spark.sql.shuffle.partitions": "2001"}
+            assert settings(few, few, join=join) == {"spark.sql.shuffle.partitions": "200"}
+        assert settings(few, few, only_more=True) == {}
+        assert settings(few, IdSizes(10**7, 0, id_bytes=0)) == {}  # they may be long
 
 
 def test_positions_are_shuffled_by_file_and_not_as_bitmaps(inputs):
