@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.executor.annotated_rows import IS_DUPLICATE, KEPT_IMAGE_ID
 from dedup_lib.plan.id_join import BROADCAST_LIMIT_BYTES
-from dedup_lib.plan.position_bitmaps import ROWS_PER_BITMAP, bucket, position_bitmaps
+from dedup_lib.plan.position_bitmaps import ROWS_PER_BITMAP, bucket_of, position_bitmaps
 from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.session.storage import ParquetSchema
@@ -127,7 +127,8 @@ def apply(
         rows = keep_by_ids(images.frame, images.id_column, planned_ids, drops=action == "remove")
     else:
         # Else each task would make a bitmap of 4 KB for each bucket that it meets.
-        positions = planned.select("file_path", "row_index").repartition("file_path", bucket())
+        positions = planned.select("file_path", "row_index")
+        positions = positions.repartition("file_path", bucket_of(F.col("row_index")))
         bitmaps = position_bitmaps(positions, "file_path")
         rows = keep_by_positions(images.frame, bitmaps, drops=action == "remove")
     return _with_required(rows, images.file_schemas)
@@ -206,7 +207,7 @@ def keep_by_positions(images: DataFrame, bitmaps: DataFrame, *, drops: bool = Tr
         F.col("bitmap").alias(f"{index}_bitmap"),
     )
     same = (F.col(path) == F.col(f"{path}_of_bitmap")) & (
-        F.floor(F.col(index) / ROWS_PER_BITMAP) == F.col(f"{index}_bucket")
+        bucket_of(F.col(index)) == F.col(f"{index}_bucket")
     )
     # The bit is NULL past the end of a trimmed bitmap, and if there is no bitmap.
     bit = F.coalesce(_bit(F.col(f"{index}_bitmap"), F.col(index) % ROWS_PER_BITMAP), F.lit(0))

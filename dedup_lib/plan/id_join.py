@@ -14,7 +14,7 @@ BROADCAST_LIMIT_BYTES = 128 * 1024**2
 # A task hashes so many IDs, or fewer.
 ROWS_PER_PARTITION = 500_000
 BYTES_PER_PARTITION = 32 * 1024**2
-PARTITIONS_PER_CORE = 4
+_PARTITIONS_PER_CORE = 4
 _PARTITIONS = "spark.sql.shuffle.partitions"
 PlanJoin = Literal["broadcast list", "broadcast image IDs", "shuffle both"]
 
@@ -71,6 +71,6 @@ def shuffle_settings(
     is_measured = list_ids.id_bytes > 0 or list_ids.num_rows == 0
     if only_more or not is_measured or present == needed:
         return {}
-    if present > (enough := max(needed, PARTITIONS_PER_CORE * cores(spark))):
+    if present > (enough := max(needed, _PARTITIONS_PER_CORE * cores(spark))):
         return {_PARTITIONS: str(enough)}
     return {}

@@ -15,9 +15,9 @@ def checksum(image_id: Column, data_type: DataType) -> Column:
     return F.crc32(image_id if is_binary else image_id.cast("string").cast("binary"))
 
 
-def bucket() -> Column:
+def bucket_of(row_index: Column) -> Column:
     """Return the number of a row's bucket: its row index divided by 32,768."""
-    return F.floor(F.col("row_index") / ROWS_PER_BITMAP)
+    return F.floor(row_index / ROWS_PER_BITMAP)
 
 
 def position_bitmaps(
@@ -41,7 +41,7 @@ def position_bitmaps(
     *Nulls:* a NULL row index gives a row with a NULL bucket and a meaningless bitmap.
     *Cost:* the positions are shuffled, unless they are partitioned by some of `by` and `bucket`.
     """
-    number = bucket().alias("bucket")
+    bucket = bucket_of(F.col("row_index")).alias("bucket")
     position = (F.col("row_index") % ROWS_PER_BITMAP).alias("position")
     num_bytes = (F.floor(F.col("last") / 8) + 1).cast("int")
     bitmap = F.substring("bits", F.lit(1), num_bytes).alias("bitmap")
@@ -49,13 +49,13 @@ def position_bitmaps(
     sums = ["checksum"] if checksums else []
     bits += [F.sum(name).alias(name) for name in sums]
     if not keepers:
-        grouped = planned.select(*by, number, position, *sums).groupBy(*by, "bucket")
+        grouped = planned.select(*by, bucket, position, *sums).groupBy(*by, "bucket")
         return grouped.agg(*bits).select(*by, "bucket", bitmap, *sums)
     keeper_id = F.col("surviving_keeper_id")
     if isinstance(planned.schema["surviving_keeper_id"].dataType, StringType):
         # Python would replace bytes that are not valid UTF-8.
         keeper_id = keeper_id.cast("binary").alias("surviving_keeper_id")
-    grouped = planned.select(*by, number, position, keeper_id, *sums).groupBy(*by, "bucket")
+    grouped = planned.select(*by, bucket, position, keeper_id, *sums).groupBy(*by, "bucket")
     kept = F.col("surviving_keeper_id")
     keeper = F.when(kept.isNotNull(), F.struct("position", kept.alias("keeper_id")))
     gathered = grouped.agg(*bits, F.collect_list(keeper).alias("keepers"))
