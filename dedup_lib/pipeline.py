@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from typing import Any
 
 from pyspark.sql import DataFrame, SparkSession
 
 from dedup_lib import metrics
-from dedup_lib.errors import DedupError, InputError, SafetyLimitError, TableNotFoundError
+from dedup_lib.errors import DedupError, InputError, SafetyLimitError
 from dedup_lib.lineage import emit_lineage
 from dedup_lib.lists.removal_list import is_plain
 from dedup_lib.methods import repeats, run_key
@@ -35,7 +35,7 @@ from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.read import read_images
-from dedup_lib.tables.registry import format_named
+from dedup_lib.tables.registry import format_named, format_of
 from dedup_lib.tables.target import Target
 
 # Evaluates a frame once, and returns a frame that reads the result.
@@ -137,7 +137,8 @@ class _Run(RunContext):
             with self.phase("check"):
                 self.check_limits(plan, inputs)
                 method.check_plan(plan)
-            method.apply(plan)
+            with tuning_settings(self.session.spark, self.new_log_settings(plan, output)):
+                method.apply(plan)
 
     def check_review(self) -> None:
         """Check, before any work, that the review can be made and written."""
@@ -148,19 +149,25 @@ class _Run(RunContext):
             page.review_file(self.settings.review).check(self.session.storage)
 
     def log_settings(self) -> Mapping[str, str]:
-        """Return settings for reading the log of the table that the run commits to or clones."""
+        """Return settings for reading the logs of the tables that the run reads or commits to."""
         settings = self.settings
-        location = settings.output if settings.since_last_run else None
-        if not settings.method_traits.moves_images:
-            location = settings.images
-        if location is None:
+        read = [settings.images]
+        if settings.since_last_run and settings.output is not None:
+            read.append(settings.output)
+        tables: dict[str, list[str]] = {}
+        for location in read:
+            with suppress(DedupError):  # a later step says why, or the run makes the table
+                tables.setdefault(format_of(self.session, location).name, []).append(location)
+        chosen: dict[str, str] = {}
+        for name, locations in tables.items():
+            chosen |= format_named(name).log_settings(self.session, locations)
+        return chosen
+
+    def new_log_settings(self, plan: Plan, output: Target | None) -> Mapping[str, str]:
+        """Return settings for reading the log of a new output."""
+        if output is None:
             return {}
-        try:
-            return format_named(settings.resolved_output_format).log_settings(
-                self.session, location
-            )
-        except TableNotFoundError:  # the run will make the table
-            return {}
+        return format_named(output.format).log_settings(self.session, num_files=len(plan.files))
 
     def find_targets(self) -> Target | None:
         """Examine all locations to write; return the output's target, if there is an output."""

@@ -15,7 +15,7 @@ from pyspark import SparkContext  # noqa: TID251  # of the server that this proc
 from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Report, Settings, run
-from dedup_lib.session.conf import session_settings
+from dedup_lib.session import conf
 from tests.support.spark.home import use_quick_spark
 from tests.support.spark.java_names import remember_java_names
 from tests.support.spark.settings import (
@@ -108,9 +108,10 @@ def _quieten(session: SparkSession) -> None:
 
 
 @pytest.fixture
-def as_shipped(spark: SparkSession) -> Iterator[None]:
-    """Generate code, and plan anew while a query runs, as Spark does unless told otherwise."""
-    with session_settings(spark, AS_SHIPPED):
+def as_shipped(spark: SparkSession, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Generate code, and plan anew while a query runs, as Spark does where rows are many."""
+    monkeypatch.setattr(conf, "FEW_ROWS", -1)
+    with conf.session_settings(spark, AS_SHIPPED):
         yield
 
 

@@ -20,7 +20,7 @@ from dedup_lib.methods.new_output import NewOutput
 from dedup_lib.plan.plan import Plan
 from dedup_lib.publish import targets
 from dedup_lib.publish.attempts import companion_directory
-from dedup_lib.session.conf import session_settings
+from dedup_lib.session.conf import session_settings, tuned_for_rows
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.progress import Step
 from dedup_lib.session.sql_names import quoted, sql_name
@@ -124,7 +124,8 @@ def make_clone(
     the images of each file that loses rows.
     """
     run, marked = str(note["run"]), {USER_METADATA: note_text(note)}
-    with step("clone"), session_settings(spark, marked):
+    few_rows = tuned_for_rows(spark, plan.image_ids.num_rows)
+    with step("clone"), session_settings(spark, marked), few_rows:
         clone(spark, plan.images, location, name=f"dedup_source_{run}")
     if plan.counts.removed_rows > 0:
         with step("delete"):

@@ -16,7 +16,7 @@ from dedup_lib.delta.history import USER_METADATA, note_text
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.plan import id_join
 from dedup_lib.plan.id_scan import IdSizes
-from dedup_lib.session.conf import SCAN_SETTINGS, session_settings, tuning_settings
+from dedup_lib.session.conf import SCAN_SETTINGS, session_settings, tuned_for_rows, tuning_settings
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.spark_session import one_row
 from dedup_lib.session.sql_names import quoted, sql_name
@@ -144,7 +144,8 @@ def delete_ids(
             explain_refused_deletes(location),
         ):
             try:
-                rows = spark.sql(delete).collect()
+                with tuned_for_rows(spark, image_ids.num_rows):
+                    rows = spark.sql(delete).collect()
             except AnalysisException as error:
                 if "SUBQUERY" not in (error.getCondition() or ""):
                     raise

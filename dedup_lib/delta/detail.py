@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
+from contextlib import suppress
 from urllib.parse import unquote
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Row, SparkSession
 
-from dedup_lib.errors import InputError, TableFormatError, TableNotFoundError
+from dedup_lib.errors import DedupError, InputError, TableFormatError, TableNotFoundError
+from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import get_setting
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
@@ -17,6 +20,8 @@ from dedup_lib.tables.target import UNKNOWN_SCHEME
 
 _SNAPSHOT_PARTITIONS = "spark.databricks.delta.snapshotPartitions"
 _LOG_BYTES_PER_PARTITION = 4 * 1024**2
+# An entry of a data file has its statistics, and a file that loses rows has two more entries.
+_LOG_BYTES_PER_FILE = 2048
 _WRITE_ANEW = "read it with Spark, write it as Parquet or Delta, and give that copy."
 
 
@@ -88,15 +93,23 @@ def new_table_root(session: Session, name: str) -> str:
     return f"{session.storage.canonical(rows['Location'])}/{table.lower()}"
 
 
-def log_settings(spark: SparkSession, log_bytes: int) -> dict[str, str]:
-    """Return session settings that let Delta read a log in as few tasks as its size needs.
+def log_settings(session: Session, locations: Sequence[str], num_files: int) -> dict[str, str]:
+    """Return session settings that let Delta read logs in as few tasks as the largest needs.
 
     Delta's default is 50 tasks for each state of each table. For a small log, they cost more than
     the deletion. A value that the session sets takes precedence.
     """
-    if get_setting(spark, _SNAPSHOT_PARTITIONS) is not None:
+    if get_setting(session.spark, _SNAPSHOT_PARTITIONS) is not None:
         return {}
-    return {_SNAPSHOT_PARTITIONS: str(min(50, 2 + log_bytes // _LOG_BYTES_PER_PARTITION))}
+    sizes = [num_files * _LOG_BYTES_PER_FILE]
+    for location in locations:
+        with suppress(DedupError):
+            root = location if is_path(location) else delta_root(session, location)
+            log = f"{session.storage.canonical(root)}/_delta_log"
+            sizes.append(session.storage.total_bytes(log))
+    if not any(sizes):
+        return {}
+    return {_SNAPSHOT_PARTITIONS: str(min(50, 2 + max(sizes) // _LOG_BYTES_PER_PARTITION))}
 
 
 def is_delta_path(storage: Storage, location: str) -> bool:

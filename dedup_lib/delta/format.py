@@ -114,10 +114,11 @@ class DeltaFormat(TableFormat):
         """Return the ID that Delta gave the table when it was made."""
         return str(table.detail["id"])
 
-    def log_settings(self, session: Session, location: str) -> Mapping[str, str]:
-        """Return settings that let Delta read a small log in few tasks."""
-        root = self.root_of(session, location)
-        return log_settings(session.spark, session.storage.total_bytes(f"{root}/_delta_log"))
+    def log_settings(
+        self, session: Session, locations: Sequence[str] = (), *, num_files: int = 0
+    ) -> Mapping[str, str]:
+        """Return settings that let Delta read small logs in few tasks."""
+        return log_settings(session, locations, num_files)
 
     def file_columns(self, session: Session, table: PinnedTable) -> FileColumns | None:
         """Look up the physical names if the table has column mapping."""

@@ -13,7 +13,7 @@ from dedup_lib.methods import repeats
 from dedup_lib.methods.method import Method
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.plan import Plan
-from dedup_lib.session.conf import session_settings
+from dedup_lib.session.conf import session_settings, tuned_for_rows
 from dedup_lib.session.sql_names import sql_name
 from dedup_lib.tables.history import EarlierRun
 from dedup_lib.tables.id_table import FileRows
@@ -52,7 +52,8 @@ class InPlace(Method):
             repeats.repeat(run, repeats.find_earlier_run(run), plan.images)
             return
         run.finish_records()
-        with run.phase("verify"):
+        few_rows = tuned_for_rows(run.session.spark, plan.image_ids.num_rows)
+        with run.phase("verify"), few_rows:
             rows = in_place_commit.verify_in_place(run.session.spark, plan, deleted)
             _note_deleted(run, plan.images.location, deleted, rows)
             if deleted.commit is not None and not run.settings.purge:

@@ -12,7 +12,7 @@ from dedup_lib.methods.method import Method
 from dedup_lib.plan import id_scan
 from dedup_lib.plan.plan import Plan
 from dedup_lib.publish import marker, stage
-from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
+from dedup_lib.session.conf import SCAN_SETTINGS, tuned_for_rows, tuning_settings
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Staged, Target
 
@@ -39,7 +39,8 @@ class NewOutput(Method):
                         marker.open_output(storage, output.location, run.attempt_id)
                     )
                 staged = self.write(plan, output, attempt, cleanup)
-            with run.phase("verify"):
+            few_rows = tuned_for_rows(run.session.spark, plan.image_ids.num_rows)
+            with run.phase("verify"), few_rows:
                 self.verify(plan, staged)
             with run.phase("publish"):
                 run.keep_records(plan)

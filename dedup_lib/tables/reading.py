@@ -138,8 +138,16 @@ class ReadableFormat:
         """Return the format's own ID of a table; None if it has no such ID."""
         return None
 
-    def log_settings(self, session: Session, location: str) -> Mapping[str, str]:
-        """Return session settings that make reading a table's log efficient."""
+    def log_settings(
+        self, session: Session, locations: Sequence[str] = (), *, num_files: int = 0
+    ) -> Mapping[str, str]:
+        """Return session settings that make reading the logs of tables efficient.
+
+        Args:
+            session: The session.
+            locations: The tables; one that can't be read is left out.
+            num_files: The files of a table that the run makes.
+        """
         return {}
 
     def file_columns(self, session: Session, table: PinnedTable) -> FileColumns | None:

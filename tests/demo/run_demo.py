@@ -160,7 +160,7 @@ def submit(places: Places, job: Job, *more: str, name: str) -> Json:
     arguments += [] if job.strategy == "auto" else ["--strategy", job.strategy]
     arguments += [] if job.format == "parquet" else ["--output-format", job.format]
     arguments += [*more, "--report", str(places.report(name))]
-    return submit_aloud(arguments, places, on_delta=job.format == "delta")
+    return submit_aloud(arguments, places)
 
 
 def make_delta_copy(spark: SparkSession, places: Places) -> None:

@@ -20,9 +20,12 @@ from tests.support.spark.home import QUICK
 SPARK_CONF = Path("conf/spark/local.conf")
 JOB = Path("jobs/remove_duplicates.py")
 WITHDRAWN = "withdrawn/"
-# Delta reads its log in 50 tasks, which here are 50 tasks of next to nothing.
-SMALL_DELTA_LOG = ("spark.databricks.delta.snapshotPartitions", "2")
-_SESSION_SETTINGS = {"spark.ui.enabled": "false", "spark.sql.shuffle.partitions": "4"}
+_SESSION_SETTINGS = {
+    "spark.ui.enabled": "false",
+    "spark.sql.shuffle.partitions": "4",
+    # Delta reads its log in 50 tasks, which here are 50 tasks of next to nothing.
+    "spark.databricks.delta.snapshotPartitions": "2",
+}
 
 
 class DemoError(Exception):
@@ -38,11 +41,10 @@ def use_own_environment() -> None:
     os.environ.setdefault("SPARK_LOCAL_IP", "127.0.0.1")  # no name of this host is looked up
 
 
-def submit_command(arguments: Sequence[str], *, on_delta: bool) -> list[str]:
+def submit_command(arguments: Sequence[str]) -> list[str]:
     """Return the whole spark-submit command for some arguments of the job."""
     submit = os.path.relpath(Path(sys.executable).parent / "spark-submit")
     options = ["--master", "local[2]", "--properties-file", str(SPARK_CONF)]
-    options += ["--conf", "=".join(SMALL_DELTA_LOG)] if on_delta else []
     return [submit, *options, str(JOB), *arguments]
 
 
@@ -84,7 +86,6 @@ def submit(command: Sequence[str], log: Path) -> dict[str, Any]:
 def session(log: Path, warehouse: Path) -> Iterator[SparkSession]:
     """Start a session with the settings of `local.conf`; what it says on stderr goes to a log."""
     settings: dict[str, Any] = {**read_properties(SPARK_CONF), **_SESSION_SETTINGS}
-    settings |= dict([SMALL_DELTA_LOG])
     settings["spark.sql.warehouse.dir"] = warehouse.absolute().as_uri()
     with _stderr_to(log):
         builder = SparkSession.builder.master("local[2]").appName("demo").config(map=settings)

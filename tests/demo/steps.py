@@ -54,9 +54,9 @@ class Places:
         return self.work / "reports" / f"{name}.json"
 
 
-def submit_aloud(arguments: Sequence[str], places: Places, *, on_delta: bool = False) -> Json:
+def submit_aloud(arguments: Sequence[str], places: Places) -> Json:
     """Show the spark-submit command as a user would type it, and run it."""
-    command = spark_runs.submit_command(arguments, on_delta=on_delta)
+    command = spark_runs.submit_command(arguments)
     print("   $ " + spark_runs.as_typed(command).replace("\n", "\n   "), flush=True)
     return spark_runs.submit(command, places.log)
 
