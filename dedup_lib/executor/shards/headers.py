@@ -48,6 +48,15 @@ class _Shard(NamedTuple):
         return data
 
 
+class _Headers(NamedTuple):
+    """A member's own header, its offset, its PAX records, and its GNU names (`L`, `K`)."""
+
+    header: Header
+    position: int
+    records: Mapping[str, str]
+    gnu_names: Mapping[str, str]
+
+
 def read_layout(file: Any, size_bytes: int, source: str) -> Layout:
     """Find the members of a tar shard: v7, ustar, GNU or PAX, not compressed.
 
@@ -148,28 +157,19 @@ def _read_member(shard: _Shard, start: int, header: Header, defaults: Mapping[st
         header: That header.
         defaults: The records of the global headers before it.
     """
-    position = start
-    records = dict(defaults)
-    gnu_names: dict[str, str] = {}
-    while header.kind in _EXTENDED:
-        data = _read_extended(shard, position, header)
-        if header.kind in "xX":
-            records |= parse_records(data, shard.place(position))
-        else:
-            gnu_names[header.kind] = text_of(data)
-        position = _end_of(position, header)
-        header = _read_next(shard, start, position)
-    data_start = position + BLOCK_BYTES
+    said = _read_headers(shard, start, header)
+    records, header = {**defaults, **said.records}, said.header
+    data_start = said.position + BLOCK_BYTES
     if header.is_continued:
         data_start = _skip_sparse_map(shard, start, data_start)
     # An empty record of a member takes back the record of a global header.
     pax_name = records.get("GNU.sparse.name") or records.get("path")
-    plain_name = gnu_names.get("L", header.name)
+    plain_name = said.gnu_names.get("L", header.name)
     name = pax_name or plain_name
     data_bytes = _data_bytes(header, name, records.get("size"), shard.place(start))
     end = data_start + _padded(data_bytes)
     _check_inside(shard, start, end)
-    link_name = records.get("linkpath") or gnu_names.get("K", header.link_name)
+    link_name = records.get("linkpath") or said.gnu_names.get("K", header.link_name)
     return Member(
         start=start,
         data_start=data_start,
@@ -182,6 +182,22 @@ def _read_member(shard: _Shard, start: int, header: Header, defaults: Mapping[st
         is_pax_name=bool(pax_name),
         is_sparse=header.kind == "S" or any(key.startswith("GNU.sparse.") for key in records),
     )
+
+
+def _read_headers(shard: _Shard, position: int, header: Header) -> _Headers:
+    """Read the extended headers of a member, of which the first is given, and its own header."""
+    start = position
+    records: dict[str, str] = {}
+    gnu_names: dict[str, str] = {}
+    while header.kind in _EXTENDED:
+        data = _read_extended(shard, position, header)
+        if header.kind in "xX":
+            records |= parse_records(data, shard.place(position))
+        else:
+            gnu_names[header.kind] = text_of(data)
+        position = _end_of(position, header)
+        header = _read_next(shard, start, position)
+    return _Headers(header, position, records, gnu_names)
 
 
 def _read_next(shard: _Shard, start: int, position: int) -> Header:

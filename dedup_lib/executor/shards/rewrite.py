@@ -97,10 +97,8 @@ def _write(file: Any, shard: Shard, stays: Sequence[bool], sink: Any) -> Written
         num_bytes += part.end - part.start
     fill_bytes = -(num_bytes + _END_BYTES) % _RECORD_BYTES
     sink.write(bytes(_END_BYTES + fill_bytes))
-    indexes = {index for index, stay in zip(shard.sample_indexes, stays, strict=True) if stay} - {
-        None
-    }
-    return WrittenShard(len(indexes), len(members), num_bytes + _END_BYTES + fill_bytes)
+    kept = {index for index, stay in zip(shard.sample_indexes, stays, strict=True) if stay}
+    return WrittenShard(len(kept - {None}), len(members), num_bytes + _END_BYTES + fill_bytes)
 
 
 def _check_links(layout: Layout, stays: Sequence[bool], members: Sequence[Member]) -> None:

@@ -64,6 +64,8 @@ FAULTS = {
     "PAX header before the end": (extended(b"6 a=b\n") + bytes(1024), 0, "no member follows"),
     "PAX record without a length": (extended(b"a=b\n") + bytes(1024), 0, "can't be read"),
     "PAX record of a wrong length": (extended(b"7 a=b\n") + bytes(1024), 0, "can't be read"),
+    "PAX record that ends early": (extended(b"5 a=b\n") + bytes(1024), 0, "can't be read"),
+    "PAX record of length 1": (extended(b"1 a=b\n") + bytes(1024), 0, "can't be read"),
     "PAX record of length 0": (extended(b"0 a=b\n") + bytes(1024), 0, "can't be read"),
     "global header amid a member": (
         extended(b"6 a=b\n") + extended(b"6 a=b\n", b"g") + OPEN, 1024, "a global header lies"),
@@ -126,9 +128,9 @@ def test_joined_without_zero_blocks_gives_all_members():
 def test_a_tail_longer_than_one_piece_is_read_to_its_end(monkeypatch):
     monkeypatch.setattr("dedup_lib.executor.shards.headers._PIECE_BYTES", 1000)
     assert layout_of(WHOLE + bytes(5000)).has_end
-    place = len(WHOLE) + 4000
-    with pytest.raises(FileRefusedError, match=f"at byte {place}: other bytes"):
-        layout_of(WHOLE + bytes(4000) + b"?" + bytes(999))
+    for place in range(3072 + 512, 10_240, 600):
+        with pytest.raises(FileRefusedError, match=f"at byte {place}: other bytes"):
+            layout_of(flipped(WHOLE, place))
 
 
 def test_a_shard_that_became_shorter_was_changed():

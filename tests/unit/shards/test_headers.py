@@ -139,6 +139,15 @@ def test_a_size_of_a_pax_record_holds_against_the_header():
     assert [item.data_bytes for item in layout_of(content).members] == [3, 0]
 
 
+def test_all_extended_headers_of_a_member_count():
+    content = b""
+    for records, kind in [(b"10 path=x\n", b"x"), (b"6 a=b\n", b"x"), (b"y\0", b"L")]:
+        content += raw_header(b"p", b"%o" % len(records), kind) + padded(records)
+    (found,) = layout_of(content + raw_header(b"1.jpg", b"0") + END).members
+    assert (found.name, found.plain_name, found.start) == ("x", "y", 0)
+    assert found.end == len(content) + 512
+
+
 def test_a_link_or_directory_with_a_size_has_no_data():
     content = b"".join(
         raw_header(name, b"1000", kind)

@@ -9,8 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dedup_lib.executor.shards import rewrite
+from dedup_lib.executor.shards.headers import read_layout
+from dedup_lib.executor.shards.json_ids import read_json_id
 from dedup_lib.executor.shards.rewrite import extract_samples, read_back, remove_samples
-from dedup_lib.executor.stores import FileRefusedError
+from dedup_lib.executor.shards.samples import group_samples
+from dedup_lib.executor.stores import FileRefusedError, open_store
 from tests.support.tables.made_shards import (
     END,
     FORMATS,
@@ -115,6 +118,7 @@ def test_what_was_written_is_counted():
         (link("2.png", "1.jpg"), "1.jpg"),
         (link("2.png", "./1.jpg"), "1.jpg"),
         (link("2.png", "1.jpg", SYMLINK), "1.jpg"),
+        (link("d/2.png", "1.jpg"), "1.jpg"),
         (link("d/2.png", "../1.jpg", SYMLINK), "1.jpg"),
         (link("noext", "1.jpg"), "1.jpg"),
     ],
@@ -135,6 +139,12 @@ def test_a_link_may_go_or_stay_with_its_target():
     assert names(only(content, "1")) == ["1.jpg", "1.png"]
     with pytest.raises(FileRefusedError, match=r"the link '2.jpg' to '1.jpg'"):
         only(content, "2")
+
+
+def test_a_target_may_be_written_with_a_dot():
+    content = tar_of("./1.jpg", link("./2.jpg", "1.jpg"))
+    with pytest.raises(FileRefusedError, match=r"'./2.jpg' to './1.jpg'"):
+        without(content, "./1")
 
 
 def test_a_symbolic_link_starts_in_its_directory():
@@ -177,6 +187,18 @@ def test_a_written_shard_is_read_back():
     assert read_back(io.BytesIO(content), len(content), SOURCE) == {"2": (3, 5)}
     with pytest.raises(FileRefusedError, match="no zero blocks at its end"):
         read_back(io.BytesIO(content[:2048]), 2048, SOURCE)
+
+
+def test_a_shard_in_a_store_is_read_and_written_by_pyarrow(tmp_path):
+    content = tar_of("1.jpg", "2.jpg", member("2.json", b'{"id": 7}'))
+    (tmp_path / "in.tar").write_bytes(content)
+    store, path = open_store(f"file:{tmp_path}", {})
+    with store.open_input_file(f"{path}/in.tar") as file:
+        shard = group_samples(read_layout(file, file.size(), SOURCE))
+        assert read_json_id(file, shard.samples[1], "id") == "7"
+        with store.open_output_stream(f"{path}/out.tar") as sink:
+            remove_samples(file, shard, {0}, sink)
+    assert (tmp_path / "out.tar").read_bytes() == without(content, "1")
 
 
 def test_a_shard_of_no_samples_can_be_written():

@@ -104,8 +104,8 @@ def test_links_belong_to_samples():
 
 
 def test_curator_counts_the_suffix_jpg_only():
-    found = numbers("0.jpg", "1.jpeg", "2.JPG", "3.png", "4.seg.jpg", "5.jpg")
-    assert found == {"0": (0,), "1": (), "2": (), "3": (), "4": (), "5": (1,)}
+    found = numbers("0.jpg", "1.jpeg", "2.JPG", "3.png", "4.seg.jpg", "5.jpg", "a.b/6.jpg")
+    assert found == {"0": (0,), "1": (), "2": (), "3": (), "4": (), "5": (1,), "a.b/6": (2,)}
 
 
 def test_curator_does_not_see_names_in_pax_records():
