@@ -56,7 +56,7 @@ class Shard(NamedTuple):
         num_without_key: The members whose name has no key, directories too; they always stay.
         num_disputed: The members whose key readers disagree on; they belong to no sample.
         num_curator_images: The number of images that Curator finds. Numbers that no sample has
-            belong to disputed members.
+            belong to disputed members. Numbers are not sure if a member is sparse.
     """
 
     layout: Layout
@@ -80,7 +80,7 @@ def split_name(name: str) -> NameParts | None:
 def group_samples(layout: Layout) -> Shard:
     """Group the members of a shard into samples. Nothing is read.
 
-    *Memory:* about 1 KB for each member, with the layout.
+    *Memory:* about 400 bytes for each member with a short name, with the layout.
     """
     parts = [_split(member) for member in layout.members]
     keys = [None if part is None or part.is_disputed else part.key for part in parts]
