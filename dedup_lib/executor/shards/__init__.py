@@ -1,0 +1,1 @@
+"""Read tar shards of images (WebDataset's form), and write them without some of their samples."""

@@ -1,0 +1,148 @@
+"""Write a shard without some of its samples, or with these only; all that stays keeps its bytes."""
+
+from __future__ import annotations
+
+import posixpath
+from collections.abc import Collection, Sequence
+from typing import Any, NamedTuple
+
+from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES
+from dedup_lib.executor.shards.headers import read_layout
+from dedup_lib.executor.shards.members import ByteRange, Layout, Member
+from dedup_lib.executor.shards.samples import Shard, group_samples
+from dedup_lib.executor.stores import FileRefusedError
+
+_PIECE_BYTES = 8 * 1024**2
+_END_BYTES = 2 * BLOCK_BYTES
+_RECORD_BYTES = 20 * BLOCK_BYTES
+
+
+class WrittenShard(NamedTuple):
+    """What a new shard holds.
+
+    Attributes:
+        num_samples: Its samples.
+        num_members: Its members, those without a key too.
+        written_bytes: Its size.
+    """
+
+    num_samples: int
+    num_members: int
+    written_bytes: int
+
+
+def remove_samples(file: Any, shard: Shard, removed: Collection[int], sink: Any) -> WrittenShard:
+    """Write a shard without some samples. Members that belong to no sample stay.
+
+    Args:
+        file: The shard, opened as a binary file that can seek.
+        shard: Its samples.
+        removed: The indexes of the samples to leave out; a set is fast.
+        sink: The stream to write to.
+
+    Raises:
+        FileRefusedError: A link would lose its target, or the shard became shorter. Links are
+            checked before anything is written.
+
+    *Cost:* what stays is read and written in pieces of 8 MB.
+    """
+    return _write(file, shard, [index not in removed for index in shard.sample_indexes], sink)
+
+
+def extract_samples(file: Any, shard: Shard, removed: Collection[int], sink: Any) -> WrittenShard:
+    """Write the samples that `remove_samples` leaves out, and the global headers, and no more.
+
+    Arguments, errors and cost are those of `remove_samples`.
+    """
+    return _write(file, shard, [index in removed for index in shard.sample_indexes], sink)
+
+
+def read_back(file: Any, size_bytes: int, source: str) -> dict[str, tuple[int, ...]]:
+    """Read the headers of a written shard; return the sizes in bytes of the data of each key.
+
+    Args:
+        file: The new shard, opened as a binary file that can seek.
+        size_bytes: Its size.
+        source: Its URI, for messages.
+
+    Returns:
+        For each key, in the order of the shard, the sizes of its members in their order.
+
+    Raises:
+        FileRefusedError: The shard is broken, or has no end.
+
+    *Cost:* as that of `read_layout`.
+    """
+    layout = read_layout(file, size_bytes, source)
+    if not layout.has_end:
+        raise FileRefusedError("shard", f"shard {source!r} has no zero blocks at its end")
+    samples = group_samples(layout).samples
+    return {sample.key: tuple(member.data_bytes for member in sample.members) for sample in samples}
+
+
+def _write(file: Any, shard: Shard, stays: Sequence[bool], sink: Any) -> WrittenShard:
+    """Write the members that stay.
+
+    Args:
+        file: The shard.
+        shard: Its samples.
+        stays: For each member, whether it stays.
+        sink: The stream to write to.
+    """
+    members = [member for member, stay in zip(shard.layout.members, stays, strict=True) if stay]
+    _check_links(shard.layout, stays, members)
+    num_bytes = 0
+    for part in _merge([*members, *shard.layout.global_headers]):
+        _copy(file, part, sink, shard.layout.source)
+        num_bytes += part.end - part.start
+    fill_bytes = -(num_bytes + _END_BYTES) % _RECORD_BYTES
+    sink.write(bytes(_END_BYTES + fill_bytes))
+    kept = {index for index, stay in zip(shard.sample_indexes, stays, strict=True) if stay}
+    return WrittenShard(len(kept - {None}), len(members), num_bytes + _END_BYTES + fill_bytes)
+
+
+def _check_links(layout: Layout, stays: Sequence[bool], members: Sequence[Member]) -> None:
+    """Refuse to write a link whose target is left out."""
+    links = [member for member in members if member.is_link]
+    if not links:
+        return
+    left_out = {
+        posixpath.normpath(member.name): member.name
+        for member, stay in zip(layout.members, stays, strict=True)
+        if not stay
+    }
+    for link in links:
+        if (target := left_out.get(_target_of(link))) is not None:
+            raise FileRefusedError(
+                "shard",
+                f"shard {layout.source!r} has the link {link.name!r} to {target!r}: the link "
+                "would stay, but its target would go. Remove or keep both",
+            )
+
+
+def _target_of(link: Member) -> str:
+    """Return the name of a link's target; a symbolic link starts in its own directory."""
+    start = posixpath.dirname(link.name) if link.kind == "2" else ""
+    return posixpath.normpath(posixpath.join(start, link.link_name))
+
+
+def _merge(parts: Sequence[Member | ByteRange]) -> list[ByteRange]:
+    """Return the bytes of members and headers, in order, as ranges that do not touch."""
+    merged: list[ByteRange] = []
+    for part in sorted(parts, key=lambda part: part.start):
+        if merged and merged[-1].end == part.start:
+            merged[-1] = ByteRange(merged[-1].start, part.end)
+        else:
+            merged.append(ByteRange(part.start, part.end))
+    return merged
+
+
+def _copy(file: Any, part: ByteRange, sink: Any, source: str) -> None:
+    position = part.start
+    file.seek(position)
+    while position < part.end:
+        piece = file.read(min(_PIECE_BYTES, part.end - position))
+        if not piece:
+            raise FileRefusedError("changed", f"shard {source!r} was changed")
+        sink.write(piece)
+        position += len(piece)
