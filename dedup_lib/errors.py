@@ -92,7 +92,15 @@ class TableNotFoundError(InputError):
 
 
 class TableFormatError(InputError):
-    """A table does not have the layout that its format demands."""
+    """A table does not have the layout that its format demands.
+
+    Attributes:
+        other_format: The name of the format that reads what is there, if that is known.
+    """
+
+    def __init__(self, message: str, *, other_format: str | None = None) -> None:
+        super().__init__(message)
+        self.other_format = other_format
 
 
 class MissingColumnError(InputError):

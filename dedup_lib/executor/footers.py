@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple
 
-from dedup_lib.executor.map_keys import find_optional_keys
+from dedup_lib.executor.parquet_values.map_keys import find_optional_keys
 from dedup_lib.executor.stores import open_store
 from dedup_lib.executor.writer_options import schema_lines
 

@@ -274,7 +274,8 @@ def _why_not_by_files(
         return "only the spark engine has strategies and a target file size"
     if settings.engine == "auto" and _is_for_gpu(session, images, settings):
         return f"the RAPIDS Accelerator is present, and {engine.name} would not use it"
-    if settings.engine == "auto" and output is not None and output.is_marked:
+    has_choice = settings.engine == "auto" and _SPARK in written.traits.engines
+    if has_choice and output is not None and output.is_marked:
         return "in an object store its files would be visible before the output is complete"
     partial = None if attempt is None else attempt.partial
     return engine.why_unusable(session, images, partial, settings)

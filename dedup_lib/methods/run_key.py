@@ -23,6 +23,7 @@ from dedup_lib.tables.registry import format_of
 _COMPARED = (
     "action",
     "image_id_column",
+    "image_id_from",
     "method",
     "resolved_output_format",
     "eps",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from typing import Any
 
 from pyspark.sql import DataFrame
@@ -12,10 +11,8 @@ from pyspark.sql.types import StringType, StructField, StructType
 from dedup_lib.errors import (
     ColumnTypeError,
     ImagesChangedError,
-    InputChangedError,
     UnreadableFileError,
 )
-from dedup_lib.locations import decode_path
 from dedup_lib.parquet.arrow_engine import ArrowEngine
 from dedup_lib.parquet.common_schema import common_schema
 from dedup_lib.parquet.output import NOTE_KEY, ParquetOutput
@@ -24,14 +21,13 @@ from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.session import Session
 from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.directory import (
-    changed_while_planning,
     data_files,
     fingerprint,
     footers_and_ids_of,
 )
 from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.history import NOTHING_NEW, EarlierRun, ImageChanges, ImagesState
-from dedup_lib.tables.id_table import FileRows, WantedIds
+from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.layout.keys_in_files import keys_in_files
 from dedup_lib.tables.layout.partitions import misread_partitions, partition_columns_of
 from dedup_lib.tables.manifest import read_manifest
@@ -91,27 +87,6 @@ class ParquetFormat(ParquetOutput):
             detail={},
             id_table=None if copied is None else copied.opened(session.spark, columns),
         )
-
-    def check_unchanged(self, session: Session, table: PinnedTable) -> None:
-        """List the files again, and compare."""
-        now = {file.path: file for file in session.storage.list_files(table.root)}
-        for file in table.files:
-            if now.get(file.path) != file:
-                raise InputChangedError(
-                    f"file {file.path!r} of the image table was changed or deleted during the run; "
-                    "nothing was published. Run again when no one writes there."
-                )
-
-    def check_all_read(self, table: PinnedTable, counted: Sequence[FileRows]) -> None:
-        """Compare paths, sizes and times."""
-        empty = {file.path for file in table.empty_files}
-        pinned = {file.path: (file.size_bytes, file.modified_ms) for file in table.files}
-        read = {
-            decode_path(file.file_path): (file.size_bytes, file.modified_ms) for file in counted
-        }
-        for path in sorted(pinned.keys() | read.keys()):
-            if path not in empty and pinned.get(path) != read.get(path):
-                raise changed_while_planning(path)
 
     def check_id_column(self, table: PinnedTable, column: str) -> None:
         """Refuse a column whose values are in directory names."""

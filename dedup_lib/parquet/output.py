@@ -13,41 +13,32 @@ from dedup_lib.errors import (
     InputError,
     OutputExistsError,
     StorageError,
-    UnsupportedError,
     VerificationError,
 )
-from dedup_lib.locations import get_scheme
+from dedup_lib.files.format import FilesFormat
 from dedup_lib.parquet.metrics_files import add_file
-from dedup_lib.publish.marker import is_incomplete, mark
-from dedup_lib.publish.promote import rename_into_place
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.session import Session
 from dedup_lib.tables import registry
 from dedup_lib.tables.directory import data_files, data_files_among, footers_of
-from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.kept_types import check_names_are_kept
 from dedup_lib.tables.layout.leftovers import delete_magic_directories
 from dedup_lib.tables.layout.partitions import partition_columns_of
 from dedup_lib.tables.pinned import PinnedTable
-from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
+from dedup_lib.tables.target import Attempt, Staged, Target
 
 # Where a record keeps its note: a key of the metadata of its first column.
 NOTE_KEY = "remove_duplicates"
 _CODEC = "spark.sql.parquet.compression.codec"
 
 
-class ParquetOutput(TableFormat):
+class ParquetOutput(FilesFormat):
     """The half of the Parquet format that writes."""
 
-    def publishing(self, session: Session, location: str, *, exists: bool) -> Publishing:
-        """Return `rename` if a rename is one step; otherwise `marker`."""
-        return "rename" if session.storage.renames_in_one_step(location) else "marker"
-
-    def is_finished_at(self, session: Session, location: str) -> bool:
-        """Look at the manifest, because S3A finds even an empty directory."""
-        is_started = is_incomplete(session.storage, location)
-        return not is_started and bool(session.storage.list_files(location))
+    instead = (
+        "Use --output-format delta, whose overwrite is one commit, or choose another location."
+    )
 
     def check_replaceable(self, session: Session, location: str) -> None:
         """Check that there is a Parquet directory, by its file names and some of its footers."""
@@ -75,22 +66,6 @@ class ParquetOutput(TableFormat):
             raise OutputExistsError(
                 f"output {location!r} is not a Parquet table, so it is not replaced: {error}"
             ) from error
-
-    def check_replacing(self, session: Session, target: Target) -> None:
-        """Refuse if the replacement takes more than two renames."""
-        advice = (
-            "Use --output-format delta, whose overwrite is one commit, or choose another location."
-        )
-        if target.is_marked:
-            raise UnsupportedError(
-                f"output {target.location!r}: a Parquet directory can't be replaced on "
-                f"{get_scheme(target.location)}, which can't rename in one step. {advice}"
-            )
-        if session.storage.is_remote:
-            raise UnsupportedError(
-                f"output {target.location!r}: a Parquet directory can't be replaced over Spark "
-                f"Connect, which has no renames. {advice}"
-            )
 
     def check_keeps(self, table: PinnedTable) -> None:
         """Refuse column names that Spark would write to Parquet as other names."""
@@ -153,13 +128,10 @@ class ParquetOutput(TableFormat):
         self, session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]
     ) -> None:
         """Mark the output as complete at its location, or rename it to its location."""
-        storage, target = session.storage, staged.target
-        if target.is_marked:
-            mark(storage, target.location, note, attempt.attempt_id)
-            return
-        delete_magic_directories(storage, staged.location)
-        storage.write_text(f"{staged.location}/_SUCCESS", "")
-        rename_into_place(session, staged, attempt, note)
+        if not staged.target.is_marked:
+            delete_magic_directories(session.storage, staged.location)
+            session.storage.write_text(f"{staged.location}/_SUCCESS", "")
+        super().promote(session, staged, attempt, note)
 
     def append_row(
         self,

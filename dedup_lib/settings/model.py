@@ -29,6 +29,13 @@ class Settings(ListSettings):
     image_id_column: str = option(
         "input", "column of the image table that holds the image IDs", default="image_id"
     )
+    image_id_from: str = option(
+        "input",
+        "WebDataset shards: where the image IDs are: key: a sample's key; json:FIELD: a field of "
+        "its .json member",
+        default="key",
+        metavar="key|json:FIELD",
+    )
     output: str | None = option(
         "output",
         "location of the deduplicated table; required, except with --dry-run; not with --method "

@@ -20,6 +20,7 @@ class FormatTraits:
         methods: The methods that can make or change a table of this format.
         engines: The engines that can write it in a rewrite.
         takes_names: Whether a table of a catalog can have this format.
+        has_plain_files: Whether only the files of a directory show that a table has this format.
         takes_commits: Whether commits can add and delete rows, as --since-last-run does.
     """
 
@@ -29,6 +30,7 @@ class FormatTraits:
     engines: frozenset[str]
     takes_names: bool = False
     takes_commits: bool = False
+    has_plain_files: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -159,6 +161,13 @@ _formats = {
             engines=frozenset({"spark"}),
             takes_names=True,
             takes_commits=True,
+        ),
+        FormatTraits(
+            name="webdataset",
+            title="WebDataset",
+            methods=frozenset({"rewrite"}),
+            engines=frozenset({"arrow"}),
+            has_plain_files=True,
         ),
     )
 }

@@ -178,6 +178,10 @@ def check_values(settings: Settings) -> None:
         _check_range("--eps-sweep", eps, 2)
     _check_count("--review-samples", settings.review_samples, 2000)
     parse_keeper(settings.keeper)
+    if not re.fullmatch("key|json:.+", settings.image_id_from, flags=re.DOTALL):
+        raise SettingsError(
+            f"--image-id-from must be key or json:FIELD (got {settings.image_id_from!r})."
+        )
     if settings.protect_where is not None:
         parse_condition(settings.protect_where)
     _check_run_key(settings.run_key)

@@ -4,12 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import os.path
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, NamedTuple
-
-from pyspark.sql import SparkSession
+from typing import NamedTuple
 
 from dedup_lib.errors import StorageError, UnreadableFileError
 from dedup_lib.executor import copied_ids, footers
@@ -17,21 +14,13 @@ from dedup_lib.executor.copied_ids import ScannedFile, Sources
 from dedup_lib.executor.footers import SourceFile
 from dedup_lib.executor.id_files import encode_path
 from dedup_lib.locations import name_of
-from dedup_lib.session.conf import tuned_for_rows
-from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
-from dedup_lib.session.on_executors import on_executors
+from dedup_lib.session import file_tasks
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, ParquetFooter, ParquetSchema
 from dedup_lib.tables.id_table import CopiedIds, FileRows, IdFacts, WantedIds
 
 # The driver takes 4 ms for a footer; a Python task on an executor needs 100 ms to start.
 MANY_FILES = 256
-_FILES_PER_TASK = 256
-# A task copies the IDs of files of so many bytes, in a few seconds.
-_BYTES_PER_TASK = 256 * 1024**2
-_MOST_TASKS = 20_000
-# The tasks of a query all receive the files of the whole query.
-_TASKS_IN_A_QUERY = 2_000
 _FOOTERS = "array<struct<digest: string, num_rows: bigint>>"
 _SCANNED = (
     "array<struct<digest: string, num_rows: bigint, num_nulls: bigint, id_bytes: bigint, "
@@ -104,7 +93,7 @@ def read_footers_and_ids(
         refused=next((one.refused for one in scanned if one.refused is not None), None),
         misread=next((one.misread for one in scanned if one.misread is not None), None),
     )
-    return footers, CopiedIds(location, len(_divide(files)), facts)
+    return footers, CopiedIds(location, len(file_tasks.divide(files)), facts)
 
 
 class _FooterCopy(NamedTuple):
@@ -156,16 +145,16 @@ def _complete(
 
 def _read_on_executors(session: Session, files: Sequence[FileInfo]) -> dict[str, tuple[str, int]]:
     """Return the digest of the schema and the number of rows of each readable file, by path."""
-    directory = _common_directory(files)
-    below = _below(directory, files)
-    size = max(_FILES_PER_TASK, -(-len(below) // _MOST_TASKS))
+    directory = file_tasks.common_directory(files)
+    below = file_tasks.below(directory, files)
+    size = max(file_tasks.FILES_PER_TASK, -(-len(below) // file_tasks.MOST_TASKS))
     parts = [below[start : start + size] for start in range(0, len(below), size)]
     options = dict(session.storage.pyarrow_options)
 
     def read_part(_: int, part: list[SourceFile]) -> list[tuple[str, int]]:
         return footers.read_digests(directory, part, options)
 
-    answers = _for_each_part(session, parts, read_part, _FOOTERS)
+    answers = file_tasks.for_each_part(session, parts, read_part, _FOOTERS)
     return {
         f"{directory}/{path}": tuple(footer)
         for part, answer in zip(parts, answers, strict=False)
@@ -177,8 +166,8 @@ def _copy_on_executors(
     session: Session, files: Sequence[FileInfo], wanted: WantedIds, location: str
 ) -> list[ScannedFile] | None:
     """Copy the IDs; return the facts of each file, or None if a file can't be read there."""
-    directory = _common_directory(files)
-    parts = [_below(directory, part) for part in _divide(files)]
+    directory = file_tasks.common_directory(files)
+    parts = [file_tasks.below(directory, part) for part in file_tasks.divide(files)]
     options = dict(session.storage.pyarrow_options)
     columns, looks_for_misread = wanted.columns, wanted.is_for_spark
 
@@ -186,72 +175,10 @@ def _copy_on_executors(
         sources = Sources(directory, part, columns, looks_for_misread)
         return copied_ids.copy_ids(sources, location, f"{number:05d}", options)
 
-    answers = _for_each_part(session, parts, copy_part, _SCANNED)
+    answers = file_tasks.for_each_part(session, parts, copy_part, _SCANNED)
     scanned = [ScannedFile(*row) for answer in answers for row in answer]
     reason = next((one.refused for one in scanned if not one.digest), None)
     if reason is not None or len(scanned) != len(files):
         _log.info("executors can't copy %s by pyarrow: %s", list(columns), reason)
         return None
     return scanned
-
-
-def _divide(files: Sequence[FileInfo]) -> list[Sequence[FileInfo]]:
-    """Divide files into parts of about the same cost, one for each task."""
-    each = _BYTES_PER_TASK // _FILES_PER_TASK  # the cost of opening a file
-    total = sum(file.size_bytes + each for file in files)
-    limit = max(_BYTES_PER_TASK, -(-total // _MOST_TASKS))
-    parts: list[list[FileInfo]] = [[]]
-    load = 0
-    for file in files:
-        if parts[-1] and load >= limit:
-            parts.append([])
-            load = 0
-        parts[-1].append(file)
-        load += file.size_bytes + each
-    return list(parts)
-
-
-def _below(directory: str, files: Sequence[FileInfo]) -> list[SourceFile]:
-    return [SourceFile(file.path[len(directory) + 1 :], file.size_bytes) for file in files]
-
-
-def _common_directory(files: Sequence[FileInfo]) -> str:
-    # Not commonpath: it would turn the two slashes of a URI into one.
-    common = os.path.commonprefix([file.path for file in files])  # noqa: RUF071  # cut at a slash
-    return common.rpartition("/")[0]
-
-
-def _for_each_part(
-    session: Session,
-    parts: Sequence[list[SourceFile]],
-    function: Callable[[int, list[SourceFile]], Any],
-    returns: str,
-) -> list[Any]:
-    """Call a function with number and files of each part, in a task each; [] if a task fails."""
-    answers: list[Any] = []
-    try:
-        with tuned_for_rows(session.spark, len(parts)):
-            for start in range(0, len(parts), _TASKS_IN_A_QUERY):
-                some = parts[start : start + _TASKS_IN_A_QUERY]
-                answers += _query(session.spark, start, some, function, returns)
-    except SPARK_ERRORS as failure:
-        _log.info("executors can't read files by pyarrow: %s", find_task_failure(failure))
-        return []
-    return answers
-
-
-def _query(
-    spark: SparkSession,
-    first: int,
-    parts: Sequence[list[SourceFile]],
-    function: Callable[[int, list[SourceFile]], Any],
-    returns: str,
-) -> list[Any]:
-    packed = [footers.pack(part) for part in parts]
-    call = on_executors(
-        lambda number: function(number, footers.unpack(packed[number - first])), returns
-    )
-    numbers = spark.range(first, first + len(packed), 1, len(packed))
-    rows = numbers.select("id", call("id").alias("answer")).collect()
-    answers = {row["id"]: row["answer"] for row in rows}
-    return [answers[first + index] for index in range(len(packed))]

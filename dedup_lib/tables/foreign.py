@@ -83,7 +83,7 @@ KINDS = (
     ),
 )
 # WebDataset's shards.
-_TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz")
+TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2")
 _GROUPS = [group for kind in KINDS for group in kind.signs]
 _DEEP = [entry.partition("/") for group in _GROUPS for entry in group if "/" in entry]
 # Names to find in a directory, sub-directories to look into, and names to find there.
@@ -244,11 +244,12 @@ def check_no_shards(files: Sequence[FileInfo], subject: str) -> None:
         TableFormatError: There is a tar file.
     """
     for file in files:
-        if file.path.lower().endswith(_TAR_SUFFIXES):
+        if file.path.lower().endswith(TAR_SUFFIXES):
             raise TableFormatError(
                 f"{subject} holds {file.path!r}: these are WebDataset shards. Their images are in "
-                "tar files; Parquet files beside them hold only facts about the images. Write the "
-                "images with their IDs to a table of Parquet or Delta, and give that table."
+                "tar files; Parquet files beside them hold only facts about the images. As an "
+                "image table, use --images-format webdataset (or auto).",
+                other_format="webdataset",
             )
 
 

@@ -37,6 +37,7 @@ class WantedIds:
         has_all: Whether these are all columns that the plan compares.
         is_for_spark: Whether Spark may read the images: then columns that it would read wrong are
             looked for.
+        id_from: For shards: where the IDs are, as --image-id-from says.
         make_directory: Makes the run's directory, in which executors may write, and returns the URI
             of a new directory in it; None if there is no such directory.
     """
@@ -44,6 +45,7 @@ class WantedIds:
     columns: tuple[str, ...]
     has_all: bool
     is_for_spark: bool
+    id_from: str
     make_directory: Callable[[], str | None]
 
     def in_files(self, partition_columns: Collection[str]) -> WantedIds | None:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from pyspark.errors import AnalysisException
 
-from dedup_lib.errors import UnsupportedError
+from dedup_lib.errors import TableFormatError, UnsupportedError
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
 from dedup_lib.settings import ImagesFormat
 from dedup_lib.tables.columns import metadata
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.pinned import PinnedTable
-from dedup_lib.tables.registry import format_asked_for, format_of
+from dedup_lib.tables.registry import format_asked_for, format_named, format_of
 
 
 def read_images(
@@ -38,11 +38,18 @@ def read_images(
         UnreadableFileError: A data file is empty, or is not a file of the format.
         UnsupportedError: A column has the name of the file metadata, and so hides it.
 
-    *Cost:* Parquet: one listing, and each file is opened once. Delta: the log.
+    *Cost:* Parquet: one listing, and each file is opened once. Delta: the log. Shards: the headers
+    of all members, and a listing (two if the user does not name the format).
     """
     if is_path(location):
         location = session.storage.canonical(location)
-    table = format_asked_for(session, location, images_format).pin(session, location, wanted_ids)
+    asked_for = format_asked_for(session, location, images_format)
+    try:
+        table = asked_for.pin(session, location, wanted_ids)
+    except TableFormatError as error:
+        if error.other_format is None or images_format == asked_for.name:
+            raise
+        table = format_named(error.other_format).pin(session, location, wanted_ids)
     if any(name.lower() == "_metadata" for name in table.frame.columns):
         _check_files_are_told(table)
     return table

@@ -94,6 +94,8 @@ def format_asked_for(session: Session, location: str, asked: str) -> TableFormat
     if asked in ("auto", found.name):
         return found
     wanted = format_named(asked)
+    if found is _plain() and wanted.traits.has_plain_files:  # their files show it
+        return wanted
     if wanted.sign:
         raise TableFormatError(
             f"image table {location!r} is not a {wanted.title} table: it has no {wanted.sign}."

@@ -9,9 +9,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dedup_lib import remove_duplicates
+from dedup_lib.executor.file_task import RowSelection
+from dedup_lib.files import rewrite
 from dedup_lib.lists.removal_list import read_removal_list
 from dedup_lib.methods.spark_engine import apply
-from dedup_lib.parquet import arrow_engine
 from dedup_lib.plan import id_scan, removal_plan
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
@@ -87,7 +88,7 @@ def test_g1_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark,
         assert planned.count() == removed.distinct().count() == (rows - kept).total()
     for strategy in STRATEGIES:
         assert multiset(apply(images, planned, strategy)) == kept
-    arrow_engine.rewrite(
+    rewrite.rewrite(
         spark,
         images,
         id_scan.count_files(images),
@@ -95,7 +96,7 @@ def test_g1_every_engine_strategy_and_join_keeps_what_the_set_model_keeps(spark,
         staged=f"file:{tmp_path}/case/out",
         partial=f"file:{tmp_path}/case/partial",
         options={},
-        action="remove",
+        selection=RowSelection("remove", images.id_column),
         keeps_empty=not kept,
         materialise=lambda frame: frame.localCheckpoint(),
     )

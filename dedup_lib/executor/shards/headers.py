@@ -21,7 +21,7 @@ _PIECE_BYTES = 1024**2
 _MOST_EXTENDED_BYTES = 1024**2
 _EXTENDED = frozenset("xXLK")
 _WITHOUT_DATA = frozenset("123456")
-_END_BYTES = 2 * BLOCK_BYTES
+END_BYTES = 2 * BLOCK_BYTES
 _COMPRESSIONS = {
     b"\x1f\x8b": "gzip",
     b"\x28\xb5\x2f\xfd": "zstd",
@@ -94,7 +94,7 @@ def read_layout(file: Any, size_bytes: int, source: str) -> Layout:
         else:
             members.append(_read_member(shard, position, header, defaults))
             position = members[-1].end
-    has_end = size_bytes - position >= _END_BYTES
+    has_end = size_bytes - position >= END_BYTES
     return Layout(source, tuple(members), tuple(global_headers), has_end)
 
 

@@ -7,13 +7,12 @@ from collections.abc import Collection, Sequence
 from typing import Any, NamedTuple
 
 from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES
-from dedup_lib.executor.shards.headers import read_layout
+from dedup_lib.executor.shards.headers import END_BYTES, read_layout
 from dedup_lib.executor.shards.members import ByteRange, Layout, Member
 from dedup_lib.executor.shards.samples import Shard, group_samples
 from dedup_lib.executor.stores import FileRefusedError
 
 _PIECE_BYTES = 8 * 1024**2
-_END_BYTES = 2 * BLOCK_BYTES
 _RECORD_BYTES = 20 * BLOCK_BYTES
 
 
@@ -95,10 +94,10 @@ def _write(file: Any, shard: Shard, stays: Sequence[bool], sink: Any) -> Written
     for part in _merge([*members, *shard.layout.global_headers]):
         _copy(file, part, sink, shard.layout.source)
         num_bytes += part.end - part.start
-    fill_bytes = -(num_bytes + _END_BYTES) % _RECORD_BYTES
-    sink.write(bytes(_END_BYTES + fill_bytes))
+    fill_bytes = -(num_bytes + END_BYTES) % _RECORD_BYTES
+    sink.write(bytes(END_BYTES + fill_bytes))
     kept = {index for index, stay in zip(shard.sample_indexes, stays, strict=True) if stay}
-    return WrittenShard(len(kept - {None}), len(members), num_bytes + _END_BYTES + fill_bytes)
+    return WrittenShard(len(kept - {None}), len(members), num_bytes + END_BYTES + fill_bytes)
 
 
 def _check_links(layout: Layout, stays: Sequence[bool], members: Sequence[Member]) -> None:

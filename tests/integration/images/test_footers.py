@@ -11,6 +11,7 @@ import pytest
 from dedup_lib.errors import StorageError, TableFormatError
 from dedup_lib.executor import footers as executor_footers
 from dedup_lib.executor import stores
+from dedup_lib.session import file_tasks
 from dedup_lib.session.hadoop_storage import HadoopStorage
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
@@ -33,8 +34,8 @@ class Noting(HadoopStorage):
 @pytest.fixture
 def storage(spark, monkeypatch):
     monkeypatch.setattr(footers, "MANY_FILES", 2)
-    monkeypatch.setattr(footers, "_FILES_PER_TASK", 2)
-    monkeypatch.setattr(footers, "_TASKS_IN_A_QUERY", 2)
+    monkeypatch.setattr(file_tasks, "FILES_PER_TASK", 2)
+    monkeypatch.setattr(file_tasks, "_TASKS_IN_A_QUERY", 2)
     return Noting(spark)
 
 

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.errors import InputChangedError, PublishError
 from dedup_lib.locations import local_path
+from dedup_lib.session import file_tasks
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
@@ -62,7 +63,7 @@ def pinned_twice(spark, tmp_path):
 
     def pinned_twice(*columns, has_all=True):
         (tmp_path / "run").mkdir()
-        wanted = WantedIds(columns, True, True, lambda: f"file:{tmp_path}/run/ids")
+        wanted = WantedIds(columns, True, True, "key", lambda: f"file:{tmp_path}/run/ids")
         session = Session(spark, open_storage(spark))
         location = str(tmp_path / "images")
         tables = [read_images(session, location, "auto", ids) for ids in (wanted, None)]
@@ -174,15 +175,15 @@ def test_what_a_killed_attempt_leaves_beside_the_copies_does_no_harm(remove, tmp
 
 
 def test_the_ids_of_many_files_are_copied_by_several_queries(remove, tmp_path, monkeypatch):
-    monkeypatch.setattr(footers, "_BYTES_PER_TASK", 1)
-    monkeypatch.setattr(footers, "_TASKS_IN_A_QUERY", 2)
-    query, firsts = footers._query, []
+    monkeypatch.setattr(file_tasks, "_BYTES_PER_TASK", 1)
+    monkeypatch.setattr(file_tasks, "_TASKS_IN_A_QUERY", 2)
+    query, firsts = file_tasks._query, []
 
     def noted(spark, first, *others):
         firsts.append(first)
         return query(spark, first, *others)
 
-    monkeypatch.setattr(footers, "_query", noted)
+    monkeypatch.setattr(file_tasks, "_query", noted)
     for name in "abcde":
         write_parquet(image_rows([name]), tmp_path / f"images/{name}.parquet")
     listed = write_list(tmp_path / "list.parquet", ["b", "e"])

@@ -19,8 +19,10 @@ from dedup_lib.errors import (
     VerificationError,
 )
 from dedup_lib.executor import copied_ids, rewrite_file, stores
+from dedup_lib.files import groups as file_groups
+from dedup_lib.files import rewrite as file_rewrite
+from dedup_lib.files import rows as file_rows
 from dedup_lib.methods.rewrite import Rewrite
-from dedup_lib.parquet import arrow_engine, file_groups, file_rows
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.tables.read import read_images
@@ -312,13 +314,13 @@ def test_g10_other_ids_at_the_planned_positions_end_the_run(
     remove, images, listed, tmp_path, monkeypatch, action
 ):
     """As if Spark had read the rows of a file in another order than pyarrow."""
-    gather = arrow_engine.gather
+    gather = file_rewrite.gather
 
     def misread(planned, *arguments, **named):
         planned = planned.withColumn("row_index", 9 - F.col("row_index"))
         return gather(planned, *arguments, **named)
 
-    monkeypatch.setattr(arrow_engine, "gather", misread)
+    monkeypatch.setattr(file_rewrite, "gather", misread)
     with pytest.raises(VerificationError, match=r"/b b' has other IDs .* than the plan") as refused:
         remove(images, listed, tmp_path / "out", action=action)
     assert refused.value.exit_code == 5

@@ -20,7 +20,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib import DuplicateIds, Settings, pipeline, run
-from dedup_lib.executor import copied_ids, rewrite_file
+from dedup_lib.executor import copied_ids, new_file
 from dedup_lib.methods import spark_engine
 from dedup_lib.plan import id_join
 from dedup_lib.session.conf import session_settings
@@ -29,7 +29,7 @@ from tests.support.clusters.executor_kills import kill_executor, meeting
 from tests.support.tables.made import row_digests
 
 copy_ids, make_plan, apply = copied_ids.copy_ids, pipeline.make_plan, spark_engine.apply
-sql, give_name = SparkSession.sql, rewrite_file._give_name
+sql, give_name = SparkSession.sql, new_file._give_name
 kills = {}  # of the run that is going on; and the folder that has a file for each that happened
 
 
@@ -86,7 +86,7 @@ def images_of(settings):
 
 
 copied_ids.copy_ids, pipeline.make_plan, spark_engine.apply = copying, planning, rewriting
-SparkSession.sql, rewrite_file._give_name = asking, naming
+SparkSession.sql, new_file._give_name = asking, naming
 spark = start_session()
 spark.sparkContext.setLogLevel("ERROR")
 for wanted in json.loads(sys.argv[1]):

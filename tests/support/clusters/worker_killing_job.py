@@ -9,11 +9,11 @@ FOLDER/rewrite then says which executor died with the worker.
 import sys
 
 from dedup_lib import cli
-from dedup_lib.executor import rewrite_file
+from dedup_lib.executor import new_file
 from tests.support.clusters.executor_kills import kill_executor
 
 folder = sys.argv[1]
-give_name = rewrite_file._give_name
+give_name = new_file._give_name
 
 
 def naming(partial, target):
@@ -22,5 +22,5 @@ def naming(partial, target):
     return give_name(partial, target)
 
 
-rewrite_file._give_name = naming
+new_file._give_name = naming
 cli.main(sys.argv[2:])

@@ -10,8 +10,8 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.executor.id_files import encode_path
+from dedup_lib.files.groups import bytes_per_group, partition_keys, spread
 from dedup_lib.locations import decode_path
-from dedup_lib.parquet.file_groups import bytes_per_group, partition_keys, spread
 from dedup_lib.session.spark_session import cores, literal_rows
 from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.image_table import ImageTable

@@ -1,0 +1,217 @@
+"""Rewrite the files of a table one by one, in Python tasks of Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from pyspark.sql import Column, DataFrame, Row, SparkSession
+from pyspark.sql import functions as F
+from pyspark.sql.types import LongType, StringType, StructField, StructType
+
+from dedup_lib.errors import (
+    ColumnTypeError,
+    DedupError,
+    InputChangedError,
+    UnreadableFileError,
+    UnsupportedError,
+    VerificationError,
+)
+from dedup_lib.executor import rewrite_file
+from dedup_lib.executor.file_task import Directories, Rewritten, RowSelection, describe_outcome
+from dedup_lib.files.rows import files_to_rewrite
+from dedup_lib.methods.run_context import RunContext
+from dedup_lib.plan.plan import Plan
+from dedup_lib.plan.position_bitmaps import checksum, position_bitmaps
+from dedup_lib.session.conf import tuned_for_rows
+from dedup_lib.session.on_executors import on_executors
+from dedup_lib.tables.id_table import FileRows
+from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.target import Attempt, Staged, Target
+
+RewriteFile = Callable[[Any, Any, Mapping[str, str], RowSelection], Rewritten]
+_ERRORS: dict[str, type[DedupError]] = {
+    "changed": InputChangedError,
+    "types": ColumnTypeError,
+    "unavailable": UnsupportedError,
+    "ids": VerificationError,
+    "shard": UnreadableFileError,
+}
+_OUTCOME = StructType(
+    [
+        StructField("num_rows", LongType()),
+        StructField("written_bytes", LongType()),
+        StructField("copied_files", LongType()),
+        StructField("refused", StringType()),
+        StructField("reason", StringType()),
+    ]
+)
+
+
+@dataclass(frozen=True)
+class RewrittenFiles:
+    """What the engine did: the number of written files, of files only copied, and of tasks."""
+
+    written_files: int
+    copied_files: int
+    tasks: int
+
+
+def write(
+    run: RunContext,
+    plan: Plan,
+    output: Target,
+    attempt: Attempt,
+    *,
+    id_column: str,
+    rewrite_one: RewriteFile = rewrite_file.rewrite,
+) -> Staged:
+    """Write the output of a run to files with the names of the input files; see `rewrite`."""
+    settings = run.settings
+    with run.step("rewrite files"):
+        done = rewrite(
+            run.session.spark,
+            plan.images,
+            plan.files,
+            plan.rows,
+            staged=attempt.staged,
+            partial=None if output.is_marked else attempt.partial,
+            options=settings.storage_options,
+            selection=RowSelection(settings.action, id_column),
+            keeps_empty=plan.output_rows(settings.action) == 0,
+            materialise=run.workspace.materialiser(attempt),
+            rewrite_one=rewrite_one,
+        )
+    run.report.choose(
+        "tasks",
+        str(done.tasks),
+        files=len(plan.images.files),
+        written_files=done.written_files,
+        copied_files=done.copied_files,
+    )
+    return Staged(output, attempt.staged, None)
+
+
+def rewrite(
+    spark: SparkSession,
+    images: ImageTable,
+    files: Sequence[FileRows],
+    planned: DataFrame,
+    *,
+    staged: str,
+    partial: str | None,
+    options: Mapping[str, str],
+    selection: RowSelection,
+    keeps_empty: bool,
+    materialise: Callable[[DataFrame], DataFrame],
+    rewrite_one: RewriteFile = rewrite_file.rewrite,
+) -> RewrittenFiles:
+    """Write each file of a table without its planned rows, under the same name.
+
+    The action may also be to write only the planned rows, or all rows with two more columns.
+
+    Args:
+        spark: The session.
+        images: The image table.
+        files: The numbers of rows and sizes of its files.
+        planned: The removal plan.
+        staged: The URI of the directory to write to.
+        partial: The URI of a directory for unfinished files; None if a rename is not a single
+            step. Then executors finish the files on their own disks, and upload them.
+        options: Options for pyarrow's file systems.
+        selection: Which rows and columns to write.
+        keeps_empty: Whether the output has no rows. Then one file is kept for its schema.
+        materialise: Evaluates a frame once, and returns a frame that reads the result.
+        rewrite_one: Rewrites a file on an executor, as `rewrite_file.rewrite` does for Parquet.
+
+    Returns:
+        What was written.
+
+    Raises:
+        InputChangedError: A file changed after the plan was made.
+        ColumnTypeError: pyarrow would change a column.
+        VerificationError: A file has other IDs at the planned positions than the plan.
+        PySparkException: A task failed. If pyarrow can't read a file in any attempt, the text has
+            `FileReadError` and the file.
+
+    *Cost:* each file is read and written once, and the IDs of row groups that lose rows are read
+    once more. The positions of the planned rows and checksums of their IDs are shuffled (with
+    `annotate`, also their keepers), and the names of the files are broadcast.
+    """
+    chosen = files_to_rewrite(
+        spark, images, files, keeps_empty=keeps_empty, materialise=materialise
+    )
+    gathered = gather(
+        planned, chosen.frame, chosen.num_groups, keepers=selection.action == "annotate"
+    )
+    directories = Directories(chosen.directory, staged, partial)
+
+    def rewrite_row(file: Any, bitmaps: Any, options: Mapping[str, str]) -> Rewritten:
+        return rewrite_one(directories.task_of(file), bitmaps, options, selection)
+
+    file = F.struct("path", "size_bytes", "num_rows", "keeps_empty")
+    rewritten = outcomes_of(rewrite_row, options)(file, "bitmaps")
+    done = gathered.join(F.broadcast(chosen.frame), "number").select(rewritten.alias("outcome"))
+    with tuned_for_rows(spark, sum(file.num_rows for file in files)):
+        outcomes = done.select("outcome.*").collect()
+    for row in outcomes:
+        if (error := refusal_of(row)) is not None:
+            raise error
+    return RewrittenFiles(
+        written_files=sum(row["written_bytes"] > 0 for row in outcomes),
+        copied_files=sum(row["copied_files"] for row in outcomes),
+        tasks=chosen.num_groups,
+    )
+
+
+def gather(
+    planned: DataFrame, tasks: DataFrame, num_partitions: int, *, keepers: bool = False
+) -> DataFrame:
+    """Collect the bitmaps of each file, in the partition of the file's group.
+
+    Args:
+        planned: The removal plan.
+        tasks: `number`, `key`, `file_path` and other columns, one row per file.
+        num_partitions: How many keys there are.
+        keepers: Whether to collect also the surviving keepers.
+
+    Returns:
+        One row per file: `key`, `number`, `bitmaps` (array of struct `bucket`, `bitmap`,
+        `checksum` of the planned IDs, and perhaps `keepers`; empty for a file that loses no rows).
+
+    *Cost:* one shuffle of the positions and checksums of planned rows.
+    """
+    of_row = ["row_index", "checksum", *(["surviving_keeper_id"] if keepers else [])]
+    summed = checksum(F.col("image_id"), planned.schema["image_id"].dataType)
+    planned = planned.withColumn("checksum", summed)
+    numbers = F.broadcast(tasks.select("file_path", "key", "number"))
+    removed = planned.select("file_path", *of_row).join(numbers, "file_path")
+    none = (F.lit(None).cast(planned.schema[name].dataType).alias(name) for name in of_row)
+    positions = (
+        removed.select("key", "number", *of_row)
+        .unionByName(tasks.select("key", "number", *none))  # every file
+        .repartition(num_partitions, "key")  # all later steps also group by it
+    )
+    fields = ["bucket", "bitmap", "checksum", *(["keepers"] if keepers else [])]
+    marked = F.when(F.col("bucket").isNotNull(), F.struct(*fields))
+    return (
+        position_bitmaps(positions, "key", "number", keepers=keepers, checksums=True)
+        .groupBy("key", "number")
+        .agg(F.collect_list(marked).alias("bitmaps"))
+    )
+
+
+def outcomes_of(
+    function: Callable[..., Rewritten], options: Mapping[str, str]
+) -> Callable[..., Column]:
+    """Return a function of columns: the outcome of a function of an executor for each row."""
+    given = dict(options)
+    return on_executors(lambda *values: describe_outcome(function, *values, given), _OUTCOME)
+
+
+def refusal_of(outcome: Row) -> DedupError | None:
+    """Return the error of an outcome; None if the function refused nothing."""
+    if outcome["refused"] is None:
+        return None
+    return _ERRORS[outcome["refused"]](outcome["reason"])

@@ -1,0 +1,105 @@
+"""The table format of WebDataset shards: tar files whose members with one key are a row."""
+
+from __future__ import annotations
+
+from pyspark.sql import functions as F
+from pyspark.sql.types import StringType, StructField, StructType
+
+from dedup_lib.errors import (
+    InputError,
+    OutputExistsError,
+    UnsupportedError,
+    VerificationError,
+)
+from dedup_lib.files.format import FilesFormat
+from dedup_lib.session.session import Session
+from dedup_lib.settings.traits import find_format
+from dedup_lib.tables.directory import fingerprint, is_marker
+from dedup_lib.tables.foreign import check_read
+from dedup_lib.tables.id_table import WantedIds
+from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.target import Staged
+from dedup_lib.webdataset.shard_engine import ShardEngine
+from dedup_lib.webdataset.shards import (
+    COLUMNS,
+    count_samples,
+    find_shards,
+    read_ids,
+    warn_of_others,
+)
+
+_ONLY_SHARDS = (
+    "Shards can only be rewritten as shards: use --method rewrite, and --output-format webdataset."
+)
+
+
+class WebDatasetFormat(FilesFormat):
+    """A directory of tar shards, or one shard; each sample is a row: its members share a key.
+
+    The columns are `image_id`, `__key__` and `__url__`, all strings. They are read once, into the
+    ID table. The members are not columns.
+    """
+
+    traits = find_format("webdataset")
+    file_engine = ShardEngine()
+
+    def is_at(self, session: Session, location: str) -> bool:
+        """Look at the name alone: a directory is told when its files are listed."""
+        return location.lower().endswith(".tar")
+
+    def pin(
+        self, session: Session, location: str, wanted_ids: WantedIds | None = None
+    ) -> PinnedTable:
+        """List the shards, and read the IDs of their samples from the headers."""
+        check_read(session.storage, location, "image table")
+        found = find_shards(session.storage, location)
+        warn_of_others(found.others)
+        schema = StructType([StructField(name, StringType()) for name in COLUMNS])
+        copied = None
+        if wanted_ids is not None:
+            columns = [name for name in wanted_ids.columns if name in COLUMNS]
+            copied = read_ids(session, location, found.shards, wanted_ids, columns)
+        never = F.raise_error(F.lit(f"the samples of {location!r} are read by their headers alone"))
+        frame = session.spark.range(1).select(*(never.cast("string").alias(n) for n in COLUMNS))
+        return PinnedTable(
+            location=location,
+            root=location,
+            format=self.name,
+            version=None,
+            fingerprint=fingerprint(found.shards),
+            frame=frame,
+            partition_columns=(),
+            files=tuple(found.shards),
+            file_schemas=(),
+            schema_examples=(),
+            unreadable=f"image table {location!r} has WebDataset shards. {_ONLY_SHARDS}",
+            empty_files=(),
+            has_row_index=True,
+            detail={},
+            id_table=None if copied is None else copied.opened(session.spark, schema),
+        )
+
+    def check_replaceable(self, session: Session, location: str) -> None:
+        """Check that a directory holds shards, and nothing else."""
+        files = [file for file in session.storage.list_files(location) if not is_marker(file)]
+        other = next((file for file in files if not file.path.endswith(".tar")), None)
+        if other is not None:
+            raise OutputExistsError(
+                f"output {location!r} holds {other.path!r}, which is no shard: it is not replaced. "
+                "Choose another location."
+            )
+
+    def check_keeps(self, table: PinnedTable) -> None:
+        """Refuse tables: only shards are written as shards."""
+        raise UnsupportedError(
+            f"image table {table.location!r} is {table.table_format.title}: only shards can be "
+            "written as shards. Leave --output-format webdataset out."
+        )
+
+    def count_rows(self, session: Session, staged: Staged) -> int:
+        """Count the samples by the headers of the written shards."""
+        try:
+            shards = find_shards(session.storage, staged.location).shards
+            return count_samples(session, shards)
+        except InputError as error:
+            raise VerificationError(f"the staged output is broken: {error}") from error

@@ -1,0 +1,187 @@
+"""Find the shards of a directory, and read the IDs of their samples on executors."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from dedup_lib.errors import (
+    TableFormatError,
+    UnreadableFileError,
+    UnsupportedError,
+)
+from dedup_lib.executor.footers import SourceFile
+from dedup_lib.executor.id_files import encode_path
+from dedup_lib.executor.shards import shard_tasks
+from dedup_lib.executor.shards.shard_tasks import ShardIds, ShardSources
+from dedup_lib.session import file_tasks
+from dedup_lib.session.session import Session
+from dedup_lib.session.storage import FileInfo, Storage
+from dedup_lib.tables.directory import is_marker
+from dedup_lib.tables.foreign import TAR_SUFFIXES
+from dedup_lib.tables.id_table import CopiedIds, FileRows, IdFacts, WantedIds
+from dedup_lib.tables.layout.partitions import relative_parts
+
+COLUMNS = ("image_id", "__key__", "__url__")
+_SHOWN = 5
+_IDS = (
+    "array<struct<num_rows: bigint, num_nulls: bigint, id_bytes: bigint, num_others: bigint, "
+    "num_torn: bigint, has_end: boolean, refused: string>>"
+)
+_log = logging.getLogger(__name__)
+
+
+class FoundShards(NamedTuple):
+    """The shards of a directory, in the order of their paths, and the files beside them."""
+
+    shards: Sequence[FileInfo]
+    others: Sequence[FileInfo]
+
+
+def find_shards(storage: Storage, location: str) -> FoundShards:
+    """List the shards of a directory, or return the shard if the location is one.
+
+    Args:
+        storage: The session's file systems.
+        location: A canonical location.
+
+    Raises:
+        TableFormatError: There is no shard, or one in a compressed form or a hidden directory.
+    """
+    files = [file for file in storage.list_files(location) if not is_marker(file)]
+    shards = [file for file in files if file.path.lower().endswith(TAR_SUFFIXES)]
+    if not shards:
+        raise TableFormatError(f"image table {location!r} has no shard: no file ends in '.tar'.")
+    for file in shards:
+        if not file.path.lower().endswith(".tar"):
+            raise TableFormatError(
+                f"image table {location!r} holds {file.path!r}, which is compressed: decompress it "
+                "first. Images in it are compressed already."
+            )
+        if any(part.startswith(("_", ".")) for part in relative_parts(location, file)):
+            raise TableFormatError(
+                f"image table {location!r} holds {file.path!r}, whose path has a part that begins "
+                "with '_' or '.': move it away, or finish the write that left it."
+            )
+    return FoundShards(shards, [file for file in files if file not in set(shards)])
+
+
+def warn_of_others(others: Sequence[FileInfo]) -> None:
+    """Name the files beside the shards: they describe the old shards, so they are not copied."""
+    if others:
+        names = [file.path for file in others[:_SHOWN]]
+        _log.warning(
+            "%d files beside the shards are not copied, because they describe samples that may go: "
+            "make them anew (wds2idx, energon prepare, …): %s",
+            len(others),
+            names,
+        )
+
+
+def read_ids(
+    session: Session,
+    location: str,
+    shards: Sequence[FileInfo],
+    wanted: WantedIds,
+    columns: Sequence[str],
+) -> CopiedIds:
+    """Read the IDs of all samples, and copy them to the run's directory.
+
+    Args:
+        session: The session, with its file systems.
+        location: The location of the image table.
+        shards: The shards.
+        wanted: Where the IDs are, and where to copy them.
+        columns: The columns to copy, of `COLUMNS`.
+
+    Raises:
+        UnsupportedError: The run has no directory that executors can write to, or a Python task
+            failed there.
+        UnreadableFileError: A shard is broken; the message has its path and the byte.
+
+    *Cost:* executors read the headers of all members, one shard after another in a task.
+    """
+    target = wanted.make_directory()
+    if target is None:
+        raise UnsupportedError(
+            f"image table {location!r}: a dry run on a cluster has no directory for the IDs of the "
+            "samples. Plan shards on one machine (--master 'local[*]'), or run without --dry-run."
+        )
+    directory = file_tasks.common_directory(shards)
+    parts = [file_tasks.below(directory, part) for part in file_tasks.divide(shards)]
+    options, id_from = dict(session.storage.pyarrow_options), wanted.id_from
+
+    def copy_part(number: int, part: list[SourceFile]) -> list[ShardIds]:
+        sources = ShardSources(directory, part, id_from, columns)
+        return shard_tasks.copy_ids(sources, target, f"{number:05d}", options)
+
+    answers = file_tasks.for_each_part(session, parts, copy_part, _IDS)
+    found = [ShardIds(*row) for answer in answers for row in answer]
+    if len(found) != len(shards):
+        raise UnsupportedError(
+            f"image table {location!r}: Python tasks on executors could not read the shards. They "
+            "need pyarrow, and access to the store (--storage-option). The log says more."
+        )
+    _check(found)
+    _warn(shards, found)
+    facts = IdFacts(
+        columns=tuple(columns),
+        has_all=wanted.has_all,
+        files=tuple(
+            FileRows(
+                file_path=encode_path(file.path),
+                size_bytes=file.size_bytes,
+                modified_ms=file.modified_ms,
+                num_rows=one.num_rows,
+                num_nulls=one.num_nulls,
+                id_bytes=one.id_bytes,
+            )
+            for file, one in zip(shards, found, strict=True)
+        ),
+    )
+    return CopiedIds(target, len(parts), facts)
+
+
+def count_samples(session: Session, shards: Sequence[FileInfo]) -> int:
+    """Count the samples of written shards, by their headers.
+
+    Raises:
+        UnreadableFileError: A shard is broken.
+    """
+    directory = file_tasks.common_directory(shards)
+    parts = [file_tasks.below(directory, part) for part in file_tasks.divide(shards)]
+    options = dict(session.storage.pyarrow_options)
+
+    def count_part(_: int, part: list[SourceFile]) -> list[ShardIds]:
+        return shard_tasks.count_samples(directory, part, options)
+
+    answers = file_tasks.for_each_part(session, parts, count_part, _IDS)
+    found = [ShardIds(*row) for answer in answers for row in answer]
+    _check(found)
+    if len(found) != len(shards):
+        raise UnreadableFileError("Python tasks on executors could not read the shards.")
+    return sum(one.num_rows for one in found)
+
+
+def _check(found: Sequence[ShardIds]) -> None:
+    refused = next((one.refused for one in found if one.refused is not None), None)
+    if refused is not None:
+        raise UnreadableFileError(f"{refused.rstrip('.')}. Nothing was written.")
+
+
+def _warn(shards: Sequence[FileInfo], found: Sequence[ShardIds]) -> None:
+    by_fact = {
+        "have no zero blocks at their end; a shard that was cut looks the same": [
+            file.path for file, one in zip(shards, found, strict=True) if not one.has_end
+        ],
+        "have a key whose members lie apart; all members of a removed key go": [
+            file.path for file, one in zip(shards, found, strict=True) if one.num_torn
+        ],
+        "have members that belong to no sample; they stay": [
+            file.path for file, one in zip(shards, found, strict=True) if one.num_others
+        ],
+    }
+    for fact, paths in by_fact.items():
+        if paths:
+            _log.warning("%d shards %s: %s", len(paths), fact, paths[:_SHOWN])

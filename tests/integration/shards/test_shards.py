@@ -1,0 +1,260 @@
+"""WebDataset shards: samples go with all their members, and what stays keeps its bytes."""
+
+import tarfile
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from dedup_lib.errors import (
+    InputChangedError,
+    OutputExistsError,
+    RunKeyError,
+    SettingsError,
+    TableFormatError,
+    UnreadableFileError,
+    UnsupportedError,
+    VerificationError,
+)
+from dedup_lib.executor.shards import shard_tasks
+from dedup_lib.files import rewrite
+from dedup_lib.webdataset.shard_engine import ShardEngine
+from tests.integration.shards.conftest import sample, write_shard
+from tests.support.tables.made import image_rows, names_in, tree_digest, write_list, write_parquet
+from tests.support.tables.made_shards import member, tar_of, without_end
+
+
+def members_of(path):
+    """The names and data of all members, in order, as Python's tarfile reads them."""
+    with tarfile.open(path) as tar:
+        return [(info.name, tar.extractfile(info).read()) for info in tar.getmembers()]
+
+
+def keys_in(directory):
+    members = (name for shard in directory.glob("*.tar") for name, _ in members_of(shard))
+    return sorted({name.partition(".")[0] for name in members})
+
+
+@pytest.mark.parametrize("images_format", ["auto", "webdataset"])
+def test_samples_go_with_all_their_members(remove_from, shards, listed, tmp_path, images_format):
+    out = tmp_path / "out"
+    report = remove_from(shards, listed, out, images_format=images_format).as_dict()
+    assert names_in(tmp_path) == ["list", "out", "shards"]
+    assert sorted(path.name for path in out.iterdir()) == ["00000.tar", "00001.tar"]
+    stayed = [(name, data) for name, data in members_of(shards / "00000.tar") if "a1" not in name]
+    assert members_of(out / "00000.tar") == stayed
+    assert (out / "00001.tar").read_bytes() == (shards / "00001.tar").read_bytes()
+    assert (report["engine"], report["inputs"]["images"]["format"]) == ("arrow", "webdataset")
+    counts = report["counts"]
+    found = [counts[name] for name in ("input_rows", "removed_rows", "kept_rows")]
+    assert [*found, counts["list_unmatched_ids"]] == [6, 1, 5, 1]
+
+
+def test_what_stays_is_the_same_to_the_byte(remove_from, shards, listed, tmp_path):
+    """The extended headers, too: a new writer would make other ones."""
+    before = (shards / "00000.tar").read_bytes()
+    with tarfile.open(shards / "00000.tar") as tar:
+        offsets = {info.name: info.offset for info in tar.getmembers()}
+    first, last = offsets["a1.jpg"], offsets["a2.jpg"]
+    remove_from(shards, listed, tmp_path / "out")
+    after = (tmp_path / "out/00000.tar").read_bytes()
+    kept = before[:first] + before[last:].rstrip(b"\0")
+    assert after.rstrip(b"\0") == kept
+    assert len(after) % 10_240 == 0
+
+
+def test_the_plan_names_samples_by_shard_and_position(remove_from, shards, listed, tmp_path):
+    remove_from(shards, listed, None, dry_run=True, removed_output=str(tmp_path / "plan"))
+    (row,) = pq.read_table(tmp_path / "plan").to_pylist()
+    assert (row["image_id"], row["row_index"]) == ("a1", 1)
+    assert row["file_path"].endswith("/shards/00000.tar")
+    assert names_in(tmp_path) == ["list", "plan", "shards"]
+
+
+def test_ids_in_json(remove_from, shards, tmp_path):
+    listed = write_list(tmp_path / "list/1.parquet", ["uid-b2"]).parent
+    report = remove_from(shards, listed, tmp_path / "out", image_id_from="json:uid")
+    assert report.counts["removed_rows"] == 1
+    assert keys_in(tmp_path / "out") == ["a0", "a1", "a2", "b0", "b1"]
+
+
+def test_a_sample_without_the_field_has_no_id_and_stays(remove_from, tmp_path):
+    members = [*sample("a0"), member("a1.jpg", b"1"), member("a1.json", b"[]")]
+    (tmp_path / "shards").mkdir()
+    (tmp_path / "shards/1.tar").write_bytes(tar_of(*members))
+    listed = write_list(tmp_path / "list/1.parquet", ["uid-a0"]).parent
+    report = remove_from(tmp_path / "shards", listed, tmp_path / "out", image_id_from="json:uid")
+    assert report.counts["null_id_rows"] == 1
+    assert keys_in(tmp_path / "out") == ["a1"]
+
+
+def test_duplicates_alone(remove_from, shards, listed, tmp_path):
+    report = remove_from(shards, listed, tmp_path / "out", action="extract")
+    assert report.output["num_rows"] == 1
+    assert keys_in(tmp_path / "out") == ["a1"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["00000.tar"]
+
+
+def test_a_shard_that_loses_all_is_left_out(remove_from, shards, tmp_path):
+    listed = write_list(tmp_path / "list/1.parquet", ["a0", "a1", "a2"]).parent
+    remove_from(shards, listed, tmp_path / "out")
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["00001.tar"]
+
+
+def test_an_output_without_samples_is_one_empty_shard(remove_from, shards, tmp_path):
+    listed = write_list(tmp_path / "list/1.parquet", ["a0", "a1", "a2", "b0", "b1", "b2"]).parent
+    remove_from(shards, listed, tmp_path / "out", max_removed_fraction=1.0)
+    (only,) = (tmp_path / "out").iterdir()
+    assert members_of(only) == []
+
+
+def test_shards_in_directories_and_keys_in_two_shards(remove_from, tmp_path):
+    write_shard(tmp_path / "shards/a/0.tar", "1", "2")
+    write_shard(tmp_path / "shards/b/0.tar", "2", "3")
+    listed = write_list(tmp_path / "list/1.parquet", ["2"]).parent
+    report = remove_from(tmp_path / "shards", listed, tmp_path / "out")
+    assert report.counts["removed_rows"] == 2
+    assert [name for name, _ in members_of(tmp_path / "out/b/0.tar")] == [
+        "3.jpg",
+        "3.json",
+        "3.txt",
+    ]
+
+
+def test_pairs_are_followed_to_their_survivors(remove_from, shards, tmp_path):
+    pairs = pa.table({"id": ["a1", "b1"], "keeper_id": ["a0", "a1"]})
+    write_parquet(pairs, tmp_path / "list/1.parquet")
+    report = remove_from(shards, tmp_path / "list", tmp_path / "out", keeper_column="keeper_id")
+    assert report.as_dict()["keepers"]["surviving_here_ids"] == 2
+    assert keys_in(tmp_path / "out") == ["a0", "a2", "b0", "b2"]
+
+
+def test_files_beside_the_shards_are_named_and_not_copied(remove_from, shards, listed, caplog):
+    for name in ("00000.tar.idx", "00000_stats.json", "index.json", "00000.parquet"):
+        (shards / name).write_text("{}")
+    remove_from(shards, listed, shards.parent / "out")
+    assert sorted(path.name for path in (shards.parent / "out").iterdir()) == [
+        "00000.tar",
+        "00001.tar",
+    ]
+    assert "4 files beside the shards are not copied" in caplog.text
+
+
+def test_g8_the_same_key_again_is_not_applied_twice(remove_from, shards, listed, tmp_path):
+    first = remove_from(shards, listed, tmp_path / "out", run_key="k")
+    before = tree_digest(tmp_path / "out")
+    again = remove_from(shards, listed, tmp_path / "out", run_key="k")
+    assert (first.as_dict()["repeated"], again.as_dict()["repeated"]) == (False, True)
+    assert tree_digest(tmp_path / "out") == before
+    with pytest.raises(RunKeyError, match="other settings"):
+        remove_from(shards, listed, tmp_path / "out", run_key="k", image_id_from="json:uid")
+
+
+def test_an_output_of_shards_is_replaced_and_no_other(remove_from, shards, listed, tmp_path):
+    remove_from(shards, listed, tmp_path / "out")
+    listed_too = write_list(tmp_path / "list2/1.parquet", ["b1"]).parent
+    remove_from(shards, listed_too, tmp_path / "out", output_mode="overwrite")
+    assert keys_in(tmp_path / "out") == ["a0", "a1", "a2", "b0", "b2"]
+    (tmp_path / "out/notes.txt").write_text("mine")
+    with pytest.raises(OutputExistsError, match=r"notes\.txt"):
+        remove_from(shards, listed, tmp_path / "out", output_mode="overwrite")
+    assert (tmp_path / "out/notes.txt").exists()
+
+
+BROKEN = {
+    "cut in a header": (lambda content: content[:700], "needs the bytes up to"),
+    "cut in data": (lambda content: without_end(content)[:-600], "less than a block"),
+    "a flipped byte": (lambda content: b"x" + content[1:], "byte 0"),
+    "no bytes": (lambda _: b"", "the file is empty"),
+    "joined by cat": (lambda content: content + content, "joined by cat"),
+    "gzip": (lambda content: b"\x1f\x8b" + content, "gzip"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_shard_is_refused_before_anything_is_written(refused, shards, listed, fault):
+    change, words = BROKEN[fault]
+    path = shards / "00001.tar"
+    path.write_bytes(change(path.read_bytes()))
+    refused(
+        UnreadableFileError, 3, rf"00001\.tar.*{words}", shards, listed, output_format="webdataset"
+    )
+
+
+def test_a_shard_without_an_end_is_read_and_said(remove_from, shards, listed, tmp_path, caplog):
+    path = shards / "00001.tar"
+    path.write_bytes(without_end(path.read_bytes()))
+    remove_from(shards, listed, tmp_path / "out")
+    assert "1 shards have no zero blocks at their end" in caplog.text
+    assert (tmp_path / "out/00001.tar").read_bytes().endswith(bytes(1024))
+    assert keys_in(tmp_path / "out") == ["a0", "a2", "b0", "b1", "b2"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({}, UnreadableFileError, "--output-format webdataset"),
+        ({"output_format": "delta"}, UnreadableFileError, "--output-format webdataset"),
+        ({"method": "clone"}, UnreadableFileError, "--method rewrite"),
+        ({"images_format": "parquet"}, TableFormatError, "--images-format webdataset"),
+    ],
+)
+def test_what_shards_can_not_do_ends_before_any_work(
+    refused, shards, listed, settings, error, words
+):
+    refused(error, error.exit_code, words, shards, listed, **settings)
+
+
+def test_marks_and_pages_of_shards_are_refused(refused, shards, listed, tmp_path):
+    as_shards = {"output_format": "webdataset"}
+    refused(UnreadableFileError, 3, "annotate", shards, listed, **as_shards, action="annotate")
+    in_place = {"method": "in-place", "output": None}
+    refused(UnsupportedError, 2, "in-place", shards, listed, **in_place)
+
+
+def test_tables_are_not_written_as_shards(refused, listed, tmp_path):
+    write_parquet(image_rows(["a1", "b"]), tmp_path / "images/1.parquet")
+    refused(
+        UnsupportedError,
+        2,
+        "only shards can be written as shards",
+        tmp_path / "images",
+        listed,
+        output_format="webdataset",
+    )
+
+
+@pytest.mark.parametrize("given", ["", "keys", "json:"])
+def test_where_ids_are_is_checked_at_once(remove_from, shards, listed, tmp_path, given):
+    with pytest.raises(SettingsError, match="--image-id-from must be key or json:FIELD"):
+        remove_from(shards, listed, tmp_path / "out", image_id_from=given)
+
+
+def test_g10_other_ids_at_the_planned_positions_end_the_run(
+    remove_from, shards, listed, tmp_path, monkeypatch
+):
+    """As if the shard had been changed, with the same number of samples, after the plan."""
+
+    def other_ids(_, run, plan, output, attempt):
+        task = shard_tasks.rewrite_shard
+        return rewrite.write(run, plan, output, attempt, id_column="json:uid", rewrite_one=task)
+
+    monkeypatch.setattr(ShardEngine, "write", other_ids)
+    with pytest.raises(VerificationError, match="other IDs than the plan"):
+        remove_from(shards, listed, tmp_path / "out")
+    assert names_in(tmp_path) == ["list", "shards"]
+
+
+def test_g5_a_shard_that_changes_during_the_run_ends_it(
+    remove_from, shards, listed, tmp_path, monkeypatch
+):
+    write = ShardEngine.write
+
+    def changing(self, *arguments):
+        write_shard(shards / "00000.tar", "a0", "a1", "a2", "a3")
+        return write(self, *arguments)
+
+    monkeypatch.setattr(ShardEngine, "write", changing)
+    with pytest.raises(InputChangedError, match=r"00000\.tar"):
+        remove_from(shards, listed, tmp_path / "out")
+    assert names_in(tmp_path) == ["list", "shards"]
