@@ -1,10 +1,12 @@
 """The job on S3, by spark-submit, against a server of this machine: moto's, by Hadoop's S3A."""
 
+import io
 import json
 import os
 import random
 import signal
 import subprocess
+import tarfile
 from collections import Counter
 from pathlib import Path
 
@@ -19,6 +21,7 @@ from tests.support.processes.runs import SPARK_SUBMIT, conf_flags, environment_w
 from tests.support.servers.s3_server import BUCKET, running_server
 from tests.support.spark.settings import INTERPRETED
 from tests.support.tables.made import image_rows, row_digests, write_list, write_parquet
+from tests.support.tables.made_shards import tar_of
 
 S3 = f"s3a://{BUCKET}"
 LISTED = ["--duplicate-ids", f"{S3}/in/list/"]
@@ -27,6 +30,7 @@ DELTA = ["--images", f"{S3}/in/delta", *LISTED]
 PARTS = ["--images", f"{S3}/in/parts", *LISTED]
 ICEBERG = f"{S3}/in/iceberg/data"
 TO_DELTA = ["--output-format", "delta"]
+SHARDED = [f"{letter}.jpg" for letter in "abcdefghijklmnopqrst"]
 # Each of these buckets is at a store of its own.
 STORES = {
     "spark.hadoop.fs.s3a.bucket.denied.access.key": "wrong",
@@ -51,6 +55,9 @@ def inputs(spark, tmp_path_factory):
     images = spark.read.parquet(str(folder / "in/images"))
     delta = images.write.format("delta").option("delta.enableDeletionVectors", "true")
     delta.save(str(folder / "in/delta"))
+    (folder / "in/shards").mkdir()
+    (folder / "in/shards/0.tar").write_bytes(tar_of(*SHARDED, form="pax"))
+    (folder / "in/shards/1.tar").write_bytes(tar_of("x1.jpg", "x2.jpg"))
     return folder
 
 
@@ -177,6 +184,27 @@ def test_delta_on_s3_is_rewritten_replaced_cloned_and_deleted_from(server, sever
     assert seen("by-kind") == wanted("parts")
     assert renamed(server, before) == []
     assert left_behind(server) == []
+
+
+def test_shards_on_s3_become_shards_of_the_same_bytes(server, several, inputs):
+    before = len(server.requests())
+    out = ["--output", f"{S3}/shards-out", "--output-format", "webdataset"]
+    (code,), (report,) = several(
+        ["--images", f"{S3}/in/shards", *LISTED, *out, *arrow_flags(server)]
+    )
+    assert code == 0, report["error"]
+    assert report["counts"]["removed_rows"] == 2
+    asked = Counter(
+        each.method for each in server.requests()[before:] if "/in/shards/" in each.path
+    )
+    print(f"requests for two shards of 20 samples: {dict(asked)}")
+    assert asked["GET"] < 10  # not one for each header
+    written = server.client().get_object(Bucket=BUCKET, Key="shards-out/0.tar")["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(written)) as tar:
+        names = [name for name in tar.getnames() if name.endswith("jpg")]
+    assert names == [name for name in SHARDED if name not in {"b.jpg", "d.jpg"}]
+    copied = server.client().get_object(Bucket=BUCKET, Key="shards-out/1.tar")["Body"].read()
+    assert copied == (inputs / "in/shards/1.tar").read_bytes()
 
 
 def test_what_s3_can_not_give_is_said_with_the_readmes_exit_code(server, several):
