@@ -22,7 +22,8 @@ class Settings(ListSettings):
     images: str = option("input", "image table: a path or URI, or a catalog table name")
     images_format: values.ImagesFormat = option(
         "input",
-        "format of the image table; auto: Delta if there is a _delta_log, or as the catalog says",
+        "format of the image table; auto: Delta if there is a _delta_log, or as the catalog says; "
+        "WebDataset if there are tar files",
         default="auto",
         choices=traits.image_formats,
     )
@@ -34,7 +35,7 @@ class Settings(ListSettings):
         "WebDataset shards: where the image IDs are: key: a sample's key; json:FIELD: a field of "
         "its .json member",
         default="key",
-        metavar="key|json:FIELD",
+        metavar="SOURCE",
     )
     output: str | None = option(
         "output",
@@ -149,8 +150,8 @@ class Settings(ListSettings):
     )
     engine: values.Engine = option(
         "tuning",
-        "what moves the bytes in a rewrite: arrow (Parquet to Parquet, file by file, by pyarrow on "
-        "the executors) or spark; auto: arrow if it can run, but spark for an output in an object "
+        "what moves the bytes in a rewrite: arrow (Parquet to Parquet and shards to shards, file by "
+        "file, by pyarrow on the executors) or spark; auto: arrow if it can run, but spark for an output in an object "
         "store, with --strategy or --target-file-size, or if a GPU can do it",
         default="auto",
     )

@@ -16,7 +16,7 @@ from tests.support.documents import documents_text
 from tests.support.paths import ROOT
 
 FLAGS = {
-    "--images", "--images-format", "--image-id-column", "--duplicate-ids",
+    "--images", "--images-format", "--image-id-column", "--image-id-from", "--duplicate-ids",
     "--duplicate-id-column", "--output", "--output-format", "--output-mode", "--method",
     "--engine", "--strategy", "--list-counts", "--dry-run", "--max-removed-fraction",
     "--allow-no-matches", "--allow-empty-list", "--removed-output", "--report",
@@ -29,8 +29,8 @@ FLAGS = {
     "--score-means", "--max-distance",
 }  # fmt: skip
 CHOICES = {
-    "--images-format": ("auto", "parquet", "delta"),
-    "--output-format": ("parquet", "delta"),
+    "--images-format": ("auto", "parquet", "delta", "webdataset"),
+    "--output-format": ("parquet", "delta", "webdataset"),
     "--output-mode": ("error", "overwrite"),
     "--method": ("rewrite", "clone", "in-place"),
     "--engine": ("auto", "arrow", "spark"),

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from dedup_lib.executor.stores import FileRefusedError
 
 BLOCK_BYTES = 512
-_SUM = slice(148, 156)
+_SUM_START, _SUM_END = 148, 156
 _OCTAL = re.compile(rb" *([0-7]*) *")
 _RECORD = re.compile(rb"([0-9]{1,7}) ([^=\n]+)=")
 
@@ -103,11 +103,11 @@ def _decode(text: bytes) -> str:
 
 def _has_right_sum(block: bytes) -> bool:
     """Tell whether the checksum is right. Some old writers added the bytes as signed numbers."""
-    found = _number(block[_SUM])
-    right = sum(block) - sum(block[_SUM]) + 8 * ord(" ")
+    found = _number(block[_SUM_START:_SUM_END])
+    right = sum(block) - sum(block[_SUM_START:_SUM_END]) + 8 * ord(" ")
     if found == right:
         return True
-    others = block[: _SUM.start] + block[_SUM.stop :]
+    others = block[:_SUM_START] + block[_SUM_END:]
     return found == right - 256 * sum(byte > 127 for byte in others)
 
 

@@ -25,7 +25,10 @@ from tests.support.made_settings import LISTS, settings
             "--target-file-size is for --engine spark",
         ),
         ({"method": "clone", "target_file_size": "1GB"}, "clone moves no image"),
-        ({"engine": "arrow", "output": "db.t"}, "--engine arrow writes Parquet, not Delta"),
+        (
+            {"engine": "arrow", "output": "db.t"},
+            "--engine arrow writes Parquet and WebDataset, not Delta",
+        ),
         ({"engine": "spark", "storage_option": ("a=b",)}, "--storage-option is for --engine arrow"),
         ({"method": "in-place", "output": None, "engine": "spark"}, "in-place moves no image"),
         ({"method": "clone", "enable_deletion_vectors": True}, "is for --method in-place"),

@@ -40,18 +40,20 @@ def test_help_flags_and_messages_list_a_registered_format(capsys):
     with pytest.raises(SystemExit):
         cli.parse(["--help"])
     text = capsys.readouterr().out
-    assert "--images-format {auto,parquet,delta,folder}" in text
-    assert "--output-format {parquet,delta,folder}" in text
+    assert "--images-format {auto,parquet,delta,webdataset,folder}" in text
+    assert "--output-format {parquet,delta,webdataset,folder}" in text
     given = ["--images", "a/i", "--duplicate-ids", "a/d", "--output", "a/o"]
     assert cli.parse([*given, "--output-format", "folder"]).output_format == "folder"
-    with pytest.raises(SettingsError, match="one of auto, parquet, delta, folder"):
+    with pytest.raises(SettingsError, match="one of auto, parquet, delta, webdataset, folder"):
         settings(images_format="tar")
 
 
 def test_a_format_that_no_method_can_make_a_table_of_is_no_choice_for_the_output():
     register(methods=frozenset({"in-place"}))
     assert settings(images_format="folder").images_format == "folder"
-    with pytest.raises(SettingsError, match="output_format must be one of parquet, delta "):
+    with pytest.raises(
+        SettingsError, match="output_format must be one of parquet, delta, webdataset "
+    ):
         settings(output_format="folder")
 
 
