@@ -150,9 +150,10 @@ class Settings(ListSettings):
     )
     engine: values.Engine = option(
         "tuning",
-        "what moves the bytes in a rewrite: arrow (Parquet to Parquet and shards to shards, file by "
-        "file, by pyarrow on the executors) or spark; auto: arrow if it can run, but spark for an output in an object "
-        "store, with --strategy or --target-file-size, or if a GPU can do it",
+        "what moves the bytes in a rewrite: arrow (Parquet to Parquet and shards to shards, file "
+        "by file, by pyarrow on the executors) or spark; auto: arrow if it can run, but spark for "
+        "an output in an object store, with --strategy or --target-file-size, or if a GPU can do "
+        "it",
         default="auto",
     )
     strategy: values.Strategy = option(
