@@ -33,7 +33,7 @@ class Settings(ListSettings):
     image_id_from: str = option(
         "input",
         "WebDataset shards: where the image IDs are: key: a sample's key; json:FIELD: a field of "
-        "its .json member",
+        "its .json member; curator: NeMo Curator's numbers, with one shard a task",
         default="key",
         metavar="SOURCE",
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dedup_lib.errors import DedupError, UnsupportedError
+from dedup_lib.errors import AmbiguousListError, DedupError, UnsupportedError
 from dedup_lib.executor.shards import shard_tasks
 from dedup_lib.files import rewrite
 from dedup_lib.methods.run_context import RunContext
@@ -29,6 +29,16 @@ class ShardEngine:
                 "--image-id-from says where the IDs of shards are: leave --image-id-column out."
             )
         return None
+
+    def check_plan(self, plan: Plan, settings: Settings) -> None:
+        """Refuse a list of positions that does not fit the shards: it was made for others."""
+        unmatched = plan.reported_counts()["list_unmatched_ids"]
+        if settings.image_id_from == shard_tasks.CURATOR and unmatched:
+            raise AmbiguousListError(
+                f"{unmatched} listed IDs name no image of the shards in {plan.images.location!r}: "
+                "NeMo Curator's numbers hold for the shards that it read, one in each task. If it "
+                "read other shards, or several in a task (group_…), the numbers name other images."
+            )
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write each shard under its name; one that loses all its samples is left out."""

@@ -15,6 +15,7 @@ from dedup_lib.executor.footers import SourceFile
 from dedup_lib.executor.id_files import encode_path
 from dedup_lib.executor.shards import shard_tasks
 from dedup_lib.executor.shards.shard_tasks import ShardIds, ShardSources
+from dedup_lib.locations import name_of
 from dedup_lib.session import file_tasks
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo, Storage
@@ -22,6 +23,7 @@ from dedup_lib.tables.directory import is_marker
 from dedup_lib.tables.foreign import TAR_SUFFIXES
 from dedup_lib.tables.id_table import CopiedIds, FileRows, IdFacts, WantedIds
 from dedup_lib.tables.layout.partitions import relative_parts
+from dedup_lib.tables.manifest import read_manifest
 
 COLUMNS = ("image_id", "__key__", "__url__")
 _SHOWN = 5
@@ -108,6 +110,8 @@ def read_ids(
             f"image table {location!r}: a dry run on a cluster has no directory for the IDs of the "
             "samples. Plan shards on one machine (--master 'local[*]'), or run without --dry-run."
         )
+    if wanted.id_from == shard_tasks.CURATOR:
+        _check_positions(session.storage, location, shards)
     directory = file_tasks.common_directory(shards)
     parts = [file_tasks.below(directory, part) for part in file_tasks.divide(shards)]
     options, id_from = dict(session.storage.pyarrow_options), wanted.id_from
@@ -141,6 +145,24 @@ def read_ids(
         ),
     )
     return CopiedIds(target, len(parts), facts)
+
+
+def _check_positions(storage: Storage, location: str, shards: Sequence[FileInfo]) -> None:
+    """Refuse shards for which positions are no IDs: two of one name, or those that a run wrote."""
+    by_name: dict[str, str] = {}
+    for file in shards:
+        other = by_name.setdefault(name_of(file.path), file.path)
+        if other != file.path:
+            raise TableFormatError(
+                f"image table {location!r} has two shards of one name, {other!r} and "
+                f"{file.path!r}: NeMo Curator gives both the same IDs."
+            )
+    if read_manifest(storage, location):
+        raise TableFormatError(
+            f"image table {location!r} was written by this job: the positions that NeMo Curator "
+            "counts are those of the shards before. Use those, with all lists in one run; or make "
+            "the lists from the new shards, at another location."
+        )
 
 
 def count_samples(session: Session, shards: Sequence[FileInfo]) -> int:

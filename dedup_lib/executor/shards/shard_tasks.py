@@ -26,6 +26,7 @@ from dedup_lib.executor.shards.samples import Sample, Shard, group_samples
 from dedup_lib.executor.stores import FileRefusedError, StoreFile, open_store, renames_in_one_step
 
 JSON_PREFIX = "json:"
+CURATOR = "curator"
 _READ_AHEAD_BYTES = 4 * 1024**2
 
 
@@ -149,7 +150,7 @@ def _read(
             raise FileRefusedError("changed", f"shard {uri!r} was changed")
         with _ahead(opened, is_remote=not renames_in_one_step(store)) as file:
             shard = group_samples(read_layout(file, source.size_bytes, uri))
-            ids = list(find_ids(file, shard.samples, sources.id_from))
+            ids = list(find_ids(file, uri, shard.samples, sources.id_from))
     num_rows = len(ids)
     values = {
         "image_id": ids,
@@ -172,19 +173,45 @@ def _read(
     return facts, pa.RecordBatch.from_pydict(columns)
 
 
-def find_ids(file: Any, samples: Sequence[Sample], id_from: str) -> Iterator[str | None]:
+def find_ids(
+    file: Any, source: str, samples: Sequence[Sample], id_from: str
+) -> Iterator[str | None]:
     """Yield the ID of each sample; None if it has no ID, or one that is no UTF-8.
 
     Args:
         file: The shard, opened as a binary file that can seek.
+        source: The URI of the shard.
         samples: The samples.
-        id_from: `key`, or `json:FIELD`.
+        id_from: `key`, `json:FIELD`, or `curator`.
+
+    Raises:
+        FileRefusedError: Curator's numbers do not name the samples without doubt.
     """
+    stem = source.rpartition("/")[2].rpartition(".")[0]
     for sample in samples:
         if id_from.startswith(JSON_PREFIX):
             yield read_json_id(file, sample, id_from.removeprefix(JSON_PREFIX))
+        elif id_from == CURATOR:
+            yield _curator_id(source, stem, sample)
         else:
             yield _text(sample.key)
+
+
+def _curator_id(source: str, stem: str, sample: Sample) -> str | None:
+    numbers = sample.curator_numbers
+    if any(member.is_sparse for member in sample.members):
+        raise _doubtful(source, sample, "is sparse")
+    if len(numbers) > 1 or (numbers and sample.is_torn):
+        raise _doubtful(source, sample, "has members that lie apart")
+    return _text(f"{stem}_{numbers[0]:06d}") if numbers else None
+
+
+def _doubtful(source: str, sample: Sample, reason: str) -> FileRefusedError:
+    return FileRefusedError(
+        "shard",
+        f"shard {source!r} has the sample {sample.key!r}, which {reason}: NeMo Curator's numbers "
+        "do not name its samples without doubt. Use the keys (--image-id-from key)",
+    )
 
 
 def _text(key: str) -> str | None:
@@ -255,7 +282,8 @@ def _check_ids(
     """Compare the IDs of the planned samples with the plan, by the sums of their CRC-32."""
     planned = [part.checksum for part in bitmaps if part.checksum is not None]
     samples = [shard.samples[index] for index in sorted(removed)]
-    found = [zlib.crc32((one or "").encode()) for one in find_ids(file, samples, id_from)]
+    ids = find_ids(file, shard.layout.source, samples, id_from)
+    found = [zlib.crc32((one or "").encode()) for one in ids]
     if planned and sum(found) != sum(planned):
         raise FileRefusedError(
             "ids",
