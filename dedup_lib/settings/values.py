@@ -178,9 +178,12 @@ def check_values(settings: Settings) -> None:
         _check_range("--eps-sweep", eps, 2)
     _check_count("--review-samples", settings.review_samples, 2000)
     parse_keeper(settings.keeper)
-    if not re.fullmatch("key|curator|json:.+", settings.image_id_from, flags=re.DOTALL):
+    if not re.fullmatch(
+        "key|curator(:[1-9][0-9]{0,8})?|json:.+", settings.image_id_from, flags=re.DOTALL
+    ):
         raise SettingsError(
-            f"--image-id-from must be key, json:FIELD or curator (got {settings.image_id_from!r})."
+            "--image-id-from must be key, json:FIELD, curator or curator:N (got "
+            f"{settings.image_id_from!r})."
         )
     if settings.protect_where is not None:
         parse_condition(settings.protect_where)

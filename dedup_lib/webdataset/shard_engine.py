@@ -2,8 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
+from pyspark.sql import functions as F
+
 from dedup_lib.errors import AmbiguousListError, DedupError, UnsupportedError
-from dedup_lib.executor.shards import shard_tasks
+from dedup_lib.executor.file_task import Rewritten, RowSelection
+from dedup_lib.executor.shards import rewrite_tasks
+from dedup_lib.executor.shards.sample_ids import is_by_position
 from dedup_lib.files import rewrite
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.plan import Plan
@@ -33,7 +40,7 @@ class ShardEngine:
     def check_plan(self, plan: Plan, settings: Settings) -> None:
         """Refuse a list of positions that does not fit the shards: it was made for others."""
         unmatched = plan.reported_counts()["list_unmatched_ids"]
-        if settings.image_id_from == shard_tasks.CURATOR and unmatched:
+        if is_by_position(settings.image_id_from) and unmatched:
             raise AmbiguousListError(
                 f"{unmatched} listed IDs name no image of the shards in {plan.images.location!r}: "
                 "NeMo Curator's numbers hold for the shards that it read, one in each task. If it "
@@ -43,6 +50,24 @@ class ShardEngine:
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write each shard under its name; one that loses all its samples is left out."""
         id_from = run.settings.image_id_from
-        return rewrite.write(
-            run, plan, output, attempt, id_column=id_from, rewrite_one=shard_tasks.rewrite_shard
-        )
+        first_ids = _first_ids(plan.images) if is_by_position(id_from) else {}
+
+        def rewrite_one(
+            task: Any, bitmaps: Any, options: Mapping[str, str], selection: RowSelection
+        ) -> Rewritten:
+            return rewrite_tasks.rewrite_shard(task, bitmaps, options, selection, first_ids)
+
+        return rewrite.write(run, plan, output, attempt, id_column=id_from, rewrite_one=rewrite_one)
+
+
+def _first_ids(images: ImageTable) -> dict[str, str]:
+    """Return the first ID in each shard, by the shard's path: it tells where the numbers begin.
+
+    *Cost:* one pass over the ID table, and a row per shard on the driver and in each task.
+    """
+    numbered = images.located_ids.where(F.col("image_id").isNotNull())
+    first = F.min_by("image_id", "row_index").alias("first_id")
+    return {
+        row["file_path"]: row["first_id"]
+        for row in numbered.groupBy("file_path").agg(first).collect()
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from dedup_lib.errors import (
@@ -13,8 +14,9 @@ from dedup_lib.errors import (
 )
 from dedup_lib.executor.footers import SourceFile
 from dedup_lib.executor.id_files import encode_path
-from dedup_lib.executor.shards import shard_tasks
-from dedup_lib.executor.shards.shard_tasks import ShardIds, ShardSources
+from dedup_lib.executor.shards import read_tasks
+from dedup_lib.executor.shards.read_tasks import ShardIds, ShardSources
+from dedup_lib.executor.shards.sample_ids import group_size, is_by_position
 from dedup_lib.locations import name_of
 from dedup_lib.session import file_tasks
 from dedup_lib.session.session import Session
@@ -66,6 +68,7 @@ def find_shards(storage: Storage, location: str) -> FoundShards:
                 f"image table {location!r} holds {file.path!r}, whose path has a part that begins "
                 "with '_' or '.': move it away, or finish the write that left it."
             )
+    shards.sort(key=lambda file: file.path)
     return FoundShards(shards, [file for file in files if file not in set(shards)])
 
 
@@ -110,15 +113,17 @@ def read_ids(
             f"image table {location!r}: a dry run on a cluster has no directory for the IDs of the "
             "samples. Plan shards on one machine (--master 'local[*]'), or run without --dry-run."
         )
-    if wanted.id_from == shard_tasks.CURATOR:
+    if is_by_position(wanted.id_from):
         _check_positions(session.storage, location, shards)
     directory = file_tasks.common_directory(shards)
-    parts = [file_tasks.below(directory, part) for part in file_tasks.divide(shards)]
+    parts = [
+        file_tasks.below(directory, part) for part in _divide(shards, group_size(wanted.id_from))
+    ]
     options, id_from = dict(session.storage.pyarrow_options), wanted.id_from
 
     def copy_part(number: int, part: list[SourceFile]) -> list[ShardIds]:
         sources = ShardSources(directory, part, id_from, columns)
-        return shard_tasks.copy_ids(sources, target, f"{number:05d}", options)
+        return read_tasks.copy_ids(sources, target, f"{number:05d}", options)
 
     answers = file_tasks.for_each_part(session, parts, copy_part, _IDS)
     found = [ShardIds(*row) for answer in answers for row in answer]
@@ -145,6 +150,17 @@ def read_ids(
         ),
     )
     return CopiedIds(target, len(parts), facts)
+
+
+def _divide(shards: Sequence[FileInfo], each: int) -> list[list[FileInfo]]:
+    """Divide shards into parts for a task each; those that NeMo Curator read together stay so."""
+    groups = [list(shards[start : start + each]) for start in range(0, len(shards), each)]
+    by_first = {}
+    for group in groups:
+        size = sum(file.size_bytes for file in group)
+        by_first[replace(group[0], size_bytes=size)] = group
+    parts = file_tasks.divide(list(by_first))
+    return [[file for first in part for file in by_first[first]] for part in parts]
 
 
 def _check_positions(storage: Storage, location: str, shards: Sequence[FileInfo]) -> None:
@@ -176,7 +192,7 @@ def count_samples(session: Session, shards: Sequence[FileInfo]) -> int:
     options = dict(session.storage.pyarrow_options)
 
     def count_part(_: int, part: list[SourceFile]) -> list[ShardIds]:
-        return shard_tasks.count_samples(directory, part, options)
+        return read_tasks.count_samples(directory, part, options)
 
     answers = file_tasks.for_each_part(session, parts, count_part, _IDS)
     found = [ShardIds(*row) for answer in answers for row in answer]

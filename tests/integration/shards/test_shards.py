@@ -17,7 +17,7 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
-from dedup_lib.executor.shards import shard_tasks
+from dedup_lib.executor.shards import rewrite_tasks
 from dedup_lib.files import rewrite
 from dedup_lib.webdataset.shard_engine import ShardEngine
 from tests.integration.shards.conftest import sample, write_shard
@@ -225,9 +225,9 @@ def test_tables_are_not_written_as_shards(refused, listed, tmp_path):
     )
 
 
-@pytest.mark.parametrize("given", ["", "keys", "json:", "curator:2"])
+@pytest.mark.parametrize("given", ["", "keys", "json:", "curator:0", "curator:x"])
 def test_where_ids_are_is_checked_at_once(remove_from, shards, listed, tmp_path, given):
-    with pytest.raises(SettingsError, match="--image-id-from must be key, json:FIELD or curator"):
+    with pytest.raises(SettingsError, match="--image-id-from must be key, json:FIELD, curator or"):
         remove_from(shards, listed, tmp_path / "out", image_id_from=given)
 
 
@@ -237,7 +237,9 @@ def test_g10_other_ids_at_the_planned_positions_end_the_run(
     """As if the shard had been changed, with the same number of samples, after the plan."""
 
     def other_ids(_, run, plan, output, attempt):
-        task = shard_tasks.rewrite_shard
+        def task(*given):
+            return rewrite_tasks.rewrite_shard(*given, {})
+
         return rewrite.write(run, plan, output, attempt, id_column="json:uid", rewrite_one=task)
 
     monkeypatch.setattr(ShardEngine, "write", other_ids)
@@ -326,3 +328,24 @@ def test_a_torn_sample_goes_with_all_its_members_by_its_key(remove_from, tmp_pat
     listed = write_list(tmp_path / "list/1.parquet", ["1"]).parent
     remove_from(tmp_path / "shards", listed, tmp_path / "out")
     assert [name for name, _ in members_of(tmp_path / "out/00000.tar")] == ["2.jpg", "2.txt"]
+
+
+def test_shards_that_curator_read_together_are_numbered_together(remove_from, tmp_path):
+    """In the order of their paths as text; the last one stands alone."""
+    for number, names in {1: "ab", 2: "cd", 10: "ef"}.items():
+        write_curators_shard(tmp_path / f"shards/shard-{number}.tar", *(f"{n}.jpg" for n in names))
+    listed = write_list(
+        tmp_path / "list/1.parquet",
+        ["group_shard-1_x2_000001", "group_shard-1_x2_000002", "shard-2_000000"],
+    )
+    given = {"image_id_from": "curator:2", "max_removed_fraction": 1.0}
+    remove_from(tmp_path / "shards", listed.parent, tmp_path / "out", **given)
+    assert keys_in(tmp_path / "out") == ["a", "d", "f"]
+
+
+def test_another_size_of_groups_is_refused(refused, tmp_path):
+    for number in range(4):
+        write_curators_shard(tmp_path / f"shards/{number}.tar", "1.jpg", "2.jpg")
+    listed = write_list(tmp_path / "list/1.parquet", ["group_0_x2_000003"]).parent
+    given = {"output_format": "webdataset", "image_id_from": "curator:3", "allow_no_matches": True}
+    refused(AmbiguousListError, 3, "name no image", tmp_path / "shards", listed, **given)

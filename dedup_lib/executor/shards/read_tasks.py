@@ -1,0 +1,177 @@
+"""Read the samples of shards, and copy their IDs, in a task on an executor."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from dedup_lib.executor.footers import SourceFile
+from dedup_lib.executor.id_files import (
+    encode_path,
+    make_directory,
+    named_when_finished,
+    write_rows,
+)
+from dedup_lib.executor.shards.headers import read_layout
+from dedup_lib.executor.shards.sample_ids import (
+    Numbering,
+    find_ids,
+    group_size,
+    prefix_of,
+    text_of_key,
+)
+from dedup_lib.executor.shards.samples import group_samples
+from dedup_lib.executor.stores import FileRefusedError, open_store, renames_in_one_step
+
+_READ_AHEAD_BYTES = 4 * 1024**2
+
+
+class ShardIds(NamedTuple):
+    """What one pass over the headers finds out about a shard.
+
+    Attributes:
+        num_rows: The number of samples.
+        num_nulls: The number of samples without an ID.
+        id_bytes: The bytes of the IDs.
+        num_others: The members that belong to no sample. They always stay.
+        num_torn: The samples with members of other samples between their own.
+        has_end: Whether the shard has the two zero blocks at its end.
+        refused: Why the shard can't be read; None if it can.
+    """
+
+    num_rows: int
+    num_nulls: int
+    id_bytes: int
+    num_others: int
+    num_torn: int
+    has_end: bool
+    refused: str | None = None
+
+
+class ShardSources(NamedTuple):
+    """Shards below a directory (a URI), where their IDs are, and the columns to copy."""
+
+    directory: str
+    files: Sequence[SourceFile]
+    id_from: str
+    columns: Sequence[str]
+
+
+def copy_ids(
+    sources: ShardSources, target: str, name: str, options: Mapping[str, str]
+) -> list[ShardIds]:
+    """Copy the IDs of samples, with each sample's shard and index, to a Parquet file.
+
+    Args:
+        sources: The shards.
+        target: The URI of a directory. `rows/NAME.parquet` is the file to write: `image_id`,
+            `value_1`, … for other columns, `file_path`, `row_index`, one row per sample.
+        name: A name that no other task has.
+        options: Options for pyarrow's file systems, except the local one.
+
+    Returns:
+        One entry per shard. Nothing is written if one of them is refused.
+
+    *Cost:* the headers of all members; for an ID in JSON also these members. In an object store
+    they are read in pieces of 4 MB, with what lies between.
+    """
+    found: list[ShardIds] = []
+    batches = []
+    each = group_size(sources.id_from)
+    for start in range(0, len(sources.files), each):
+        group = sources.files[start : start + each]
+        numbering = Numbering(prefix_of(group), 0)
+        for file in group:
+            try:
+                facts, batch, num_images = _read(sources, file, options, numbering)
+                batches.append(batch)
+                numbering = Numbering(numbering.prefix, numbering.first + num_images)
+            except (FileRefusedError, OSError) as error:
+                facts = ShardIds(0, 0, 0, 0, 0, has_end=True, refused=str(error))
+            found.append(facts)
+    if not any(facts.refused for facts in found):
+        store, top = open_store(target, options)
+        make_directory(store, top)
+        with named_when_finished(store, f"{top}/rows", f"{name}.parquet") as sink:
+            write_rows(sink, batches)
+    return found
+
+
+def count_samples(
+    directory: str, files: Sequence[SourceFile], options: Mapping[str, str]
+) -> list[ShardIds]:
+    """Count the samples of written shards by their headers; no ID is read.
+
+    Args:
+        directory: The URI of a directory above the shards.
+        files: The shards.
+        options: Options for pyarrow's file systems, except the local one.
+
+    Returns:
+        One entry per shard. Only `num_rows` and `refused` say something.
+    """
+    found = []
+    for source in files:
+        uri, num_samples, refused = f"{directory}/{source.path}", 0, None
+        try:
+            store, path = open_store(uri, options)
+            with (
+                store.open_input_file(path) as opened,
+                read_ahead(opened, is_remote=not renames_in_one_step(store)) as file,
+            ):
+                num_samples = len(group_samples(read_layout(file, opened.size(), uri)).samples)
+        except (FileRefusedError, OSError) as error:
+            refused = str(error)
+        found.append(ShardIds(num_samples, 0, 0, 0, 0, has_end=True, refused=refused))
+    return found
+
+
+@contextlib.contextmanager
+def read_ahead(file: Any, *, is_remote: bool) -> Iterator[Any]:
+    """Read headers ahead in an object store, where a request takes as long as some megabytes."""
+    if not is_remote:
+        yield file
+        return
+    buffered = io.BufferedReader(file, _READ_AHEAD_BYTES)
+    try:
+        yield buffered
+    finally:
+        buffered.detach()
+
+
+def _read(
+    sources: ShardSources, source: SourceFile, options: Mapping[str, str], numbering: Numbering
+) -> tuple[ShardIds, Any, int]:
+    """Read a shard; return its facts, the rows of its samples, and the number of its images."""
+    import pyarrow as pa
+
+    uri = f"{sources.directory}/{source.path}"
+    store, path = open_store(uri, options)
+    with store.open_input_file(path) as opened:
+        if opened.size() != source.size_bytes:
+            raise FileRefusedError("changed", f"shard {uri!r} was changed")
+        with read_ahead(opened, is_remote=not renames_in_one_step(store)) as file:
+            shard = group_samples(read_layout(file, source.size_bytes, uri))
+            ids = list(find_ids(file, uri, shard.samples, sources.id_from, numbering))
+    num_rows = len(ids)
+    values = {
+        "image_id": ids,
+        "__key__": [text_of_key(sample.key) for sample in shard.samples],
+        "__url__": [uri] * num_rows,
+    }
+    chosen = [pa.array(values[column], pa.string()) for column in sources.columns]
+    names = ["image_id", *(f"value_{index}" for index in range(1, len(chosen)))]
+    columns = dict(zip(names, chosen, strict=True))
+    columns["file_path"] = pa.array([encode_path(uri)] * num_rows, pa.string())
+    columns["row_index"] = pa.array(range(num_rows), pa.int64())
+    facts = ShardIds(
+        num_rows=num_rows,
+        num_nulls=ids.count(None),
+        id_bytes=sum(len(one.encode()) for one in ids if one is not None),
+        num_others=shard.num_without_key + shard.num_disputed,
+        num_torn=sum(sample.is_torn for sample in shard.samples),
+        has_end=shard.layout.has_end,
+    )
+    return facts, pa.RecordBatch.from_pydict(columns), shard.num_curator_images

@@ -1,0 +1,122 @@
+"""Write a shard without some of its samples, in a task on an executor."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from dedup_lib.executor import new_file
+from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
+from dedup_lib.executor.id_files import encode_path
+from dedup_lib.executor.kept_rows import Bitmap, rows_to_remove
+from dedup_lib.executor.new_file import OpenFile
+from dedup_lib.executor.shards.headers import END_BYTES, read_layout
+from dedup_lib.executor.shards.read_tasks import read_ahead
+from dedup_lib.executor.shards.rewrite import extract_samples, read_back, remove_samples
+from dedup_lib.executor.shards.sample_ids import Numbering, find_ids
+from dedup_lib.executor.shards.samples import Sample, Shard, group_samples
+from dedup_lib.executor.stores import FileRefusedError, StoreFile, open_store
+
+
+def rewrite_shard(
+    task: FileTask,
+    bitmaps: Sequence[Bitmap] | None,
+    options: Mapping[str, str],
+    selection: RowSelection,
+    first_ids: Mapping[str, str],
+) -> Rewritten:
+    """Write a shard without the planned samples, or only these; see `new_file.rewrite`.
+
+    Args:
+        task: The shard.
+        bitmaps: The planned samples by their index; None if there is none.
+        options: Options for pyarrow's file systems, except the local one.
+        selection: The action, and where the IDs are, as for `find_ids`.
+        first_ids: NeMo Curator's first ID in each shard, by its URI, encoded as paths of the plan.
+
+    Raises:
+        FileRefusedError: The shard was changed, has other IDs than the planned ones, or a link
+            would lose its target.
+
+    *Cost:* what stays is read and written in pieces of 8 MB; the headers are read twice. A shard
+    that loses nothing is copied, unless it lacks the zero blocks at its end.
+    """
+    if not bitmaps and selection.action == "remove" and not _has_end(task, options):
+        bitmaps = [Bitmap(0, b"")]  # no row goes, but the shard is written anew, with an end
+    writing = _Writing(first_ids.get(encode_path(task.source), ""))
+    return new_file.rewrite(task, bitmaps, options, selection, writing.write)
+
+
+def _has_end(task: FileTask, options: Mapping[str, str]) -> bool:
+    """Tell from its last bytes whether a shard has an end; if its data are zeros, it may not."""
+    store, path = open_store(task.source, options)
+    with store.open_input_file(path) as file:
+        file.seek(max(0, task.size_bytes - END_BYTES))
+        return not any(file.read(END_BYTES))
+
+
+class _Writing(NamedTuple):
+    """Writes the samples that stay; `first_id` is NeMo Curator's first ID in the shard."""
+
+    first_id: str
+
+    def write(
+        self,
+        stream: OpenFile,
+        target: StoreFile,
+        task: FileTask,
+        bitmaps: Sequence[Bitmap],
+        selection: RowSelection,
+    ) -> int:
+        with read_ahead(stream.file, is_remote=stream.is_remote) as file:
+            shard = group_samples(read_layout(file, task.size_bytes, task.source))
+            if len(shard.samples) != task.num_rows:
+                raise FileRefusedError("changed", f"shard {task.source!r} was changed")
+            is_removed = rows_to_remove(bitmaps, task.num_rows).to_pylist()
+            removed = {index for index, is_out in enumerate(is_removed) if is_out}
+            numbering = _numbering_of(shard.samples, self.first_id)
+            ids = find_ids(
+                file, task.source, _chosen(shard, removed), selection.id_column, numbering
+            )
+            _check_ids(task.source, ids, bitmaps)
+        write = extract_samples if selection.action == "extract" else remove_samples
+        with target.store.open_output_stream(target.path) as sink:
+            written = write(stream.file, shard, removed, sink)
+        _check_written(target, shard, removed, selection.action)
+        return written.num_samples
+
+
+def _numbering_of(samples: Sequence[Sample], first_id: str) -> Numbering:
+    """Find the numbering of a shard by the first ID in it."""
+    prefix, _, number = first_id.rpartition("_")
+    own = next((sample.curator_numbers[0] for sample in samples if sample.curator_numbers), 0)
+    return Numbering(prefix, int(number) - own if number else 0)
+
+
+def _chosen(shard: Shard, indexes: set[int]) -> list[Sample]:
+    return [shard.samples[index] for index in sorted(indexes)]
+
+
+def _check_ids(source: str, ids: Iterator[str | None], bitmaps: Sequence[Bitmap]) -> None:
+    """Compare the IDs of the planned samples with the plan, by the sums of their CRC-32."""
+    planned = [part.checksum for part in bitmaps if part.checksum is not None]
+    if planned and sum(zlib.crc32((one or "").encode()) for one in ids) != sum(planned):
+        raise FileRefusedError(
+            "ids",
+            f"shard {source!r} has samples with other IDs than the plan: it was changed. Nothing "
+            "was published. Run again.",
+        )
+
+
+def _check_written(target: StoreFile, shard: Shard, removed: set[int], action: str) -> None:
+    """Read the headers of the new shard, and compare its samples with those that must be there."""
+    keeps_removed = action == "extract"
+    expected = {
+        sample.key: tuple(member.data_bytes for member in sample.members)
+        for index, sample in enumerate(shard.samples)
+        if (index in removed) == keeps_removed
+    }
+    with target.store.open_input_file(target.path) as new:
+        if read_back(new, new.size(), target.path) != expected:
+            raise RuntimeError(f"{target.path!r} has other samples than were written")
