@@ -164,10 +164,11 @@ class _Run(RunContext):
         return chosen
 
     def new_log_settings(self, plan: Plan, output: Target | None) -> Mapping[str, str]:
-        """Return settings for reading the log of a new output."""
+        """Return settings for reading the log of an output, if they were not chosen before."""
         if output is None:
             return {}
-        return format_named(output.format).log_settings(self.session, num_files=len(plan.files))
+        there, written = [output.location] * output.exists, format_named(output.format)
+        return written.log_settings(self.session, there, num_files=len(plan.files))
 
     def find_targets(self) -> Target | None:
         """Examine all locations to write; return the output's target, if there is an output."""

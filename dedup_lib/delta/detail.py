@@ -104,9 +104,11 @@ def log_settings(session: Session, locations: Sequence[str], num_files: int) -> 
     sizes = [num_files * _LOG_BYTES_PER_FILE]
     for location in locations:
         with suppress(DedupError):
-            root = location if is_path(location) else delta_root(session, location)
-            log = f"{session.storage.canonical(root)}/_delta_log"
-            sizes.append(session.storage.total_bytes(log))
+            is_named = not is_path(location)
+            root = (
+                delta_root(session, location) if is_named else session.storage.canonical(location)
+            )
+            sizes.append(session.storage.total_bytes(f"{root}/_delta_log"))
     if not any(sizes):
         return {}
     return {_SNAPSHOT_PARTITIONS: str(min(50, 2 + max(sizes) // _LOG_BYTES_PER_PARTITION))}

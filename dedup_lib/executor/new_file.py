@@ -32,8 +32,15 @@ class OpenFile(NamedTuple):
     is_remote: bool
 
 
-# Writes the selected rows of an open file to a new one; returns their number.
-WriteRows = Callable[[OpenFile, StoreFile, FileTask, Sequence[Bitmap], RowSelection], int]
+class NewRows(NamedTuple):
+    """The number of rows in a new file, and whether it holds nothing that must be kept."""
+
+    num_rows: int
+    is_empty: bool
+
+
+# Writes the selected rows of an open file to a new one.
+WriteRows = Callable[[OpenFile, StoreFile, FileTask, Sequence[Bitmap], RowSelection], NewRows]
 
 
 def rewrite(
@@ -69,8 +76,8 @@ def rewrite(
     # Do not make parents: a late attempt must not restore directories that a failed run deleted.
     store.create_dir(directory, recursive=False)
     try:
-        num_rows, is_copy = _fill(partial, source, task, bitmaps, selection, write_rows=write_rows)
-        if num_rows == 0 < task.num_rows and not task.keeps_empty:
+        new, is_copy = _fill(partial, source, task, bitmaps, selection, write_rows=write_rows)
+        if new.is_empty and not task.keeps_empty:
             store.delete_file(partial.path)
             return _NOTHING
         written_bytes = _give_name(partial, open_store(task.target, options)[1])
@@ -78,7 +85,7 @@ def rewrite(
         with contextlib.suppress(OSError):  # this frees its disk space for the next attempt
             store.delete_file(partial.path)
         raise
-    return Rewritten(num_rows, written_bytes, is_copy)
+    return Rewritten(new.num_rows, written_bytes, is_copy)
 
 
 def _fill(
@@ -89,12 +96,12 @@ def _fill(
     selection: RowSelection,
     *,
     write_rows: WriteRows,
-) -> tuple[int, bool]:
-    """Write the selected rows; return their number, and whether the file was only copied."""
+) -> tuple[NewRows, bool]:
+    """Write the selected rows; return them, and whether the file was only copied."""
     if selection.action == "remove" and not bitmaps:
         _check_size(source, task)
         copy_file(source, partial)
-        return task.num_rows, True
+        return NewRows(task.num_rows, is_empty=False), True
     with _opened(source, task) as stream:
         return write_rows(stream, partial, task, bitmaps, selection), False
 
@@ -151,14 +158,14 @@ def _write_and_upload(
             return Rewritten(task.num_rows, task.size_bytes, is_copy=True)
     with tempfile.TemporaryDirectory(prefix="remove-duplicates-") as directory:
         partial = StoreFile(fs.LocalFileSystem(), f"{directory}/{uuid.uuid4().hex}")
-        num_rows, is_copy = _fill(partial, source, task, bitmaps, selection, write_rows=write_rows)
-        if num_rows == 0 < task.num_rows and not task.keeps_empty:
+        new, is_copy = _fill(partial, source, task, bitmaps, selection, write_rows=write_rows)
+        if new.is_empty and not task.keeps_empty:
             return _NOTHING
         written_bytes = size_of(*partial)
         if renames_in_one_step(target.store):
             target.store.create_dir(target.path.rpartition("/")[0])
         copy_file(partial, target)
-    return Rewritten(num_rows, written_bytes, is_copy)
+    return Rewritten(new.num_rows, written_bytes, is_copy)
 
 
 def _give_name(partial: StoreFile, target: str) -> int:

@@ -21,7 +21,7 @@ from dedup_lib.executor.kept_rows import (
     rows_to_remove,
 )
 from dedup_lib.executor.key_values import cut_by_content, fit_to_rows
-from dedup_lib.executor.new_file import OpenFile
+from dedup_lib.executor.new_file import NewRows, OpenFile
 from dedup_lib.executor.parquet_values.map_keys import find_optional_keys
 from dedup_lib.executor.stores import (
     FileRefusedError,
@@ -110,8 +110,9 @@ def _write_rows(
     task: FileTask,
     bitmaps: Sequence[Bitmap],
     selection: RowSelection,
-) -> int:
-    return _write(_choose_rows(stream, task, bitmaps, selection), task.source, partial)
+) -> NewRows:
+    num_rows = _write(_choose_rows(stream, task, bitmaps, selection), task.source, partial)
+    return NewRows(num_rows, is_empty=num_rows == 0 < task.num_rows)
 
 
 def _choose_rows(

@@ -214,4 +214,9 @@ def refusal_of(outcome: Row) -> DedupError | None:
     """Return the error of an outcome; None if the function refused nothing."""
     if outcome["refused"] is None:
         return None
-    return _ERRORS[outcome["refused"]](outcome["reason"])
+    return error_of(outcome["refused"], outcome["reason"])
+
+
+def error_of(kind: str, reason: str) -> DedupError:
+    """Return the error for a kind of `FileRefusedError`."""
+    return _ERRORS[kind](reason)

@@ -222,8 +222,8 @@ def choose_engine(
     if reason is None:
         engine: FileEngine = images.table_format.file_engine
         return ChosenEngine(engine.name, f"{images.table_format.title} to {written.title}")
-    if settings.engine not in ("auto", _SPARK):
-        raise reason if isinstance(reason, DedupError) else UnsupportedError(reason)
+    if settings.engine not in ("auto", _SPARK) or _SPARK not in written.traits.engines:
+        raise reason if isinstance(reason, DedupError) else UnsupportedError(f"{reason}.")
     refusal = reason if isinstance(reason, DedupError) else None
     return ChosenEngine(_SPARK, str(reason), refusal)
 

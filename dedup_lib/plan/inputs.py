@@ -67,6 +67,11 @@ def image_table(table: PinnedTable, settings: Settings) -> ImageTable:
             of --protect-where is missing or of another type.
         SettingsError: Spark does not understand --protect-where.
     """
+    if settings.image_id_from != "key" and not table.table_format.takes_id_from:
+        raise SettingsError(
+            f"--image-id-from is for WebDataset shards, but image table {table.location!r} is "
+            f"{table.table_format.title}: name its ID column by --image-id-column."
+        )
     _check_id_column(table, settings.image_id_column)
     for rule in settings.keeper_rules:
         _check_keeper_column(table, rule.column)

@@ -63,7 +63,7 @@ def images_note(session: Session, images: ImageTable) -> dict[str, Any]:
         "ID of the Delta table": images.table_format.table_id(session, images),
         "version": images.version,
         "fingerprint of the files": images.fingerprint,
-        "image ID column": images.id_column,
+        "image ID column": images.table_format.id_origin(images),
         "type of the image IDs": images.id_type.simpleString(),
     }
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from pyspark.sql import SparkSession
 
+from dedup_lib.errors import DedupError
 from dedup_lib.executor.footers import SourceFile, pack, unpack
 from dedup_lib.session.conf import tuned_for_rows
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
@@ -58,8 +59,14 @@ def for_each_part(
     parts: Sequence[list[SourceFile]],
     function: Callable[[int, list[SourceFile]], Any],
     returns: str,
+    *,
+    what_if_failed: Callable[[str], DedupError] | None = None,
 ) -> list[Any]:
-    """Call a function with number and files of each part, in a task each; [] if a task fails."""
+    """Call a function with number and files of each part, in a task each.
+
+    If a task fails, return no answers; or raise the error that `what_if_failed` makes of the
+    reason.
+    """
     answers: list[Any] = []
     try:
         with tuned_for_rows(session.spark, len(parts)):
@@ -67,7 +74,10 @@ def for_each_part(
                 some = parts[start : start + _TASKS_IN_A_QUERY]
                 answers += _query(session.spark, start, some, function, returns)
     except SPARK_ERRORS as failure:
-        _log.info("executors can't read files by pyarrow: %s", find_task_failure(failure))
+        reason = find_task_failure(failure)
+        if what_if_failed is not None:
+            raise what_if_failed(reason) from failure
+        _log.info("executors can't read files by pyarrow: %s", reason)
         return []
     return answers
 

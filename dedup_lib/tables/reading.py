@@ -31,12 +31,14 @@ class ReadableFormat:
     Attributes:
         traits: The facts that settings need about the format, such as its name.
         sign: For messages: what identifies such a table.
+        takes_id_from: Whether --image-id-from says where the IDs are.
         deletes_by_log_counts: Whether deletions rely on row counts in a log. `check_log` compares
             these counts.
     """
 
     traits: FormatTraits
     sign: str = ""
+    takes_id_from = False
     deletes_by_log_counts = False
 
     @property
@@ -137,6 +139,10 @@ class ReadableFormat:
     def table_id(self, session: Session, table: PinnedTable) -> str | None:
         """Return the format's own ID of a table; None if it has no such ID."""
         return None
+
+    def id_origin(self, table: ImageTable) -> str:
+        """Return where the image IDs are in the table: the name of the column."""
+        return table.id_column
 
     def log_settings(
         self, session: Session, locations: Sequence[str] = (), *, num_files: int = 0

@@ -6,7 +6,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StringType, StructField, StructType
 
 from dedup_lib.errors import (
-    InputError,
+    DedupError,
     OutputExistsError,
     UnsupportedError,
     VerificationError,
@@ -17,6 +17,7 @@ from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.directory import fingerprint, is_marker
 from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.id_table import WantedIds
+from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Staged
 from dedup_lib.webdataset.shard_engine import ShardEngine
@@ -28,6 +29,7 @@ from dedup_lib.webdataset.shards import (
     warn_of_others,
 )
 
+_LOOKED_AT = 3
 _ONLY_SHARDS = (
     "Shards can only be rewritten as shards: use --method rewrite, and --output-format webdataset."
 )
@@ -42,10 +44,11 @@ class WebDatasetFormat(FilesFormat):
 
     traits = find_format("webdataset")
     file_engine = ShardEngine()
+    takes_id_from = True
 
     def is_at(self, session: Session, location: str) -> bool:
         """Look at the name alone: a directory is told when its files are listed."""
-        return location.lower().endswith(".tar")
+        return location.lower().endswith(".tar") and not session.storage.is_directory(location)
 
     def pin(
         self, session: Session, location: str, wanted_ids: WantedIds | None = None
@@ -57,10 +60,17 @@ class WebDatasetFormat(FilesFormat):
         schema = StructType([StructField(name, StringType()) for name in COLUMNS])
         copied = None
         if wanted_ids is not None:
+            if wanted_ids.columns[0] != COLUMNS[0]:
+                raise UnsupportedError(
+                    "--image-id-from says where the IDs of shards are: leave --image-id-column out."
+                )
             columns = [name for name in wanted_ids.columns if name in COLUMNS]
             copied = read_ids(session, location, found.shards, wanted_ids, columns)
+        id_from = "" if wanted_ids is None else wanted_ids.id_from
         never = F.raise_error(F.lit(f"the samples of {location!r} are read by their headers alone"))
-        frame = session.spark.range(1).select(*(never.cast("string").alias(n) for n in COLUMNS))
+        frame = session.spark.range(1).select(
+            *(never.cast("string").alias(name, metadata={"from": id_from}) for name in COLUMNS)
+        )
         return PinnedTable(
             location=location,
             root=location,
@@ -80,26 +90,34 @@ class WebDatasetFormat(FilesFormat):
         )
 
     def check_replaceable(self, session: Session, location: str) -> None:
-        """Check that a directory holds shards, and nothing else."""
+        """Check that a directory holds shards, and nothing else, by names and some headers."""
+        if not session.storage.is_directory(location):
+            raise OutputExistsError(
+                f"output {location!r} is a file, not a directory: it is not replaced."
+            )
         files = [file for file in session.storage.list_files(location) if not is_marker(file)]
-        other = next((file for file in files if not file.path.endswith(".tar")), None)
-        if other is not None:
+        others = (file for file in files if not file.path.lower().endswith(".tar"))
+        if (other := next(others, None)) is not None:
             raise OutputExistsError(
                 f"output {location!r} holds {other.path!r}, which is no shard: it is not replaced. "
                 "Choose another location."
             )
+        try:
+            if files:
+                count_samples(session, files[:_LOOKED_AT])
+        except DedupError as error:
+            raise OutputExistsError(
+                f"output {location!r} holds no readable shards, so it is not replaced: {error}"
+            ) from error
 
-    def check_keeps(self, table: PinnedTable) -> None:
-        """Refuse tables: only shards are written as shards."""
-        raise UnsupportedError(
-            f"image table {table.location!r} is {table.table_format.title}: only shards can be "
-            "written as shards. Leave --output-format webdataset out."
-        )
+    def id_origin(self, table: ImageTable) -> str:
+        """Return where the IDs are in the samples."""
+        return str(table.frame.schema[COLUMNS[0]].metadata["from"])
 
     def count_rows(self, session: Session, staged: Staged) -> int:
         """Count the samples by the headers of the written shards."""
         try:
             shards = find_shards(session.storage, staged.location).shards
             return count_samples(session, shards)
-        except InputError as error:
+        except DedupError as error:
             raise VerificationError(f"the staged output is broken: {error}") from error

@@ -31,10 +31,8 @@ class ShardEngine:
         """Return why the run can't write shards, or None: executors have read all of them."""
         if settings.action == "annotate":
             return UnsupportedError("--action annotate can't mark the samples of shards.")
-        if images.id_column != "image_id":
-            return UnsupportedError(
-                "--image-id-from says where the IDs of shards are: leave --image-id-column out."
-            )
+        if settings.review is not None:
+            return UnsupportedError("--review can't show the pictures of shards: leave it out.")
         return None
 
     def check_plan(self, plan: Plan, settings: Settings) -> None:
@@ -43,8 +41,9 @@ class ShardEngine:
         if is_by_position(settings.image_id_from) and unmatched:
             raise AmbiguousListError(
                 f"{unmatched} listed IDs name no image of the shards in {plan.images.location!r}: "
-                "NeMo Curator's numbers hold for the shards that it read, one in each task. If it "
-                "read other shards, or several in a task (group_…), the numbers name other images."
+                "NeMo Curator's numbers hold for the shards that it read, in the same groups "
+                "(--image-id-from curator, or curator:N for group_…_xN). On others they name other "
+                "images."
             )
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
 from dedup_lib.errors import (
+    DedupError,
     TableFormatError,
-    UnreadableFileError,
     UnsupportedError,
 )
 from dedup_lib.executor.footers import SourceFile
@@ -17,6 +17,7 @@ from dedup_lib.executor.id_files import encode_path
 from dedup_lib.executor.shards import read_tasks
 from dedup_lib.executor.shards.read_tasks import ShardIds, ShardSources
 from dedup_lib.executor.shards.sample_ids import group_size, is_by_position
+from dedup_lib.files.rewrite import error_of
 from dedup_lib.locations import name_of
 from dedup_lib.session import file_tasks
 from dedup_lib.session.session import Session
@@ -31,7 +32,7 @@ COLUMNS = ("image_id", "__key__", "__url__")
 _SHOWN = 5
 _IDS = (
     "array<struct<num_rows: bigint, num_nulls: bigint, id_bytes: bigint, num_others: bigint, "
-    "num_torn: bigint, has_end: boolean, refused: string>>"
+    "num_torn: bigint, num_equal: bigint, has_end: boolean, kind: string, refused: string>>"
 )
 _log = logging.getLogger(__name__)
 
@@ -103,6 +104,7 @@ def read_ids(
     Raises:
         UnsupportedError: The run has no directory that executors can write to, or a Python task
             failed there.
+        InputChangedError: A shard was changed since it was listed.
         UnreadableFileError: A shard is broken; the message has its path and the byte.
 
     *Cost:* executors read the headers of all members, one shard after another in a task.
@@ -125,14 +127,7 @@ def read_ids(
         sources = ShardSources(directory, part, id_from, columns)
         return read_tasks.copy_ids(sources, target, f"{number:05d}", options)
 
-    answers = file_tasks.for_each_part(session, parts, copy_part, _IDS)
-    found = [ShardIds(*row) for answer in answers for row in answer]
-    if len(found) != len(shards):
-        raise UnsupportedError(
-            f"image table {location!r}: Python tasks on executors could not read the shards. They "
-            "need pyarrow, and access to the store (--storage-option). The log says more."
-        )
-    _check(found)
+    found = _ask(session, parts, copy_part, location)
     _warn(shards, found)
     facts = IdFacts(
         columns=tuple(columns),
@@ -194,18 +189,29 @@ def count_samples(session: Session, shards: Sequence[FileInfo]) -> int:
     def count_part(_: int, part: list[SourceFile]) -> list[ShardIds]:
         return read_tasks.count_samples(directory, part, options)
 
-    answers = file_tasks.for_each_part(session, parts, count_part, _IDS)
+    return sum(one.num_rows for one in _ask(session, parts, count_part, directory))
+
+
+def _ask(
+    session: Session,
+    parts: Sequence[list[SourceFile]],
+    function: Callable[[int, list[SourceFile]], list[ShardIds]],
+    location: str,
+) -> list[ShardIds]:
+    """Call a function with the shards of each part; raise the first refusal."""
+
+    def failed(reason: str) -> DedupError:
+        return UnsupportedError(
+            f"shards of {location!r} could not be read by Python tasks on executors, which need "
+            f"pyarrow, and access to the store (--storage-option): {reason}"
+        )
+
+    answers = file_tasks.for_each_part(session, parts, function, _IDS, what_if_failed=failed)
     found = [ShardIds(*row) for answer in answers for row in answer]
-    _check(found)
-    if len(found) != len(shards):
-        raise UnreadableFileError("Python tasks on executors could not read the shards.")
-    return sum(one.num_rows for one in found)
-
-
-def _check(found: Sequence[ShardIds]) -> None:
-    refused = next((one.refused for one in found if one.refused is not None), None)
-    if refused is not None:
-        raise UnreadableFileError(f"{refused.rstrip('.')}. Nothing was written.")
+    for one in found:
+        if one.refused is not None:
+            raise error_of(one.kind, f"{one.refused.rstrip('.')}. Nothing was published.")
+    return found
 
 
 def _warn(shards: Sequence[FileInfo], found: Sequence[ShardIds]) -> None:
@@ -215,6 +221,9 @@ def _warn(shards: Sequence[FileInfo], found: Sequence[ShardIds]) -> None:
         ],
         "have a key whose members lie apart; all members of a removed key go": [
             file.path for file, one in zip(shards, found, strict=True) if one.num_torn
+        ],
+        "have two members of one name, which some readers refuse": [
+            file.path for file, one in zip(shards, found, strict=True) if one.num_equal
         ],
         "have members that belong to no sample; they stay": [
             file.path for file, one in zip(shards, found, strict=True) if one.num_others

@@ -85,7 +85,7 @@ def parse_records(data: bytes, place: Place) -> dict[str, str]:
     while position < len(data):
         found = _RECORD.match(data, position)
         end = position + int(found[1]) if found else 0
-        if found is None or data[end - 1 : end] != b"\n":
+        if found is None or end <= found.end() or data[end - 1 : end] != b"\n":
             raise place.refusal("the PAX header has a record that can't be read")
         records[_decode(found[2])] = _decode(data[found.end() : end - 1])
         position = end

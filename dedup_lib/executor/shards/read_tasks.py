@@ -37,7 +37,9 @@ class ShardIds(NamedTuple):
         id_bytes: The bytes of the IDs.
         num_others: The members that belong to no sample. They always stay.
         num_torn: The samples with members of other samples between their own.
+        num_equal: The samples with two members of one name.
         has_end: Whether the shard has the two zero blocks at its end.
+        kind: The kind of the refusal, as `FileRefusedError` says.
         refused: Why the shard can't be read; None if it can.
     """
 
@@ -46,7 +48,9 @@ class ShardIds(NamedTuple):
     id_bytes: int
     num_others: int
     num_torn: int
+    num_equal: int
     has_end: bool
+    kind: str = ""
     refused: str | None = None
 
 
@@ -88,8 +92,8 @@ def copy_ids(
                 facts, batch, num_images = _read(sources, file, options, numbering)
                 batches.append(batch)
                 numbering = Numbering(numbering.prefix, numbering.first + num_images)
-            except (FileRefusedError, OSError) as error:
-                facts = ShardIds(0, 0, 0, 0, 0, has_end=True, refused=str(error))
+            except (FileRefusedError, FileNotFoundError) as error:
+                facts = _refused(error)
             found.append(facts)
     if not any(facts.refused for facts in found):
         store, top = open_store(target, options)
@@ -114,7 +118,7 @@ def count_samples(
     """
     found = []
     for source in files:
-        uri, num_samples, refused = f"{directory}/{source.path}", 0, None
+        uri = f"{directory}/{source.path}"
         try:
             store, path = open_store(uri, options)
             with (
@@ -122,10 +126,15 @@ def count_samples(
                 read_ahead(opened, is_remote=not renames_in_one_step(store)) as file,
             ):
                 num_samples = len(group_samples(read_layout(file, opened.size(), uri)).samples)
-        except (FileRefusedError, OSError) as error:
-            refused = str(error)
-        found.append(ShardIds(num_samples, 0, 0, 0, 0, has_end=True, refused=refused))
+            found.append(ShardIds(num_samples, 0, 0, 0, 0, 0, has_end=True))
+        except (FileRefusedError, FileNotFoundError) as error:
+            found.append(_refused(error))
     return found
+
+
+def _refused(error: FileRefusedError | FileNotFoundError) -> ShardIds:
+    kind = error.kind if isinstance(error, FileRefusedError) else "changed"
+    return ShardIds(0, 0, 0, 0, 0, 0, has_end=True, kind=kind, refused=str(error))
 
 
 @contextlib.contextmanager
@@ -172,6 +181,7 @@ def _read(
         id_bytes=sum(len(one.encode()) for one in ids if one is not None),
         num_others=shard.num_without_key + shard.num_disputed,
         num_torn=sum(sample.is_torn for sample in shard.samples),
+        num_equal=sum(sample.has_equal_names for sample in shard.samples),
         has_end=shard.layout.has_end,
     )
     return facts, pa.RecordBatch.from_pydict(columns), shard.num_curator_images

@@ -9,11 +9,19 @@ from typing import Any, NamedTuple
 from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES
 from dedup_lib.executor.shards.headers import END_BYTES, read_layout
 from dedup_lib.executor.shards.members import ByteRange, Layout, Member
-from dedup_lib.executor.shards.samples import Shard, group_samples
+from dedup_lib.executor.shards.samples import Shard
 from dedup_lib.executor.stores import FileRefusedError
 
 _PIECE_BYTES = 8 * 1024**2
 _RECORD_BYTES = 20 * BLOCK_BYTES
+
+
+class MemberFacts(NamedTuple):
+    """What is compared of a member after it was written."""
+
+    name: str
+    kind: str
+    data_bytes: int
 
 
 class WrittenShard(NamedTuple):
@@ -21,12 +29,14 @@ class WrittenShard(NamedTuple):
 
     Attributes:
         num_samples: Its samples.
-        num_members: Its members, those without a key too.
+        members: Its members, those without a key too.
+        num_global_headers: Its global headers.
         written_bytes: Its size.
     """
 
     num_samples: int
-    num_members: int
+    members: tuple[MemberFacts, ...]
+    num_global_headers: int
     written_bytes: int
 
 
@@ -56,27 +66,28 @@ def extract_samples(file: Any, shard: Shard, removed: Collection[int], sink: Any
     return _write(file, shard, [index in removed for index in shard.sample_indexes], sink)
 
 
-def read_back(file: Any, size_bytes: int, source: str) -> dict[str, tuple[int, ...]]:
-    """Read the headers of a written shard; return the sizes in bytes of the data of each key.
+def check_written(file: Any, size_bytes: int, source: str, expected: WrittenShard) -> None:
+    """Read the headers of a written shard, and compare its members with those that were written.
 
     Args:
         file: The new shard, opened as a binary file that can seek.
         size_bytes: Its size.
         source: Its URI, for messages.
-
-    Returns:
-        For each key, in the order of the shard, the sizes of its members in their order.
+        expected: What was written.
 
     Raises:
-        FileRefusedError: The shard is broken, or has no end.
+        FileRefusedError: The shard is broken, has no end, or other members.
 
     *Cost:* as that of `read_layout`.
     """
     layout = read_layout(file, size_bytes, source)
-    if not layout.has_end:
-        raise FileRefusedError("shard", f"shard {source!r} has no zero blocks at its end")
-    samples = group_samples(layout).samples
-    return {sample.key: tuple(member.data_bytes for member in sample.members) for sample in samples}
+    found = tuple(map(_facts_of, layout.members)), len(layout.global_headers)
+    if not layout.has_end or found != (expected.members, expected.num_global_headers):
+        raise FileRefusedError("shard", f"shard {source!r} has other members than were written")
+
+
+def _facts_of(member: Member) -> MemberFacts:
+    return MemberFacts(member.name, member.kind, member.data_bytes)
 
 
 def _write(file: Any, shard: Shard, stays: Sequence[bool], sink: Any) -> WrittenShard:
@@ -97,7 +108,12 @@ def _write(file: Any, shard: Shard, stays: Sequence[bool], sink: Any) -> Written
     fill_bytes = -(num_bytes + END_BYTES) % _RECORD_BYTES
     sink.write(bytes(END_BYTES + fill_bytes))
     kept = {index for index, stay in zip(shard.sample_indexes, stays, strict=True) if stay}
-    return WrittenShard(len(kept - {None}), len(members), num_bytes + END_BYTES + fill_bytes)
+    return WrittenShard(
+        num_samples=len(kept - {None}),
+        members=tuple(map(_facts_of, members)),
+        num_global_headers=len(shard.layout.global_headers),
+        written_bytes=num_bytes + END_BYTES + fill_bytes,
+    )
 
 
 def _check_links(layout: Layout, stays: Sequence[bool], members: Sequence[Member]) -> None:

@@ -6,10 +6,12 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from dedup_lib import Settings, run
 from dedup_lib.errors import (
     AmbiguousListError,
     InputChangedError,
     OutputExistsError,
+    PlanMismatchError,
     RunKeyError,
     SettingsError,
     TableFormatError,
@@ -102,6 +104,17 @@ def test_a_shard_that_loses_all_is_left_out(remove_from, shards, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["00001.tar"]
 
 
+def test_members_of_no_sample_stay_even_if_all_samples_go(remove_from, tmp_path):
+    (tmp_path / "shards").mkdir()
+    others = ["__x.jpg", "readme", "dir/.h.jpg"]
+    (tmp_path / "shards/0.tar").write_bytes(tar_of("1.jpg", *others))
+    (tmp_path / "shards/1.tar").write_bytes(tar_of("2.jpg"))
+    listed = write_list(tmp_path / "list/1.parquet", ["1"]).parent
+    report = remove_from(tmp_path / "shards", listed, tmp_path / "out")
+    assert [name for name, _ in members_of(tmp_path / "out/0.tar")] == others
+    assert report.counts["kept_rows"] == 1
+
+
 def test_an_output_without_samples_is_one_empty_shard(remove_from, shards, tmp_path):
     listed = write_list(tmp_path / "list/1.parquet", ["a0", "a1", "a2", "b0", "b1", "b2"]).parent
     remove_from(shards, listed, tmp_path / "out", max_removed_fraction=1.0)
@@ -162,6 +175,30 @@ def test_an_output_of_shards_is_replaced_and_no_other(remove_from, shards, liste
     assert (tmp_path / "out/notes.txt").exists()
 
 
+@pytest.mark.parametrize("is_file", [True, False])
+def test_what_is_no_directory_of_shards_is_not_replaced(
+    remove_from, shards, listed, tmp_path, is_file
+):
+    mine = tmp_path / "mine.tar" if is_file else tmp_path / "mine/backup.tar"
+    mine.parent.mkdir(exist_ok=True)
+    mine.write_bytes(b"my backup" * 100)
+    output = mine if is_file else mine.parent
+    with pytest.raises(OutputExistsError, match=r"not replaced"):
+        remove_from(shards, listed, output, output_mode="overwrite")
+    assert mine.read_bytes() == b"my backup" * 100
+
+
+def test_a_directory_is_no_shard_by_its_name(remove, listed, tmp_path):
+    write_parquet(image_rows(["a1", "b"]), tmp_path / "images.tar/1.parquet")
+    report = remove(tmp_path / "images.tar", listed, tmp_path / "out")
+    assert report.inputs["images"]["format"] == "parquet"
+
+
+def test_one_shard_alone(remove_from, shards, listed, tmp_path):
+    remove_from(shards / "00000.tar", listed, tmp_path / "out")
+    assert keys_in(tmp_path / "out") == ["a0", "a2"]
+
+
 BROKEN = {
     "cut in a header": (lambda content: content[:700], "needs the bytes up to"),
     "cut in data": (lambda content: without_end(content)[:-600], "less than a block"),
@@ -206,11 +243,39 @@ def test_what_shards_can_not_do_ends_before_any_work(
     refused(error, error.exit_code, words, shards, listed, **settings)
 
 
-def test_marks_and_pages_of_shards_are_refused(refused, shards, listed, tmp_path):
-    as_shards = {"output_format": "webdataset"}
-    refused(UnreadableFileError, 3, "annotate", shards, listed, **as_shards, action="annotate")
-    in_place = {"method": "in-place", "output": None}
-    refused(UnsupportedError, 2, "in-place", shards, listed, **in_place)
+AS_SHARDS = {"output_format": "webdataset"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"action": "annotate"} | AS_SHARDS, "annotate"),
+        ({"review": "review.html"} | AS_SHARDS, "--review"),
+        ({"strategy": "row-positions"} | AS_SHARDS, "only the spark engine has strategies"),
+        ({"target_file_size": "1MB"} | AS_SHARDS, "only the spark engine has"),
+        ({"image_id_column": "__key__"} | AS_SHARDS, "leave --image-id-column out"),
+        ({"image_id_column": "nothing"} | AS_SHARDS, "leave --image-id-column out"),
+        ({"method": "in-place", "output": None}, "in-place"),
+    ],
+)
+def test_settings_that_shards_have_no_use_for_are_exit_2(refused, shards, listed, settings, words):
+    refused(UnsupportedError, 2, words, shards, listed, **settings)
+
+
+def test_where_ids_are_in_samples_is_no_setting_of_tables(refused, listed, tmp_path):
+    write_parquet(image_rows(["a1", "b"]), tmp_path / "images/1.parquet")
+    words = "--image-id-from is for WebDataset shards"
+    refused(SettingsError, 2, words, tmp_path / "images", listed, image_id_from="json:uid")
+
+
+def test_a_kept_plan_is_applied_to_the_same_ids_alone(remove_from, spark, shards, listed, tmp_path):
+    plan = str(tmp_path / "plan")
+    remove_from(shards, listed, None, dry_run=True, removed_output=plan)
+    given = {"images": str(shards), "output": str(tmp_path / "out"), "apply_plan": plan}
+    with pytest.raises(PlanMismatchError):
+        run(spark, Settings(**given, **AS_SHARDS, image_id_from="json:uid"))
+    run(spark, Settings(**given, **AS_SHARDS))
+    assert keys_in(tmp_path / "out") == ["a0", "a2", "b0", "b1", "b2"]
 
 
 def test_tables_are_not_written_as_shards(refused, listed, tmp_path):
@@ -218,7 +283,7 @@ def test_tables_are_not_written_as_shards(refused, listed, tmp_path):
     refused(
         UnsupportedError,
         2,
-        "only shards can be written as shards",
+        "rewrites Parquet to WebDataset",
         tmp_path / "images",
         listed,
         output_format="webdataset",
@@ -248,17 +313,21 @@ def test_g10_other_ids_at_the_planned_positions_end_the_run(
     assert names_in(tmp_path) == ["list", "shards"]
 
 
+@pytest.mark.parametrize("name", ["00000.tar", "00001.tar"])
+@pytest.mark.parametrize("is_deleted", [True, False])
 def test_g5_a_shard_that_changes_during_the_run_ends_it(
-    remove_from, shards, listed, tmp_path, monkeypatch
+    remove_from, shards, listed, tmp_path, monkeypatch, name, is_deleted
 ):
     write = ShardEngine.write
 
     def changing(self, *arguments):
-        write_shard(shards / "00000.tar", "a0", "a1", "a2", "a3")
+        (shards / name).unlink()
+        if not is_deleted:
+            write_shard(shards / name, "a0", "a1", "a2", "a3")
         return write(self, *arguments)
 
     monkeypatch.setattr(ShardEngine, "write", changing)
-    with pytest.raises(InputChangedError, match=r"00000\.tar"):
+    with pytest.raises(InputChangedError, match=name):
         remove_from(shards, listed, tmp_path / "out")
     assert names_in(tmp_path) == ["list", "shards"]
 

@@ -67,6 +67,8 @@ FAULTS = {
     "PAX record that ends early": (extended(b"5 a=b\n") + bytes(1024), 0, "can't be read"),
     "PAX record of length 1": (extended(b"1 a=b\n") + bytes(1024), 0, "can't be read"),
     "PAX record of length 0": (extended(b"0 a=b\n") + bytes(1024), 0, "can't be read"),
+    "PAX record of length 0 after another": (
+        extended(b"6 a=b\n0 c=d\n") + bytes(1024), 0, "can't be read"),
     "global header amid a member": (
         extended(b"6 a=b\n") + extended(b"6 a=b\n", b"g") + OPEN, 1024, "a global header lies"),
     "sparse map past the end": (

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dedup_lib.executor.shards import rewrite
 from dedup_lib.executor.shards.headers import read_layout
 from dedup_lib.executor.shards.json_ids import read_json_id
-from dedup_lib.executor.shards.rewrite import extract_samples, read_back, remove_samples
+from dedup_lib.executor.shards.rewrite import check_written, extract_samples, remove_samples
 from dedup_lib.executor.shards.samples import group_samples
 from dedup_lib.executor.stores import FileRefusedError, open_store
 from tests.support.tables.made_shards import (
@@ -183,10 +183,20 @@ def test_a_shard_that_became_shorter_was_changed():
 
 
 def test_a_written_shard_is_read_back():
-    content = without(tar_of("1.jpg", member("2.jpg", b"abc"), "2.txt", "noext"), "1")
-    assert read_back(io.BytesIO(content), len(content), SOURCE) == {"2": (3, 5)}
-    with pytest.raises(FileRefusedError, match="no zero blocks at its end"):
-        read_back(io.BytesIO(content[:2048]), 2048, SOURCE)
+    source = tar_of("1.jpg", member("2.jpg", b"abc"), "2.txt", "noext")
+    shard, sink = shard_of(source), io.BytesIO()
+    written = remove_samples(io.BytesIO(source), shard, {0}, sink)
+    assert [tuple(facts) for facts in written.members] == [
+        ("2.jpg", "0", 3),
+        ("2.txt", "0", 5),
+        ("noext", "0", 5),
+    ]
+    content = sink.getvalue()
+    check_written(io.BytesIO(content), len(content), SOURCE, written)
+    others = without(source, "1", "2"), tar_of("2.jpg", "2.txt", "noext"), content[: 3 * 1024]
+    for other in others:  # too few members, another size, no end
+        with pytest.raises(FileRefusedError, match="other members than were written"):
+            check_written(io.BytesIO(other), len(other), SOURCE, written)
 
 
 def test_a_shard_in_a_store_is_read_and_written_by_pyarrow(tmp_path):
@@ -205,7 +215,6 @@ def test_a_shard_of_no_samples_can_be_written():
     assert without(END) == bytes(10_240)
     content = without(tar_of("1.jpg"), "1")
     assert content == bytes(10_240)
-    assert read_back(io.BytesIO(content), len(content), SOURCE) == {}
 
 
 KEYS = st.text(st.sampled_from("ab_é\n /\udcff"), min_size=1, max_size=6).map(
