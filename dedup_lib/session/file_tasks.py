@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import logging
 import os.path
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import reduce
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark import StorageLevel
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
 
 from dedup_lib.errors import DedupError
 from dedup_lib.executor.footers import SourceFile, pack, unpack
@@ -67,19 +70,51 @@ def for_each_part(
     If a task fails, return no answers; or raise the error that `what_if_failed` makes of the
     reason.
     """
-    answers: list[Any] = []
     try:
         with tuned_for_rows(session.spark, len(parts)):
-            for start in range(0, len(parts), _TASKS_IN_A_QUERY):
-                some = parts[start : start + _TASKS_IN_A_QUERY]
-                answers += _query(session.spark, start, some, function, returns)
+            rows = [
+                row
+                for query in _queries(session.spark, parts, function, returns)
+                for row in query.collect()
+            ]
     except SPARK_ERRORS as failure:
         reason = find_task_failure(failure)
         if what_if_failed is not None:
             raise what_if_failed(reason) from failure
         _log.info("executors can't read files by pyarrow: %s", reason)
         return []
-    return answers
+    answers = {row["number"]: row["answer"] for row in rows}
+    return [answers[number] for number in range(len(parts))]
+
+
+def answers_on_disk(
+    session: Session,
+    parts: Sequence[list[SourceFile]],
+    function: Callable[[int, list[SourceFile]], Any],
+    returns: str,
+) -> DataFrame:
+    """Call a function as `for_each_part` does, and keep its answers on the disks of executors.
+
+    Returns:
+        One row per part: `number`, `answer`.
+
+    Raises:
+        PySparkException: A task failed.
+    """
+    queries = _queries(session.spark, parts, function, returns)
+    stored = [query.localCheckpoint(storageLevel=StorageLevel.DISK_ONLY) for query in queries]
+    return reduce(DataFrame.unionAll, stored)
+
+
+def _queries(
+    spark: SparkSession,
+    parts: Sequence[list[SourceFile]],
+    function: Callable[[int, list[SourceFile]], Any],
+    returns: str,
+) -> Iterator[DataFrame]:
+    """Yield queries that call a function for some parts each: one row per part."""
+    for first in range(0, len(parts), _TASKS_IN_A_QUERY):
+        yield _query(spark, first, parts[first : first + _TASKS_IN_A_QUERY], function, returns)
 
 
 def _query(
@@ -88,10 +123,8 @@ def _query(
     parts: Sequence[list[SourceFile]],
     function: Callable[[int, list[SourceFile]], Any],
     returns: str,
-) -> list[Any]:
+) -> DataFrame:
     packed = [pack(part) for part in parts]
     call = on_executors(lambda number: function(number, unpack(packed[number - first])), returns)
     numbers = spark.range(first, first + len(packed), 1, len(packed))
-    rows = numbers.select("id", call("id").alias("answer")).collect()
-    answers = {row["id"]: row["answer"] for row in rows}
-    return [answers[first + index] for index in range(len(packed))]
+    return numbers.select(F.col("id").alias("number"), call("id").alias("answer"))

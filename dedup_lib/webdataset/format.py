@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from pyspark.sql import functions as F
-from pyspark.sql.types import StringType, StructField, StructType
 
 from dedup_lib.errors import (
     DedupError,
@@ -20,14 +19,9 @@ from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Staged
+from dedup_lib.webdataset.sample_ids import COLUMNS, count_samples, read_ids
 from dedup_lib.webdataset.shard_engine import ShardEngine
-from dedup_lib.webdataset.shards import (
-    COLUMNS,
-    count_samples,
-    find_shards,
-    read_ids,
-    warn_of_others,
-)
+from dedup_lib.webdataset.shards import find_shards, warn_of_others
 
 _LOOKED_AT = 3
 _ONLY_SHARDS = (
@@ -57,15 +51,13 @@ class WebDatasetFormat(FilesFormat):
         check_read(session.storage, location, "image table")
         found = find_shards(session.storage, location)
         warn_of_others(found.others)
-        schema = StructType([StructField(name, StringType()) for name in COLUMNS])
-        copied = None
+        id_table = None
         if wanted_ids is not None:
             if wanted_ids.columns[0] != COLUMNS[0]:
                 raise UnsupportedError(
                     "--image-id-from says where the IDs of shards are: leave --image-id-column out."
                 )
-            columns = [name for name in wanted_ids.columns if name in COLUMNS]
-            copied = read_ids(session, location, found.shards, wanted_ids, columns)
+            id_table = read_ids(session, location, found.shards, wanted_ids)
         id_from = "" if wanted_ids is None else wanted_ids.id_from
         never = F.raise_error(F.lit(f"the samples of {location!r} are read by their headers alone"))
         frame = session.spark.range(1).select(
@@ -86,7 +78,7 @@ class WebDatasetFormat(FilesFormat):
             empty_files=(),
             has_row_index=True,
             detail={},
-            id_table=None if copied is None else copied.opened(session.spark, schema),
+            id_table=id_table,
         )
 
     def check_replaceable(self, session: Session, location: str) -> None:

@@ -81,6 +81,29 @@ def copy_ids(
     *Cost:* the headers of all members; for an ID in JSON also these members. In an object store
     they are read in pieces of 4 MB, with what lies between.
     """
+    found, batches = _read_all(sources, options)
+    if not any(facts.refused for facts in found):
+        store, top = open_store(target, options)
+        make_directory(store, top)
+        with named_when_finished(store, f"{top}/rows", f"{name}.parquet") as sink:
+            write_rows(sink, batches)
+    return found
+
+
+def list_ids(
+    sources: ShardSources, options: Mapping[str, str]
+) -> tuple[list[ShardIds], list[tuple[Any, ...]]]:
+    """Return what `copy_ids` returns, and the rows that it would write."""
+    found, batches = _read_all(sources, options)
+    return found, [
+        row for batch in batches for row in zip(*batch.to_pydict().values(), strict=True)
+    ]
+
+
+def _read_all(
+    sources: ShardSources, options: Mapping[str, str]
+) -> tuple[list[ShardIds], list[Any]]:
+    """Read the samples of all shards: one entry and one batch of rows per shard."""
     found: list[ShardIds] = []
     batches = []
     each = group_size(sources.id_from)
@@ -95,12 +118,7 @@ def copy_ids(
             except (FileRefusedError, FileNotFoundError) as error:
                 facts = _refused(error)
             found.append(facts)
-    if not any(facts.refused for facts in found):
-        store, top = open_store(target, options)
-        make_directory(store, top)
-        with named_when_finished(store, f"{top}/rows", f"{name}.parquet") as sink:
-            write_rows(sink, batches)
-    return found
+    return found, batches
 
 
 def count_samples(

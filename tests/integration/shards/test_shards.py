@@ -21,6 +21,8 @@ from dedup_lib.errors import (
 )
 from dedup_lib.executor.shards import rewrite_tasks
 from dedup_lib.files import rewrite
+from dedup_lib.publish.workspace import Workspace
+from dedup_lib.session import file_tasks
 from dedup_lib.webdataset.shard_engine import ShardEngine
 from tests.integration.shards.conftest import sample, write_shard
 from tests.support.tables.made import image_rows, names_in, tree_digest, write_list, write_parquet
@@ -72,6 +74,27 @@ def test_the_plan_names_samples_by_shard_and_position(remove_from, shards, liste
     assert (row["image_id"], row["row_index"]) == ("a1", 1)
     assert row["file_path"].endswith("/shards/00000.tar")
     assert names_in(tmp_path) == ["list", "plan", "shards"]
+
+
+def test_a_dry_run_without_a_directory_finds_the_same_rows(
+    remove_from, shards, listed, tmp_path, monkeypatch
+):
+    """On a cluster there is none; each task has one shard, and each query two tasks."""
+    write_shard(shards / "00002.tar", "c0", "c1")
+    reports = []
+    for name in ("copied", "listed"):
+        plan = str(tmp_path / name)
+        reports.append(remove_from(shards, listed, None, dry_run=True, removed_output=plan))
+        monkeypatch.setattr(Workspace, "_temporary_directory", lambda *_: None)
+        monkeypatch.setattr(file_tasks, "_BYTES_PER_TASK", 1)
+        monkeypatch.setattr(file_tasks, "_TASKS_IN_A_QUERY", 2)
+    assert reports[0].counts == reports[1].counts
+    assert reports[1].counts["input_rows"] == 8
+    plans = [pq.read_table(tmp_path / name).to_pylist() for name in ("copied", "listed")]
+    assert plans[0] == plans[1]
+    write_shard(shards / "00001.tar").write_bytes(b"")
+    with pytest.raises(UnreadableFileError, match="the file is empty"):
+        remove_from(shards, listed, None, dry_run=True)
 
 
 def test_ids_in_json(remove_from, shards, tmp_path):
