@@ -187,6 +187,7 @@ def test_g8_the_same_key_again_is_not_applied_twice(remove_from, shards, listed,
         remove_from(shards, listed, tmp_path / "out", run_key="k", image_id_from="json:uid")
 
 
+@pytest.mark.classic("Spark Connect has no renames, so it replaces nothing")
 def test_an_output_of_shards_is_replaced_and_no_other(remove_from, shards, listed, tmp_path):
     remove_from(shards, listed, tmp_path / "out")
     listed_too = write_list(tmp_path / "list2/1.parquet", ["b1"]).parent
@@ -198,6 +199,7 @@ def test_an_output_of_shards_is_replaced_and_no_other(remove_from, shards, liste
     assert (tmp_path / "out/notes.txt").exists()
 
 
+@pytest.mark.classic("Spark Connect has no renames, so it replaces nothing")
 @pytest.mark.parametrize("is_file", [True, False])
 def test_what_is_no_directory_of_shards_is_not_replaced(
     remove_from, shards, listed, tmp_path, is_file
