@@ -35,8 +35,13 @@ def find_shards(storage: Storage, location: str) -> FoundShards:
     Raises:
         TableFormatError: There is no shard, or one in a compressed form or a hidden directory.
     """
-    files = [file for file in storage.list_files(location) if not is_marker(file)]
-    shards = [file for file in files if file.path.lower().endswith(TAR_SUFFIXES)]
+    shards: list[FileInfo] = []
+    others: list[FileInfo] = []
+    for file in storage.list_files(location):
+        if file.path.lower().endswith(TAR_SUFFIXES):
+            shards.append(file)
+        elif not is_marker(file):
+            others.append(file)
     if not shards:
         raise TableFormatError(f"image table {location!r} has no shard: no file ends in '.tar'.")
     for file in shards:
@@ -51,7 +56,7 @@ def find_shards(storage: Storage, location: str) -> FoundShards:
                 "with '_' or '.': move it away, or finish the write that left it."
             )
     shards.sort(key=lambda file: file.path)
-    return FoundShards(shards, [file for file in files if file not in set(shards)])
+    return FoundShards(shards, others)
 
 
 def warn_of_others(others: Sequence[FileInfo]) -> None:
