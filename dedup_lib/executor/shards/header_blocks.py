@@ -9,6 +9,7 @@ from dedup_lib.executor.stores import FileRefusedError
 
 BLOCK_BYTES = 512
 _SUM_START, _SUM_END = 148, 156
+_LINKS = frozenset("12")
 _OCTAL = re.compile(rb" *([0-7]*) *")
 _RECORD = re.compile(rb"([0-9]{1,7}) ([^=\n]+)=")
 
@@ -69,7 +70,7 @@ def parse_header(block: bytes, place: Place) -> Header:
     return Header(
         kind,
         f"{prefix}/{name}" if prefix else name,
-        text_of(block[157:257]),
+        text_of(block[157:257]) if kind in _LINKS else "",
         size_bytes,
         is_continued=kind == "S" and block[482] != 0,
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ from dedup_lib.executor.stores import FileRefusedError
 _PIECE_BYTES = 1024**2
 # Real ones have less than 10 KB. Without a limit a broken size would fill the memory.
 _MOST_EXTENDED_BYTES = 1024**2
+_MOST_EXPECTED_BYTES = 4 * BLOCK_BYTES
 _EXTENDED = frozenset("xXLK")
 _WITHOUT_DATA = frozenset("123456")
 END_BYTES = 2 * BLOCK_BYTES
@@ -30,22 +32,30 @@ _COMPRESSIONS = {
 }
 
 
-class _Shard(NamedTuple):
-    """A shard that is read: the open file, its size, and its URI."""
+class _Shard:
+    """A shard that is read: the open file, its size, and its URI.
 
-    file: Any
-    size_bytes: int
-    source: str
+    A member's headers are read at once: as many bytes as those of the member before it.
+    """
+
+    def __init__(self, file: Any, size_bytes: int, source: str) -> None:
+        self.size_bytes, self.source = size_bytes, source
+        self.expected_bytes = BLOCK_BYTES
+        self._file = file
+        self._start, self._read = 0, b""
 
     def place(self, offset: int) -> Place:
         return Place(self.source, offset)
 
     def read(self, offset: int, num_bytes: int) -> bytes:
-        self.file.seek(offset)
-        data: bytes = self.file.read(num_bytes)
-        if len(data) != num_bytes:
-            raise FileRefusedError("changed", f"shard {self.source!r} was changed")
-        return data
+        first = offset - self._start
+        if not 0 <= first <= len(self._read) - num_bytes:
+            wanted = max(num_bytes, min(self.expected_bytes, self.size_bytes - offset))
+            self._file.seek(offset)
+            self._start, self._read, first = offset, self._file.read(wanted), 0
+            if len(self._read) != wanted:
+                raise FileRefusedError("changed", f"shard {self.source!r} was changed")
+        return self._read[first : first + num_bytes]
 
 
 class _Headers(NamedTuple):
@@ -71,7 +81,7 @@ def read_layout(file: Any, size_bytes: int, source: str) -> Layout:
             than zeros follow its end. The message has the offset in bytes.
 
     *Cost:* 512 bytes are read for a plain member, 1,536 for a member with a PAX header or a long
-    GNU name, and the zeros at the end. Each is a separate read.
+    GNU name, and the zeros at the end. Each member is a separate read.
     """
     shard = _Shard(file, size_bytes, source)
     if size_bytes == 0:
@@ -170,6 +180,8 @@ def _read_member(shard: _Shard, start: int, header: Header, defaults: Mapping[st
     end = data_start + _padded(data_bytes)
     _check_inside(shard, start, end)
     link_name = records.get("linkpath") or said.gnu_names.get("K", header.link_name)
+    headers_bytes = data_start - start
+    shard.expected_bytes = min(headers_bytes, _MOST_EXPECTED_BYTES)
     return Member(
         start=start,
         data_start=data_start,
@@ -179,7 +191,7 @@ def _read_member(shard: _Shard, start: int, header: Header, defaults: Mapping[st
         kind=header.kind,
         link_name=link_name if header.kind in "12" else "",
         plain_name=plain_name,
-        is_pax_name=bool(pax_name),
+        headers_crc=zlib.crc32(shard.read(start, headers_bytes)),
         is_sparse=header.kind == "S" or any(key.startswith("GNU.sparse.") for key in records),
     )
 

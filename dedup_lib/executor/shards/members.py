@@ -24,7 +24,7 @@ class Member(NamedTuple):
         kind: The type in its header, as one character; `\0` is a file, too.
         link_name: The target, if it is a link; otherwise empty.
         plain_name: The name for readers that pass over PAX records, as DALI does.
-        is_pax_name: Whether `name` comes from a PAX record.
+        headers_crc: The CRC-32 of all bytes before its data.
         is_sparse: Whether its data are stored without their holes.
     """
 
@@ -36,7 +36,7 @@ class Member(NamedTuple):
     kind: str
     link_name: str
     plain_name: str
-    is_pax_name: bool
+    headers_crc: int
     is_sparse: bool
 
     @property

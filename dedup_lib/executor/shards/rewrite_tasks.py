@@ -89,7 +89,7 @@ class _Writing(NamedTuple):
             written = write(stream.file, shard, removed, sink)
         with target.store.open_input_file(target.path) as new:
             check_written(new, new.size(), target.path, written)
-        return NewRows(written.num_samples, is_empty=not written.members)
+        return NewRows(written.num_samples, is_empty=not written.num_members)
 
 
 def _numbering_of(samples: Sequence[Sample], first_id: str) -> Numbering:
