@@ -25,7 +25,8 @@ from dedup_lib.webdataset.shards import find_shards, warn_of_others
 
 _LOOKED_AT = 3
 _ONLY_SHARDS = (
-    "Shards can only be rewritten as shards: use --method rewrite, and --output-format webdataset."
+    "these are WebDataset shards, and files beside them hold only facts about the images. Shards "
+    "can only be rewritten as shards: use --method rewrite, and --output-format webdataset."
 )
 
 
@@ -74,7 +75,7 @@ class WebDatasetFormat(FilesFormat):
             files=tuple(found.shards),
             file_schemas=(),
             schema_examples=(),
-            unreadable=f"image table {location!r} has WebDataset shards. {_ONLY_SHARDS}",
+            unreadable=f"image table {location!r} holds {found.shards[0].path!r}: {_ONLY_SHARDS}",
             empty_files=(),
             has_row_index=True,
             detail={},

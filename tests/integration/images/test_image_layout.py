@@ -50,14 +50,21 @@ def test_g4_a_text_file_in_the_image_table_is_refused(refused, images, listed):
 
 
 @pytest.mark.parametrize("name", ["00000.tar", "p=1/00000.TAR", "00000.tar.gz", "00000.tgz"])
-def test_g4_shards_of_webdataset_are_no_image_table(refused, images, listed, name):
+def test_g4_shards_of_webdataset_are_no_table_of_parquet(refused, images, listed, name):
     """img2dataset writes facts about the images of `00000.tar` to `00000.parquet`."""
     for file in ("1_stats.json", name):
         (images / file).parent.mkdir(exist_ok=True)
         (images / file).write_bytes(bytes(10_240))
     message = f"image table '.*/images' holds '.*/images/{name}': these are WebDataset shards"
-    text = refused(TableFormatError, 3, message, images, listed, output=None, dry_run=True)
+    given = {"output": None, "dry_run": True}
+    text = refused(TableFormatError, 3, message, images, listed, images_format="parquet", **given)
     assert "estore or remove" not in text
+    words, error = "these are WebDataset shards.*--output-format webdataset", UnreadableFileError
+    if not name.lower().endswith(".tar"):
+        words, error = "which is compressed", TableFormatError
+    refused(
+        error, 3, f"holds '.*/images/{name}'.*{words}|{name}', {words}", images, listed, **given
+    )
     message = f"not replaced: output .* holds '.*/{name}': these are WebDataset shards"
     other = write_parquet(image_rows(["a", "b"]), images.parent / "other/1.parquet")
     overwrite = {"output": images, "output_mode": "overwrite"}
