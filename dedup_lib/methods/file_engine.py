@@ -34,12 +34,5 @@ class FileEngine(Protocol):
             settings: The settings of the run.
         """
 
-    def check_plan(self, plan: Plan, settings: Settings) -> None:
-        """Check that the lists name rows of the table without doubt.
-
-        Raises:
-            InputError: They do not.
-        """
-
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write the rows of the output where no reader sees them, below `attempt.staged`."""

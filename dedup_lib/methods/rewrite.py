@@ -76,11 +76,10 @@ class Rewrite(NewOutput):
                 warn_of_enums(self.images)
 
     def check_plan(self, plan: Plan) -> None:
-        """Check the plan as the engine does; find out which parts a GPU can't run."""
+        """Check the plan as the format does; find out which parts a GPU can't run."""
         run, settings, report = self.run, self.run.settings, self.run.report
-        if report.engine != _SPARK:
-            engine: FileEngine = plan.images.table_format.file_engine
-            engine.check_plan(plan, settings)
+        unmatched = plan.reported_counts()["list_unmatched_ids"]
+        plan.images.table_format.check_listed(plan.images, unmatched)
         if report.engine != _SPARK or not plan.output_rows(settings.action):
             return
         if not settings.require_gpu and not uses_gpu(run.session.spark):

@@ -44,9 +44,6 @@ class ArrowEngine:
             return None if facts.refused is None else ColumnTypeError(facts.refused)
         return why_unusable(session.spark, images, partial, settings.storage_options)
 
-    def check_plan(self, plan: Plan, settings: Settings) -> None:
-        """Check nothing: IDs are values."""
-
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write the output's rows to files with the names of the input files."""
         return files_rewrite.write(run, plan, output, attempt, id_column=plan.images.id_column)

@@ -140,6 +140,17 @@ class ReadableFormat:
         """Return the format's own ID of a table; None if it has no such ID."""
         return None
 
+    def check_listed(self, table: ImageTable, num_unmatched: int | None) -> None:
+        """Check that the lists were made for the table, if listed IDs are not in it.
+
+        Args:
+            table: The image table.
+            num_unmatched: How many listed IDs are not in it; None if that was not counted.
+
+        Raises:
+            AmbiguousListError: IDs are positions, and a list was made for another table.
+        """
+
     def id_origin(self, table: ImageTable) -> str:
         """Return where the image IDs are in the table: the name of the column."""
         return table.id_column

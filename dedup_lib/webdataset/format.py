@@ -5,11 +5,13 @@ from __future__ import annotations
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import (
+    AmbiguousListError,
     DedupError,
     OutputExistsError,
     UnsupportedError,
     VerificationError,
 )
+from dedup_lib.executor.shards.sample_ids import is_by_position
 from dedup_lib.files.format import FilesFormat
 from dedup_lib.session.session import Session
 from dedup_lib.settings.traits import find_format
@@ -102,6 +104,16 @@ class WebDatasetFormat(FilesFormat):
             raise OutputExistsError(
                 f"output {location!r} holds no readable shards, so it is not replaced: {error}"
             ) from error
+
+    def check_listed(self, table: ImageTable, num_unmatched: int | None) -> None:
+        """Refuse a list of positions that does not fit the shards."""
+        if is_by_position(self.id_origin(table)) and num_unmatched:
+            raise AmbiguousListError(
+                f"{num_unmatched} listed IDs name no image of the shards in {table.location!r}: "
+                "NeMo Curator's numbers hold for the shards that it read, in the same groups "
+                "(--image-id-from curator, or curator:N for group_…_xN). On others they name other "
+                "images."
+            )
 
     def id_origin(self, table: ImageTable) -> str:
         """Return where the IDs are in the samples."""

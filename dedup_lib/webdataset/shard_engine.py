@@ -7,7 +7,7 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from dedup_lib.errors import AmbiguousListError, DedupError, UnsupportedError
+from dedup_lib.errors import DedupError, UnsupportedError
 from dedup_lib.executor.file_task import Rewritten, RowSelection
 from dedup_lib.executor.shards import rewrite_tasks
 from dedup_lib.executor.shards.sample_ids import is_by_position
@@ -34,17 +34,6 @@ class ShardEngine:
         if settings.review is not None:
             return UnsupportedError("--review can't show the pictures of shards: leave it out.")
         return None
-
-    def check_plan(self, plan: Plan, settings: Settings) -> None:
-        """Refuse a list of positions that does not fit the shards: it was made for others."""
-        unmatched = plan.reported_counts()["list_unmatched_ids"]
-        if is_by_position(settings.image_id_from) and unmatched:
-            raise AmbiguousListError(
-                f"{unmatched} listed IDs name no image of the shards in {plan.images.location!r}: "
-                "NeMo Curator's numbers hold for the shards that it read, in the same groups "
-                "(--image-id-from curator, or curator:N for group_…_xN). On others they name other "
-                "images."
-            )
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write each shard under its name; one that loses all its samples is left out."""
