@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from contextlib import suppress
+from collections.abc import Iterable
 from urllib.parse import unquote
 
 from pyspark.errors import AnalysisException
 from pyspark.sql import Row, SparkSession
 
-from dedup_lib.errors import DedupError, InputError, TableFormatError, TableNotFoundError
-from dedup_lib.locations import is_path
+from dedup_lib.errors import InputError, TableFormatError, TableNotFoundError
 from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import get_setting
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
@@ -93,25 +91,23 @@ def new_table_root(session: Session, name: str) -> str:
     return f"{session.storage.canonical(rows['Location'])}/{table.lower()}"
 
 
-def log_settings(session: Session, locations: Sequence[str], num_files: int) -> dict[str, str]:
+def log_settings(spark: SparkSession, log_bytes: Iterable[int], num_files: int) -> dict[str, str]:
     """Return session settings that let Delta read logs in as few tasks as the largest needs.
 
     Delta's default is 50 tasks for each state of each table. For a small log, they cost more than
     the deletion. A value that the session sets takes precedence.
+
+    Args:
+        spark: The session.
+        log_bytes: The size of each log. It is not asked for if the session has a value.
+        num_files: The files of a table that the run makes.
     """
-    if get_setting(session.spark, _SNAPSHOT_PARTITIONS) is not None:
+    if get_setting(spark, _SNAPSHOT_PARTITIONS) is not None:
         return {}
-    sizes = [num_files * _LOG_BYTES_PER_FILE]
-    for location in locations:
-        with suppress(DedupError):
-            is_named = not is_path(location)
-            root = (
-                delta_root(session, location) if is_named else session.storage.canonical(location)
-            )
-            sizes.append(session.storage.total_bytes(f"{root}/_delta_log"))
-    if not any(sizes):
+    largest = max([*log_bytes, num_files * _LOG_BYTES_PER_FILE])
+    if not largest:
         return {}
-    return {_SNAPSHOT_PARTITIONS: str(min(50, 2 + max(sizes) // _LOG_BYTES_PER_PARTITION))}
+    return {_SNAPSHOT_PARTITIONS: str(min(50, 2 + largest // _LOG_BYTES_PER_PARTITION))}
 
 
 def is_delta_path(storage: Storage, location: str) -> bool:

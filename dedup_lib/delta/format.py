@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from types import MappingProxyType
 from typing import Any
 
@@ -29,7 +30,7 @@ from dedup_lib.delta.in_place import InPlace
 from dedup_lib.delta.logged_rows import check_active_once, check_logged_rows
 from dedup_lib.delta.physical_names import physical_names
 from dedup_lib.delta.since_last_run import SinceLastRun
-from dedup_lib.errors import VerificationError
+from dedup_lib.errors import DedupError, VerificationError
 from dedup_lib.locations import is_path
 from dedup_lib.session.failures import SPARK_ERRORS, exists_already, holds_files_already
 from dedup_lib.session.session import Session
@@ -118,7 +119,14 @@ class DeltaFormat(TableFormat):
         self, session: Session, locations: Sequence[str] = (), *, num_files: int = 0
     ) -> Mapping[str, str]:
         """Return settings that let Delta read small logs in few tasks."""
-        return log_settings(session, locations, num_files)
+        return log_settings(session.spark, self._log_bytes(session, locations), num_files)
+
+    def _log_bytes(self, session: Session, locations: Sequence[str]) -> Iterator[int]:
+        """Yield the size of each log that can be listed."""
+        for location in locations:
+            with suppress(DedupError):
+                root = self.root_of(session, location)
+                yield session.storage.total_bytes(f"{root}/_delta_log")
 
     def file_columns(self, session: Session, table: PinnedTable) -> FileColumns | None:
         """Look up the physical names if the table has column mapping."""

@@ -12,7 +12,6 @@ from dedup_lib.errors import StorageError, UnreadableFileError
 from dedup_lib.executor import copied_ids, footers
 from dedup_lib.executor.copied_ids import ScannedFile, Sources
 from dedup_lib.executor.footers import SourceFile
-from dedup_lib.executor.id_files import encode_path
 from dedup_lib.locations import name_of
 from dedup_lib.session import file_tasks
 from dedup_lib.session.session import Session
@@ -74,21 +73,10 @@ def read_footers_and_ids(
         ParquetFooter(file.path, copies[one.digest].schema, one.num_rows)
         for file, one in zip(files, scanned, strict=True)
     ]
-    counted = (
-        FileRows(
-            file_path=encode_path(file.path),
-            size_bytes=file.size_bytes,
-            modified_ms=file.modified_ms,
-            num_rows=one.num_rows,
-            num_nulls=one.num_nulls,
-            id_bytes=one.id_bytes,
-        )
-        for file, one in zip(files, scanned, strict=True)
-    )
     facts = IdFacts(
         columns=wanted.columns,
         has_all=wanted.has_all,
-        files=tuple(counted),
+        files=tuple(map(FileRows.of, files, scanned)),
         footer_copies={copy.schema: copy.file for copy in copies.values()},
         refused=next((one.refused for one in scanned if one.refused is not None), None),
         misread=next((one.misread for one in scanned if one.misread is not None), None),

@@ -10,6 +10,9 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import LongType, StringType, StructField, StructType
 
 from dedup_lib.errors import PublishError
+from dedup_lib.executor.copied_ids import ScannedFile
+from dedup_lib.executor.id_files import encode_path
+from dedup_lib.executor.shards.read_tasks import ShardIds
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.storage import FileInfo, ParquetSchema
 from dedup_lib.settings import Settings
@@ -78,6 +81,18 @@ class FileRows:
     num_nulls: int
     id_bytes: int
     hash_sum: int | None = None
+
+    @classmethod
+    def of(cls, file: FileInfo, counted: ScannedFile | ShardIds) -> FileRows:
+        """Return what an executor counted in a file."""
+        return cls(
+            file_path=encode_path(file.path),
+            size_bytes=file.size_bytes,
+            modified_ms=file.modified_ms,
+            num_rows=counted.num_rows,
+            num_nulls=counted.num_nulls,
+            id_bytes=counted.id_bytes,
+        )
 
 
 @dataclass(frozen=True)

@@ -13,7 +13,6 @@ from pyspark.sql.types import StringType, StructField, StructType
 
 from dedup_lib.errors import DedupError, UnsupportedError
 from dedup_lib.executor.footers import SourceFile
-from dedup_lib.executor.id_files import encode_path
 from dedup_lib.executor.shards import read_tasks
 from dedup_lib.executor.shards.read_tasks import ShardIds, ShardSources
 from dedup_lib.executor.shards.sample_ids import group_size, is_by_position
@@ -78,21 +77,10 @@ def read_ids(
     else:
         found = _ask(session, parts, copy_part, location)
     _warn(shards, found)
-    facts = replace(facts, files=tuple(map(_rows_of, shards, found)))
+    facts = replace(facts, files=tuple(map(FileRows.of, shards, found)))
     if target is None:
         return IdTable(rows, facts)
     return CopiedIds(target, len(parts), facts).opened(session.spark, _SCHEMA)
-
-
-def _rows_of(file: FileInfo, found: ShardIds) -> FileRows:
-    return FileRows(
-        file_path=encode_path(file.path),
-        size_bytes=file.size_bytes,
-        modified_ms=file.modified_ms,
-        num_rows=found.num_rows,
-        num_nulls=found.num_nulls,
-        id_bytes=found.id_bytes,
-    )
 
 
 def _divide(shards: Sequence[FileInfo], each: int) -> list[list[FileInfo]]:

@@ -1,6 +1,7 @@
 """Small shards, in two of the forms that writers use."""
 
 import json
+import tarfile
 
 import pytest
 
@@ -22,6 +23,17 @@ def write_shard(path, *keys, form="pax", mtime=1.5):
     members = [one for key in keys for one in sample(key, mtime=mtime)]
     path.write_bytes(tar_of(*members, form=form))
     return path
+
+
+def members_of(path):
+    """The names and data of all members, in order, as Python's tarfile reads them."""
+    with tarfile.open(path) as tar:
+        return [(info.name, tar.extractfile(info).read()) for info in tar.getmembers()]
+
+
+def keys_in(directory):
+    members = (name for shard in directory.glob("*.tar") for name, _ in members_of(shard))
+    return sorted({name.partition(".")[0] for name in members})
 
 
 @pytest.fixture

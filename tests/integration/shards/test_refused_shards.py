@@ -1,0 +1,152 @@
+"""Shards, settings and changes that end a run: nothing is published."""
+
+import pytest
+
+from dedup_lib import Settings, run
+from dedup_lib.errors import (
+    InputChangedError,
+    PlanMismatchError,
+    SettingsError,
+    TableFormatError,
+    UnreadableFileError,
+    UnsupportedError,
+    VerificationError,
+)
+from dedup_lib.executor.shards import rewrite_tasks
+from dedup_lib.files import rewrite
+from dedup_lib.webdataset.shard_engine import ShardEngine
+from tests.integration.shards.conftest import keys_in, write_shard
+from tests.support.tables.made import image_rows, names_in, write_parquet
+from tests.support.tables.made_shards import without_end
+
+BROKEN = {
+    "cut in a header": (lambda content: content[:700], "needs the bytes up to"),
+    "cut in data": (lambda content: without_end(content)[:-600], "less than a block"),
+    "a flipped byte": (lambda content: b"x" + content[1:], "byte 0"),
+    "no bytes": (lambda _: b"", "the file is empty"),
+    "joined by cat": (lambda content: content + content, "joined by cat"),
+    "gzip": (lambda content: b"\x1f\x8b" + content, "gzip"),
+}
+
+
+@pytest.mark.parametrize("fault", BROKEN)
+def test_a_broken_shard_is_refused_before_anything_is_written(refused, shards, listed, fault):
+    change, words = BROKEN[fault]
+    path = shards / "00001.tar"
+    path.write_bytes(change(path.read_bytes()))
+    refused(
+        UnreadableFileError, 3, rf"00001\.tar.*{words}", shards, listed, output_format="webdataset"
+    )
+
+
+def test_a_shard_without_an_end_is_read_and_said(remove_from, shards, listed, tmp_path, caplog):
+    path = shards / "00001.tar"
+    path.write_bytes(without_end(path.read_bytes()))
+    remove_from(shards, listed, tmp_path / "out")
+    assert "1 shards have no zero blocks at their end" in caplog.text
+    assert (tmp_path / "out/00001.tar").read_bytes().endswith(bytes(1024))
+    assert keys_in(tmp_path / "out") == ["a0", "a2", "b0", "b1", "b2"]
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "words"),
+    [
+        ({}, UnreadableFileError, "--output-format webdataset"),
+        ({"output_format": "delta"}, UnreadableFileError, "--output-format webdataset"),
+        ({"method": "clone"}, UnreadableFileError, "--method rewrite"),
+        ({"images_format": "parquet"}, TableFormatError, "--images-format webdataset"),
+    ],
+)
+def test_what_shards_can_not_do_ends_before_any_work(
+    refused, shards, listed, settings, error, words
+):
+    refused(error, error.exit_code, words, shards, listed, **settings)
+
+
+AS_SHARDS = {"output_format": "webdataset"}
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"action": "annotate"} | AS_SHARDS, "annotate"),
+        ({"review": "review.html"} | AS_SHARDS, "--review"),
+        ({"strategy": "row-positions"} | AS_SHARDS, "only the spark engine has strategies"),
+        ({"target_file_size": "1MB"} | AS_SHARDS, "only the spark engine has"),
+        ({"image_id_column": "__key__"} | AS_SHARDS, "leave --image-id-column out"),
+        ({"image_id_column": "nothing"} | AS_SHARDS, "leave --image-id-column out"),
+        ({"method": "in-place", "output": None}, "in-place"),
+    ],
+)
+def test_settings_that_shards_have_no_use_for_are_exit_2(refused, shards, listed, settings, words):
+    refused(UnsupportedError, 2, words, shards, listed, **settings)
+
+
+def test_where_ids_are_in_samples_is_no_setting_of_tables(refused, listed, tmp_path):
+    write_parquet(image_rows(["a1", "b"]), tmp_path / "images/1.parquet")
+    words = "--image-id-from is for WebDataset shards"
+    refused(SettingsError, 2, words, tmp_path / "images", listed, image_id_from="json:uid")
+
+
+def test_a_kept_plan_is_applied_to_the_same_ids_alone(remove_from, spark, shards, listed, tmp_path):
+    plan = str(tmp_path / "plan")
+    remove_from(shards, listed, None, dry_run=True, removed_output=plan)
+    given = {"images": str(shards), "output": str(tmp_path / "out"), "apply_plan": plan}
+    with pytest.raises(PlanMismatchError):
+        run(spark, Settings(**given, **AS_SHARDS, image_id_from="json:uid"))
+    run(spark, Settings(**given, **AS_SHARDS))
+    assert keys_in(tmp_path / "out") == ["a0", "a2", "b0", "b1", "b2"]
+
+
+def test_tables_are_not_written_as_shards(refused, listed, tmp_path):
+    write_parquet(image_rows(["a1", "b"]), tmp_path / "images/1.parquet")
+    refused(
+        UnsupportedError,
+        2,
+        "rewrites Parquet to WebDataset",
+        tmp_path / "images",
+        listed,
+        output_format="webdataset",
+    )
+
+
+@pytest.mark.parametrize("given", ["", "keys", "json:", "curator:0", "curator:x"])
+def test_where_ids_are_is_checked_at_once(remove_from, shards, listed, tmp_path, given):
+    with pytest.raises(SettingsError, match="--image-id-from must be key, json:FIELD, curator or"):
+        remove_from(shards, listed, tmp_path / "out", image_id_from=given)
+
+
+def test_g10_other_ids_at_the_planned_positions_end_the_run(
+    remove_from, shards, listed, tmp_path, monkeypatch
+):
+    """As if the shard had been changed, with the same number of samples, after the plan."""
+
+    def other_ids(_, run, plan, output, attempt):
+        def task(*given):
+            return rewrite_tasks.rewrite_shard(*given, {})
+
+        return rewrite.write(run, plan, output, attempt, id_column="json:uid", rewrite_one=task)
+
+    monkeypatch.setattr(ShardEngine, "write", other_ids)
+    with pytest.raises(VerificationError, match="other IDs than the plan"):
+        remove_from(shards, listed, tmp_path / "out")
+    assert names_in(tmp_path) == ["list", "shards"]
+
+
+@pytest.mark.parametrize("name", ["00000.tar", "00001.tar"])
+@pytest.mark.parametrize("is_deleted", [True, False])
+def test_g5_a_shard_that_changes_during_the_run_ends_it(
+    remove_from, shards, listed, tmp_path, monkeypatch, name, is_deleted
+):
+    write = ShardEngine.write
+
+    def changing(self, *arguments):
+        (shards / name).unlink()
+        if not is_deleted:
+            write_shard(shards / name, "a0", "a1", "a2", "a3")
+        return write(self, *arguments)
+
+    monkeypatch.setattr(ShardEngine, "write", changing)
+    with pytest.raises(InputChangedError, match=name):
+        remove_from(shards, listed, tmp_path / "out")
+    assert names_in(tmp_path) == ["list", "shards"]
