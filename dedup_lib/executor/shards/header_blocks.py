@@ -36,7 +36,7 @@ class Header(NamedTuple):
     r"""What a header block says.
 
     Attributes:
-        kind: The type of the member, as one character; `\0` is a file, too.
+        kind: The type of the member, as one character; `\0` is also a file.
         name: The name, with the prefix of ustar.
         link_name: The target of a link.
         size_bytes: The number of data bytes.

@@ -21,7 +21,7 @@ class Member(NamedTuple):
         data_bytes: The number of data bytes; 0 for links and directories.
         end: The offset after its padding.
         name: The name for all readers that know PAX; bytes that are no UTF-8 are surrogates.
-        kind: The type in its header, as one character; `\0` is a file, too.
+        kind: The type in its header, as one character; `\0` is also a file.
         link_name: The target, if it is a link; otherwise empty.
         plain_name: The name for readers that pass over PAX records, as DALI does.
         headers_crc: The CRC-32 of all bytes before its data.
