@@ -98,7 +98,8 @@ class Rewrite(NewOutput):
         """Let the chosen engine write the output's rows."""
         run = self.run
         if run.report.engine != _SPARK:
-            engine: FileEngine = plan.images.table_format.file_engine
+            written = format_named(output.format)
+            engine: FileEngine = plan.images.table_format.engine_to(written)
             return engine.write(run, plan, output, attempt)
         return self._write_by_spark(plan, output, attempt, self._tuning or self._tune(plan))
 
@@ -219,7 +220,7 @@ def choose_engine(
     if settings.action == "annotate":
         _check_added_columns(images)
     if reason is None:
-        engine: FileEngine = images.table_format.file_engine
+        engine: FileEngine = images.table_format.engine_to(written)
         return ChosenEngine(engine.name, f"{images.table_format.title} to {written.title}")
     if settings.engine not in ("auto", _SPARK) or _SPARK not in written.traits.engines:
         raise reason if isinstance(reason, DedupError) else UnsupportedError(f"{reason}.")
@@ -234,16 +235,17 @@ def _check_spark_keeps(
     other_refusal: DedupError | None = None,
 ) -> None:
     """Check that Spark keeps all values; an error also says why no file engine was chosen."""
+    written = format_named(settings.resolved_output_format)
     try:
         check_is_readable(images)
         check_types_are_kept(images)
         check_instants_are_kept(session, images)
         check_lists_are_kept(images)
-        format_named(settings.resolved_output_format).check_keeps(images)
+        written.check_keeps(images)
     except DedupError as error:
         if other_refusal is None:
             raise
-        engine: FileEngine = images.table_format.file_engine
+        engine: FileEngine = images.table_format.engine_to(written)
         why = str(other_refusal).rstrip(".")
         raise type(error)(f"{error} Nor can {engine.name} do it here: {why}.") from error
 
@@ -267,10 +269,10 @@ def _why_not_by_files(
     output: Target | None,
     attempt: Attempt | None,
 ) -> str | DedupError | None:
-    engine: FileEngine | None = images.table_format.file_engine
+    engine: FileEngine | None = images.table_format.engine_to(written)
     if settings.engine == _SPARK:
         return "asked for"
-    if engine is None or written is not images.table_format:
+    if engine is None:
         return f"no file engine rewrites {images.table_format.title} to {written.title}"
     if settings.strategy != "auto" or settings.target_file_size is not None:
         return "only the spark engine has strategies and a target file size"

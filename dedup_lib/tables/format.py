@@ -39,6 +39,16 @@ class TableFormat(WritableFormat):
     methods: Mapping[str, Any] = {}
     file_engine: Any = None
 
+    # The engines that move images without Spark
+
+    def engine_to(self, written: TableFormat) -> Any:
+        """Return the file engine that writes image tables of this format in another; or None."""
+        return self.file_engine if written is self else written.engine_from(self)
+
+    def engine_from(self, read: TableFormat) -> Any:
+        """Return the file engine that writes this format from image tables of another; or None."""
+        return None
+
     # The runs that wrote a table
 
     def find_run(
