@@ -95,7 +95,7 @@ def test_a_fault_is_refused_with_its_place(fault):
         ("zstd", ZSTD_MAGIC + bytes(range(256)) * 4),
         ("gzip", gzip.compress(b"")),
     ],
-    # Bytes would be in the tests' names, and gzip writes the time: two processes would collect other tests.
+    # Bytes would be in the names of tests, and gzip writes the time: two processes would differ.
     ids=["gzip", "xz", "bzip2", "zstd", "gzip-of-nothing"],
 )
 def test_a_compressed_shard_is_told_by_its_content(name, content):
