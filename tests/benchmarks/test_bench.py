@@ -13,6 +13,7 @@ from tests.benchmarks.cases import e_many_files, g_submit
 from tests.benchmarks.contenders import COPY, Contender
 from tests.benchmarks.data import Made, Workload
 from tests.benchmarks.peer_process import Processes
+from tests.benchmarks.programs import timed
 from tests.benchmarks.results import Run, Runs
 
 FILES = 5
@@ -62,7 +63,8 @@ def test_a_report_can_be_written_from_what_was_saved(bench, made):
 def test_a_whole_spark_submit_is_timed_and_its_output_checked(bench, made):
     plain = g_submit.Submitted("plain", g_submit.PREPARED, g_submit.CONF / "local.conf", job=None)
     with bench.output() as output:
-        run = g_submit.timed(Run("G", "tiny", "plain", 0, files=FILES), plain, made, output)
+        run = Run("G", "tiny", "plain", 0, files=FILES)
+        run = timed(run, plain.command(made, output), env=plain.environment())
         assert bench.fault("tiny", ABSENT, made, output) is None
     assert run.error is None
     assert run.cpu_seconds > 0

@@ -8,6 +8,7 @@ from tests.benchmarks.cases import (
     e_many_files,
     f_growth,
     g_submit,
+    i_programs,
 )
 
 CASES = {
@@ -18,4 +19,5 @@ CASES = {
     "E": e_many_files,
     "F": f_growth,
     "G": g_submit,
+    "I": i_programs,
 }

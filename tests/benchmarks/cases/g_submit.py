@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +14,7 @@ from tests.benchmarks import tables
 from tests.benchmarks.bench import Bench, turns
 from tests.benchmarks.contenders import Contender
 from tests.benchmarks.data import Made, Workload
+from tests.benchmarks.programs import timed
 from tests.benchmarks.results import Run, Runs
 from tests.support.paths import ROOT
 
@@ -104,33 +103,12 @@ def measure(bench: Bench, size: str) -> None:
                 list_rows=workload.entries,
             )
             with bench.output() as output:
-                run = timed(run, contender, made, output)
+                command = contender.command(made, output)
+                run = timed(run, command, env=contender.environment())
                 if run.error is None:
                     as_table = Contender(contender.name, "")
                     run = replace(run, error=bench.fault(name, as_table, made, output))
             bench.note(run)
-
-
-def timed(run: Run, contender: Submitted, made: Made, output: Path) -> Run:
-    """Time a process with all below it, and a sync of the file systems."""
-    started, before = time.monotonic(), os.times()
-    done = subprocess.run(
-        contender.command(made, output),
-        env=contender.environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    ended, used = time.monotonic(), os.times()
-    os.sync()
-    cpu = used.children_user + used.children_system - before.children_user - before.children_system
-    return replace(
-        run,
-        wall_seconds=ended - started,
-        sync_seconds=time.monotonic() - ended,
-        cpu_seconds=cpu,
-        error=None if done.returncode == 0 else done.stderr[-500:],
-    )
 
 
 def report(runs: Runs) -> Iterator[str]:
