@@ -196,6 +196,14 @@ class DeltaFormat(TableFormat):
         """Write a table beside the location, or in one commit at the location."""
         return output.stage(session, target, writer, attempt, column_names=schema.names, note=note)
 
+    def why_no_files(self, target: Target | None) -> DedupError | None:
+        """Refuse all but a new directory that is renamed to its place."""
+        return output.why_no_files(target)
+
+    def adopt_files(self, session: Session, staged: Staged, note: Mapping[str, Any]) -> Staged:
+        """Write a log for the files; no row is read."""
+        return output.adopt_files(session, staged, note)
+
     def count_rows(self, session: Session, staged: Staged) -> int:
         """Count the rows of the written version."""
         return count_rows_at(session.spark, staged.location, staged.version or 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import DataFrameWriter, SparkSession
@@ -13,7 +14,14 @@ from dedup_lib.delta.detail import is_delta_path, table_exists
 from dedup_lib.delta.errors import is_conflict
 from dedup_lib.delta.history import LOST_COMMIT, USER_METADATA, commit_with, note_text
 from dedup_lib.delta.output_state import transaction_of
-from dedup_lib.errors import ConflictError, OutputExistsError, StorageError, VerificationError
+from dedup_lib.errors import (
+    ConflictError,
+    DedupError,
+    OutputExistsError,
+    StorageError,
+    UnsupportedError,
+    VerificationError,
+)
 from dedup_lib.locations import is_path
 from dedup_lib.publish.attempts import hand_over
 from dedup_lib.publish.promote import rename_into_place
@@ -25,7 +33,7 @@ from dedup_lib.session.failures import (
     holds_files_already,
 )
 from dedup_lib.session.session import Session
-from dedup_lib.session.sql_names import sql_name
+from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.session.storage import Storage
 from dedup_lib.tables.target import Attempt, Staged, Target
 
@@ -80,6 +88,27 @@ def stage(
         raise _as_conflict(target, error) from error
     version = _version_of(session.spark, target.location, note["run"], is_numbered=bool(numbered))
     return Staged(target, target.location, version)
+
+
+def why_no_files(target: Target | None) -> DedupError | None:
+    """Return why a Delta table can't be made of files that executors write, or None."""
+    if target is None or target.is_renamed:
+        return None
+    return UnsupportedError(
+        f"output {target.location!r}: only a new directory on a local disk or HDFS, in a classic "
+        "session, can become a Delta table of files that executors write. Write Parquet "
+        "(--output-format parquet), and then run CONVERT TO DELTA on it."
+    )
+
+
+def adopt_files(session: Session, staged: Staged, note: Mapping[str, Any]) -> Staged:
+    """Make a Delta table of the Parquet files in a staged directory, in one commit.
+
+    *Cost:* the footers of the files.
+    """
+    with session_settings(session.spark, {USER_METADATA: note_text(note)}):
+        session.spark.sql(f"CONVERT TO DELTA parquet.{quoted(staged.location)} NO STATISTICS")
+    return replace(staged, version=0)
 
 
 def promote(session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]) -> None:

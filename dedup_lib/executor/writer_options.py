@@ -13,11 +13,11 @@ from typing import Any
 from dedup_lib.executor.kept_rows import first_row_groups, open_file
 from dedup_lib.executor.stores import FileRefusedError, open_store
 
-_PAGE_BYTES = 1024**2
+PAGE_BYTES = 1024**2
 # A longer value gains nothing from a dictionary.
 _DICTIONARY_VALUE_BYTES = 1024
 # Compressed to this share of its size or more, a column of bytes is left uncompressed.
-_LEAST_SHARE = 0.97
+LEAST_SHARE = 0.97
 _CODECS = {"UNCOMPRESSED": "NONE", "LZ4": "LZ4_RAW"}
 _SAYS_NOTHING = re.compile(r" \(Int\(bitWidth=(32|64), isSigned=true\)\)(?=;$)")
 _PREFIXES = "DELTA_BYTE_ARRAY"
@@ -198,7 +198,7 @@ def _column_options(metadata: Any) -> dict[str, Any]:
         # The footer does not say whether pages have checksums; other writers rarely write them.
         "write_page_checksum": (metadata.created_by or "").startswith("parquet-mr"),
         # The number of values after which the writer checks the size of the page.
-        "write_batch_size": max(1, min(1024, _PAGE_BYTES // row_bytes)),
+        "write_batch_size": max(1, min(1024, PAGE_BYTES // row_bytes)),
     }
 
 
@@ -216,7 +216,7 @@ def _gains_nothing(metadata: Any, index: int) -> bool:
         return False
     compressed = sum(chunk.total_compressed_size for chunk in chunks)
     uncompressed = sum(chunk.total_uncompressed_size for chunk in chunks)
-    return bool(compressed >= _LEAST_SHARE * uncompressed)
+    return bool(compressed >= LEAST_SHARE * uncompressed)
 
 
 class _ColumnFacts:

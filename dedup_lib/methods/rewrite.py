@@ -218,14 +218,20 @@ def choose_engine(
     written = format_named(settings.resolved_output_format)
     reason = _why_not_by_files(session, images, settings, written, output=output, attempt=attempt)
     if settings.action == "annotate":
-        _check_added_columns(images)
+        spark_engine.check_added_columns(images)
     if reason is None:
         engine: FileEngine = images.table_format.engine_to(written)
         return ChosenEngine(engine.name, f"{images.table_format.title} to {written.title}")
-    if settings.engine not in ("auto", _SPARK) or _SPARK not in written.traits.engines:
+    if settings.engine != _SPARK and not _has_choice(images, settings, written):
         raise reason if isinstance(reason, DedupError) else UnsupportedError(f"{reason}.")
     refusal = reason if isinstance(reason, DedupError) else None
     return ChosenEngine(_SPARK, str(reason), refusal)
+
+
+def _has_choice(images: ImageTable, settings: Settings, written: TableFormat) -> bool:
+    """Tell whether Spark may do the rewrite, and knows both formats."""
+    known = images.table_format.traits.engines & written.traits.engines
+    return settings.engine == "auto" and _SPARK in known
 
 
 def _check_spark_keeps(
@@ -250,16 +256,6 @@ def _check_spark_keeps(
         raise type(error)(f"{error} Nor can {engine.name} do it here: {why}.") from error
 
 
-def _check_added_columns(images: ImageTable) -> None:
-    taken = {name.lower() for name in images.frame.columns}
-    for name in spark_engine.ADDED_COLUMNS:
-        if name in taken:
-            raise UnsupportedError(
-                f"--action annotate adds the columns {' and '.join(spark_engine.ADDED_COLUMNS)}, "
-                f"and image table {images.location!r} has {name!r} already: rename that column."
-            )
-
-
 def _why_not_by_files(
     session: Session,
     images: ImageTable,
@@ -278,11 +274,12 @@ def _why_not_by_files(
         return "only the spark engine has strategies and a target file size"
     if settings.engine == "auto" and _is_for_gpu(session, images, settings):
         return f"the RAPIDS Accelerator is present, and {engine.name} would not use it"
-    has_choice = settings.engine == "auto" and _SPARK in written.traits.engines
+    has_choice = _has_choice(images, settings, written)
     if has_choice and output is not None and output.is_marked:
         return "in an object store its files would be visible before the output is complete"
     partial = None if attempt is None else attempt.partial
-    return engine.why_unusable(session, images, partial, settings)
+    reason = engine.why_unusable(session, images, partial, settings)
+    return reason or written.why_no_files(output)
 
 
 def _is_for_gpu(session: Session, images: ImageTable, settings: Settings) -> bool:

@@ -134,6 +134,17 @@ def apply(
     return _with_required(rows, images.file_schemas)
 
 
+def check_added_columns(images: ImageTable) -> None:
+    """Check that an image table has none of the columns that --action annotate adds."""
+    taken = {name.lower() for name in images.frame.columns}
+    for name in ADDED_COLUMNS:
+        if name in taken:
+            raise UnsupportedError(
+                f"--action annotate adds the columns {' and '.join(ADDED_COLUMNS)}, and image "
+                f"table {images.location!r} has {name!r} already: rename that column."
+            )
+
+
 def annotated(images: DataFrame, image_id_column: str, planned: DataFrame) -> DataFrame:
     """Mark the rows whose ID is in the plan.
 

@@ -18,7 +18,8 @@ class FormatTraits:
         name: The name in --images-format and --output-format.
         title: The name in messages.
         methods: The methods that can make or change a table of this format.
-        engines: The engines that can write it in a rewrite.
+        engines: The engines that can write it in a rewrite; if `spark` is one, Spark can read it.
+        has_parquet_files: Whether its rows are in Parquet files.
         takes_names: Whether a table of a catalog can have this format.
         has_plain_files: Whether only the files of a directory show that a table has this format.
         takes_commits: Whether commits can add and delete rows, as --since-last-run does.
@@ -28,6 +29,7 @@ class FormatTraits:
     title: str
     methods: frozenset[str]
     engines: frozenset[str]
+    has_parquet_files: bool = False
     takes_names: bool = False
     takes_commits: bool = False
     has_plain_files: bool = False
@@ -153,12 +155,14 @@ _formats = {
             title="Parquet",
             methods=frozenset({"rewrite"}),
             engines=frozenset({"arrow", "spark"}),
+            has_parquet_files=True,
         ),
         FormatTraits(
             name="delta",
             title="Delta",
             methods=frozenset({"rewrite", "clone", "in-place"}),
             engines=frozenset({"spark"}),
+            has_parquet_files=True,
             takes_names=True,
             takes_commits=True,
         ),

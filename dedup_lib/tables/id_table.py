@@ -105,7 +105,9 @@ class IdFacts:
         files: What was counted in each file of the image table.
         footer_copies: If executors copied the IDs with pyarrow: a file for each schema of the
             table, with the footer of one of its files, one of the largest. Otherwise empty.
-        refused: Why pyarrow can't write some file of the table without changes; None if it can.
+        refused: Why pyarrow can't write some file of the table, as a Parquet file, without changes;
+            None if it can.
+        suffixes: For shards: the suffixes of all members of samples, in order.
         misread: A column that Spark reads wrong in some file, and pyarrow can't read; or None.
     """
 
@@ -114,6 +116,7 @@ class IdFacts:
     files: tuple[FileRows, ...] = ()
     footer_copies: Mapping[ParquetSchema, FileInfo] = field(default_factory=dict)
     refused: str | None = None
+    suffixes: tuple[str, ...] = ()
     misread: str | None = None
 
     @property

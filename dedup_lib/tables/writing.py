@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from pyspark.sql import DataFrame, DataFrameWriter
 from pyspark.sql.types import StructField, StructType
 
-from dedup_lib.errors import OutputExistsError, SettingsError, UnsupportedError
+from dedup_lib.errors import DedupError, OutputExistsError, SettingsError, UnsupportedError
 from dedup_lib.session.session import Session
 from dedup_lib.settings import OutputMode
 from dedup_lib.tables.foreign import check_written
@@ -139,6 +139,20 @@ class WritableFormat(ReadableFormat):
             The written table, not yet verified.
         """
         raise UnsupportedError(f"--output-format {self.name}: Spark can't write such a table.")
+
+    def why_no_files(self, target: Target | None) -> DedupError | None:
+        """Return why a table can't be made of files that executors write, or None."""
+        return None
+
+    def adopt_files(self, session: Session, staged: Staged, note: Mapping[str, Any]) -> Staged:
+        """Make a table of Parquet files that executors wrote to where it is staged.
+
+        Args:
+            session: The session, with its file systems.
+            staged: Where the files are; nothing else is there.
+            note: The note for the commit.
+        """
+        return staged
 
     def count_rows(self, session: Session, staged: Staged) -> int:
         """Count the rows of a written table without the use of statistics.

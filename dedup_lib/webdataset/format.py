@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import (
@@ -17,6 +19,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.directory import fingerprint, is_marker
 from dedup_lib.tables.foreign import check_read
+from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import PinnedTable
@@ -24,11 +27,12 @@ from dedup_lib.tables.target import Staged
 from dedup_lib.webdataset.sample_ids import COLUMNS, count_samples, read_ids
 from dedup_lib.webdataset.shard_engine import ShardEngine
 from dedup_lib.webdataset.shards import find_shards, warn_of_others
+from dedup_lib.webdataset.unpack_engine import UnpackEngine
 
 _LOOKED_AT = 3
 _ONLY_SHARDS = (
-    "these are WebDataset shards, and files beside them hold only facts about the images. Shards "
-    "can only be rewritten as shards: use --method rewrite, and --output-format webdataset."
+    "these are WebDataset shards, and files beside them hold only facts about the images. Spark "
+    "can't read shards: use --method rewrite, without --engine spark."
 )
 
 
@@ -83,6 +87,12 @@ class WebDatasetFormat(FilesFormat):
             detail={},
             id_table=id_table,
         )
+
+    def engine_to(self, written: TableFormat) -> Any:
+        """Return the engine that writes shards again, or one that makes Parquet files of them."""
+        if written.traits.has_parquet_files:
+            return UnpackEngine()
+        return super().engine_to(written)
 
     def check_replaceable(self, session: Session, location: str) -> None:
         """Check that a directory holds shards, and nothing else, by names and some headers."""

@@ -29,7 +29,8 @@ _SCHEMA = StructType([StructField(name, StringType()) for name in COLUMNS])
 _SHOWN = 5
 _FACTS = (
     "array<struct<num_rows: bigint, num_nulls: bigint, id_bytes: bigint, num_others: bigint, "
-    "num_torn: bigint, num_equal: bigint, has_end: boolean, kind: string, refused: string>>"
+    "num_torn: bigint, num_equal: bigint, has_end: boolean, kind: string, refused: string, "
+    "suffixes: array<string>, unfit: string>>"
 )
 _log = logging.getLogger(__name__)
 
@@ -77,7 +78,12 @@ def read_ids(
     else:
         found = _ask(session, parts, copy_part, location)
     _warn(shards, found)
-    facts = replace(facts, files=tuple(map(FileRows.of, shards, found)))
+    facts = replace(
+        facts,
+        files=tuple(map(FileRows.of, shards, found)),
+        refused=next((one.unfit for one in found if one.unfit is not None), None),
+        suffixes=tuple(sorted({suffix for one in found for suffix in one.suffixes})),
+    )
     if target is None:
         return IdTable(rows, facts)
     return CopiedIds(target, len(parts), facts).opened(session.spark, _SCHEMA)

@@ -38,21 +38,24 @@ class ShardEngine:
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write each shard under its name; one that loses all its samples is left out."""
         id_from = run.settings.image_id_from
-        first_ids = _first_ids(plan.images) if is_by_position(id_from) else {}
+        firsts = first_ids(plan.images, id_from)
 
         def rewrite_one(
             task: Any, bitmaps: Any, options: Mapping[str, str], selection: RowSelection
         ) -> Rewritten:
-            return rewrite_tasks.rewrite_shard(task, bitmaps, options, selection, first_ids)
+            return rewrite_tasks.rewrite_shard(task, bitmaps, options, selection, firsts)
 
         return rewrite.write(run, plan, output, attempt, id_column=id_from, rewrite_one=rewrite_one)
 
 
-def _first_ids(images: ImageTable) -> dict[str, str]:
-    """Return the first ID in each shard, by the shard's path: it tells where the numbers begin.
+def first_ids(images: ImageTable, id_from: str) -> dict[str, str]:
+    """Return NeMo Curator's first ID in each shard, by its path: it tells where numbers begin.
 
-    *Cost:* one pass over the ID table, and a row per shard on the driver and in each task.
+    *Cost:* one pass over the ID table, and a row per shard on the driver and in each task; nothing
+    for other IDs.
     """
+    if not is_by_position(id_from):
+        return {}
     numbered = images.located_ids.where(F.col("image_id").isNotNull())
     first = F.min_by("image_id", "row_index").alias("first_id")
     return {

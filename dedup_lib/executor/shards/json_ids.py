@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from dedup_lib.executor.shards.samples import Sample, split_name
+from dedup_lib.executor.shards.samples import Sample, suffix_of
 
 
 def read_json_id(file: Any, sample: Sample, field: str) -> str | None:
@@ -24,7 +24,7 @@ def read_json_id(file: Any, sample: Sample, field: str) -> str | None:
 
     *Cost:* the bytes of the JSON member.
     """
-    members = [member for member in sample.members if _has_suffix(member.name, "json")]
+    members = [member for member in sample.members if suffix_of(member) == "json"]
     if len(members) != 1 or members[0].is_sparse:
         return None
     file.seek(members[0].data_start)
@@ -34,8 +34,3 @@ def read_json_id(file: Any, sample: Sample, field: str) -> str | None:
         return str.encode(value).decode()
     except (ValueError, TypeError, KeyError, RecursionError):
         return None
-
-
-def _has_suffix(name: str, suffix: str) -> bool:
-    parts = split_name(name)
-    return parts is not None and parts.suffix.lower() == suffix

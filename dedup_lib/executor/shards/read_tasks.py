@@ -23,6 +23,7 @@ from dedup_lib.executor.shards.sample_ids import (
     text_of_key,
 )
 from dedup_lib.executor.shards.samples import group_samples
+from dedup_lib.executor.shards.table_columns import find_columns
 from dedup_lib.executor.stores import FileRefusedError, open_store, renames_in_one_step
 
 _READ_AHEAD_BYTES = 4 * 1024**2
@@ -41,6 +42,8 @@ class ShardIds(NamedTuple):
         has_end: Whether the shard has the two zero blocks at its end.
         kind: The kind of the refusal, as `FileRefusedError` says.
         refused: Why the shard can't be read; None if it can.
+        suffixes: The suffixes of its samples, as for `find_columns`.
+        unfit: Why a table can't hold all that is in the shard; None if it can.
     """
 
     num_rows: int
@@ -52,6 +55,8 @@ class ShardIds(NamedTuple):
     has_end: bool
     kind: str = ""
     refused: str | None = None
+    suffixes: Sequence[str] = ()
+    unfit: str | None = None
 
 
 class ShardSources(NamedTuple):
@@ -193,6 +198,7 @@ def _read(
     columns = dict(zip(names, chosen, strict=True))
     columns["file_path"] = pa.array([encode_path(uri)] * num_rows, pa.string())
     columns["row_index"] = pa.array(range(num_rows), pa.int64())
+    suffixes, unfit = find_columns(shard)
     facts = ShardIds(
         num_rows=num_rows,
         num_nulls=ids.count(None),
@@ -201,5 +207,7 @@ def _read(
         num_torn=sum(sample.is_torn for sample in shard.samples),
         num_equal=sum(sample.has_equal_names for sample in shard.samples),
         has_end=shard.layout.has_end,
+        suffixes=suffixes,
+        unfit=unfit,
     )
     return facts, pa.RecordBatch.from_pydict(columns), shard.num_curator_images

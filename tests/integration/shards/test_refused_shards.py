@@ -51,8 +51,10 @@ def test_a_shard_without_an_end_is_read_and_said(remove_from, shards, listed, tm
 @pytest.mark.parametrize(
     ("settings", "error", "words"),
     [
-        ({}, UnreadableFileError, "--output-format webdataset"),
-        ({"output_format": "delta"}, UnreadableFileError, "--output-format webdataset"),
+        ({"engine": "spark"}, UnreadableFileError, "without --engine spark"),
+        ({"output": "a.b"}, UnsupportedError, "CONVERT TO DELTA"),
+        ({"output_format": "delta", "since_last_run": True}, UnsupportedError, "can't follow"),
+        ({"action": "annotate"}, UnsupportedError, "--action annotate can't mark"),
         ({"method": "clone"}, UnreadableFileError, "--method rewrite"),
         ({"images_format": "parquet"}, TableFormatError, "--images-format webdataset"),
     ],

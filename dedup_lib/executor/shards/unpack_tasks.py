@@ -1,0 +1,95 @@
+"""Write a shard as a Parquet file, in a task on an executor."""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+from dedup_lib.executor import new_file
+from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
+from dedup_lib.executor.id_files import encode_path
+from dedup_lib.executor.kept_rows import Bitmap
+from dedup_lib.executor.new_file import NewRows, OpenFile
+from dedup_lib.executor.shards.planned_samples import read_planned
+from dedup_lib.executor.shards.read_tasks import read_ahead
+from dedup_lib.executor.shards.sample_ids import find_ids
+from dedup_lib.executor.shards.unpack import Columns, Rows, check_rows, write_rows
+from dedup_lib.executor.stores import StoreFile
+
+
+class NewTable(NamedTuple):
+    """The table to write.
+
+    Attributes:
+        directory: The URI of the directory of its files.
+        columns: Its columns.
+        first_ids: NeMo Curator's first ID in each shard, as for `rewrite_shard`.
+    """
+
+    directory: str
+    columns: Columns
+    first_ids: Mapping[str, str]
+
+
+def unpack_shard(
+    task: FileTask,
+    bitmaps: Sequence[Bitmap] | None,
+    options: Mapping[str, str],
+    selection: RowSelection,
+    table: NewTable,
+) -> Rewritten:
+    """Write a shard's samples without the planned ones, or only these, to a Parquet file.
+
+    The target of the task is not used: `file_name` names the file. See `new_file.rewrite`.
+
+    Raises:
+        FileRefusedError: The shard was changed, or has other IDs than the planned ones.
+
+    *Cost:* what stays is read once, written once, and read once more; the headers are read twice.
+    """
+    path = task.target.removeprefix(f"{table.directory}/")
+    task = dataclasses.replace(task, target=f"{table.directory}/{file_name(path)}")
+    if not bitmaps and selection.action == "remove":
+        bitmaps = [Bitmap(0, b"")]  # no row goes, but the file is not a copy of the shard
+    unpacking = _Unpacking(table.first_ids.get(encode_path(task.source), ""), table.columns)
+    return new_file.rewrite(task, bitmaps, options, selection, unpacking.write)
+
+
+def file_name(path: str) -> str:
+    """Return the name of a shard's Parquet file; readers of tables do not look in directories."""
+    return path[: -len(".tar")].replace("/", "-") + ".parquet"
+
+
+class _Unpacking(NamedTuple):
+    """Writes samples as rows; `first_id` is NeMo Curator's first ID in the shard."""
+
+    first_id: str
+    columns: Columns
+
+    def write(
+        self,
+        stream: OpenFile,
+        target: StoreFile,
+        task: FileTask,
+        bitmaps: Sequence[Bitmap],
+        selection: RowSelection,
+    ) -> NewRows:
+        id_from, source = selection.id_column, task.source
+        with read_ahead(stream.file, is_remote=stream.is_remote) as file:
+            shard, planned, numbering = read_planned(file, task, bitmaps, id_from, self.first_id)
+            is_chosen = selection.action == "extract"
+            chosen = [
+                sample
+                for index, sample in enumerate(shard.samples)
+                if (index in planned) is is_chosen
+            ]
+            ids = (
+                find_ids(file, source, chosen, id_from, numbering)
+                if self.columns.has_ids
+                else itertools.repeat(None, len(chosen))
+            )
+            write_rows(Rows(file, source, chosen, ids), self.columns, target)
+        check_rows(chosen, self.columns, target)
+        return NewRows(len(chosen), is_empty=not chosen)
