@@ -37,6 +37,11 @@ class UnpackEngine(ShardEngine):
         """Return why a table can't hold all that is in the shards, or None."""
         if images.id_table is None:
             return UnsupportedError("--since-last-run can't follow shards: leave it out.")
+        if settings.action == "annotate":
+            return UnsupportedError(
+                "--action annotate can't mark the rows of a table that is made of shards: make the "
+                "table first, and mark it by a second run. Or use --action remove or extract."
+            )
         return (
             super().why_unusable(session, images, partial, settings)
             or _why_not_columns(images, images.id_table.facts)

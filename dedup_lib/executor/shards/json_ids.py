@@ -24,7 +24,7 @@ def read_json_id(file: Any, sample: Sample, field: str) -> str | None:
 
     *Cost:* the bytes of the JSON member.
     """
-    members = [member for member in sample.members if suffix_of(member) == "json"]
+    members = [member for member in sample.members if suffix_of(member.name) == "json"]
     if len(members) != 1 or members[0].is_sparse:
         return None
     file.seek(members[0].data_start)

@@ -77,9 +77,9 @@ def split_name(name: str) -> NameParts | None:
     return NameParts(directories + slash + first, suffix, is_disputed)
 
 
-def suffix_of(member: Member) -> str:
-    """Return the suffix of a member of a sample, as readers compare it: in lower case."""
-    return member.name.rpartition("/")[2].partition(".")[2].lower()
+def suffix_of(name: str) -> str:
+    """Return the suffix in the name of a sample's member, as readers compare it: in lower case."""
+    return name.rpartition("/")[2].partition(".")[2].lower()
 
 
 def group_samples(layout: Layout) -> Shard:

@@ -168,7 +168,7 @@ def _values(rows: Rows, sample: Sample, suffixes: Sequence[str]) -> list[bytes |
 
 
 def _by_suffix(sample: Sample) -> Mapping[str, Member]:
-    return {suffix_of(member): member for member in sample.members}
+    return {suffix_of(member.name): member for member in sample.members}
 
 
 def _read(rows: Rows, member: Member) -> bytes:

@@ -12,8 +12,8 @@ from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.id_files import encode_path
 from dedup_lib.executor.kept_rows import Bitmap
 from dedup_lib.executor.new_file import NewRows, OpenFile
-from dedup_lib.executor.shards.planned_samples import read_planned
 from dedup_lib.executor.shards.read_tasks import read_ahead
+from dedup_lib.executor.shards.rewrite_tasks import read_planned
 from dedup_lib.executor.shards.sample_ids import find_ids
 from dedup_lib.executor.shards.unpack import Columns, Rows, check_rows, write_rows
 from dedup_lib.executor.stores import StoreFile

@@ -11,6 +11,7 @@ from collections import Counter
 from pathlib import Path
 
 import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib.tables.directory import MANIFEST_NAME
@@ -205,6 +206,21 @@ def test_shards_on_s3_become_shards_of_the_same_bytes(server, several, inputs):
     assert names == [name for name in SHARDED if name not in {"b.jpg", "d.jpg"}]
     copied = server.client().get_object(Bucket=BUCKET, Key="shards-out/1.tar")["Body"].read()
     assert copied == (inputs / "in/shards/1.tar").read_bytes()
+
+
+def test_shards_on_s3_become_a_table_of_parquet_alone(server, several):
+    """Spark can't read shards, so there is no choice of the engine."""
+    out = ["--output", f"{S3}/shards-table", *arrow_flags(server)[2:]]
+    flags = ["--images", f"{S3}/in/shards", *LISTED, *out]
+    codes, (refused, report) = several([*flags, *TO_DELTA], flags)
+    assert codes == [2, 0], report["error"]
+    assert "CONVERT TO DELTA" in refused["error"]["message"]
+    assert report["engine"] == "arrow"
+    body = server.client().get_object(Bucket=BUCKET, Key="shards-table/0.parquet")["Body"].read()
+    found = pq.read_table(io.BytesIO(body)).to_pylist()
+    kept = [name.partition(".")[0] for name in SHARDED if name not in {"b.jpg", "d.jpg"}]
+    url = f"{S3}/in/shards/0.tar"
+    assert found == [{"__key__": key, "__url__": url, "jpg": f"{key}.jpg".encode()} for key in kept]
 
 
 def test_what_s3_can_not_give_is_said_with_the_readmes_exit_code(server, several):

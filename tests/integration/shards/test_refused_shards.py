@@ -52,9 +52,9 @@ def test_a_shard_without_an_end_is_read_and_said(remove_from, shards, listed, tm
     ("settings", "error", "words"),
     [
         ({"engine": "spark"}, UnreadableFileError, "without --engine spark"),
-        ({"output": "a.b"}, UnsupportedError, "CONVERT TO DELTA"),
+        ({"output": "default.images_without"}, UnsupportedError, "CONVERT TO DELTA"),
         ({"output_format": "delta", "since_last_run": True}, UnsupportedError, "can't follow"),
-        ({"action": "annotate"}, UnsupportedError, "--action annotate can't mark"),
+        ({"action": "annotate"}, UnsupportedError, "make the table first"),
         ({"method": "clone"}, UnreadableFileError, "--method rewrite"),
         ({"images_format": "parquet"}, TableFormatError, "--images-format webdataset"),
     ],

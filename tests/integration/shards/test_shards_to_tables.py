@@ -91,7 +91,7 @@ def test_duplicates_alone_and_no_row_at_all(remove, shards, listed, tmp_path):
 
 
 UNFIT = {
-    "two of one suffix": (["1.jpg", "1.JPG"], r"0\.tar' has the sample '1'.* two members .* 'jpg'"),
+    "two of one suffix": (["1.jpg", "1.JPG"], r"0\.tar' has the sample '1'.* two members"),
     "keys with dots": ([f"v1.{n}_cat.jpg" for n in range(101)], "more than 100 suffixes"),
     "no sample": (["1.jpg", "readme"], "'readme', which belongs to no sample"),
 }

@@ -43,17 +43,17 @@ def test_suffixes_are_those_of_samples_in_lower_case():
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ("1.JPG", "two members with the suffix 'jpg'"),
+        ("1.JPG", "'1', which has two members with one suffix"),
         ("__x.jpg", "'__x.jpg', which belongs to no sample"),
         (member("pipe.x", type=tarfile.FIFOTYPE, size=0), "'pipe.x', which belongs to no sample"),
         (link("2.jpg", "1.jpg"), "'2.jpg', which is a link"),
         (member("2.jpg", type=b"S"), "'2.jpg', which is sparse"),
         (f"{LATIN1}.jpg", r"'\udcff', whose key is no UTF-8"),
-        (f"2.{LATIN1}", "suffix can't be the name of a column"),
-        ("2.", "suffix can't be the name of a column"),
-        ("2.a b", "suffix can't be the name of a column"),
-        ("2.__key__", "suffix can't be the name of a column"),
-        ("2." + "x" * 101, "suffix can't be the name of a column"),
+        (f"2.{LATIN1}", "suffix can't be a column's name"),
+        ("2.", "suffix can't be a column's name"),
+        ("2.a b", "suffix can't be a column's name"),
+        ("2.__key__", "suffix can't be a column's name"),
+        ("2." + "x" * 101, "suffix can't be a column's name"),
     ],
 )
 def test_what_a_table_can_not_hold_is_found(given, words):
