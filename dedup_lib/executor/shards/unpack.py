@@ -73,7 +73,7 @@ def write_rows(rows: Rows, columns: Columns, target: StoreFile) -> None:
         "write_statistics": columns.texts,
         "write_page_checksum": True,
         # The number of values after which the writer checks the size of the page.
-        "write_batch_size": _rows_in_page(rows.samples),
+        "write_batch_size": _rows_at_once(rows.samples),
         "data_page_size": PAGE_BYTES,
         "store_schema": False,
     }
@@ -202,7 +202,7 @@ def _first_bytes(values: Any) -> Iterator[Any]:
             num_bytes += data.size
 
 
-def _rows_in_page(samples: Sequence[Sample]) -> int:
-    """Return how many values have the size of a page, if all bytes were in one column."""
+def _rows_at_once(samples: Sequence[Sample]) -> int:
+    """Return how many values have a quarter of a page, if all bytes were in one column."""
     num_bytes = sum(member.data_bytes for sample in samples for member in sample.members)
-    return max(1, min(1024, PAGE_BYTES * len(samples) // max(1, num_bytes)))
+    return max(1, min(1024, PAGE_BYTES * len(samples) // (4 * max(1, num_bytes))))

@@ -11,11 +11,12 @@ import pytest
 from pyarrow import fs
 
 from dedup_lib.executor.kept_rows import FileReadError
-from dedup_lib.executor.shards import unpack
+from dedup_lib.executor.shards import table_columns, unpack
 from dedup_lib.executor.shards.table_columns import MOST_SUFFIXES, find_columns
 from dedup_lib.executor.shards.unpack import Columns, Rows, check_rows, write_rows
 from dedup_lib.executor.stores import FileRefusedError, StoreFile
 from tests.support.tables.made_shards import SOURCE, link, member, shard_of, tar_of
+from tests.support.tables.pages import pages_of
 
 LATIN1 = b"\xff".decode("utf-8", "surrogateescape")
 
@@ -69,7 +70,24 @@ def test_one_suffix_more_than_there_may_be_is_told():
     assert len(find_columns(shard_of(tar_of(*names))).suffixes) == MOST_SUFFIXES + 1
 
 
-def test_a_file_has_small_row_groups_and_pages(target, monkeypatch):
+def test_a_member_larger_than_a_value_can_be_is_found(monkeypatch):
+    monkeypatch.setattr(table_columns, "_MOST_VALUE_BYTES", 100)
+    assert find_columns(shard_of(tar_of(member("1.jpg", bytes(100))))).refused is None
+    found = find_columns(shard_of(tar_of(member("1.jpg", bytes(101)))))
+    assert "which has 101 bytes (at most 100)" in str(found.refused)
+
+
+def test_pages_are_small(target):
+    """By default pyarrow would put 1,024 values in a page, whatever their size."""
+    noise = random.Random(0)
+    members = [member(f"{key}.jpg", noise.randbytes(10_000)) for key in range(300)]
+    write(tar_of(*members), target, "jpg")
+    sizes = [len(page) for page in pages_of(Path(target.path)) if len(page) > 100_000]
+    assert len(sizes) == 3
+    assert max(sizes) < 1.5 * 1024**2
+
+
+def test_a_file_has_small_row_groups(target, monkeypatch):
     monkeypatch.setattr(unpack, "_ROW_GROUP_BYTES", 10_000)
     sizes = [4_000, 6_000, 1, 20_000, 5]
     members = [member(f"{key}.jpg", bytes([key]) * size) for key, size in enumerate(sizes)]
