@@ -27,6 +27,7 @@ def files_in(directory):
 
 def test_samples_become_rows_of_parquet(remove, shards, listed, tmp_path):
     out = tmp_path / "out"
+    assert remove(shards, listed, None, dry_run=True).as_dict()["engine"] == "arrow"
     report = remove(shards, listed, out, run_key="k").as_dict()
     assert files_in(out) == ["00000.parquet", "00001.parquet"]
     table = pq.read_table(out)

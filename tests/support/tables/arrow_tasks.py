@@ -28,7 +28,8 @@ def task(folder: Path, source: Path, **changed: Any) -> FileTask:
         "target": f"file:{folder}/out/{source.name}",
         "partial_directory": f"file:{folder}/partial",
         "size_bytes": source.stat().st_size,
-        "num_rows": pq.read_metadata(source).num_rows,
         "keeps_empty": False,
     }
+    if "num_rows" not in changed:
+        values["num_rows"] = pq.read_metadata(source).num_rows
     return FileTask(**(values | changed))
