@@ -1,5 +1,6 @@
 """Executors that are killed while they work change neither rows nor counts (G9)."""
 
+import hashlib
 import json
 import shlex
 import shutil
@@ -13,6 +14,7 @@ from tests.support.spark.home import QUICK as QUICK_SPARK
 from tests.support.spark.java import JAVA_OPTIONS
 from tests.support.spark.settings import INTERPRETED
 from tests.support.tables.made import image_rows, write_list, write_parquet
+from tests.support.tables.made_shards import member_digests, write_image_shard
 
 pytestmark = pytest.mark.classic("it starts a cluster of its own")
 
@@ -30,6 +32,7 @@ CLUSTER = {
 }
 FILES = {"0.parquet": 40, "1.parquet": 30, "2.parquet": 20, "3.parquet": 10}
 KILLED = "Command exited with code 137"  # Spark's words for SIGKILL
+LISTED = [f"id-{n}" for n in range(0, 200, 3)]
 LAST, LAST_LISTED = "id-98", "id-96"
 BY_SPARK = {"engine": "spark"}
 MANY_BYTES = 128 * 1024**2
@@ -57,6 +60,7 @@ RUNS = {
     ),
     "Delta, in place": a_run(True, {"delete": LAST_LISTED}, {"method": "in-place"}),
 }
+SHARDS = a_run(True, {"scan": "3.tar", "write": "3.tar"}, {"output_format": "webdataset"})
 
 
 def write_inputs(folder):
@@ -64,8 +68,9 @@ def write_inputs(folder):
     for name, num_rows in FILES.items():
         ids = [f"id-{n}" for n in range(start, start + num_rows - 1)] + [None]
         write_parquet(image_rows(ids), folder / "images" / name)
+        write_image_shard(image_rows(ids), (folder / "shards" / name).with_suffix(".tar"))
         start += num_rows
-    write_list(folder / "list.parquet", [f"id-{n}" for n in range(0, 200, 3)])
+    write_list(folder / "list.parquet", LISTED)
 
 
 @pytest.fixture(scope="module")
@@ -81,7 +86,7 @@ def folder(tmp_path_factory):
 @pytest.fixture(scope="module")
 def outcomes(folder):
     """What came of each of RUNS, one after the other on one cluster."""
-    wanted = list(RUNS.values())
+    wanted = [*RUNS.values(), SHARDS]
     for number, one in enumerate(wanted):
         if one["settings"].get("method") != "in-place":
             one["settings"]["output"] = f"./{number}"
@@ -95,7 +100,8 @@ def outcomes(folder):
         SPARK_HOME=str(folder / "spark"),
     )
     assert result.returncode == 0, result.stderr[-5000:]
-    return dict(zip(RUNS, map(json.loads, result.stdout.splitlines()), strict=True))
+    names = [*RUNS, "shards"]
+    return dict(zip(names, map(json.loads, result.stdout.splitlines()), strict=True))
 
 
 @pytest.mark.parametrize("name", RUNS)
@@ -112,11 +118,20 @@ def test_g9_without_a_fault_the_counts_are_those_of_the_set_model(outcomes):
     assert (counts["null_id_rows"], counts["list_matched_ids"]) == (4, 31)
 
 
+def test_g9_a_lost_executor_changes_neither_shards_nor_counts(outcomes, folder):
+    found = outcomes["shards"]
+    assert found["killed"] == sorted(SHARDS["kills"])
+    counts = found["report"]["counts"]
+    assert (counts["input_rows"], counts["kept_rows"], counts["removed_rows"]) == (96, 65, 31)
+    expected = "".join(member_digests(folder / "shards", without=LISTED))
+    assert found["rows"] == hashlib.sha256(expected.encode()).hexdigest()
+
+
 def test_g9_each_kill_took_an_executor_with_its_task(outcomes, folder):
     (log,) = (folder / "events").iterdir()
     events = [json.loads(line) for line in log.read_text().splitlines()]
     reasons = [event["Task End Reason"] for event in events if "Task End Reason" in event]
     lost = [reason for reason in reasons if reason["Reason"] == "ExecutorLostFailure"]
-    num_kills = sum(len(wanted["kills"]) for wanted in RUNS.values())
+    num_kills = sum(len(wanted["kills"]) for wanted in (*RUNS.values(), SHARDS))
     assert [reason["Loss Reason"] for reason in lost] == [KILLED] * num_kills
     assert len({reason["Executor ID"] for reason in lost}) == num_kills

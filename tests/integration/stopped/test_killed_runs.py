@@ -37,6 +37,8 @@ STOPS = {
     "parquet error": [("plan", "nothing"), ("apply", "nothing"), ("verify", "nothing")],
     "parquet overwrite": [("check", "old"), ("apply", "old"), ("renamed", "nothing")],
     "parquet overwrite, spark": [("apply", "old"), ("publish", "new")],
+    "shards": [("plan", "nothing"), ("apply", "nothing"), ("verify", "nothing")],
+    "shards overwrite": [("check", "old"), ("renamed", "nothing"), ("publish", "new")],
     "delta rewrite": [("apply", "nothing"), ("verify", "nothing")],
     "delta overwrite": [("check", "old"), ("committed", "new")],
     "clone": [("deleted", "nothing"), ("verify", "nothing")],

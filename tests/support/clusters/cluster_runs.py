@@ -2,7 +2,8 @@
 
 Usage: cluster_runs.py RUNS, a JSON list of {"settings", "kills": {PLACE: WHERE}, "adaptive",
 "broadcast_limit_bytes"}; prints a line of JSON for each run: its report, a digest of the rows that
-came out, and the places where an executor was killed. Inputs are ./images and ./list.parquet.
+came out, and the places where an executor was killed. Inputs are ./images, or for shards ./shards,
+and ./list.parquet.
 
 A task that gets to a place kills the executor that it runs on, with SIGKILL, once. Places are, at
 the row whose ID is WHERE: `join` (of image IDs and lists), `rewrite` (by engine spark), `delete`
@@ -21,14 +22,17 @@ from pyspark.sql import functions as F
 
 from dedup_lib import DuplicateIds, Settings, pipeline, run
 from dedup_lib.executor import copied_ids, new_file
+from dedup_lib.executor.shards import read_tasks
 from dedup_lib.methods import spark_engine
 from dedup_lib.plan import id_join
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.start import start_session
 from tests.support.clusters.executor_kills import kill_executor, meeting
 from tests.support.tables.made import row_digests
+from tests.support.tables.made_shards import member_digests
 
-copy_ids, make_plan, apply = copied_ids.copy_ids, pipeline.make_plan, spark_engine.apply
+copy_ids, copy_from_shards = copied_ids.copy_ids, read_tasks.copy_ids
+make_plan, apply = pipeline.make_plan, spark_engine.apply
 sql, give_name = SparkSession.sql, new_file._give_name
 kills = {}  # of the run that is going on; and the folder that has a file for each that happened
 
@@ -45,7 +49,8 @@ def killing(rows, place):
 
 
 def copying(sources, *args):
-    found = copy_ids(sources, *args)
+    is_shards = isinstance(sources, read_tasks.ShardSources)
+    found = (copy_from_shards if is_shards else copy_ids)(sources, *args)
     if kills.get("scan") in {file.path for file in sources.files}:
         kill_executor("scan", kills["folder"])
     return found
@@ -78,6 +83,8 @@ def naming(partial, target):
 
 def images_of(settings):
     """The images; for a deletion in place as a Delta table, which is made of them."""
+    if settings.get("output_format") == "webdataset":
+        return "./shards"
     if settings.get("method") != "in-place":
         return "./images"
     writer = spark.read.parquet("images").write.format("delta")
@@ -85,7 +92,14 @@ def images_of(settings):
     return "./delta"
 
 
-copied_ids.copy_ids, pipeline.make_plan, spark_engine.apply = copying, planning, rewriting
+def digests_in(output):
+    if output["format"] == "webdataset":
+        return member_digests(Path(output["location"].removeprefix("file:")))
+    return row_digests(spark.read.format(output["format"]).load(output["location"]))
+
+
+copied_ids.copy_ids = read_tasks.copy_ids = copying
+pipeline.make_plan, spark_engine.apply = planning, rewriting
 SparkSession.sql, new_file._give_name = asking, naming
 spark = start_session()
 spark.sparkContext.setLogLevel("ERROR")
@@ -102,8 +116,7 @@ for wanted in json.loads(sys.argv[1]):
     with session_settings(spark, {"spark.sql.adaptive.enabled": wanted["adaptive"]}):
         report = run(spark, settings)
     kills.clear()
-    output = spark.read.format(report.output["format"]).load(report.output["location"])
-    digest = hashlib.sha256("".join(row_digests(output)).encode()).hexdigest()
+    digest = hashlib.sha256("".join(digests_in(report.output)).encode()).hexdigest()
     killed = sorted(path.name for path in folder.iterdir())
     outcome = {"report": json.loads(report.to_json()), "rows": digest, "killed": killed}
     print(json.dumps(outcome), flush=True)

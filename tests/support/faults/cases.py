@@ -1,7 +1,7 @@
 """Runs to be stopped, and what a reader may see of their outputs afterwards.
 
-Each case has a folder of its own: `in/images` (Parquet) or `in/table` (Delta), `in/list`, and where
-something is to be replaced an old `out`. The run key makes a retry the same run.
+Each case has a folder of its own: `in/images` (Parquet, or shards) or `in/table` (Delta), `in/list`,
+and where something is to be replaced an old `out`. The run key makes a retry the same run.
 """
 
 from __future__ import annotations
@@ -25,8 +25,9 @@ from tests.support.tables.made import (
     write_list,
     write_parquet,
 )
+from tests.support.tables.made_shards import read_image_shards, write_image_shard
 
-Format = Literal["parquet", "delta"]
+Format = Literal["parquet", "delta", "webdataset"]
 Rows = frozenset[tuple[str | None, str]]
 IMAGES = {f"{number}.parquet": [f"i{number}{letter}" for letter in "abcdef"] for number in range(4)}
 LISTED = ["i0b", "i0d", "i1a", "i2c", "i2d", "i2e", "i3f", "elsewhere"]
@@ -59,7 +60,7 @@ class Case:
 
     def arguments(self, folder: Path, *, is_keyed: bool = True) -> tuple[str, ...]:
         """The flags of the run, with the places in a folder; with a run key or without."""
-        images = "in/images" if self.images == "parquet" else "in/table"
+        images = "in/table" if self.images == "delta" else "in/images"
         places = ("--images", f"{folder}/{images}", "--duplicate-ids", f"{folder}/in/list")
         flags = (flag.replace("./", f"{folder}/") for flag in self.flags)
         key = ("--run-key", RUN_KEY) if is_keyed else ()
@@ -82,13 +83,18 @@ class Case:
         write_list(folder / "in/list/1.parquet", LISTED)
         for number, name in enumerate(IMAGES):
             rows = made_images().slice(number * 6, 6)
-            write_parquet(rows, folder / "in/images" / name, row_group_size=3)
+            if self.images == "webdataset":
+                write_image_shard(rows, folder / f"in/images/{number:05}.tar")
+            else:
+                write_parquet(rows, folder / "in/images" / name, row_group_size=3)
         if self.images == "delta":
             frame = spark.read.parquet(str(folder / "in/images"))
             delta_table(frame, folder / "in/table", enableDeletionVectors="true")
             shutil.rmtree(folder / "in/images")
         if self.replaces and self.output_format == "parquet":
             write_parquet(OLD, folder / "out/1.parquet")
+        elif self.replaces and self.output_format == "webdataset":
+            write_image_shard(OLD, folder / "out/00009.tar")
         elif self.replaces:
             write_parquet(OLD, folder / "old.parquet")
             delta_table(spark.read.parquet(str(folder / "old.parquet")), folder / "out")
@@ -120,11 +126,13 @@ class Case:
     def _read(self, spark: SparkSession, place: Path) -> pa.Table:
         if self.output_format == "parquet":
             return pq.read_table(place)
+        if self.output_format == "webdataset":
+            return read_image_shards(place)
         return spark.read.format("delta").load(str(place)).toArrow()
 
     def num_commits(self, spark: SparkSession, folder: Path) -> int:
-        """How many commits carry the run key: of Parquet the number of manifests."""
-        if self.output_format == "parquet":
+        """How many commits carry the run key: of files the number of manifests."""
+        if self.output_format != "delta":
             outputs = json.loads(manifest_at(folder / self.output).read_text())["outputs"]
             return sum(output["note"]["run_key"] == RUN_KEY for output in outputs)
         history = spark.sql(f"DESCRIBE HISTORY delta.`{folder / self.output}`").collect()
@@ -163,6 +171,7 @@ OLD = image_rows(["old 1", "old 2"])
 _OUT = ("--output", "./out")
 _OVERWRITE = (*_OUT, "--output-mode", "overwrite")
 _DELTA = ("--output-format", "delta")
+_SHARDS = ("--output-format", "webdataset")
 CASES = {
     case.name: case
     for case in (
@@ -176,6 +185,15 @@ CASES = {
         Case(
             "parquet overwrite, spark",
             (*_OVERWRITE, "--engine", "spark"),
+            replaces=True,
+            code_when_done=0,
+        ),
+        Case("shards", (*_OUT, *_SHARDS), images="webdataset", output_format="webdataset"),
+        Case(
+            "shards overwrite",
+            (*_OVERWRITE, *_SHARDS),
+            images="webdataset",
+            output_format="webdataset",
             replaces=True,
             code_when_done=0,
         ),

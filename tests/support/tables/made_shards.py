@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import io
 import tarfile
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+from pathlib import Path
+
+import pyarrow as pa
 
 from dedup_lib.executor.shards.headers import read_layout
 from dedup_lib.executor.shards.members import Layout
@@ -52,6 +56,46 @@ def tar_of(*members: object, form: str = "gnu", pax_headers: dict[str, str] | No
             info, data = member(given) if isinstance(given, str) else given
             tar.addfile(info, io.BytesIO(data))
     return content.getvalue()
+
+
+def write_image_shard(rows: pa.Table, path: Path) -> None:
+    """Write a sample for each row that has an ID: image and caption, with PAX headers."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    members = [
+        member(f"{row['image_id']}.{suffix}", data, mtime=1.5)
+        for row in rows.to_pylist()
+        for suffix, data in (("jpg", row["image"]), ("txt", row["caption"].encode()))
+        if row["image_id"] is not None
+    ]
+    path.write_bytes(tar_of(*members, form="pax"))
+
+
+def member_digests(directory: Path, without: Collection[str] = ()) -> list[str]:
+    """The name, the shard and SHA-256 of each member in a directory, without some keys."""
+    return [
+        f"{path.name} {name} {hashlib.sha256(data).hexdigest()}"
+        for path in sorted(directory.glob("*.tar"))
+        for name, data in read_by_tarfile(path.read_bytes())
+        if name.partition(".")[0] not in without
+    ]
+
+
+def read_image_shards(directory: Path) -> pa.Table:
+    """Read IDs, images and captions; fails where a member of a sample lacks."""
+    samples: dict[str, dict[str, bytes]] = {}
+    for path in sorted(directory.glob("*.tar")):
+        content = path.read_bytes()
+        assert layout_of(content).has_end
+        for name, data in read_by_tarfile(content):
+            key, _, suffix = name.partition(".")
+            samples.setdefault(key, {})[suffix] = data
+    return pa.table(
+        {
+            "image_id": list(samples),
+            "image": [members["jpg"] for members in samples.values()],
+            "caption": [members["txt"].decode() for members in samples.values()],
+        }
+    )
 
 
 def without_end(content: bytes) -> bytes:
