@@ -14,15 +14,18 @@ from dedup_lib.session.open_storage import open_storage
 from tests.support.paths import ROOT
 from tests.support.processes.runs import FLAGS, environment_with, ids, small_inputs
 from tests.support.tables.made import image_rows, names_in, write_list, write_parquet
+from tests.support.tables.made_shards import read_image_shards, write_image_shard
 
 pytestmark = pytest.mark.classic("it starts processes of its own")
 
 RACING_JOBS = ROOT / "tests/support/faults/racing_jobs.py"
 OVERWRITE = ("--output-mode", "overwrite")
+SHARDS = ("--images", "in/shards", *FLAGS[2:], "--output-format", "webdataset")
 RACES = {
     "a new output": ("publish", *FLAGS),
     "replacing": ("publish", *FLAGS, *OVERWRITE),
     "between the renames": ("replace", *FLAGS, *OVERWRITE),
+    "new shards": ("publish", *SHARDS),
 }
 # The parties have lists of their own, so that each output tells whose it is.
 KEPT = {"a": ["a", "c", "e", None], "b": ["b", "c", "d", None]}
@@ -32,7 +35,8 @@ KEPT = {"a": ["a", "c", "e", None], "b": ["b", "c", "d", None]}
 def raced(tmp_path_factory):
     """Two processes, each with all RACES; where they worked, exit codes and reports by party."""
     folder = small_inputs(tmp_path_factory.mktemp("races"))
-    for number in range(1, len(RACES)):
+    write_image_shard(image_rows(["a", "b", "c", "d", "e"]), folder / "in/shards/0.tar")
+    for number in (1, 2):
         write_parquet(image_rows(["old"]), folder / f"{number}/1.parquet")
     (folder / "meeting").mkdir()
     write_list(folder / "in/list-b.parquet", ["a", "e"])
@@ -71,17 +75,21 @@ def came_of(raced, spark):
     def came_of(name):
         codes = {party: ended[name][0] for party, ended in outcomes.items()}
         errors = {party: ended[name][1]["error"] for party, ended in outcomes.items()}
-        return codes, errors, ids(spark, folder / str(list(RACES).index(name)))
+        output = folder / str(list(RACES).index(name))
+        if name == "new shards":
+            return codes, errors, read_image_shards(output)["image_id"].to_pylist()
+        return codes, errors, ids(spark, output)
 
     return came_of
 
 
-def test_g8_of_two_processes_with_one_new_output_exactly_one_succeeds(came_of):
-    codes, errors, rows = came_of("a new output")
+@pytest.mark.parametrize("name", ["a new output", "new shards"])
+def test_g8_of_two_processes_with_one_new_output_exactly_one_succeeds(came_of, name):
+    codes, errors, rows = came_of(name)
     (winner,) = (party for party, code in codes.items() if code == 0)
     (loser,) = (party for party, code in codes.items() if code == 5)
     assert errors[loser]["class"] == "ConflictError"
-    assert rows == KEPT[winner]
+    assert rows == [one for one in KEPT[winner] if one is not None or name == "a new output"]
 
 
 def test_g8_outputs_of_two_processes_that_replace_one_never_mix(came_of):
@@ -99,7 +107,7 @@ def test_g8_a_process_that_publishes_is_not_disturbed_by_another(came_of):
 
 def test_g8_two_processes_leave_their_outputs_and_nothing_else(raced):
     folder, _ = raced
-    assert set(names_in(folder)) == {"0", "1", "2", "in", "job.toml", "meeting"}
+    assert set(names_in(folder)) == {"0", "1", "2", "3", "in", "job.toml", "meeting"}
 
 
 def test_g8_a_lock_is_renewed_while_it_is_held_and_so_not_taken_over(spark, tmp_path, monkeypatch):

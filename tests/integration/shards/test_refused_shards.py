@@ -1,11 +1,17 @@
 """Shards, settings and changes that end a run: nothing is published."""
 
+import pyarrow as pa
 import pytest
 
 from dedup_lib import Settings, run
 from dedup_lib.errors import (
+    ColumnTypeError,
+    EmptyListError,
     InputChangedError,
+    NoMatchesError,
+    OverlapError,
     PlanMismatchError,
+    RemovedFractionError,
     SettingsError,
     TableFormatError,
     UnreadableFileError,
@@ -16,7 +22,8 @@ from dedup_lib.executor.shards import rewrite_tasks
 from dedup_lib.files import rewrite
 from dedup_lib.webdataset.shard_engine import ShardEngine
 from tests.integration.shards.conftest import keys_in, write_shard
-from tests.support.tables.made import image_rows, names_in, write_parquet
+from tests.support.faults.in_process import act_after
+from tests.support.tables.made import image_rows, names_in, write_list, write_parquet
 from tests.support.tables.made_shards import without_end
 
 BROKEN = {
@@ -30,7 +37,7 @@ BROKEN = {
 
 
 @pytest.mark.parametrize("fault", BROKEN)
-def test_a_broken_shard_is_refused_before_anything_is_written(refused, shards, listed, fault):
+def test_g4_a_broken_shard_is_refused_before_anything_is_written(refused, shards, listed, fault):
     change, words = BROKEN[fault]
     path = shards / "00001.tar"
     path.write_bytes(change(path.read_bytes()))
@@ -135,9 +142,51 @@ def test_g10_other_ids_at_the_planned_positions_end_the_run(
     assert names_in(tmp_path) == ["list", "shards"]
 
 
+@pytest.mark.classic("what is staged is not found on the server's disk")
+@pytest.mark.parametrize("damage", ["delete", "truncate", "empty"])
+def test_g10_a_staged_shard_that_is_damaged_is_noticed_and_nothing_is_published(
+    remove_from, shards, listed, tmp_path, monkeypatch, damage
+):
+    def damage_one():
+        path = max(tmp_path.rglob("output/*.tar"))
+        content = path.read_bytes()
+        path.unlink()
+        if damage != "delete":
+            path.write_bytes(content[:700] if damage == "truncate" else b"")
+
+    act_after(monkeypatch, "apply", damage_one)
+    with pytest.raises(VerificationError):
+        remove_from(shards, listed, tmp_path / "out")
+    assert names_in(tmp_path) == ["list", "shards"]
+
+
+ALL = ["a0", "a1", "a2", "b0", "b1", "b2"]
+WRONG = {
+    "no ID": ({"ids": [None]}, EmptyListError, 4, "hold no ID"),
+    "foreign IDs": ({"ids": ["A1", "a1 ", "x"]}, NoMatchesError, 4, "none of the 3 list entries"),
+    "all IDs": ({"ids": ALL}, RemovedFractionError, 4, "removes 6 of 6 rows"),
+    "numbers": ({"ids": [1], "id_type": pa.int64()}, ColumnTypeError, 3, "bigint.*string"),
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_g2_g11_a_wrong_list_stops_the_run(refused, shards, tmp_path, name):
+    given, error, code, words = WRONG[name]
+    listed = write_list(tmp_path / "list/1.parquet", **given).parent
+    refused(error, code, words, shards, listed, **AS_SHARDS)
+
+
+@pytest.mark.parametrize("output", ["shards", "shards/inside", "shards/../list/..", "list"])
+def test_g5_an_output_over_shards_or_their_list_is_refused(
+    refused, shards, listed, tmp_path, output
+):
+    given = AS_SHARDS | {"output": tmp_path / output}
+    refused(OverlapError, 2, "Choose a separate location", shards, listed, **given)
+
+
 @pytest.mark.parametrize("name", ["00000.tar", "00001.tar"])
 @pytest.mark.parametrize("is_deleted", [True, False])
-def test_g5_a_shard_that_changes_during_the_run_ends_it(
+def test_g8_a_shard_that_changes_during_the_run_ends_it(
     remove_from, shards, listed, tmp_path, monkeypatch, name, is_deleted
 ):
     write = ShardEngine.write

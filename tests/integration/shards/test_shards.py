@@ -19,7 +19,7 @@ from tests.support.tables.made_shards import member, tar_of
 
 
 @pytest.mark.parametrize("images_format", ["auto", "webdataset"])
-def test_samples_go_with_all_their_members(remove_from, shards, listed, tmp_path, images_format):
+def test_g1_samples_go_with_all_their_members(remove_from, shards, listed, tmp_path, images_format):
     out = tmp_path / "out"
     report = remove_from(shards, listed, out, images_format=images_format).as_dict()
     assert names_in(tmp_path) == ["list", "out", "shards"]
@@ -33,7 +33,7 @@ def test_samples_go_with_all_their_members(remove_from, shards, listed, tmp_path
     assert [*found, counts["list_unmatched_ids"]] == [6, 1, 5, 1]
 
 
-def test_what_stays_is_the_same_to_the_byte(remove_from, shards, listed, tmp_path):
+def test_g3_what_stays_is_the_same_to_the_byte(remove_from, shards, listed, tmp_path):
     """The extended headers, too: a new writer would make other ones."""
     before = (shards / "00000.tar").read_bytes()
     with tarfile.open(shards / "00000.tar") as tar:
@@ -155,7 +155,7 @@ def test_files_beside_the_shards_are_named_and_not_copied(remove_from, shards, l
     assert "4 files beside the shards are not copied" in caplog.text
 
 
-def test_g8_the_same_key_again_is_not_applied_twice(remove_from, shards, listed, tmp_path):
+def test_g7_the_same_key_again_is_not_applied_twice(remove_from, shards, listed, tmp_path):
     first = remove_from(shards, listed, tmp_path / "out", run_key="k")
     before = tree_digest(tmp_path / "out")
     again = remove_from(shards, listed, tmp_path / "out", run_key="k")

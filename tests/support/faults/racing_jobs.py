@@ -15,12 +15,12 @@ from pathlib import Path
 
 from dedup_lib import cli
 from dedup_lib.delta import DeltaFormat
-from dedup_lib.parquet import ParquetFormat
+from dedup_lib.files.format import FilesFormat
 from dedup_lib.session.hadoop_storage import HadoopStorage
 from tests.support.faults.meeting import meet
 
 party, folder, races = sys.argv[1], Path(sys.argv[2]), json.loads(sys.argv[3])
-promote, promote_delta = ParquetFormat.promote, DeltaFormat.promote
+promote, promote_delta = FilesFormat.promote, DeltaFormat.promote
 rename = HadoopStorage.rename
 
 
@@ -43,7 +43,7 @@ def renaming(self, source, target):
         meet(folder, f"{number}-over", party)
 
 
-ParquetFormat.promote, DeltaFormat.promote = promoting, promoting_delta
+FilesFormat.promote, DeltaFormat.promote = promoting, promoting_delta
 HadoopStorage.rename = renaming
 for number, (place, *flags) in enumerate(races):
     with contextlib.redirect_stdout(io.StringIO()) as stdout:

@@ -77,7 +77,7 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-def test_a_fault_is_refused_with_its_place(fault):
+def test_g4_a_fault_is_refused_with_its_place(fault):
     content, first_byte, reason = FAULTS[fault]
     with pytest.raises(FileRefusedError) as refused:
         layout_of(content)

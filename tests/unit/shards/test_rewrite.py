@@ -238,7 +238,7 @@ MEMBERS = st.lists(
     members=MEMBERS, form=st.sampled_from(list(FORMATS)), choice=st.randoms(use_true_random=False)
 )
 @settings(max_examples=60, deadline=None)
-def test_tarfile_reads_exactly_what_stays(members, form, choice):
+def test_g1_g3_tarfile_reads_exactly_what_stays(members, form, choice):
     content = tar_of(
         *(
             member(key + suffix, data, mtime=time if form == "pax" else int(time))
