@@ -26,7 +26,7 @@ endef
 # What `make test` runs a second time, on Spark Connect: each question to it takes its time.
 ON_CONNECT := tests/transform tests/integration/publish/test_marked_outputs.py
 
-.PHONY: help setup demo test test-connect test-airflow test-readers test-writers test-gpu-plan test-lists corpus matrix torture bench bench-delta bench-since bench-lists bench-gpu check format audit lock clean
+.PHONY: help setup demo test test-connect test-airflow test-readers test-writers test-shards test-gpu-plan test-lists corpus matrix torture bench bench-delta bench-since bench-lists bench-gpu check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -75,6 +75,16 @@ build/writers/ready: tests/writers/requirements.lock requirements-build.lock
 	$(PYTHON) -m venv --clear $(@D)
 	$(@D)/bin/python -m pip install --quiet --require-hashes -r requirements-build.lock
 	$(@D)/bin/python -m pip install --quiet --require-hashes --no-build-isolation -r tests/writers/requirements.lock
+	@touch $@
+
+test-shards: setup build/judges/ready ## Let other programs write shards, and read what the job makes of them (two minutes; 2 GB)
+	$(BIN)/python -m tests.judges build/judges/bin/python
+
+build/judges/ready: tests/judges/requirements.lock tests/benchmarks/curator-alone.lock requirements-build.lock
+	$(PYTHON) -m venv --clear $(@D)
+	$(@D)/bin/python -m pip install --quiet --require-hashes -r requirements-build.lock
+	$(@D)/bin/python -m pip install --quiet --require-hashes --no-build-isolation -r tests/judges/requirements.lock
+	$(@D)/bin/python -m pip install --quiet --require-hashes --no-deps -r tests/benchmarks/curator-alone.lock
 	@touch $@
 
 test-gpu-plan: setup ## Ask the RAPIDS Accelerator itself what a GPU would run; needs none (two minutes; a jar of 1 GB)
@@ -152,7 +162,7 @@ lock: ## Work out the lock files anew (needs uv)
 	$(LOCK) --extra audit pyproject.toml requirements-audit.in --output-file requirements-audit.lock
 	for row in $(ROWS); do $(LOCK) $(foreach extra,spark connect delta,--extra $(extra)) pyproject.toml \
 		tests/matrix/suite.in tests/matrix/$$row.in --output-file tests/matrix/$$row.lock || exit; done
-	for tests in airflow readers writers; do \
+	for tests in airflow readers writers judges; do \
 		$(LOCK) tests/$$tests/requirements.in --output-file tests/$$tests/requirements.lock || exit; done
 	for tool in tests/corpus/requirements/*.in; do $(LOCK) $$tool --output-file $${tool%.in}.lock || exit; done
 	$(LOCK) tests/benchmarks/curator.in --output-file tests/benchmarks/curator.lock

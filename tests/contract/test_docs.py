@@ -131,3 +131,12 @@ def test_readme_is_a_front_door_and_pages_are_short():
 def test_each_page_is_in_the_index(page: Path):
     index = README.read_text().partition("\n## All pages\n")[2]
     assert f"docs/{page.name}" in links(index)
+
+
+def test_the_tests_that_promises_name_are_there():
+    page = (ROOT / "docs/promises.md").read_text()
+    named = set(re.findall(r"`(test_g\w+)`", page))
+    files = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    assert named
+    assert {name for name in named if f"def {name}(" not in "".join(files.values())} == set()
+    assert set(re.findall(r"`(test_\w+\.py)`", page)) <= files.keys()

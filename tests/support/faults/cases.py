@@ -1,7 +1,7 @@
 """Runs to be stopped, and what a reader may see of their outputs afterwards.
 
-Each case has a folder of its own: `in/images` (Parquet, or shards) or `in/table` (Delta), `in/list`,
-and where something is to be replaced an old `out`. The run key makes a retry the same run.
+Each case has a folder of its own: `in/images` (files) or `in/table` (Delta), `in/list`, and where
+something is to be replaced an old `out`. The run key makes a retry the same run.
 """
 
 from __future__ import annotations
