@@ -23,7 +23,7 @@ from pyspark.sql import SparkSession
 from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import DedupError
 from dedup_lib.settings import Strategy, TableFormat
-from tests.demo import choose_eps, near_duplicates, pictures, spark_runs
+from tests.demo import choose_eps, curators_way, near_duplicates, pictures, spark_runs
 from tests.demo.spark_runs import DemoError
 from tests.demo.steps import Json, Places, check, size_mb, step, submit_aloud
 from tests.support.paths import ROOT
@@ -86,7 +86,7 @@ def prepare(places: Places) -> None:
 
 
 def demo(places: Places) -> None:
-    """Make the inputs, run the job in its five ways, compare what came out; then choose an eps."""
+    """Run the job in five ways on tables, and compare what came out; choose an eps; shards."""
     started = time.monotonic()
     print(f"Remove duplicate images: a demo with real pictures, in {places.work}")
     inputs = make_inputs(places)
@@ -110,6 +110,7 @@ def demo(places: Places) -> None:
         books = f"{inputs.expected.num_rows:,} kept + {len(inputs.listed):,} removed"
         print(f"\nAll five are the same, to the byte: {books} = {inputs.images.num_rows:,} rows.")
         choose_eps.show(spark, places, inputs.images)
+    curators_way.show(places, inputs.images, inputs.listed)
     print(f"Done in {time.monotonic() - started:.0f} s.")
 
 

@@ -39,6 +39,18 @@ class Places:
         return self.work / "pairwise_results"
 
     @property
+    def shards(self) -> Path:
+        return self.work / "shards"
+
+    @property
+    def curator_list(self) -> Path:
+        return self.work / "duplicates-by-position"
+
+    @property
+    def kept_shards(self) -> Path:
+        return self.work / "kept-shards"
+
+    @property
     def removed(self) -> Path:
         return self.work / "removed"
 

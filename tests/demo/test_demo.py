@@ -10,10 +10,11 @@ import pyarrow.parquet as pq
 import pytest
 from PIL import Image
 
-from tests.demo import near_duplicates, pictures
+from tests.demo import curators_way, near_duplicates, pictures
 from tests.demo.choose_eps import EPS, Outcome, outcome_of
 from tests.demo.run_demo import digest
 from tests.demo.spark_runs import DemoError
+from tests.demo.steps import Places
 from tests.demo.survivors import chain_of, neighbours_within, prove_survivors
 
 
@@ -238,3 +239,28 @@ def test_the_digest_tells_of_one_byte_a_lost_row_and_another_type(few_images):
     wider = few_images.set_column(index, "width", few_images["width"].cast(pa.int64()))
     tables = [few_images, changed, wider, few_images.slice(1)]
     assert len({digest(table) for table in tables}) == len(tables)
+
+
+def test_curators_numbers_count_the_jpegs_of_a_shard_alone(few_images):
+    rows = few_images.to_pylist()
+    png = next(n for n, row in enumerate(rows) if row["format"] == "PNG")
+    ids = curators_way.curator_ids(few_images)
+    assert rows[png]["image_id"] not in ids
+    later = next(row["image_id"] for row in rows[png:] if row["format"] == "JPEG")
+    shard, _, position = later.partition("_")
+    assert ids[later] == f"{shard}_{int(position) - 1:06d}"
+    assert len(ids) == sum(row["format"] == "JPEG" for row in rows)
+
+
+def test_shards_that_webdataset_wrote_are_read_back_and_one_byte_is_noticed(few_images, tmp_path):
+    places = Places(tmp_path)
+    curators_way.write_shards(few_images, places.kept_shards)
+    curators_way.compare(places, few_images, [])
+    with pytest.raises(DemoError, match="keys in 00000"):
+        curators_way.compare(places, few_images, ["00000_000001"])
+    path = places.kept_shards / "00001.tar"
+    content = bytearray(path.read_bytes())
+    content[content.index(b"\xff\xd8") + 40] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(DemoError, match=r"SHA-256 of the members of 00001\.tar"):
+        curators_way.compare(places, few_images, [])
