@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, TypeVar
 
-from tests.benchmarks import checks, data, results
+from tests.benchmarks import checks, data, results, shards
 from tests.benchmarks.contenders import Contender
 from tests.benchmarks.data import Made, Workload
 from tests.benchmarks.metering import PeakMemory, usage_of
@@ -20,6 +20,7 @@ from tests.benchmarks.opens import Opens
 from tests.benchmarks.peer_process import PeerProcess, Processes, StartError
 from tests.benchmarks.peers.protocol import Request
 from tests.benchmarks.results import UNAVAILABLE, Run
+from tests.benchmarks.shards import Shards
 
 LIMIT_SECONDS = 900
 WARM_UP = -1
@@ -63,6 +64,10 @@ class Bench:
     def make(self, workload: Workload) -> Made:
         """Make the data, or find it made."""
         return data.make(workload, self.folder / "data")
+
+    def make_shards(self, workload: Shards) -> Made:
+        """Make shards, or find them made."""
+        return shards.make(workload, self.folder / "data")
 
     def discard(self, workload: Workload) -> None:
         """Delete data that is too large to keep."""

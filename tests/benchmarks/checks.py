@@ -11,6 +11,7 @@ import pyarrow.dataset as ds
 
 from tests.benchmarks.contenders import Contender
 from tests.benchmarks.data import Made, kept_ids
+from tests.benchmarks.shards import Shards, keys_in
 
 Details = dict[str, Any]
 
@@ -27,6 +28,8 @@ def fault(
             return _unlike("copied bytes", _bytes(output), made.kept_bytes)
         case "clone":
             return _unlike("kept rows", details["rows_of_clone"], workload.kept_rows)
+        case "shards":
+            return _fault_of_shards(made, output, with_ids=with_ids)
         case "table":
             try:
                 return _fault_of_table(made, output, with_ids=with_ids)
@@ -44,6 +47,19 @@ def _fault_of_table(made: Made, output: Path, *, with_ids: bool) -> str | None:
         same = ids.take(pc.sort_indices(ids)).cast("string").equals(kept_ids(made.workload))
         found = None if same else "wrong: other IDs stayed than should"
     return found
+
+
+def _fault_of_shards(made: Made, output: Path, *, with_ids: bool) -> str | None:
+    """Look at the pictures' keys, or at the bytes: Curator encodes anew, and drops what else is."""
+    if _bytes(output) < made.kept_image_bytes // 2:
+        return f"wrong: {_bytes(output):,} bytes can't hold the kept images"
+    if not with_ids or not isinstance(made.workload, Shards):
+        return None
+    keys = keys_in(output)
+    if (found := _unlike("kept samples", len(keys), made.workload.kept_rows)) is not None:
+        return found
+    same = set(keys) == made.workload.kept_keys()
+    return None if same else "wrong: other samples stayed than should"
 
 
 def _unlike(what: str, found: int, wanted: int) -> str | None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 THREADS = 2
-Makes = Literal["table", "clone", "bytes", "plan"]
+Makes = Literal["table", "shards", "clone", "bytes", "plan"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +22,7 @@ class Contender:
         options: Sent with each request.
         session: Contenders of one peer with the same word here share a process; None: its own.
         environment: Whose Python runs it.
-        makes: A table; a Delta clone, which shares files; so many bytes; or a plan and no output.
+        makes: A table; shards; a Delta clone, which shares files; so many bytes; or only a plan.
     """
 
     name: str
@@ -31,7 +31,7 @@ class Contender:
     java_options: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     session: str | None = None
-    environment: Literal["bench", "curator"] = "bench"
+    environment: Literal["bench", "curator", "curator-on-dali"] = "bench"
     makes: Makes = "table"
 
 
@@ -69,3 +69,8 @@ COPY = Contender("plain copy", "plain_copy", makes="bytes")
 CURATOR = Contender("Curator's stage", "curator_stage", environment="curator")
 JOB_SPARK = this_job("spark engine", engine="spark")
 JOB_ARROW = this_job("arrow engine", engine="arrow")
+JOB_SHARDS = this_job("shards", output_format="webdataset", makes="shards")
+WEBDATASET = Contender("webdataset in a loop", "webdataset_loop", makes="shards")
+CURATOR_SHARDS = Contender(
+    "Curator's stages", "curator_shards", environment="curator-on-dali", makes="shards"
+)

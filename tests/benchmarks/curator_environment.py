@@ -12,21 +12,28 @@ import subprocess
 import sys
 from pathlib import Path
 
-LOCKS = tuple(Path(__file__).with_name(name) for name in ("curator.lock", "curator-alone.lock"))
+_HERE = Path(__file__).parent
+_ALONE = _HERE / "curator-alone.lock"
+# With DALI and what else `make test-shards` needs, for stages that read and write shards.
+LOCKS = {
+    "curator": (_HERE / "curator.lock", _ALONE),
+    "curator-on-dali": (_HERE.parent / "judges/requirements.lock", _ALONE),
+}
+_SIZES = {"curator": "640 MB", "curator-on-dali": "1.7 GB"}
 
 
-def python_of_curator(folder: Path) -> str:
+def python_of_curator(folder: Path, environment: str = "curator") -> str:
     """Return the environment's Python; make the environment where it isn't there.
 
     Raises:
         subprocess.CalledProcessError: It can't be made; `stderr` tells why.
     """
-    place = folder / "curator-venv"
+    place = folder / f"{environment}-venv"
     python, ready = place / "bin" / "python", place / "ready"
     if not ready.exists():
-        print(f"  making {place.name}, some 640 MB", flush=True)
+        print(f"  making {place.name}, some {_SIZES[environment]}", flush=True)
         _run(sys.executable, "-m", "venv", "--clear", str(place))
-        for lock in LOCKS:
+        for lock in LOCKS[environment]:
             options = ("--require-hashes", "--no-deps", "--requirement", str(lock))
             _run(str(python), "-m", "pip", "install", *options)
         ready.touch()

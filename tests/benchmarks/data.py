@@ -96,8 +96,8 @@ class Made:
 
 def make(workload: Workload, folder: Path) -> Made:
     """Make a workload in a folder, unless it is there."""
-    images = _once(folder / workload.table_name, lambda path: _write_images(workload, path))
-    duplicates = _once(folder / workload.list_name, lambda path: _write_list(workload, path))
+    images = once(folder / workload.table_name, lambda path: _write_images(workload, path))
+    duplicates = once(folder / workload.list_name, lambda path: _write_list(workload, path))
     return Made(workload, images, duplicates, size_of(images))
 
 
@@ -114,7 +114,7 @@ def size_of(folder: Path) -> int:
 def kept_ids(workload: Workload) -> pa.Array:
     """Return the IDs that stay, sorted."""
     stays = np.ones(workload.rows, dtype=bool)
-    stays[_removed_numbers(workload)] = False
+    stays[removed_numbers(workload)] = False
     ids = image_ids(np.flatnonzero(stays))
     return ids.take(pc.sort_indices(ids))
 
@@ -130,7 +130,8 @@ def image_ids(numbers: np.ndarray) -> pa.Array:
     return pa.StringArray.from_buffers(len(numbers), pa.py_buffer(offsets), pa.py_buffer(text))
 
 
-def _once(path: Path, write: Callable[[Path], None]) -> Path:
+def once(path: Path, write: Callable[[Path], None]) -> Path:
+    """Write a folder, unless it is there."""
     if not path.exists():
         print(f"  making {path.name}", flush=True)
         unfinished = path.with_suffix(".unfinished")
@@ -142,14 +143,15 @@ def _once(path: Path, write: Callable[[Path], None]) -> Path:
 
 
 @functools.lru_cache(maxsize=2)
-def _removed_numbers(workload: Workload) -> np.ndarray:
+def removed_numbers(workload: Workload) -> np.ndarray:
+    """Return the numbers of the listed images; they are spread over all files."""
     random = np.random.default_rng(SEED)
     return random.choice(workload.rows, workload.removed_rows, replace=False, shuffle=False)
 
 
 def _write_list(workload: Workload, path: Path) -> None:
     unmatched = np.arange(workload.entries - workload.removed_rows) + workload.rows
-    numbers = np.concatenate([_removed_numbers(workload), unmatched])
+    numbers = np.concatenate([removed_numbers(workload), unmatched])
     np.random.default_rng(SEED).shuffle(numbers)
     for index, part in enumerate(np.array_split(numbers, LIST_FILES)):
         table = pa.table({"id": image_ids(part)})

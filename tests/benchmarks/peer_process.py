@@ -146,7 +146,7 @@ class Processes:
         if contender.environment == "bench":
             return sys.executable
         try:
-            return python_of_curator(self._folder)
+            return python_of_curator(self._folder, contender.environment)
         except subprocess.CalledProcessError as error:
             raise StartError(f"its environment can't be made: {error.stderr[-300:]}") from error
 

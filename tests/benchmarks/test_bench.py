@@ -9,12 +9,13 @@ import pytest
 
 from tests.benchmarks import results
 from tests.benchmarks.bench import Bench
-from tests.benchmarks.cases import e_many_files, g_submit
-from tests.benchmarks.contenders import COPY, Contender
+from tests.benchmarks.cases import e_many_files, g_submit, h_shards
+from tests.benchmarks.contenders import COPY, WEBDATASET, Contender
 from tests.benchmarks.data import Made, Workload
 from tests.benchmarks.peer_process import Processes
 from tests.benchmarks.programs import timed
 from tests.benchmarks.results import Run, Runs
+from tests.benchmarks.shards import Shards
 
 FILES = 5
 ABSENT = Contender("absent", "no_such_peer")
@@ -69,3 +70,26 @@ def test_a_whole_spark_submit_is_timed_and_its_output_checked(bench, made):
     assert run.error is None
     assert run.cpu_seconds > 0
     assert "| plain " in "\n".join(g_submit.report(Runs([run])))
+
+
+def test_shards_are_copied_filtered_and_compared(bench, monkeypatch):
+    monkeypatch.setattr(h_shards, "CONTENDERS", (COPY, WEBDATASET, ABSENT))
+    monkeypatch.setattr(h_shards, "JOB_SHARDS", COPY)
+    monkeypatch.setattr(h_shards, "SHARDS", {"small": (1, 2)})
+    monkeypatch.setattr(h_shards, "SAMPLES", 20)
+    h_shards.measure(bench, "small")
+    ended = {run.contender: run.error for run in bench.runs}
+    assert ended[COPY.name] is None
+    assert ended[WEBDATASET.name] is None
+    assert ended["absent"].startswith("not available")
+    lines = "\n".join(h_shards.report(Runs(bench.runs))).splitlines()
+    assert sum(line.startswith(f"| {WEBDATASET.name}") for line in lines) == 2
+    removed = bench.make_shards(h_shards.workload(0.3, 1))
+    assert len(removed.workload.kept_keys()) == 14
+
+
+def test_shards_of_other_samples_are_no_result(bench):
+    made = bench.make_shards(Shards(20, 2_000, files=1))
+    assert bench.fault("shards", WEBDATASET, made, made.images) == (
+        "wrong: 20 kept samples instead of 14"
+    )

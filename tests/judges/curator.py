@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import sys
 import types
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -36,13 +37,19 @@ nvidia.dali.pipeline_def = lambda **options: pipeline_def(**options | {"device_i
 Image = tuple[str, tuple[int, int], str]  # ID, height and width, SHA-256 of the pixels
 
 
-def read(shards: Path, shards_in_a_task: int = 1) -> list[Any]:
+def read_tasks(shards: Path, shards_in_a_task: int = 1) -> Iterator[list[Any]]:
     """Read all `jpg` of shards as batches, in the order of Curator's tasks."""
     partition = FilePartitioningStage(
         str(shards), files_per_partition=shards_in_a_task, file_extensions=[".tar"]
     )
     reader = ImageReaderStage(num_threads=2, verbose=False)
-    return [batch for task in partition.process(None) for batch in reader.process(task)]
+    for task in partition.process(None):
+        yield reader.process(task)
+
+
+def read(shards: Path, shards_in_a_task: int = 1) -> list[Any]:
+    """Read all batches of all tasks."""
+    return [batch for batches in read_tasks(shards, shards_in_a_task) for batch in batches]
 
 
 def images_in(batches: list[Any]) -> list[Image]:

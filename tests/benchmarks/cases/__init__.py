@@ -8,6 +8,7 @@ from tests.benchmarks.cases import (
     e_many_files,
     f_growth,
     g_submit,
+    h_shards,
     i_programs,
 )
 
@@ -19,5 +20,6 @@ CASES = {
     "E": e_many_files,
     "F": f_growth,
     "G": g_submit,
+    "H": h_shards,
     "I": i_programs,
 }

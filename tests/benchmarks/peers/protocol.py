@@ -40,7 +40,10 @@ class Request:
     options: Options = field(default_factory=dict)
 
     def image_files(self) -> list[Path]:
-        return sorted(Path(self.images).glob("**/*.parquet"))
+        """List the files of the table: Parquet, or shards."""
+        return sorted(
+            path for path in Path(self.images).rglob("*") if path.suffix in (".parquet", ".tar")
+        )
 
     def make_output(self) -> Path:
         """Make the output's directory, for peers that want it to be there."""
