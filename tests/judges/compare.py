@@ -79,8 +79,8 @@ def listed_by_tar(directory: Path) -> Found:
         if listed.stderr:
             raise DifferenceError(f"tar says of {path}: {listed.stderr}")
         for line in listed.stdout.splitlines():
-            name = line.split(maxsplit=5)[5]
-            found.append({"shard": path.name, "key": _key(name), "line": line})
+            facts = line.split(maxsplit=5)  # the width of columns depends on other members
+            found.append({"shard": path.name, "key": _key(facts[5]), "facts": facts})
     return found
 
 

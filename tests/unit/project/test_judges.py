@@ -11,7 +11,7 @@ from tests.judges.compare import (
     listed_by_tar,
     removal_by_curator,
 )
-from tests.support.tables.made_shards import tar_of
+from tests.support.tables.made_shards import member, tar_of
 
 KEYS = ("a", "b", "c")
 READ = {
@@ -24,7 +24,7 @@ READ = {
         {"id": f"0_00000{n}", "size": [16, 16 + n], "pixels": f"pixels of {key}"}
         for n, key in enumerate(KEYS)
     ],
-    "tar -tv": [{"shard": "0.tar", "key": key, "line": f"0644 {key}.jpg"} for key in KEYS],
+    "tar -tv": [{"shard": "0.tar", "key": key, "facts": ["0644", f"{key}.jpg"]} for key in KEYS],
 }
 KEPT = [["0_000000", [16, 16], "pixels of a"], ["0_000002", [16, 18], "pixels of c"]]
 
@@ -80,4 +80,15 @@ def test_tar_lists_members_with_their_keys(tmp_path):
     (tmp_path / "0.tar").write_bytes(tar_of("./d/a.seg.jpg", "b 1.txt"))
     found = listed_by_tar(tmp_path)
     assert [one["key"] for one in found] == ["./d/a", "b 1"]
-    assert found[0]["line"].endswith("./d/a.seg.jpg")
+    assert [one["facts"][5] for one in found] == ["./d/a.seg.jpg", "b 1.txt"]
+
+
+def test_what_tar_says_of_a_member_does_not_depend_on_others(tmp_path):
+    """It aligns columns: a time of fewer digits gets blanks."""
+    times = (1_700_000_000.916086, 1_700_000_000.5000001)
+    members = [member(f"{n}.jpg", b"x" * (1 + n * 99_999), mtime=t) for n, t in enumerate(times)]
+    for name, some in {"both": members, "one": members[:1]}.items():
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "0.tar").write_bytes(tar_of(*some, form="pax"))
+    both, one = (listed_by_tar(tmp_path / name) for name in ("both", "one"))
+    assert both[0] == one[0]
