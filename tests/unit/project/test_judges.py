@@ -84,11 +84,11 @@ def test_tar_lists_members_with_their_keys(tmp_path):
 
 
 def test_what_tar_says_of_a_member_does_not_depend_on_others(tmp_path):
-    """It aligns columns: a time of fewer digits gets blanks."""
-    times = (1_700_000_000.916086, 1_700_000_000.5000001)
-    members = [member(f"{n}.jpg", b"x" * (1 + n * 99_999), mtime=t) for n, t in enumerate(times)]
-    for name, some in {"both": members, "one": members[:1]}.items():
+    """It aligns columns: after a time of many digits another gets blanks."""
+    times = {"0.jpg": 1_700_000_000.123456789, "1.jpg": 1_700_000_000.5}
+    members = [member(name, b"x", mtime=time) for name, time in times.items()]
+    for name, some in {"both": members, "one": members[1:]}.items():
         (tmp_path / name).mkdir()
         (tmp_path / name / "0.tar").write_bytes(tar_of(*some, form="pax"))
     both, one = (listed_by_tar(tmp_path / name) for name in ("both", "one"))
-    assert both[0] == one[0]
+    assert both[1] == one[0]
