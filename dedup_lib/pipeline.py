@@ -62,8 +62,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
             no row is deleted, unless the message says so and names the Delta commit.
 
     *Cost:* one scan of the image IDs, and two or three of the lists. A rewrite then scans the
-    images once and writes those that stay. Other methods scan the IDs twice more: to delete, and to
-    compare.
+    images once and writes those that stay. Other methods scan the IDs twice more.
     """
     report = Report() if report is None else report
     report.describe(settings)
@@ -197,6 +196,7 @@ class _Run(RunContext):
     def note_inputs(self, wanted_ids: WantedIds | None) -> Inputs:
         """Read the inputs one after another; a failed run reports the inputs before the error."""
         session, settings, noted = self.session, self.settings, self.report.inputs
+        wanted_ids = plan_inputs.with_listed_ids(wanted_ids, session, settings)
         table = read_images(session, settings.images, settings.images_format, wanted_ids)
         noted["images"] = table.described()
         images = plan_inputs.image_table(table, settings)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from functools import partial
 
+from pyspark.sql import DataFrame
 from pyspark.sql.types import (
     BooleanType,
     DateType,
@@ -15,11 +17,11 @@ from pyspark.sql.types import (
     TimestampType,
 )
 
-from dedup_lib.errors import ColumnTypeError, MissingColumnError, SettingsError
+from dedup_lib.errors import ColumnTypeError, DedupError, MissingColumnError, SettingsError
 from dedup_lib.lists.content import refuse_groups_and_pairs
 from dedup_lib.lists.entries import check_entries, check_header
 from dedup_lib.lists.protected import read_protect_list
-from dedup_lib.lists.removal_list import RemovalList, read_removal_list
+from dedup_lib.lists.removal_list import RemovalList, read_removal_list, union
 from dedup_lib.lists.scores import is_score
 from dedup_lib.plan.kept_plan import KeptPlan
 from dedup_lib.plan.protected_rows import check_condition
@@ -28,6 +30,7 @@ from dedup_lib.session.conf import tuned_for_rows
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables import pinned
+from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.id_types import TAKEN
 from dedup_lib.tables.image_table import ImageTable, id_warning
 from dedup_lib.tables.pinned import PinnedTable
@@ -109,6 +112,36 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
         with tuned_for_rows(session.spark, images.num_rows, removal_list.listed_rows):
             _check_rows(removal_list, images)
         yield removal_list
+
+
+def with_listed_ids(
+    wanted: WantedIds | None, session: Session, settings: Settings
+) -> WantedIds | None:
+    """Complete what is said about wanted IDs by a function that reads the IDs of the lists."""
+    if wanted is None:
+        return None
+    return replace(wanted, listed_ids=partial(_listed_ids, session, settings))
+
+
+def _listed_ids(session: Session, settings: Settings) -> DataFrame | None:
+    """Read the IDs of all lists; None if one can't be read, which the run refuses later."""
+    try:
+        lists = [
+            read_removal_list(session, item, image_id_type=StringType(), eps=settings.planned_eps)
+            for item in settings.asked_lists
+        ]
+        lists += [
+            read_protect_list(
+                session,
+                location,
+                image_id_type=StringType(),
+                id_column=settings.duplicate_id_column,
+            )
+            for location in settings.protect_ids
+        ]
+    except DedupError:
+        return None
+    return union(lists) if lists else None
 
 
 def _check_rows(removal_list: RemovalList, images: ImageTable) -> None:

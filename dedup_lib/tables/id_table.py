@@ -43,6 +43,8 @@ class WantedIds:
         id_from: For shards: where the IDs are, as --image-id-from says.
         make_directory: Makes the run's directory, in which executors may write, and returns the URI
             of a new directory in it; None if there is no such directory.
+        listed_ids: Reads the IDs of all lists, lazily: `image_id`, one row per entry; None if there
+            is no list, or one can't be read.
     """
 
     columns: tuple[str, ...]
@@ -50,6 +52,7 @@ class WantedIds:
     is_for_spark: bool
     id_from: str
     make_directory: Callable[[], str | None]
+    listed_ids: Callable[[], DataFrame | None] = lambda: None
 
     def in_files(self, partition_columns: Collection[str]) -> WantedIds | None:
         """Copy IDs alone if a value is in directory names; None if the ID itself is there."""

@@ -24,9 +24,10 @@ from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Staged
+from dedup_lib.webdataset.curator_groups import with_listed_groups
 from dedup_lib.webdataset.sample_ids import COLUMNS, count_samples, read_ids
 from dedup_lib.webdataset.shard_engine import ShardEngine
-from dedup_lib.webdataset.shards import find_shards, warn_of_others
+from dedup_lib.webdataset.shards import check_positions, find_shards, warn_of_others
 from dedup_lib.webdataset.unpack_engine import UnpackEngine
 
 _LOOKED_AT = 3
@@ -64,6 +65,9 @@ class WebDatasetFormat(FilesFormat):
                 raise UnsupportedError(
                     "--image-id-from says where the IDs of shards are: leave --image-id-column out."
                 )
+            if is_by_position(wanted_ids.id_from):
+                check_positions(session.storage, location, found.shards)
+                wanted_ids = with_listed_groups(location, found.shards, wanted_ids)
             id_table = read_ids(session, location, found.shards, wanted_ids)
         id_from = "" if wanted_ids is None else wanted_ids.id_from
         never = F.raise_error(F.lit(f"the samples of {location!r} are read by their headers alone"))

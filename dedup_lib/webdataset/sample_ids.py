@@ -15,14 +15,13 @@ from dedup_lib.errors import DedupError, UnsupportedError
 from dedup_lib.executor.footers import SourceFile
 from dedup_lib.executor.shards import read_tasks
 from dedup_lib.executor.shards.read_tasks import ShardIds, ShardSources
-from dedup_lib.executor.shards.sample_ids import group_size, is_by_position
+from dedup_lib.executor.shards.sample_ids import group_size
 from dedup_lib.files.rewrite import error_of
 from dedup_lib.session import file_tasks
 from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo
 from dedup_lib.tables.id_table import CopiedIds, FileRows, IdFacts, IdTable, WantedIds
-from dedup_lib.webdataset.shards import check_positions
 
 COLUMNS = ("image_id", "__key__", "__url__")
 _SCHEMA = StructType([StructField(name, StringType()) for name in COLUMNS])
@@ -55,8 +54,6 @@ def read_ids(
 
     *Cost:* executors read the headers of all members, one shard after another in a task.
     """
-    if is_by_position(wanted.id_from):
-        check_positions(session.storage, location, shards)
     columns = [name for name in wanted.columns if name in COLUMNS]
     directory = file_tasks.common_directory(shards)
     parts = [

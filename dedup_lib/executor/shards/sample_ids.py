@@ -11,7 +11,7 @@ from dedup_lib.executor.shards.samples import Sample
 from dedup_lib.executor.stores import FileRefusedError
 
 _JSON_PREFIX = "json:"
-_CURATOR = "curator"
+CURATOR = "curator"
 
 
 class Numbering(NamedTuple):
@@ -23,7 +23,7 @@ class Numbering(NamedTuple):
 
 def is_by_position(id_from: str) -> bool:
     """Tell whether IDs are NeMo Curator's numbers."""
-    return id_from.partition(":")[0] == _CURATOR
+    return id_from.partition(":")[0] == CURATOR
 
 
 def group_size(id_from: str) -> int:

@@ -47,14 +47,20 @@ def test_one_name_in_two_folders_is_refused_with_numbers(refused, tmp_path):
     refused(TableFormatError, 3, words, tmp_path / "shards", listed, **given)
 
 
-@pytest.mark.parametrize("name", ["00000_000002", "00001_000000", "group_00000_x2_000000"])
-def test_numbers_that_name_no_image_are_refused(refused, tmp_path, name):
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("00000_000002", "1 listed IDs name no image"),
+        ("00001_000000", "begin with '00001', but .*begin with '00000'"),
+        ("group_00000_x2_000000", "begin with 'group_00000_x2', but .* 2 in a task"),
+        ("key", "begin with 'key', but"),
+    ],
+)
+def test_numbers_that_name_no_image_are_refused(refused, tmp_path, name, words):
     write_curators_shard(tmp_path / "shards/00000.tar", "1.jpg", "2.jpg")
     listed = write_list(tmp_path / "list/1.parquet", ["00000_000001", name]).parent
     given = CURATOR | {"output_format": "webdataset"}
-    refused(
-        AmbiguousListError, 3, "1 listed IDs name no image", tmp_path / "shards", listed, **given
-    )
+    refused(AmbiguousListError, 3, words, tmp_path / "shards", listed, **given)
 
 
 def test_the_same_numbers_are_refused_on_what_this_job_wrote(remove_from, refused, tmp_path):
@@ -79,7 +85,8 @@ def test_a_torn_sample_goes_with_all_its_members_by_its_key(remove_from, tmp_pat
     assert [name for name, _ in members_of(tmp_path / "out/00000.tar")] == ["2.jpg", "2.txt"]
 
 
-def test_shards_that_curator_read_together_are_numbered_together(remove_from, tmp_path):
+@pytest.mark.parametrize("id_from", ["curator:2", "curator"])
+def test_shards_that_curator_read_together_are_numbered_together(remove_from, tmp_path, id_from):
     """In the order of their paths as text; the last one stands alone."""
     for number, names in {1: "ab", 2: "cd", 10: "ef"}.items():
         write_curators_shard(tmp_path / f"shards/shard-{number}.tar", *(f"{n}.jpg" for n in names))
@@ -87,9 +94,49 @@ def test_shards_that_curator_read_together_are_numbered_together(remove_from, tm
         tmp_path / "list/1.parquet",
         ["group_shard-1_x2_000001", "group_shard-1_x2_000002", "shard-2_000000"],
     )
-    given = {"image_id_from": "curator:2", "max_removed_fraction": 1.0}
+    given = {"image_id_from": id_from, "max_removed_fraction": 1.0}
     remove_from(tmp_path / "shards", listed.parent, tmp_path / "out", **given)
     assert keys_in(tmp_path / "out") == ["a", "d", "f"]
+
+
+def test_a_list_to_protect_also_says_what_curator_read_together(remove_from, tmp_path):
+    for number in range(2):
+        write_curators_shard(tmp_path / f"shards/{number}.tar", f"{number}a.jpg", f"{number}b.jpg")
+    ids = ["group_0_x2_000001", "group_0_x2_000002"]
+    listed = write_list(tmp_path / "list/1.parquet", ids).parent
+    kept = write_list(tmp_path / "kept/1.parquet", ids[:1]).parent
+    given = CURATOR | {"protect_ids": (str(kept),)}
+    remove_from(tmp_path / "shards", listed, tmp_path / "out", **given)
+    assert keys_in(tmp_path / "out") == ["0a", "0b", "1b"]
+
+
+@pytest.mark.parametrize(
+    "prefixes",
+    [
+        ["group_4_x3"],  # the last group alone: of 3, or of 4
+        ["group_0_x2", "group_2_x3"],
+        ["group_1_x2"],
+        ["group_0_x3", "group_0_x2"],
+        ["group_0_x2", "3"],
+    ],
+)
+def test_groups_that_are_not_those_of_the_shards_are_refused(refused, tmp_path, prefixes):
+    for number in range(7):
+        write_curators_shard(tmp_path / f"shards/{number}.tar", "1.jpg", "2.jpg")
+    listed = write_list(tmp_path / "list/1.parquet", [f"{one}_000000" for one in prefixes]).parent
+    given = CURATOR | {"output_format": "webdataset"}
+    words = f"'({'|'.join(prefixes)})', but .*--image-id-from curator:N"
+    refused(AmbiguousListError, 3, words, tmp_path / "shards", listed, **given)
+
+
+def test_a_list_that_can_not_be_read_is_refused_as_for_other_ids(refused, tmp_path):
+    write_curators_shard(tmp_path / "shards/0.tar", "1.jpg", "2.jpg")
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list/1.parquet").write_bytes(b"")
+    given = CURATOR | {"output_format": "webdataset"}
+    refused(
+        UnreadableFileError, 3, "can't be read", tmp_path / "shards", tmp_path / "list", **given
+    )
 
 
 def test_another_size_of_groups_is_refused(refused, tmp_path):
