@@ -33,8 +33,9 @@ class Settings(ListSettings):
     image_id_from: str = option(
         "input",
         "WebDataset shards: where the image IDs are: key: a sample's key; json:FIELD: a field of "
-        "its .json member; curator: NeMo Curator's numbers, with as many shards a task as the "
-        "lists say; curator:N: with N shards a task",
+        "its .json member; parquet:FIELD: a column of the Parquet file beside the shard; curator: "
+        "NeMo Curator's numbers, with as many shards a task as the lists say; curator:N: with N "
+        "shards a task",
         default="key",
         metavar="SOURCE",
     )

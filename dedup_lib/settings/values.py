@@ -179,10 +179,10 @@ def check_values(settings: Settings) -> None:
     _check_count("--review-samples", settings.review_samples, 2000)
     parse_keeper(settings.keeper)
     if not re.fullmatch(
-        "key|curator(:[1-9][0-9]{0,8})?|json:.+", settings.image_id_from, flags=re.DOTALL
+        "key|curator(:[1-9][0-9]{0,8})?|(json|parquet):.+", settings.image_id_from, flags=re.DOTALL
     ):
         raise SettingsError(
-            "--image-id-from must be key, json:FIELD, curator or curator:N (got "
+            "--image-id-from must be key, json:FIELD, parquet:FIELD, curator or curator:N (got "
             f"{settings.image_id_from!r})."
         )
     if settings.protect_where is not None:

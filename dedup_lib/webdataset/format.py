@@ -13,7 +13,7 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
-from dedup_lib.executor.shards.sample_ids import is_by_position
+from dedup_lib.executor.shards.sample_ids import is_by_position, is_in_metadata
 from dedup_lib.files.format import FilesFormat
 from dedup_lib.session.session import Session
 from dedup_lib.settings.traits import find_format
@@ -70,6 +70,7 @@ class WebDatasetFormat(FilesFormat):
                 wanted_ids = with_listed_groups(location, found.shards, wanted_ids)
             id_table = read_ids(session, location, found.shards, wanted_ids)
         id_from = "" if wanted_ids is None else wanted_ids.id_from
+        with_ids = found.metadata if is_in_metadata(id_from) else ()
         never = F.raise_error(F.lit(f"the samples of {location!r} are read by their headers alone"))
         frame = session.spark.range(1).select(
             *(never.cast("string").alias(name, metadata={"from": id_from}) for name in COLUMNS)
@@ -79,7 +80,7 @@ class WebDatasetFormat(FilesFormat):
             root=location,
             format=self.name,
             version=None,
-            fingerprint=fingerprint(found.shards),
+            fingerprint=fingerprint([*found.shards, *with_ids]),
             frame=frame,
             partition_columns=(),
             files=tuple(found.shards),

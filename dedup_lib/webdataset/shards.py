@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dedup_lib.errors import TableFormatError
+from dedup_lib.executor.shards.metadata_files import metadata_path
 from dedup_lib.locations import name_of
 from dedup_lib.session.storage import FileInfo, Storage
 from dedup_lib.tables.directory import is_marker
@@ -19,9 +20,16 @@ _log = logging.getLogger(__name__)
 
 
 class FoundShards(NamedTuple):
-    """The shards of a directory, in the order of their paths, and the files beside them."""
+    """The shards of a directory, and the files beside them.
+
+    Attributes:
+        shards: The shards, in the order of their paths.
+        metadata: The Parquet files that have the names of shards: img2dataset's metadata.
+        others: All other files.
+    """
 
     shards: Sequence[FileInfo]
+    metadata: Sequence[FileInfo]
     others: Sequence[FileInfo]
 
 
@@ -56,7 +64,12 @@ def find_shards(storage: Storage, location: str) -> FoundShards:
                 "with '_' or '.': move it away, or finish the write that left it."
             )
     shards.sort(key=lambda file: file.path)
-    return FoundShards(shards, others)
+    of_shards = {metadata_path(file.path) for file in shards}
+    metadata = sorted(
+        (file for file in others if file.path in of_shards), key=lambda file: file.path
+    )
+    others = [file for file in others if file.path not in of_shards]
+    return FoundShards(shards, metadata, others)
 
 
 def warn_of_others(others: Sequence[FileInfo]) -> None:

@@ -186,7 +186,9 @@ def _read(
             raise FileRefusedError("changed", f"shard {uri!r} was changed")
         with read_ahead(opened, is_remote=not renames_in_one_step(store)) as file:
             shard = group_samples(read_layout(file, source.size_bytes, uri))
-            ids = list(find_ids(file, uri, shard.samples, sources.id_from, numbering))
+            ids = list(
+                find_ids(file, uri, shard.samples, sources.id_from, numbering, options=options)
+            )
     num_rows = len(ids)
     values = {
         "image_id": ids,

@@ -45,7 +45,7 @@ def rewrite_shard(
     """
     if not bitmaps and selection.action == "remove" and not _has_end(task, options):
         bitmaps = [Bitmap(0, b"")]  # no row goes, but the shard is written anew, with an end
-    writing = _Writing(first_ids.get(encode_path(task.source), ""))
+    writing = _Writing(first_ids.get(encode_path(task.source), ""), options)
     return new_file.rewrite(task, bitmaps, options, selection, writing.write)
 
 
@@ -64,6 +64,7 @@ class _Writing(NamedTuple):
     """Writes the samples that stay; `first_id` is NeMo Curator's first ID in the shard."""
 
     first_id: str
+    options: Mapping[str, str]
 
     def write(
         self,
@@ -74,7 +75,9 @@ class _Writing(NamedTuple):
         selection: RowSelection,
     ) -> NewRows:
         with read_ahead(stream.file, is_remote=stream.is_remote) as file:
-            planned = read_planned(file, task, bitmaps, selection.id_column, self.first_id)
+            planned = read_planned(
+                file, task, bitmaps, selection.id_column, self.first_id, options=self.options
+            )
         shard, removed = planned.shard, planned.indexes
         write = extract_samples if selection.action == "extract" else remove_samples
         with target.store.open_output_stream(target.path) as sink:
@@ -93,7 +96,13 @@ class PlannedShard(NamedTuple):
 
 
 def read_planned(
-    file: Any, task: FileTask, bitmaps: Sequence[Bitmap], id_from: str, first_id: str
+    file: Any,
+    task: FileTask,
+    bitmaps: Sequence[Bitmap],
+    id_from: str,
+    first_id: str,
+    *,
+    options: Mapping[str, str],
 ) -> PlannedShard:
     """Read the headers of a shard, and check the IDs of its planned samples.
 
@@ -103,11 +112,13 @@ def read_planned(
         bitmaps: The planned samples by their index.
         id_from: Where the IDs are, as for `find_ids`.
         first_id: NeMo Curator's first ID in the shard; empty for other IDs.
+        options: Options for pyarrow's file systems, except the local one.
 
     Raises:
         FileRefusedError: The shard was changed, or has other IDs than the planned ones.
 
-    *Cost:* the headers; for IDs in JSON also these members of planned samples.
+    *Cost:* the headers; for IDs in JSON also these members of planned samples; for IDs in
+    metadata, that file.
     """
     shard = group_samples(read_layout(file, task.size_bytes, task.source))
     if len(shard.samples) != task.num_rows:
@@ -115,7 +126,8 @@ def read_planned(
     is_planned = rows_to_remove(bitmaps, task.num_rows).to_pylist()
     indexes = {index for index, is_in in enumerate(is_planned) if is_in}
     numbering = _numbering_of(shard.samples, first_id)
-    ids = find_ids(file, task.source, _chosen(shard, indexes), id_from, numbering)
+    chosen = _chosen(shard, indexes)
+    ids = find_ids(file, task.source, chosen, id_from, numbering, options=options)
     _check_ids(task.source, ids, bitmaps)
     return PlannedShard(shard, indexes, numbering)
 

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dedup_lib.executor.footers import SourceFile
 from dedup_lib.executor.shards.json_ids import read_json_id
+from dedup_lib.executor.shards.metadata_files import read_metadata_ids
 from dedup_lib.executor.shards.samples import Sample
 from dedup_lib.executor.stores import FileRefusedError
 
 _JSON_PREFIX = "json:"
+_METADATA_PREFIX = "parquet:"
 CURATOR = "curator"
 
 
@@ -26,6 +28,11 @@ def is_by_position(id_from: str) -> bool:
     return id_from.partition(":")[0] == CURATOR
 
 
+def is_in_metadata(id_from: str) -> bool:
+    """Tell whether IDs are in the metadata files beside the shards."""
+    return id_from.startswith(_METADATA_PREFIX)
+
+
 def group_size(id_from: str) -> int:
     """Return how many shards NeMo Curator read in a task; 1 for other IDs."""
     number = id_from.partition(":")[2]
@@ -39,7 +46,13 @@ def prefix_of(group: Sequence[SourceFile]) -> str:
 
 
 def find_ids(
-    file: Any, source: str, samples: Sequence[Sample], id_from: str, numbering: Numbering
+    file: Any,
+    source: str,
+    samples: Sequence[Sample],
+    id_from: str,
+    numbering: Numbering,
+    *,
+    options: Mapping[str, str],
 ) -> Iterator[str | None]:
     """Yield the ID of each sample; None if it has no ID, or one that is no UTF-8.
 
@@ -47,12 +60,18 @@ def find_ids(
         file: The shard, opened as a binary file that can seek.
         source: The URI of the shard.
         samples: The samples.
-        id_from: `key`, `json:FIELD`, `curator`, or `curator:N`.
+        id_from: `key`, `json:FIELD`, `parquet:FIELD`, `curator`, or `curator:N`.
         numbering: What NeMo Curator's IDs begin with, and the number of the shard's first image.
+        options: Options for pyarrow's file systems, except the local one.
 
     Raises:
-        FileRefusedError: Curator's numbers do not name the samples without doubt.
+        FileRefusedError: Curator's numbers do not name the samples without doubt; or the metadata
+            file is missing or does not tell the IDs.
     """
+    if is_in_metadata(id_from):
+        known = read_metadata_ids(source, id_from.removeprefix(_METADATA_PREFIX), options)
+        yield from (known.get(sample.key) for sample in samples)
+        return
     for sample in samples:
         if id_from.startswith(_JSON_PREFIX):
             yield read_json_id(file, sample, id_from.removeprefix(_JSON_PREFIX))

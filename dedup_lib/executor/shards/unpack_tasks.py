@@ -53,7 +53,8 @@ def unpack_shard(
     task = dataclasses.replace(task, target=f"{table.directory}/{file_name(path)}")
     if not bitmaps and selection.action == "remove":
         bitmaps = [Bitmap(0, b"")]  # no row goes, but the file is not a copy of the shard
-    unpacking = _Unpacking(table.first_ids.get(encode_path(task.source), ""), table.columns)
+    first_id = table.first_ids.get(encode_path(task.source), "")
+    unpacking = _Unpacking(first_id, table.columns, options)
     return new_file.rewrite(task, bitmaps, options, selection, unpacking.write)
 
 
@@ -67,6 +68,7 @@ class _Unpacking(NamedTuple):
 
     first_id: str
     columns: Columns
+    options: Mapping[str, str]
 
     def write(
         self,
@@ -78,7 +80,9 @@ class _Unpacking(NamedTuple):
     ) -> NewRows:
         id_from, source = selection.id_column, task.source
         with read_ahead(stream.file, is_remote=stream.is_remote) as file:
-            shard, planned, numbering = read_planned(file, task, bitmaps, id_from, self.first_id)
+            shard, planned, numbering = read_planned(
+                file, task, bitmaps, id_from, self.first_id, options=self.options
+            )
             is_chosen = selection.action == "extract"
             chosen = [
                 sample
@@ -86,7 +90,7 @@ class _Unpacking(NamedTuple):
                 if (index in planned) is is_chosen
             ]
             ids = (
-                find_ids(file, source, chosen, id_from, numbering)
+                find_ids(file, source, chosen, id_from, numbering, options=self.options)
                 if self.columns.has_ids
                 else itertools.repeat(None, len(chosen))
             )

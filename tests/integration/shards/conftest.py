@@ -3,6 +3,8 @@
 import json
 import tarfile
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 
 from tests.support.tables.made import write_list
@@ -53,3 +55,16 @@ def listed(tmp_path):
 def remove_from(remove):
     """Run the job on shards: remove_from(shards, lists, output, **settings)."""
     return lambda *given, **settings: remove(*given, **({"output_format": "webdataset"} | settings))
+
+
+def write_metadata(shard, *keys, **columns):
+    """The Parquet that img2dataset writes beside a shard; images that failed have a row, too."""
+    rows = {
+        "url": [f"https://example.org/{key}" for key in keys],
+        "key": keys,
+        "status": ["failed_to_download" if key.startswith("failed") else "success" for key in keys],
+        "uid": [f"uid-{key}" for key in keys],
+    }
+    path = shard.with_suffix(".parquet")
+    pq.write_table(pa.table(rows | columns), path, row_group_size=2)
+    return path

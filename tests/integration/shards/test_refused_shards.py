@@ -119,9 +119,11 @@ def test_tables_are_not_written_as_shards(refused, listed, tmp_path):
     )
 
 
-@pytest.mark.parametrize("given", ["", "keys", "json:", "curator:0", "curator:x"])
+@pytest.mark.parametrize("given", ["", "keys", "json:", "parquet:", "curator:0", "curator:x"])
 def test_where_ids_are_is_checked_at_once(remove_from, shards, listed, tmp_path, given):
-    with pytest.raises(SettingsError, match="--image-id-from must be key, json:FIELD, curator or"):
+    with pytest.raises(
+        SettingsError, match="--image-id-from must be key, json:FIELD, parquet:FIELD"
+    ):
         remove_from(shards, listed, tmp_path / "out", image_id_from=given)
 
 

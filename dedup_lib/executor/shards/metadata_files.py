@@ -1,0 +1,165 @@
+"""The metadata file of a shard: the Parquet that img2dataset writes beside it, a row for each key.
+
+It also has rows for images that could not be downloaded; no sample has their keys.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
+
+from dedup_lib.executor import rewrite_file
+from dedup_lib.executor.file_task import FileTask, RowSelection
+from dedup_lib.executor.kept_rows import Bitmap
+from dedup_lib.executor.stores import FileRefusedError, open_store
+
+_KEY = "key"
+_SUFFIX = re.compile(r"(\.tar(\.[a-z0-9]+)?|\.tgz)\Z", re.IGNORECASE)
+
+
+def metadata_path(shard: str) -> str:
+    """Return the path of a shard's metadata file, which need not exist."""
+    return f"{_SUFFIX.sub('', shard)}.parquet"
+
+
+def read_metadata_ids(shard: str, field: str, options: Mapping[str, str]) -> dict[str, str | None]:
+    """Read the IDs of a shard's samples from its metadata file.
+
+    Args:
+        shard: The URI of the shard.
+        field: The column with the IDs: text as it is, an integer as it is written.
+        options: Options for pyarrow's file systems, except the local one.
+
+    Returns:
+        The ID of each key; None for NULL.
+
+    Raises:
+        FileRefusedError: There is no such file, it can't be read, it has no such column or one of
+            another type, or a key has two IDs.
+
+    *Cost:* the file is read at once.
+    """
+    source = metadata_path(shard)
+    content = _content(source, options)
+    if content is None:
+        raise _refused(source, f"does not exist, so the samples of {shard!r} have no IDs")
+    ids: dict[str, str | None] = {}
+    for key, value in zip(*_texts(content, source, [_KEY, field]), strict=True):
+        if key is not None and ids.setdefault(key, value) != value:
+            raise _refused(source, f"has two rows with the key {key!r} and other IDs")
+    return ids
+
+
+def rewrite_metadata(
+    task: FileTask, planned: Collection[str], options: Mapping[str, str], action: str
+) -> str | None:
+    """Write the metadata file of a shard that was written; nothing if there is none.
+
+    With the action `remove`, the rows of planned keys are left out, and those whose key no sample
+    has stay. With `extract`, only the rows of planned keys are written. If no row is left out, the
+    file is copied.
+
+    Args:
+        task: The shard, as it was written.
+        planned: The keys of its planned samples.
+        options: Options for pyarrow's file systems, except the local one.
+        action: The action of the run.
+
+    Returns:
+        Why the file was left out: it can't be read, or is no metadata file. None if it was written.
+
+    Raises:
+        FileRefusedError: The file was changed meanwhile, or the new one has other keys.
+
+    *Cost:* the file is read twice, and the new one once.
+    """
+    source = metadata_path(task.source)
+    content = _content(source, options)
+    if content is None:
+        return None
+    try:
+        (keys,) = _texts(content, source, [_KEY])
+        chosen = set(planned) if action in {"remove", "extract"} else set()
+        is_chosen = [key in chosen for key in keys]
+        own = FileTask(
+            source=source,
+            target=metadata_path(task.target),
+            partial_directory=task.partial_directory,
+            size_bytes=len(content),
+            num_rows=len(keys),
+            keeps_empty=True,
+        )
+        selection = RowSelection("extract" if action == "extract" else "remove")
+        rewrite_file.rewrite(own, _bitmaps(is_chosen), options, selection)
+    except FileRefusedError as error:
+        if error.kind == "changed":
+            raise
+        return str(error)
+    is_extract = selection.action == "extract"
+    expected = [key for key, is_in in zip(keys, is_chosen, strict=True) if is_in == is_extract]
+    _check_written(own.target, expected, options)
+    return None
+
+
+def _check_written(target: str, expected: Sequence[str | None], options: Mapping[str, str]) -> None:
+    content = _content(target, options)
+    if content is None or list(_texts(content, target, [_KEY])) != [expected]:
+        raise FileRefusedError("ids", f"metadata file {target!r} has other keys than were written")
+
+
+def _bitmaps(is_chosen: Sequence[bool]) -> list[Bitmap]:
+    """Return the chosen rows as one bitmap; none if no row is chosen."""
+    bits = bytearray(-(-len(is_chosen) // 8))
+    for position in (index for index, is_in in enumerate(is_chosen) if is_in):
+        bits[position // 8] |= 1 << position % 8
+    return [Bitmap(0, bytes(bits))] if any(is_chosen) else []
+
+
+def _content(uri: str, options: Mapping[str, str]) -> Any:
+    """Read a file at once; None if it does not exist."""
+    store, path = open_store(uri, options)
+    try:
+        with store.open_input_file(path) as file:
+            return file.read_buffer()
+    except FileNotFoundError:
+        return None
+
+
+def _texts(content: Any, source: str, names: Sequence[str]) -> Iterator[list[str | None]]:
+    """Yield columns of a Parquet file as text.
+
+    Raises:
+        FileRefusedError: It is no Parquet file, or lacks a column of text or integers.
+    """
+    import pyarrow as pa
+    from pyarrow import parquet as pq
+
+    try:
+        file = pq.ParquetFile(pa.BufferReader(content))
+        there = file.schema_arrow.names
+        if (missing := next((name for name in names if there.count(name) != 1), None)) is not None:
+            raise _refused(source, f"has no column {missing!r} (columns: {', '.join(there)})")
+        table = file.read(columns=list(dict.fromkeys(names)))
+        for name in names:
+            yield _as_texts(table.column(name), name, source)
+    except (OSError, ValueError, pa.ArrowException) as error:
+        raise _refused(source, f"can't be read: {' '.join(str(error).split())}") from error
+
+
+def _as_texts(column: Any, name: str, source: str) -> list[str | None]:
+    import pyarrow as pa
+
+    if pa.types.is_dictionary(column.type):
+        column = column.cast(column.type.value_type)
+    kinds, of = pa.types, column.type
+    if kinds.is_string(of) or kinds.is_large_string(of) or kinds.is_string_view(of):
+        return list(column.to_pylist())
+    if kinds.is_null(of) or (kinds.is_integer(of) and name != _KEY):
+        return [None if value is None else str(value) for value in column.to_pylist()]
+    wanted = "text" if name == _KEY else "text or integers"
+    raise _refused(source, f"has the column {name!r} of type {of}, which must be {wanted}")
+
+
+def _refused(source: str, reason: str) -> FileRefusedError:
+    return FileRefusedError("shard", f"metadata file {source!r} {reason}")

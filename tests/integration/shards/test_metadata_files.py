@@ -1,0 +1,60 @@
+"""The metadata files that img2dataset writes beside shards: IDs from them, and what is written."""
+
+import pytest
+
+from dedup_lib.errors import PlanMismatchError, UnreadableFileError, VerificationError
+from dedup_lib.webdataset.shard_engine import ShardEngine
+from tests.integration.shards.conftest import keys_in, write_metadata
+from tests.support.tables.made import names_in, write_list
+
+BY_UID = {"image_id_from": "parquet:uid"}
+
+
+@pytest.fixture
+def with_metadata(shards):
+    """Shards with metadata in order of arrival; for b1 there is no row."""
+    write_metadata(shards / "00000.tar", "a2", "failed1", "a0", "a1")
+    write_metadata(shards / "00001.tar", "b2", "b0", "failed2")
+    return shards
+
+
+@pytest.fixture
+def listed_uids(tmp_path):
+    return write_list(tmp_path / "list/1.parquet", ["uid-a1", "uid-failed1"]).parent
+
+
+def test_ids_in_the_metadata(remove_from, with_metadata, listed_uids, tmp_path):
+    report = remove_from(with_metadata, listed_uids, tmp_path / "out", **BY_UID)
+    assert keys_in(tmp_path / "out") == ["a0", "a2", "b0", "b1", "b2"]
+    assert (report.counts["null_id_rows"], report.counts["list_unmatched_ids"]) == (1, 1)
+
+
+def test_a_shard_without_metadata_is_refused(refused, with_metadata, listed_uids):
+    (with_metadata / "00001.parquet").unlink()
+    words = r"00001\.parquet' does not exist"
+    given = BY_UID | {"output_format": "webdataset"}
+    refused(UnreadableFileError, 3, words, with_metadata, listed_uids, **given)
+
+
+def test_g10_metadata_that_changes_during_the_run_ends_it(
+    remove_from, with_metadata, listed_uids, tmp_path, monkeypatch
+):
+    write = ShardEngine.write
+
+    def changing(self, *arguments):
+        write_metadata(with_metadata / "00000.tar", "a2", "failed1", "a1", "a0", uid=[*"wxyz"])
+        return write(self, *arguments)
+
+    monkeypatch.setattr(ShardEngine, "write", changing)
+    with pytest.raises(VerificationError, match="other IDs than the plan"):
+        remove_from(with_metadata, listed_uids, tmp_path / "out", **BY_UID)
+    assert names_in(tmp_path) == ["list", "shards"]
+
+
+def test_a_kept_plan_is_for_the_same_metadata(remove, with_metadata, listed_uids, tmp_path):
+    given = BY_UID | {"output_format": "webdataset"}
+    plan = str(tmp_path / "plan")
+    remove(with_metadata, listed_uids, None, dry_run=True, removed_output=plan, **given)
+    write_metadata(with_metadata / "00001.tar", "b2", "b1", "b0")
+    with pytest.raises(PlanMismatchError, match="fingerprint of the files"):
+        remove(with_metadata, (), tmp_path / "out", apply_plan=plan, **given)
