@@ -70,20 +70,22 @@ class Rewritten(NamedTuple):
         num_rows: The number of rows in the new file.
         written_bytes: The size of the new file; 0 if no file was written.
         is_copy: Whether the file was copied without changes.
+        left_out: Why a file beside it was not written; None if there is no such file.
     """
 
     num_rows: int
     written_bytes: int
     is_copy: bool
+    left_out: str | None = None
 
 
 def describe_outcome(function: Callable[..., Rewritten], *arguments: Any) -> tuple[Any, ...]:
-    """Call a function; return rows, bytes, copied files, and the kind and text of a refusal.
+    """Call a function; return what it did, as columns, and the kind and text of a refusal.
 
     If a retry may help, the error is raised, so that Spark retries.
     """
     try:
         done = function(*arguments)
     except FileRefusedError as error:
-        return 0, 0, 0, error.kind, str(error)
-    return done.num_rows, done.written_bytes, int(done.is_copy), None, None
+        return 0, 0, 0, error.kind, str(error), None
+    return done.num_rows, done.written_bytes, int(done.is_copy), None, None, done.left_out

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,8 @@ from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.target import Attempt, Staged, Target
 
+_SHOWN = 5
+_log = logging.getLogger(__name__)
 RewriteFile = Callable[[Any, Any, Mapping[str, str], RowSelection], Rewritten]
 _ERRORS: dict[str, type[DedupError]] = {
     "changed": InputChangedError,
@@ -45,17 +48,26 @@ _OUTCOME = StructType(
         StructField("copied_files", LongType()),
         StructField("refused", StringType()),
         StructField("reason", StringType()),
+        StructField("left_out", StringType()),
     ]
 )
 
 
 @dataclass(frozen=True)
 class RewrittenFiles:
-    """What the engine did: the number of written files, of files only copied, and of tasks."""
+    """What the engine did.
+
+    Attributes:
+        written_files: The number of written files.
+        copied_files: The number of files that were only copied.
+        tasks: The number of tasks.
+        left_out: Why files beside some files were not written.
+    """
 
     written_files: int
     copied_files: int
     tasks: int
+    left_out: tuple[str, ...] = ()
 
 
 def write(
@@ -83,6 +95,9 @@ def write(
             materialise=run.workspace.materialiser(attempt),
             rewrite_one=rewrite_one,
         )
+    if done.left_out:
+        shown = done.left_out[:_SHOWN]
+        _log.warning("%d files beside others are not copied: %s", len(done.left_out), shown)
     run.report.choose(
         "tasks",
         str(done.tasks),
@@ -162,6 +177,7 @@ def rewrite(
         written_files=sum(row["written_bytes"] > 0 for row in outcomes),
         copied_files=sum(row["copied_files"] for row in outcomes),
         tasks=chosen.num_groups,
+        left_out=tuple(row["left_out"] for row in outcomes if row["left_out"] is not None),
     )
 
 

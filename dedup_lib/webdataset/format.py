@@ -13,6 +13,7 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
+from dedup_lib.executor.shards.metadata_files import metadata_path
 from dedup_lib.executor.shards.sample_ids import is_by_position, is_in_metadata
 from dedup_lib.files.format import FilesFormat
 from dedup_lib.session.session import Session
@@ -100,21 +101,22 @@ class WebDatasetFormat(FilesFormat):
         return super().engine_to(written)
 
     def check_replaceable(self, session: Session, location: str) -> None:
-        """Check that a directory holds shards, and nothing else, by names and some headers."""
+        """Check that a directory holds shards and their metadata, by names and some headers."""
         if not session.storage.is_directory(location):
             raise OutputExistsError(
                 f"output {location!r} is a file, not a directory: it is not replaced."
             )
         files = [file for file in session.storage.list_files(location) if not is_marker(file)]
-        others = (file for file in files if not file.path.lower().endswith(".tar"))
-        if (other := next(others, None)) is not None:
+        shards = [file for file in files if file.path.lower().endswith(".tar")]
+        fit = {file.path for file in shards} | {metadata_path(file.path) for file in shards}
+        if (other := next((file for file in files if file.path not in fit), None)) is not None:
             raise OutputExistsError(
-                f"output {location!r} holds {other.path!r}, which is no shard: it is not replaced. "
-                "Choose another location."
+                f"output {location!r} holds {other.path!r}, which is no shard, nor the Parquet "
+                "file of one: it is not replaced. Choose another location."
             )
         try:
-            if files:
-                count_samples(session, files[:_LOOKED_AT])
+            if shards:
+                count_samples(session, shards[:_LOOKED_AT])
         except DedupError as error:
             raise OutputExistsError(
                 f"output {location!r} holds no readable shards, so it is not replaced: {error}"

@@ -73,15 +73,30 @@ def find_shards(storage: Storage, location: str) -> FoundShards:
 
 
 def warn_of_others(others: Sequence[FileInfo]) -> None:
-    """Name the files beside the shards: they describe the old shards, so they are not copied."""
-    if others:
-        names = [file.path for file in others[:_SHOWN]]
+    """Name the files beside the shards that are not copied, with the command that makes them anew.
+
+    They describe the old shards, and readers would not notice.
+    """
+    by_command: dict[str, list[str]] = {}
+    for file in others:
+        by_command.setdefault(_command_for(file.path), []).append(file.path)
+    for command, paths in by_command.items():
         _log.warning(
-            "%d files beside the shards are not copied, because they describe samples that may go: "
-            "make them anew (wds2idx, energon prepare, …): %s",
-            len(others),
-            names,
+            "%d files beside the shards are not copied: they describe samples that may go%s: %s",
+            len(paths),
+            f"; {command} makes them anew" if command else "",
+            paths[:_SHOWN],
         )
+
+
+def _command_for(path: str) -> str:
+    """Return the command that makes an index of shards; empty for other files."""
+    name = name_of(path)
+    if name.endswith(".tar.idx") or "/.nv-meta/" in path:
+        return "energon prepare DIRECTORY"
+    if name.endswith(".idx"):
+        return "wds2idx SHARD.tar SHARD.idx"
+    return "widsindex create *.tar --output index.json" if name == "index.json" else ""
 
 
 def check_positions(storage: Storage, location: str, shards: Sequence[FileInfo]) -> None:

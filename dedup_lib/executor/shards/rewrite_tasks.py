@@ -12,6 +12,7 @@ from dedup_lib.executor.id_files import encode_path
 from dedup_lib.executor.kept_rows import Bitmap, rows_to_remove
 from dedup_lib.executor.new_file import NewRows, OpenFile
 from dedup_lib.executor.shards.headers import END_BYTES, read_layout
+from dedup_lib.executor.shards.metadata_files import rewrite_metadata
 from dedup_lib.executor.shards.read_tasks import read_ahead
 from dedup_lib.executor.shards.rewrite import check_written, extract_samples, remove_samples
 from dedup_lib.executor.shards.sample_ids import Numbering, find_ids
@@ -27,6 +28,9 @@ def rewrite_shard(
     first_ids: Mapping[str, str],
 ) -> Rewritten:
     """Write a shard without the planned samples, or only these; see `new_file.rewrite`.
+
+    If there is a metadata file beside the shard, it is written without their rows, or with only
+    these; see `rewrite_metadata`.
 
     Args:
         task: The shard.
@@ -46,7 +50,11 @@ def rewrite_shard(
     if not bitmaps and selection.action == "remove" and not _has_end(task, options):
         bitmaps = [Bitmap(0, b"")]  # no row goes, but the shard is written anew, with an end
     writing = _Writing(first_ids.get(encode_path(task.source), ""), options)
-    return new_file.rewrite(task, bitmaps, options, selection, writing.write)
+    done = new_file.rewrite(task, bitmaps, options, selection, writing.write)
+    if not done.written_bytes:
+        return done
+    left_out = rewrite_metadata(task, writing.planned_keys, options, selection.action)
+    return done._replace(left_out=left_out)
 
 
 def _has_end(task: FileTask, options: Mapping[str, str]) -> bool:
@@ -60,11 +68,17 @@ def _has_end(task: FileTask, options: Mapping[str, str]) -> bool:
         return True
 
 
-class _Writing(NamedTuple):
-    """Writes the samples that stay; `first_id` is NeMo Curator's first ID in the shard."""
+class _Writing:
+    """Writes the samples that stay, and notes the keys of the planned ones.
 
-    first_id: str
-    options: Mapping[str, str]
+    Args:
+        first_id: NeMo Curator's first ID in the shard; empty for other IDs.
+        options: Options for pyarrow's file systems, except the local one.
+    """
+
+    def __init__(self, first_id: str, options: Mapping[str, str]) -> None:
+        self.planned_keys: list[str] = []
+        self._first_id, self._options = first_id, options
 
     def write(
         self,
@@ -76,9 +90,10 @@ class _Writing(NamedTuple):
     ) -> NewRows:
         with read_ahead(stream.file, is_remote=stream.is_remote) as file:
             planned = read_planned(
-                file, task, bitmaps, selection.id_column, self.first_id, options=self.options
+                file, task, bitmaps, selection.id_column, self._first_id, options=self._options
             )
         shard, removed = planned.shard, planned.indexes
+        self.planned_keys = [sample.key for sample in _chosen(shard, removed)]
         write = extract_samples if selection.action == "extract" else remove_samples
         with target.store.open_output_stream(target.path) as sink:
             written = write(stream.file, shard, removed, sink)

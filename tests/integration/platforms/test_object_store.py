@@ -59,6 +59,7 @@ def inputs(spark, tmp_path_factory):
     (folder / "in/shards").mkdir()
     (folder / "in/shards/0.tar").write_bytes(tar_of(*SHARDED, form="pax"))
     (folder / "in/shards/1.tar").write_bytes(tar_of("x1.jpg", "x2.jpg"))
+    write_parquet(pa.table({"key": [*"abcd", "failed"]}), folder / "in/shards/0.parquet")
     return folder
 
 
@@ -206,6 +207,8 @@ def test_shards_on_s3_become_shards_of_the_same_bytes(server, several, inputs):
     assert names == [name for name in SHARDED if name not in {"b.jpg", "d.jpg"}]
     copied = server.client().get_object(Bucket=BUCKET, Key="shards-out/1.tar")["Body"].read()
     assert copied == (inputs / "in/shards/1.tar").read_bytes()
+    kept = server.client().get_object(Bucket=BUCKET, Key="shards-out/0.parquet")["Body"].read()
+    assert pq.read_table(io.BytesIO(kept))["key"].to_pylist() == ["a", "c", "failed"]
 
 
 def test_shards_on_s3_become_a_table_of_parquet_alone(server, several):

@@ -1,10 +1,16 @@
 """The metadata files that img2dataset writes beside shards: IDs from them, and what is written."""
 
+import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib.errors import PlanMismatchError, UnreadableFileError, VerificationError
+from dedup_lib.errors import (
+    OutputExistsError,
+    PlanMismatchError,
+    UnreadableFileError,
+    VerificationError,
+)
 from dedup_lib.webdataset.shard_engine import ShardEngine
-from tests.integration.shards.conftest import keys_in, write_metadata
+from tests.integration.shards.conftest import keys_in, write_metadata, write_shard
 from tests.support.tables.made import names_in, write_list
 
 BY_UID = {"image_id_from": "parquet:uid"}
@@ -58,3 +64,56 @@ def test_a_kept_plan_is_for_the_same_metadata(remove, with_metadata, listed_uids
     write_metadata(with_metadata / "00001.tar", "b2", "b1", "b0")
     with pytest.raises(PlanMismatchError, match="fingerprint of the files"):
         remove(with_metadata, (), tmp_path / "out", apply_plan=plan, **given)
+
+
+def rows_of(path):
+    return pq.read_table(path).to_pylist()
+
+
+def test_metadata_goes_with_the_shards(remove_from, with_metadata, tmp_path, caplog):
+    """Rows of images that failed stay; what loses nothing is copied to the byte."""
+    write_shard(with_metadata / "00002.tar", "c0", "c1")
+    write_metadata(with_metadata / "00002.tar", "c0", "c1", "failed3")
+    listed = write_list(tmp_path / "list/1.parquet", ["a1", "c0", "c1", "failed1"]).parent
+    out = tmp_path / "out"
+    report = remove_from(with_metadata, listed, out)
+    names = ["00000.parquet", "00000.tar", "00001.parquet", "00001.tar"]
+    assert sorted(path.name for path in out.iterdir()) == names
+    before = rows_of(with_metadata / "00000.parquet")
+    assert rows_of(out / "00000.parquet") == [row for row in before if row["key"] != "a1"]
+    copied = (out / "00001.parquet").read_bytes()
+    assert copied == (with_metadata / "00001.parquet").read_bytes()
+    assert report.bytes["output"] == sum(path.stat().st_size for path in out.iterdir())
+    assert "not copied" not in caplog.text
+
+
+def test_metadata_of_duplicates_alone(remove_from, with_metadata, listed_uids, tmp_path):
+    out = tmp_path / "out"
+    remove_from(with_metadata, listed_uids, out, action="extract", **BY_UID)
+    assert sorted(path.name for path in out.iterdir()) == ["00000.parquet", "00000.tar"]
+    assert [row["key"] for row in rows_of(out / "00000.parquet")] == ["a1"]
+
+
+def test_metadata_of_one_shard_alone(remove_from, with_metadata, listed_uids, tmp_path):
+    remove_from(with_metadata / "00000.tar", listed_uids, tmp_path / "out", **BY_UID)
+    assert [row["key"] for row in rows_of(tmp_path / "out/00000.parquet")] == [
+        "a2",
+        "failed1",
+        "a0",
+    ]
+
+
+@pytest.mark.classic("Spark Connect has no renames, so it replaces nothing")
+def test_an_output_with_metadata_is_read_and_replaced(
+    remove_from, with_metadata, listed_uids, tmp_path
+):
+    out, more = tmp_path / "out", write_list(tmp_path / "more/1.parquet", ["uid-b0"]).parent
+    remove_from(with_metadata, listed_uids, out, **BY_UID)
+    remove_from(out, more, tmp_path / "again", **BY_UID)
+    assert keys_in(tmp_path / "again") == ["a0", "a2", "b1", "b2"]
+    assert [row["key"] for row in rows_of(tmp_path / "again/00001.parquet")] == ["b2", "failed2"]
+    remove_from(with_metadata, more, out, output_mode="overwrite", **BY_UID)
+    assert keys_in(out) == ["a0", "a1", "a2", "b1", "b2"]
+    (out / "00000.tar").unlink()
+    with pytest.raises(OutputExistsError, match=r"00000\.parquet', which is no shard"):
+        remove_from(with_metadata, more, out, output_mode="overwrite", **BY_UID)

@@ -145,14 +145,29 @@ def test_pairs_are_followed_to_their_survivors(remove_from, shards, tmp_path):
 
 
 def test_files_beside_the_shards_are_named_and_not_copied(remove_from, shards, listed, caplog):
-    for name in ("00000.tar.idx", "00000_stats.json", "index.json", "00000.parquet"):
+    """With the command that makes an index anew."""
+    (shards / ".nv-meta").mkdir()
+    commands = {
+        "00000.tar.idx": "; energon prepare DIRECTORY makes",
+        ".nv-meta/index.sqlite": "; energon prepare DIRECTORY makes",
+        "00000.idx": "; wds2idx SHARD.tar SHARD.idx makes",
+        "index.json": "; widsindex create *.tar --output index.json makes",
+        "00000_stats.json": ": [",
+        "other.parquet": ": [",
+        "00000.parquet": "can't be read",
+    }
+    for name in commands:
         (shards / name).write_text("{}")
     remove_from(shards, listed, shards.parent / "out")
     assert sorted(path.name for path in (shards.parent / "out").iterdir()) == [
         "00000.tar",
         "00001.tar",
     ]
-    assert "4 files beside the shards are not copied" in caplog.text
+    warnings = [one for one in caplog.messages if "not copied" in one]
+    assert len(warnings) == 5
+    for name, command in commands.items():
+        (warning,) = (one for one in warnings if f"/{name}'" in one)
+        assert command in warning
 
 
 def test_g7_the_same_key_again_is_not_applied_twice(remove_from, shards, listed, tmp_path):

@@ -1,4 +1,4 @@
-"""The metadata files beside shards: IDs from them."""
+"""The metadata files beside shards: IDs from them, and what is written of them."""
 
 import decimal
 
@@ -6,7 +6,15 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from dedup_lib.executor.shards.metadata_files import metadata_path, read_metadata_ids
+from dedup_lib.executor import rewrite_file
+from dedup_lib.executor.file_task import FileTask
+from dedup_lib.executor.kept_rows import Bitmap
+from dedup_lib.executor.shards import metadata_files
+from dedup_lib.executor.shards.metadata_files import (
+    metadata_path,
+    read_metadata_ids,
+    rewrite_metadata,
+)
 from dedup_lib.executor.stores import FileRefusedError
 
 
@@ -98,3 +106,87 @@ def test_a_missing_or_broken_metadata_file_is_refused(shard, write):
         path.write_bytes(content)
         with pytest.raises(FileRefusedError, match="can't be read"):
             read_metadata_ids(shard, "uid", {})
+
+
+@pytest.fixture
+def written(shard, write, tmp_path):
+    """Write the metadata file anew: written(action, planned keys) -> the new table, or why not."""
+    (tmp_path / "out").mkdir()
+    (tmp_path / "partial").mkdir()
+
+    def written(action, *planned):
+        target, partial = f"file:{tmp_path}/out/00000.tar", f"file:{tmp_path}/partial"
+        task = FileTask(shard, target, partial, size_bytes=1, num_rows=1, keeps_empty=False)
+        left_out = rewrite_metadata(task, planned, {}, action)
+        assert not list((tmp_path / "partial").iterdir())
+        path = tmp_path / "out/00000.parquet"
+        return pq.read_table(path) if path.exists() else left_out
+
+    return written
+
+
+@pytest.mark.parametrize(
+    ("action", "keys"),
+    [("remove", ["3", "failed", None, "1"]), ("extract", ["2", "2"]), ("annotate", None)],
+)
+def test_rows_go_with_the_samples_of_their_keys(write, written, action, keys):
+    before = pq.read_table(
+        write(key=["3", "2", "failed", "2", None, "1"], width=[*range(5), None], exif=["é"] * 6)
+    )
+    after = written(action, "2", "no row", "\udcff")
+    expected = (
+        before
+        if keys is None
+        else before.filter([key in keys for key in before["key"].to_pylist()])
+    )
+    assert after.equals(expected)
+    assert after.schema.equals(before.schema, check_metadata=True)
+
+
+@pytest.mark.parametrize("planned", [(), ("no row",)])
+def test_a_metadata_file_that_loses_nothing_is_copied(write, written, tmp_path, planned):
+    path = write(key=["1", "failed"])
+    written("remove", *planned)
+    assert (tmp_path / "out/00000.parquet").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("action", ["remove", "extract"])
+def test_a_metadata_file_without_rows_to_write_keeps_its_columns(write, written, action):
+    write(key=["1", "2"], uid=["a", "b"])
+    table = written(action, *(["1", "2"] if action == "remove" else []))
+    assert (table.num_rows, table.column_names) == (0, ["key", "uid"])
+
+
+def test_more_rows_than_a_bitmap_of_the_plan_has(write, written):
+    keys = [str(number) for number in range(70_001)]
+    write(key=keys)
+    assert written("remove", "0", "32768", "70000")["key"].to_pylist() == [
+        key for key in keys if key not in {"0", "32768", "70000"}
+    ]
+
+
+def test_what_is_no_metadata_file_is_left_out(shard, write, written, tmp_path):
+    assert written("remove") is None  # there is none
+    write(image_id=["1"], tar_file=["/old/00000.tar"])  # NeMo Curator's
+    assert "has no column 'key'" in written("remove")
+    write(key=[1])
+    assert "must be text" in written("remove", "1")
+    (tmp_path / "00000.parquet").write_bytes(b"")
+    assert "can't be read" in written("remove", "1")
+
+
+def test_a_column_that_pyarrow_would_change_leaves_it_out(write, written, monkeypatch):
+    def refused(*_):
+        raise FileRefusedError("types", "pyarrow would write another type")
+
+    write(key=["1"])
+    monkeypatch.setattr(rewrite_file, "writer_options", refused)
+    assert written("remove", "1") == "pyarrow would write another type"
+
+
+def test_other_keys_than_were_chosen_are_refused(write, written, monkeypatch):
+    write(key=["1", "2"])
+    monkeypatch.setattr(metadata_files, "_bitmaps", lambda _: [Bitmap(0, b"\x02")])
+    with pytest.raises(FileRefusedError, match="has other keys than were written") as caught:
+        written("remove", "1")
+    assert caught.value.kind == "ids"
