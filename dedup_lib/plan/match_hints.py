@@ -96,7 +96,9 @@ def _differences(image_ids: DataFrame, sample: DataFrame) -> list[MatchHint]:
     found = {_RULES[row["rule"]]: row for row in rows if row["ids"] > 0}
     of_ids = rows[-1]["of_ids"] if rows else 0
     if not _is_mostly_positions(rows):
-        found.pop("positions", None)
+        positions = found.pop("positions", None)
+        if positions is not None and not found:
+            return _positions_of_others(positions)
     for rule, parts in _PARTS.items():
         best = max((found[part]["ids"] for part in parts & found.keys()), default=0)
         if rule in found and found[rule]["ids"] <= best:
@@ -118,6 +120,18 @@ def _best_first(hints: Sequence[MatchHint]) -> list[MatchHint]:
 
 def _is_mostly_positions(rows: Sequence[Row]) -> bool:
     return bool(rows) and 2 * rows[-1]["rows_like_positions"] > rows[-1]["image_rows"]
+
+
+def _positions_of_others(row: Row) -> list[MatchHint]:
+    """Give a hint if most listed IDs look like positions, but none of the table's IDs does."""
+    if row["rows_like_positions"] or 2 * row["ids"] <= row["of_ids"]:
+        return []
+    text = (
+        f"{row['ids']:,} of {row['of_ids']:,} look like NeMo Curator's positions of images in "
+        f"shards (such as {row['example']['list_id']!r}), but the table's IDs do not (such as "
+        f"{row['example']['table_id']!r}): for WebDataset shards use --image-id-from curator"
+    )
+    return [MatchHint("positions", row["ids"], 0, row["of_ids"], text)]
 
 
 def _keys(sample: DataFrame) -> DataFrame:

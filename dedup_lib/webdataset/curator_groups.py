@@ -68,5 +68,6 @@ def _check(location: str, shards: Sequence[FileInfo], prefixes: Sequence[str], s
             f"order of their paths and {size} in a task, begin with "
             f"{', '.join(map(repr, groups[:_SHOWN]))}{more}. If the list is for these shards, say "
             "how many of them NeMo Curator read in a task: --image-id-from curator:N. A list that "
-            "was made with its blocksize, or for shards in another order, can't be used."
+            "was made with its blocksize, or for shards in another order, can't be used. If it "
+            "holds keys, use --image-id-from key."
         )

@@ -203,3 +203,17 @@ def test_g8_a_shard_that_changes_during_the_run_ends_it(
     with pytest.raises(InputChangedError, match=name):
         remove_from(shards, listed, tmp_path / "out")
     assert names_in(tmp_path) == ["list", "shards"]
+
+
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("d/a1.jpg", "without the suffix '.jpg'"),
+        ("./d/a1", "if schemes .* and slashes in front made no difference"),
+        ("00000_000001", "use --image-id-from curator"),
+    ],
+)
+def test_lists_in_another_spelling_than_the_keys_get_a_hint(refused, tmp_path, name, words):
+    write_shard(tmp_path / "shards/00000.tar", "d/a0", "d/a1", "d/a2")
+    listed = write_list(tmp_path / "list/1.parquet", [name]).parent
+    refused(NoMatchesError, 4, words, tmp_path / "shards", listed, output_format="webdataset")

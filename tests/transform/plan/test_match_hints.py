@@ -172,6 +172,20 @@ def test_positions_are_told_by_their_looks_on_both_sides(hints, images, listed):
     )
 
 
+def test_positions_in_the_list_alone_are_told_if_nothing_else_is(hints):
+    (found,) = hints(["b", "a"], ["00000_000001", "00000_000002", "x"])
+    assert found == MatchHint(
+        "positions",
+        2,
+        0,
+        3,
+        "2 of 3 look like NeMo Curator's positions of images in shards (such as '00000_000001'), "
+        "but the table's IDs do not (such as 'a'): for WebDataset shards use --image-id-from "
+        "curator",
+    )
+    assert [hint.reason for hint in hints(["d/00000_000001"], ["00000_000001"])] == ["directories"]
+
+
 def test_the_same_ids_are_looked_at_each_time_and_counts_have_separators(spark):
     images = spark.range(2000).selectExpr("concat('i', id) AS image_id")
     listed = images.selectExpr("upper(image_id) AS image_id")
