@@ -22,6 +22,7 @@ from dedup_lib.tables.layout.partitions import relative_parts
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Staged, Target
 from dedup_lib.webdataset.shard_engine import ShardEngine, first_ids
+from dedup_lib.webdataset.shards import find_shards, warn_of_others
 
 _KEY = "key"
 _SHOWN = 10
@@ -49,7 +50,8 @@ class UnpackEngine(ShardEngine):
         )
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
-        """Write a file for each shard, and make a table of the files."""
+        """Write a file for each shard, and make a table of these. Metadata files are left out."""
+        warn_of_others(find_shards(run.session.storage, plan.images.root).metadata)
         id_from = run.settings.image_id_from
         suffixes = () if plan.images.id_table is None else plan.images.id_table.facts.suffixes
         columns = Columns(suffixes, has_ids=id_from != _KEY)

@@ -117,3 +117,12 @@ def test_an_output_with_metadata_is_read_and_replaced(
     (out / "00000.tar").unlink()
     with pytest.raises(OutputExistsError, match=r"00000\.parquet', which is no shard"):
         remove_from(with_metadata, more, out, output_mode="overwrite", **BY_UID)
+
+
+def test_ids_in_the_metadata_become_a_column_of_a_table(
+    remove, with_metadata, listed_uids, tmp_path, caplog
+):
+    remove(with_metadata, listed_uids, tmp_path / "out", **BY_UID)
+    ids = ["uid-a0", "uid-a2", "uid-b0", None, "uid-b2"]
+    assert pq.read_table(tmp_path / "out")["image_id"].to_pylist() == ids
+    assert "2 files beside the shards are not copied" in caplog.text
