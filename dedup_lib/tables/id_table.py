@@ -109,6 +109,8 @@ class IdFacts:
             None if it can.
         suffixes: For shards: the suffixes of all members of samples, in order.
         misread: A column that Spark reads wrong in some file, and pyarrow can't read; or None.
+        unmarkable: Why some sample of shards can't get a mark by --action annotate; None if all
+            can.
     """
 
     columns: tuple[str, ...]
@@ -118,6 +120,7 @@ class IdFacts:
     refused: str | None = None
     suffixes: tuple[str, ...] = ()
     misread: str | None = None
+    unmarkable: str | None = None
 
     @property
     def value_names(self) -> list[str]:

@@ -131,8 +131,16 @@ class WebDatasetFormat(FilesFormat):
 
     def count_rows(self, session: Session, staged: Staged) -> int:
         """Count the samples by the headers of the written shards."""
-        try:
-            shards = find_shards(session.storage, staged.location).shards
-            return count_samples(session, shards)
-        except DedupError as error:
-            raise VerificationError(f"the staged output is broken: {error}") from error
+        return _count_written(session, staged, only_marked=False)
+
+    def count_marked(self, session: Session, staged: Staged) -> int:
+        """Count the samples whose mark in the written shards says that they are duplicates."""
+        return _count_written(session, staged, only_marked=True)
+
+
+def _count_written(session: Session, staged: Staged, *, only_marked: bool) -> int:
+    try:
+        shards = find_shards(session.storage, staged.location).shards
+        return count_samples(session, shards, only_marked=only_marked)
+    except DedupError as error:
+        raise VerificationError(f"the staged output is broken: {error}") from error

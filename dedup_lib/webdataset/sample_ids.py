@@ -30,7 +30,7 @@ _SHOWN = 5
 _FACTS = (
     "array<struct<num_rows: bigint, num_nulls: bigint, id_bytes: bigint, num_others: bigint, "
     "num_torn: bigint, num_equal: bigint, has_end: boolean, kind: string, refused: string, "
-    "suffixes: array<string>, unfit: string>>"
+    "suffixes: array<string>, unfit: string, unmarkable: string>>"
 )
 _log = logging.getLogger(__name__)
 
@@ -78,11 +78,17 @@ def read_ids(
     else:
         found = _ask(session, parts, copy_part, location)
     _warn(shards, found)
+    unmarkable = (
+        f"shard {file.path!r}: {one.unmarkable}"
+        for file, one in zip(shards, found, strict=True)
+        if one.unmarkable is not None
+    )
     facts = replace(
         facts,
         files=tuple(map(FileRows.of, shards, found)),
         refused=next((one.unfit for one in found if one.unfit is not None), None),
         suffixes=tuple(sorted({suffix for one in found for suffix in one.suffixes})),
+        unmarkable=next(unmarkable, None),
     )
     if target is None:
         return IdTable(rows, facts)
@@ -100,8 +106,10 @@ def _divide(shards: Sequence[FileInfo], each: int) -> list[list[FileInfo]]:
     return [[file for first in part for file in by_first[first]] for part in parts]
 
 
-def count_samples(session: Session, shards: Sequence[FileInfo]) -> int:
-    """Count the samples of written shards, by their headers.
+def count_samples(
+    session: Session, shards: Sequence[FileInfo], *, only_marked: bool = False
+) -> int:
+    """Count the samples of written shards by their headers, or those marked as duplicates.
 
     Raises:
         UnreadableFileError: A shard is broken.
@@ -111,7 +119,7 @@ def count_samples(session: Session, shards: Sequence[FileInfo]) -> int:
     options = dict(session.storage.pyarrow_options)
 
     def count_part(_: int, part: list[SourceFile]) -> list[ShardIds]:
-        return read_tasks.count_samples(directory, part, options)
+        return read_tasks.count_samples(directory, part, options, only_marked=only_marked)
 
     return sum(one.num_rows for one in _ask(session, parts, count_part, directory))
 

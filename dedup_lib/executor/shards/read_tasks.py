@@ -15,6 +15,7 @@ from dedup_lib.executor.id_files import (
     write_rows,
 )
 from dedup_lib.executor.shards.headers import read_layout
+from dedup_lib.executor.shards.marks import is_marked, why_unmarkable
 from dedup_lib.executor.shards.sample_ids import (
     Numbering,
     find_ids,
@@ -44,6 +45,7 @@ class ShardIds(NamedTuple):
         refused: Why the shard can't be read; None if it can.
         suffixes: The suffixes of its samples, as for `find_columns`.
         unfit: Why a table can't hold all that is in the shard; None if it can.
+        unmarkable: Why a sample can't get a mark (`marks.why_unmarkable`); None if all can.
     """
 
     num_rows: int
@@ -57,6 +59,7 @@ class ShardIds(NamedTuple):
     refused: str | None = None
     suffixes: Sequence[str] = ()
     unfit: str | None = None
+    unmarkable: str | None = None
 
 
 class ShardSources(NamedTuple):
@@ -127,7 +130,11 @@ def _read_all(
 
 
 def count_samples(
-    directory: str, files: Sequence[SourceFile], options: Mapping[str, str]
+    directory: str,
+    files: Sequence[SourceFile],
+    options: Mapping[str, str],
+    *,
+    only_marked: bool = False,
 ) -> list[ShardIds]:
     """Count the samples of written shards by their headers; no ID is read.
 
@@ -135,6 +142,7 @@ def count_samples(
         directory: The URI of a directory above the shards.
         files: The shards.
         options: Options for pyarrow's file systems, except the local one.
+        only_marked: Whether to count only samples that are marked as duplicates. Marks are read.
 
     Returns:
         One entry per shard. Only `num_rows` and `refused` say something.
@@ -148,8 +156,9 @@ def count_samples(
                 store.open_input_file(path) as opened,
                 read_ahead(opened, is_remote=not renames_in_one_step(store)) as file,
             ):
-                num_samples = len(group_samples(read_layout(file, opened.size(), uri)).samples)
-            found.append(ShardIds(num_samples, 0, 0, 0, 0, 0, has_end=True))
+                samples = group_samples(read_layout(file, opened.size(), uri)).samples
+                counted = [one for one in samples if not only_marked or is_marked(file, one)]
+            found.append(ShardIds(len(counted), 0, 0, 0, 0, 0, has_end=True))
         except (FileRefusedError, FileNotFoundError) as error:
             found.append(_refused(error))
     return found
@@ -209,5 +218,6 @@ def _read(
         has_end=shard.layout.has_end,
         suffixes=suffixes,
         unfit=unfit,
+        unmarkable=why_unmarkable(shard.samples),
     )
     return facts, pa.RecordBatch.from_pydict(columns), shard.num_curator_images

@@ -1,4 +1,4 @@
-"""Write a shard without some of its samples, in a task on an executor."""
+"""Write a shard without some of its samples, or with marks, in a task on an executor."""
 
 from __future__ import annotations
 
@@ -9,11 +9,16 @@ from typing import Any, NamedTuple
 from dedup_lib.executor import new_file
 from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.id_files import encode_path
-from dedup_lib.executor.kept_rows import Bitmap, rows_to_remove
+from dedup_lib.executor.kept_rows import Bitmap, keepers_by_row, rows_to_remove
 from dedup_lib.executor.new_file import NewRows, OpenFile
 from dedup_lib.executor.shards.headers import END_BYTES, read_layout
 from dedup_lib.executor.shards.read_tasks import read_ahead
-from dedup_lib.executor.shards.rewrite import check_written, extract_samples, remove_samples
+from dedup_lib.executor.shards.rewrite import (
+    annotate_samples,
+    check_written,
+    extract_samples,
+    remove_samples,
+)
 from dedup_lib.executor.shards.sample_ids import Numbering, find_ids
 from dedup_lib.executor.shards.samples import Sample, Shard, group_samples
 from dedup_lib.executor.stores import FileRefusedError, StoreFile, open_store
@@ -26,7 +31,9 @@ def rewrite_shard(
     selection: RowSelection,
     first_ids: Mapping[str, str],
 ) -> Rewritten:
-    """Write a shard without the planned samples, or only these; see `new_file.rewrite`.
+    """Write a shard without the planned samples, or only these, or all of them with marks.
+
+    See `new_file.rewrite`.
 
     Args:
         task: The shard.
@@ -36,12 +43,12 @@ def rewrite_shard(
         first_ids: NeMo Curator's first ID in each shard, by its URI, encoded as paths of the plan.
 
     Raises:
-        FileRefusedError: The shard was changed, has other IDs than the planned ones, or a link
-            would lose its target.
+        FileRefusedError: The shard was changed, has other IDs than the planned ones, a link would
+            lose its target, or a sample can't get a mark.
 
     *Cost:* what stays is read and written in pieces of 8 MB; the headers are read twice. A shard
-    that loses nothing is copied, unless it does not end in zeros. A shard is not written if no
-    member stays.
+    that loses nothing and gets no mark is copied, unless it does not end in zeros. A shard is not
+    written if no member of it stays.
     """
     if not bitmaps and selection.action == "remove" and not _has_end(task, options):
         bitmaps = [Bitmap(0, b"")]  # no row goes, but the shard is written anew, with an end
@@ -75,13 +82,17 @@ class _Writing(NamedTuple):
     ) -> NewRows:
         with read_ahead(stream.file, is_remote=stream.is_remote) as file:
             planned = read_planned(file, task, bitmaps, selection.id_column, self.first_id)
-        shard, removed = planned.shard, planned.indexes
-        write = extract_samples if selection.action == "extract" else remove_samples
-        with target.store.open_output_stream(target.path) as sink:
-            written = write(stream.file, shard, removed, sink)
+            shard, removed = planned.shard, planned.indexes
+            with target.store.open_output_stream(target.path) as sink:
+                if selection.action == "annotate":  # the ranges between marks are short
+                    written = annotate_samples(file, shard, removed, sink, keepers_by_row(bitmaps))
+                else:
+                    write = extract_samples if selection.action == "extract" else remove_samples
+                    written = write(stream.file, shard, removed, sink)
         with target.store.open_input_file(target.path) as new:
             check_written(new, new.size(), target.path, written)
-        return NewRows(written.num_samples, is_empty=not written.num_members)
+        lost_all = not written.num_members and bool(shard.layout.members)
+        return NewRows(written.num_samples, is_empty=lost_all)
 
 
 class PlannedShard(NamedTuple):
