@@ -43,6 +43,7 @@ class WantedIds:
         id_from: For shards: where the IDs are, as --image-id-from says.
         make_directory: Makes the run's directory, in which executors may write, and returns the URI
             of a new directory in it; None if there is no such directory.
+        has_review: Whether a review shows images: for shards, their offsets are noted with the IDs.
     """
 
     columns: tuple[str, ...]
@@ -50,6 +51,7 @@ class WantedIds:
     is_for_spark: bool
     id_from: str
     make_directory: Callable[[], str | None]
+    has_review: bool = False
 
     def in_files(self, partition_columns: Collection[str]) -> WantedIds | None:
         """Copy IDs alone if a value is in directory names; None if the ID itself is there."""

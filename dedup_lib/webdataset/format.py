@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
@@ -24,10 +25,15 @@ from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Staged
+from dedup_lib.webdataset.pictures import find_members
 from dedup_lib.webdataset.sample_ids import COLUMNS, count_samples, read_ids
 from dedup_lib.webdataset.shard_engine import ShardEngine
 from dedup_lib.webdataset.shards import find_shards, warn_of_others
 from dedup_lib.webdataset.unpack_engine import UnpackEngine
+
+if TYPE_CHECKING:
+    from dedup_lib.executor.bounds import Bounds
+    from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
 
 _LOOKED_AT = 3
 _ONLY_SHARDS = (
@@ -45,6 +51,7 @@ class WebDatasetFormat(FilesFormat):
 
     traits = find_format("webdataset")
     file_engine = ShardEngine()
+    has_image_column = False
     takes_id_from = True
 
     def is_at(self, session: Session, location: str) -> bool:
@@ -128,6 +135,19 @@ class WebDatasetFormat(FilesFormat):
     def id_origin(self, table: ImageTable) -> str:
         """Return where the IDs are in the samples."""
         return str(table.frame.schema[COLUMNS[0]].metadata["from"])
+
+    def draw_rows(
+        self,
+        session: Session,
+        table: PinnedTable,
+        rows: Sequence[RowPosition],
+        columns: ReadColumns,
+        bounds: Bounds,
+    ) -> tuple[Mapping[RowPosition, RowPicture], int]:
+        """Read members by their offsets, which are in the ID table. No header is read."""
+        from dedup_lib.tables import row_pictures  # noqa: PLC0415  # only a review needs it
+
+        return row_pictures.draw_rows(session, rows, find_members(session, table, rows), bounds)
 
     def count_rows(self, session: Session, staged: Staged) -> int:
         """Count the samples by the headers of the written shards."""

@@ -14,6 +14,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from dedup_lib.errors import DedupError, UnsupportedError
 from dedup_lib.executor.footers import SourceFile
 from dedup_lib.executor.shards import read_tasks
+from dedup_lib.executor.shards.pictures import PICTURE_COLUMNS
 from dedup_lib.executor.shards.read_tasks import ShardIds, ShardSources
 from dedup_lib.executor.shards.sample_ids import group_size, is_by_position
 from dedup_lib.files.rewrite import error_of
@@ -25,7 +26,7 @@ from dedup_lib.tables.id_table import CopiedIds, FileRows, IdFacts, IdTable, Wan
 from dedup_lib.webdataset.shards import check_positions
 
 COLUMNS = ("image_id", "__key__", "__url__")
-_SCHEMA = StructType([StructField(name, StringType()) for name in COLUMNS])
+_SCHEMA = StructType([StructField(name, StringType()) for name in COLUMNS + PICTURE_COLUMNS])
 _SHOWN = 5
 _FACTS = (
     "array<struct<num_rows: bigint, num_nulls: bigint, id_bytes: bigint, num_others: bigint, "
@@ -58,6 +59,7 @@ def read_ids(
     if is_by_position(wanted.id_from):
         check_positions(session.storage, location, shards)
     columns = [name for name in wanted.columns if name in COLUMNS]
+    columns += PICTURE_COLUMNS if wanted.has_review else ()
     directory = file_tasks.common_directory(shards)
     parts = [
         file_tasks.below(directory, part) for part in _divide(shards, group_size(wanted.id_from))

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from dedup_lib.errors import DedupError, TableFormatError, UnsupportedError
+from dedup_lib.errors import DedupError, TableFormatError
 from dedup_lib.executor.file_task import Rewritten, RowSelection
 from dedup_lib.executor.shards import rewrite_tasks
 from dedup_lib.executor.shards.marks import MARK_SUFFIX
@@ -36,8 +36,6 @@ class ShardEngine:
                 f"--action annotate adds a member KEY.{MARK_SUFFIX} to each sample, but "
                 f"{facts.unmarkable}. Use --action remove or extract, or other shards."
             )
-        if settings.review is not None:
-            return UnsupportedError("--review can't show the pictures of shards: leave it out.")
         return None
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:

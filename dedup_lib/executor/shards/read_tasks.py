@@ -16,6 +16,7 @@ from dedup_lib.executor.id_files import (
 )
 from dedup_lib.executor.shards.headers import read_layout
 from dedup_lib.executor.shards.marks import is_marked, why_unmarkable
+from dedup_lib.executor.shards.pictures import PICTURE_COLUMNS, note_members
 from dedup_lib.executor.shards.sample_ids import (
     Numbering,
     find_ids,
@@ -202,6 +203,8 @@ def _read(
         "__key__": [text_of_key(sample.key) for sample in shard.samples],
         "__url__": [uri] * num_rows,
     }
+    if PICTURE_COLUMNS[0] in sources.columns:
+        values |= note_members(shard.samples)
     chosen = [pa.array(values[column], pa.string()) for column in sources.columns]
     names = ["image_id", *(f"value_{index}" for index in range(1, len(chosen)))]
     columns = dict(zip(names, chosen, strict=True))

@@ -78,7 +78,6 @@ AS_SHARDS = {"output_format": "webdataset"}
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"review": "review.html"} | AS_SHARDS, "--review"),
         ({"strategy": "row-positions"} | AS_SHARDS, "only the spark engine has strategies"),
         ({"target_file_size": "1MB"} | AS_SHARDS, "only the spark engine has"),
         ({"image_id_column": "__key__"} | AS_SHARDS, "leave --image-id-column out"),
