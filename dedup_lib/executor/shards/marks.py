@@ -35,8 +35,10 @@ def make_marks(
     """Yield the mark of each sample, which goes after the sample's last member.
 
     Its name is the key and `.dedup.json`. It holds a JSON object in ASCII with `is_duplicate`, and
-    `kept_image_id`, which is null without a keeper. Its header is plain and always the same: time,
-    owner and group are 0. A long name has GNU's header, because DALI does not read that of PAX.
+    `kept_image_id`, which is empty without a keeper: Hugging Face's `datasets` takes its types from
+    the first five samples, and would refuse a text after five nulls. Its header is plain and always
+    the same: time, owner and group are 0. A long name has GNU's header, because DALI does not read
+    that of PAX.
 
     Args:
         samples: The samples of a shard; `why_unmarkable` found nothing.
@@ -44,8 +46,7 @@ def make_marks(
         keepers: The ID of the kept image as bytes, by the index of the duplicate.
     """
     for index, sample in enumerate(samples):
-        keeper = keepers.get(index)
-        kept = None if keeper is None else bytes(keeper).decode("utf-8", "surrogateescape")
+        kept = bytes(keepers.get(index, b"")).decode("utf-8", "surrogateescape")
         facts = {IS_DUPLICATE: index in removed, KEPT_IMAGE_ID: kept}
         data = json.dumps(facts).encode("ascii")
         info = tarfile.TarInfo(f"{sample.key}.{MARK_SUFFIX}")

@@ -29,12 +29,12 @@ def test_all_samples_stay_and_are_marked(remove_from, shards, tmp_path):
     settings = {"action": "annotate", "keeper_column": "keeper_id"}
     report = remove_from(shards, tmp_path / "list", tmp_path / "out", **settings)
     assert marks_in(tmp_path / "out") == {
-        "a0": (False, None),
+        "a0": (False, ""),
         "a1": (True, "a0"),
-        "a2": (False, None),
-        "b0": (False, None),
+        "a2": (False, ""),
+        "b0": (False, ""),
         "b1": (True, "a0"),
-        "b2": (False, None),
+        "b2": (False, ""),
     }
     assert report.output["num_rows"] == 6
     assert report.counts["removed_rows"] == 2
@@ -51,7 +51,7 @@ def test_samples_with_a_mark_are_refused_before_anything_is_written(
 ):
     marked = shards.parent / "marked"
     remove_from(shards, listed, marked, action="annotate")
-    assert marks_in(marked)["a1"] == (True, None)
+    assert marks_in(marked)["a1"] == (True, "")
     settings = {"action": "annotate", "output_format": "webdataset"}
     words = r"00000\.tar': the sample 'a0' has 'a0\.dedup\.json' already"
     for dry_run in (True, False):

@@ -28,10 +28,10 @@ from tests.support.tables.made_shards import (
 )
 
 LONG = "long/" * 30 + "k"
-UNMARKED = b'{"is_duplicate": false, "kept_image_id": null}'
+UNMARKED = b'{"is_duplicate": false, "kept_image_id": ""}'
 
 
-def mark_of(keeper: str | None = None) -> bytes:
+def mark_of(keeper: str = "") -> bytes:
     return json.dumps({"is_duplicate": True, "kept_image_id": keeper}).encode()
 
 
