@@ -42,7 +42,7 @@ class _Shard:
     def __init__(self, file: Any, size_bytes: int, source: str) -> None:
         self.size_bytes, self.source = size_bytes, source
         self.expected_bytes = BLOCK_BYTES
-        self._read_at = _reader_of(file)
+        self._read_at = reader_of(file)
         self._start, self._read = 0, b""
 
     def place(self, offset: int) -> Place:
@@ -71,7 +71,7 @@ class _Shard:
         return FileRefusedError("changed", f"shard {self.source!r} was changed")
 
 
-def _reader_of(file: Any) -> Callable[[int, int], bytes]:
+def reader_of(file: Any) -> Callable[[int, int], bytes]:
     """Return a function that reads at an offset: a number of bytes, and the offset."""
     if hasattr(file, "read_at"):  # of pyarrow: half the time of two calls
         read_at: Callable[[int, int], bytes] = file.read_at

@@ -5,10 +5,11 @@ from __future__ import annotations
 import posixpath
 import zlib
 from collections.abc import Collection, Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES
-from dedup_lib.executor.shards.headers import END_BYTES
+from dedup_lib.executor.shards.headers import END_BYTES, reader_of
 from dedup_lib.executor.shards.members import ByteRange, Layout, Member
 from dedup_lib.executor.shards.samples import Shard
 from dedup_lib.executor.stores import FileRefusedError
@@ -86,17 +87,12 @@ def check_written(file: Any, size_bytes: int, source: str, expected: WrittenShar
 
     *Cost:* the headers, and the zeros at the end; each member is a separate read.
     """
+    read_at = reader_of(file)
     is_same = size_bytes == expected.written_bytes and all(
-        zlib.crc32(_read(file, one.start, one.num_bytes)) == one.crc for one in expected.headers
+        zlib.crc32(read_at(num_bytes, start)) == crc for start, num_bytes, crc in expected.headers
     )
-    if not is_same or any(_read(file, expected.end, size_bytes - expected.end)):
+    if not is_same or any(read_at(size_bytes - expected.end, expected.end)):
         raise FileRefusedError("shard", f"shard {source!r} has other members than were written")
-
-
-def _read(file: Any, offset: int, num_bytes: int) -> bytes:
-    file.seek(offset)
-    data: bytes = file.read(num_bytes)
-    return data
 
 
 def _write(file: Any, shard: Shard, stays: Sequence[bool], sink: Any) -> WrittenShard:
@@ -164,13 +160,13 @@ def _target_of(link: Member) -> str:
 
 def _merge(parts: Sequence[Member | ByteRange]) -> list[ByteRange]:
     """Return the bytes of members and headers, in order, as ranges that do not touch."""
-    merged: list[ByteRange] = []
-    for part in parts:
-        if merged and merged[-1].end == part.start:
-            merged[-1] = ByteRange(merged[-1].start, part.end)
-        else:
-            merged.append(ByteRange(part.start, part.end))
-    return merged
+    starts, ends = [part.start for part in parts], [part.end for part in parts]
+    gaps = [index for index in range(1, len(parts)) if starts[index] != ends[index - 1]]
+    return [
+        ByteRange(starts[first], ends[last - 1])
+        for first, last in pairwise([0, *gaps, len(parts)])
+        if parts
+    ]
 
 
 def _copy(file: Any, part: ByteRange, sink: Any, source: str) -> None:
