@@ -60,8 +60,7 @@ class _Shard:
     def read_expected(self, offset: int) -> bytes:
         """Read as many bytes as the headers before had, or fewer at the end of the shard."""
         wanted = self.expected_bytes
-        if wanted > self.size_bytes - offset:
-            wanted = self.size_bytes - offset
+        wanted = min(wanted, self.size_bytes - offset)
         self._start, self._read = offset, self._read_at(wanted, offset)
         if len(self._read) != wanted:
             raise self._changed()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import posixpath
 import zlib
 from collections.abc import Collection, Iterator, Sequence
-from itertools import pairwise
 from typing import Any, NamedTuple
 
 from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES
@@ -160,13 +159,13 @@ def _target_of(link: Member) -> str:
 
 def _merge(parts: Sequence[Member | ByteRange]) -> list[ByteRange]:
     """Return the bytes of members and headers, in order, as ranges that do not touch."""
-    starts, ends = [part.start for part in parts], [part.end for part in parts]
-    gaps = [index for index in range(1, len(parts)) if starts[index] != ends[index - 1]]
-    return [
-        ByteRange(starts[first], ends[last - 1])
-        for first, last in pairwise([0, *gaps, len(parts)])
-        if parts
-    ]
+    merged: list[ByteRange] = []
+    for part in parts:
+        if merged and merged[-1].end == part.start:
+            merged[-1] = ByteRange(merged[-1].start, part.end)
+        else:
+            merged.append(ByteRange(part.start, part.end))
+    return merged
 
 
 def _copy(file: Any, part: ByteRange, sink: Any, source: str) -> None:

@@ -74,8 +74,7 @@ def split_name(name: str) -> NameParts | None:
     if dot <= 0:  # there is no dot, or the name begins with it
         return None
     is_disputed = dot == base or (
-        "__" in name
-        and (name.startswith("__", base) or _META_FOLDER.match(name) is not None)
+        "__" in name and (name.startswith("__", base) or _META_FOLDER.match(name) is not None)
     )
     return NameParts(name[:dot], name[dot + 1 :], is_disputed)
 
@@ -96,27 +95,32 @@ def group_samples(layout: Layout) -> Shard:
     indexes: list[int | None] = []
     seen: set[str] = set()  # keys on which readers disagree, too
     torn: set[str] = set()
-    last, num_without_key = None, 0
+    last, index, num_without_key = None, 0, 0
+    start = ""  # of the names of the sample before
     numbers = curator_numbers(layout.members)
     for member, number in zip(layout.members, numbers, strict=True):
-        part = split_name(member.name) if member.is_file or member.is_link else None
-        if part is None:
-            num_without_key += 1
-            indexes.append(None)
-            continue
-        key = part.key
-        if key != last:
-            if key in seen:
-                torn.add(key)
-            seen.add(key)
-            last = key
-        if part.is_disputed:
-            indexes.append(None)
-            continue
-        index = index_by_key.setdefault(key, len(members))
-        if index == len(members):
-            members.append([])
-            images.append([])
+        name = member.name
+        goes_on = start and name.startswith(start) and name.find("/", len(start)) < 0
+        if not (goes_on and member.kind == "0"):
+            part = split_name(name) if member.is_file or member.is_link else None
+            if part is None:
+                num_without_key += 1
+                indexes.append(None)
+                continue
+            key, _, is_disputed = part
+            if key != last:
+                if key in seen:
+                    torn.add(key)
+                seen.add(key)
+                last = key
+            start = "" if is_disputed else f"{key}."
+            if is_disputed:
+                indexes.append(None)
+                continue
+            index = index_by_key.setdefault(key, len(members))
+            if index == len(members):
+                members.append([])
+                images.append([])
         indexes.append(index)
         members[index].append(member)
         if number is not None:

@@ -11,7 +11,7 @@ from dedup_lib.executor.stores import FileRefusedError
 _PAX_BYTES = 2 * BLOCK_BYTES
 _PAX, _FILE = b"xX", ord("0")
 _BLANK_SUM = 8 * ord(" ")  # the checksum's field counts as blanks
-_OCTAL_END, _LINE_FEED = b"\0 ", ord("\n")
+_OCTAL, _OCTAL_END, _LINE_FEED = b"01234567", b"\0 ", ord("\n")
 _TIMES = frozenset({"mtime", "atime", "ctime"})
 # After it are only the prefix of ustar, and times of GNU.
 _PREFIX_START = 345
@@ -52,7 +52,7 @@ class UsualHeaders:
         if (
             own[156] != _FILE
             or own[135] not in _OCTAL_END
-            or not digits.isdigit()
+            or digits.strip(_OCTAL)
             or not own.endswith(_NO_PREFIX)
             or not own.isascii()
         ):
@@ -62,10 +62,7 @@ class UsualHeaders:
         added = _adler32(own[156:_PREFIX_START], _adler32(own[:148])) & 0xFFFF
         if own[148:156] != b"%06o\0 " % (added - 1 + _BLANK_SUM):
             return None
-        try:
-            data_bytes = int(digits, 8)
-        except ValueError:  # 8 or 9
-            return None
+        data_bytes = int(digits, 8)
         data_start = start + headers_bytes
         end = data_start + (data_bytes + BLOCK_BYTES - 1 & -BLOCK_BYTES)
         if end > size_bytes:

@@ -106,8 +106,9 @@ def test_any_change_of_a_block_has_the_same_result(form, block, changes, is_summ
 
 RECORDS = [
     b"13 mtime=1.5\n", b"12 mtime=1.5\n", b"14 mtime=1.5\n", b"9 mtime=\n", b"13 mtime 1.5\n",
-    b"13 mtime=1.5\n13 atime=2.5\n", b"13 mtime=1.5\n14 path=2.jpg\n", b"27 mtime=1.5\n14 path=2.jpg\n",
-    b"10 size=3\n", b"13 path=a.jpg", b"22 GNU.sparse.name=ab\n", b"", b"0 mtime=", b"12 uname=usr\n",
+    b"13 mtime=1.5\n13 atime=2.5\n", b"13 mtime=1.5\n14 path=2.jpg\n",
+    b"27 mtime=1.5\n14 path=2.jpg\n", b"0 mtime=", b"12 uname=usr\n",
+    b"10 size=3\n", b"13 path=a.jpg", b"22 GNU.sparse.name=ab\n", b"",
 ]  # fmt: skip
 
 
