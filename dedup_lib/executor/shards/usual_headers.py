@@ -58,7 +58,7 @@ class UsualHeaders:
         ):
             return None
         # Adler-32 has the sum of the bytes and 1 in its low half, modulo 65,521. Bytes of ASCII
-        # are less than 128, so a block of them never gets there. It is 15 times as fast as `sum`.
+        # are less than 128, so a block of them never gets there. It takes a sixth of the time of `sum`.
         added = _adler32(own[156:_PREFIX_START], _adler32(own[:148])) & 0xFFFF
         if own[148:156] != b"%06o\0 " % (added - 1 + _BLANK_SUM):
             return None
@@ -80,9 +80,9 @@ class UsualHeaders:
         try:
             if not data.startswith(self._pax_block) or not self._pax_block:
                 self._parse_pax_block(data[:BLOCK_BYTES])
-            end = BLOCK_BYTES + self._records_bytes
-            if end > _PAX_BYTES:
+            if not 0 < self._records_bytes <= BLOCK_BYTES:  # it has no data, or several blocks
                 return False
+            end = BLOCK_BYTES + self._records_bytes
             if data.startswith(self._one_time, BLOCK_BYTES) and data[end - 1] == _LINE_FEED:
                 return True
             return parse_records(data[BLOCK_BYTES:end], Place("", 0)).keys() <= _TIMES
