@@ -13,6 +13,7 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
+from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES
 from dedup_lib.executor.shards.sample_ids import is_by_position
 from dedup_lib.files.format import FilesFormat
 from dedup_lib.session.session import Session
@@ -49,7 +50,8 @@ class WebDatasetFormat(FilesFormat):
 
     def is_at(self, session: Session, location: str) -> bool:
         """Look at the name alone: a directory is told when its files are listed."""
-        return location.lower().endswith(".tar") and not session.storage.is_directory(location)
+        is_shard = location.lower().endswith(SHARD_SUFFIXES)
+        return is_shard and not session.storage.is_directory(location)
 
     def pin(
         self, session: Session, location: str, wanted_ids: WantedIds | None = None
@@ -101,7 +103,7 @@ class WebDatasetFormat(FilesFormat):
                 f"output {location!r} is a file, not a directory: it is not replaced."
             )
         files = [file for file in session.storage.list_files(location) if not is_marker(file)]
-        others = (file for file in files if not file.path.lower().endswith(".tar"))
+        others = (file for file in files if not file.path.lower().endswith(SHARD_SUFFIXES))
         if (other := next(others, None)) is not None:
             raise OutputExistsError(
                 f"output {location!r} holds {other.path!r}, which is no shard: it is not replaced. "

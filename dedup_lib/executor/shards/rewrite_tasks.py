@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dedup_lib.executor import new_file
 from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.id_files import encode_path
 from dedup_lib.executor.kept_rows import Bitmap, rows_to_remove
 from dedup_lib.executor.new_file import NewRows, OpenFile
+from dedup_lib.executor.shards.compressed import OpenShard, is_compressed, open_shard, open_sink
 from dedup_lib.executor.shards.headers import END_BYTES, read_layout
-from dedup_lib.executor.shards.read_tasks import read_ahead
 from dedup_lib.executor.shards.rewrite import check_written, extract_samples, remove_samples
 from dedup_lib.executor.shards.sample_ids import Numbering, find_ids
 from dedup_lib.executor.shards.samples import Sample, Shard, group_samples
@@ -41,7 +41,8 @@ def rewrite_shard(
 
     *Cost:* what stays is read and written in pieces of 8 MB; the headers are read twice. A shard
     that loses nothing is copied, unless it does not end in zeros. A shard is not written if no
-    member stays.
+    member stays. A compressed shard is decompressed to a temporary file on the executor's disk, and
+    so is the new one, to check it.
     """
     if not bitmaps and selection.action == "remove" and not _has_end(task, options):
         bitmaps = [Bitmap(0, b"")]  # no row goes, but the shard is written anew, with an end
@@ -50,10 +51,15 @@ def rewrite_shard(
 
 
 def _has_end(task: FileTask, options: Mapping[str, str]) -> bool:
-    """Tell from its last bytes whether a shard has an end; if its data are zeros, it may not."""
+    """Tell from its last bytes whether a shard has an end; if its data are zeros, it may not.
+
+    A compressed shard is not decompressed to see its end.
+    """
     store, path = open_store(task.source, options)
     try:
         with store.open_input_file(path) as file:
+            if is_compressed(file):
+                return True
             file.seek(max(0, task.size_bytes - END_BYTES))
             return not any(file.read(END_BYTES))
     except FileNotFoundError:  # the copy will say so
@@ -73,14 +79,21 @@ class _Writing(NamedTuple):
         bitmaps: Sequence[Bitmap],
         selection: RowSelection,
     ) -> NewRows:
-        with read_ahead(stream.file, is_remote=stream.is_remote) as file:
-            planned = read_planned(file, task, bitmaps, selection.id_column, self.first_id)
-        shard, removed = planned.shard, planned.indexes
-        write = extract_samples if selection.action == "extract" else remove_samples
-        with target.store.open_output_stream(target.path) as sink:
-            written = write(stream.file, shard, removed, sink)
-        with target.store.open_input_file(target.path) as new:
-            check_written(new, new.size(), target.path, written)
+        with open_shard(
+            stream.file, task.size_bytes, task.source, is_remote=stream.is_remote
+        ) as plain:
+            planned = read_planned(plain, task, bitmaps, selection.id_column, self.first_id)
+            shard, removed = planned.shard, planned.indexes
+            write = extract_samples if selection.action == "extract" else remove_samples
+            # The ranges that stay are long: reading them ahead is of no use.
+            data = stream.file if plain.compression is None else plain.file
+            with open_sink(target, plain.compression) as sink:
+                written = write(data, shard, removed, sink)
+        with (
+            target.store.open_input_file(target.path) as opened,
+            open_shard(opened, opened.size(), target.path) as new,
+        ):
+            check_written(new.file, new.size_bytes, target.path, written)
         return NewRows(written.num_samples, is_empty=not written.num_members)
 
 
@@ -93,12 +106,12 @@ class PlannedShard(NamedTuple):
 
 
 def read_planned(
-    file: Any, task: FileTask, bitmaps: Sequence[Bitmap], id_from: str, first_id: str
+    plain: OpenShard, task: FileTask, bitmaps: Sequence[Bitmap], id_from: str, first_id: str
 ) -> PlannedShard:
     """Read the headers of a shard, and check the IDs of its planned samples.
 
     Args:
-        file: The shard, opened as a binary file that can seek.
+        plain: The shard.
         task: The shard, as it was planned.
         bitmaps: The planned samples by their index.
         id_from: Where the IDs are, as for `find_ids`.
@@ -109,13 +122,13 @@ def read_planned(
 
     *Cost:* the headers; for IDs in JSON also these members of planned samples.
     """
-    shard = group_samples(read_layout(file, task.size_bytes, task.source))
+    shard = group_samples(read_layout(plain.file, plain.size_bytes, task.source))
     if len(shard.samples) != task.num_rows:
         raise FileRefusedError("changed", f"shard {task.source!r} was changed")
     is_planned = rows_to_remove(bitmaps, task.num_rows).to_pylist()
     indexes = {index for index, is_in in enumerate(is_planned) if is_in}
     numbering = _numbering_of(shard.samples, first_id)
-    ids = find_ids(file, task.source, _chosen(shard, indexes), id_from, numbering)
+    ids = find_ids(plain.file, task.source, _chosen(shard, indexes), id_from, numbering)
     _check_ids(task.source, ids, bitmaps)
     return PlannedShard(shard, indexes, numbering)
 
