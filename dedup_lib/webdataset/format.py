@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -17,12 +18,14 @@ from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES
 from dedup_lib.executor.shards.sample_ids import is_by_position
 from dedup_lib.files.format import FilesFormat
 from dedup_lib.session.session import Session
+from dedup_lib.session.storage import FileInfo
 from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.directory import fingerprint, is_marker
 from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.layout.partitions import relative_parts
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Staged
 from dedup_lib.webdataset.sample_ids import COLUMNS, count_samples, read_ids
@@ -132,9 +135,26 @@ class WebDatasetFormat(FilesFormat):
         return str(table.frame.schema[COLUMNS[0]].metadata["from"])
 
     def count_rows(self, session: Session, staged: Staged) -> int:
-        """Count the samples by the headers of the written shards."""
+        """Count the samples by the headers of the written shards.
+
+        A shard is read once more only if no task has read it after it was written, or it has
+        another size now.
+        """
         try:
             shards = find_shards(session.storage, staged.location).shards
-            return count_samples(session, shards)
+            known, unread = _divide_counted(staged, shards)
+            return known + (count_samples(session, unread) if unread else 0)
         except DedupError as error:
             raise VerificationError(f"the staged output is broken: {error}") from error
+
+
+def _divide_counted(staged: Staged, shards: Sequence[FileInfo]) -> tuple[int, list[FileInfo]]:
+    """Return the samples of shards that are counted already, and the other shards."""
+    num_samples, unread = 0, []
+    for shard in shards:
+        counted = staged.counted.get("/".join(relative_parts(staged.location, shard)))
+        if counted is None or counted.size_bytes != shard.size_bytes:
+            unread.append(shard)
+        else:
+            num_samples += counted.num_rows
+    return num_samples, unread

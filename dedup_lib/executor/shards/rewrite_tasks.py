@@ -94,7 +94,8 @@ class _Writing(NamedTuple):
             open_shard(opened, opened.size(), target.path) as new,
         ):
             check_written(new.file, new.size_bytes, target.path, written)
-        return NewRows(written.num_samples, is_empty=not written.num_members)
+        is_empty = not written.num_members
+        return NewRows(written.num_samples, is_empty=is_empty, is_read_anew=True)
 
 
 class PlannedShard(NamedTuple):
