@@ -59,8 +59,7 @@ class _Shard:
 
     def read_expected(self, offset: int) -> bytes:
         """Read as many bytes as the headers before had, or fewer at the end of the shard."""
-        wanted = self.expected_bytes
-        wanted = min(wanted, self.size_bytes - offset)
+        wanted = min(self.expected_bytes, self.size_bytes - offset)
         self._start, self._read = offset, self._read_at(wanted, offset)
         if len(self._read) != wanted:
             raise self._changed()

@@ -39,7 +39,7 @@ def rewrite_shard(
         FileRefusedError: The shard was changed, has other IDs than the planned ones, or a link
             would lose its target.
 
-    *Cost:* what stays is read and written in pieces of 8 MB; the headers are read twice. A shard
+    *Cost:* what stays is read and written as `remove_samples` says; the headers are read twice. A shard
     that loses nothing is copied, unless it does not end in zeros. A shard is not written if no
     member stays. A compressed shard is decompressed to a temporary file on the executor's disk, and
     so is the new one, to check it.
@@ -88,7 +88,8 @@ class _Writing(NamedTuple):
             # The ranges that stay are long: reading them ahead is of no use.
             data = stream.file if plain.compression is None else plain.file
             with open_sink(target, plain.compression) as sink:
-                written = write(data, shard, removed, sink)
+                is_remote = stream.is_remote and plain.compression is None
+                written = write(data, shard, removed, sink, is_remote=is_remote)
         with (
             target.store.open_input_file(target.path) as opened,
             open_shard(opened, opened.size(), target.path) as new,
