@@ -39,10 +39,10 @@ def rewrite_shard(
         FileRefusedError: The shard was changed, has other IDs than the planned ones, or a link
             would lose its target.
 
-    *Cost:* what stays is read and written as `remove_samples` says; the headers are read twice. A shard
-    that loses nothing is copied, unless it does not end in zeros. A shard is not written if no
-    member stays. A compressed shard is decompressed to a temporary file on the executor's disk, and
-    so is the new one, to check it.
+    *Cost:* what stays is read and written as `remove_samples` says; the headers are read twice. A
+    shard that loses nothing is copied, unless it does not end in zeros. A shard is not written if
+    no member stays. A compressed shard is decompressed to a temporary file on the executor's disk,
+    and so is the new one, to check it.
     """
     if not bitmaps and selection.action == "remove" and not _has_end(task, options):
         bitmaps = [Bitmap(0, b"")]  # no row goes, but the shard is written anew, with an end
