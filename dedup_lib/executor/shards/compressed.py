@@ -58,10 +58,13 @@ def open_shard(
         if compression is None:
             yield OpenShard(ahead, size_bytes, None)
             return
-    with tempfile.TemporaryFile(prefix="remove-duplicates-", buffering=0) as plain:
+    # Without a buffer, a write may store only a part. For reads, a buffer is of no use.
+    with tempfile.TemporaryFile(prefix="remove-duplicates-") as plain:
         file.seek(0)
         _decompress(file, compression, plain, source)
-        yield OpenShard(plain, plain.tell(), compression)
+        plain.flush()
+        raw: Any = plain
+        yield OpenShard(raw.raw, plain.tell(), compression)
 
 
 @contextlib.contextmanager

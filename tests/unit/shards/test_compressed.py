@@ -151,6 +151,24 @@ def test_a_fault_of_the_store_is_no_fault_of_the_shard():
         pass
 
 
+def test_a_disk_may_take_fewer_bytes_than_it_is_given(monkeypatch, disk):
+    """As it does when it becomes full: the rest must not be missing."""
+
+    class Slow(io.FileIO):
+        def write(self, data):
+            return super().write(memoryview(data)[:1000])
+
+    def temporary(prefix, buffering=-1):
+        raw = Slow(disk / prefix, "w+b")
+        (disk / prefix).unlink()
+        return io.BufferedRandom(raw) if buffering else raw
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", temporary)
+    with opened(packed(WHOLE, "gzip")) as shard:
+        assert shard.size_bytes == len(WHOLE)
+        assert read_layout(shard.file, shard.size_bytes, SOURCE) == layout_of(WHOLE)
+
+
 @pytest.mark.parametrize("partial", ["partial", None])
 @pytest.mark.parametrize("kind", ["gzip", "zstd"])
 def test_a_shard_is_written_with_its_compression(rewritten, kind, partial):
