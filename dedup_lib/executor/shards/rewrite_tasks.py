@@ -58,10 +58,8 @@ def _has_end(task: FileTask, options: Mapping[str, str]) -> bool:
     store, path = open_store(task.source, options)
     try:
         with store.open_input_file(path) as file:
-            if is_compressed(file):
-                return True
             file.seek(max(0, task.size_bytes - END_BYTES))
-            return not any(file.read(END_BYTES))
+            return not any(file.read(END_BYTES)) or is_compressed(file)
     except FileNotFoundError:  # the copy will say so
         return True
 
