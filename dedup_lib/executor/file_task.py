@@ -70,20 +70,23 @@ class Rewritten(NamedTuple):
         num_rows: The number of rows in the new file.
         written_bytes: The size of the new file; 0 if no file was written.
         is_copy: Whether the file was copied without changes.
+        is_counted: Whether the rows were counted by reading the new file where it was published
+            from; not by what was meant to be written, and not before an upload.
     """
 
     num_rows: int
     written_bytes: int
     is_copy: bool
+    is_counted: bool = False
 
 
 def describe_outcome(function: Callable[..., Rewritten], *arguments: Any) -> tuple[Any, ...]:
-    """Call a function; return rows, bytes, copied files, and the kind and text of a refusal.
+    """Call a function; return rows, bytes, copied files, whether rows are counted, and a refusal.
 
     If a retry may help, the error is raised, so that Spark retries.
     """
     try:
         done = function(*arguments)
     except FileRefusedError as error:
-        return 0, 0, 0, error.kind, str(error)
-    return done.num_rows, done.written_bytes, int(done.is_copy), None, None
+        return 0, 0, 0, False, error.kind, str(error)
+    return done.num_rows, done.written_bytes, int(done.is_copy), done.is_counted, None, None

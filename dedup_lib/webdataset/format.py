@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
@@ -14,15 +15,18 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
+from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES
 from dedup_lib.executor.shards.sample_ids import is_by_position
 from dedup_lib.files.format import FilesFormat
 from dedup_lib.session.session import Session
+from dedup_lib.session.storage import FileInfo
 from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.directory import fingerprint, is_marker
 from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.layout.partitions import relative_parts
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Staged
 from dedup_lib.webdataset.pictures import find_members
@@ -56,7 +60,8 @@ class WebDatasetFormat(FilesFormat):
 
     def is_at(self, session: Session, location: str) -> bool:
         """Look at the name alone: a directory is told when its files are listed."""
-        return location.lower().endswith(".tar") and not session.storage.is_directory(location)
+        is_shard = location.lower().endswith(SHARD_SUFFIXES)
+        return is_shard and not session.storage.is_directory(location)
 
     def pin(
         self, session: Session, location: str, wanted_ids: WantedIds | None = None
@@ -108,7 +113,7 @@ class WebDatasetFormat(FilesFormat):
                 f"output {location!r} is a file, not a directory: it is not replaced."
             )
         files = [file for file in session.storage.list_files(location) if not is_marker(file)]
-        others = (file for file in files if not file.path.lower().endswith(".tar"))
+        others = (file for file in files if not file.path.lower().endswith(SHARD_SUFFIXES))
         if (other := next(others, None)) is not None:
             raise OutputExistsError(
                 f"output {location!r} holds {other.path!r}, which is no shard: it is not replaced. "
@@ -150,17 +155,38 @@ class WebDatasetFormat(FilesFormat):
         return row_pictures.draw_rows(session, rows, find_members(session, table, rows), bounds)
 
     def count_rows(self, session: Session, staged: Staged) -> int:
-        """Count the samples by the headers of the written shards."""
-        return _count_written(session, staged, only_marked=False)
+        """Count the samples by the headers of the written shards.
+
+        A shard is read once more only if no task has read it after it was written, or it has
+        another size now.
+        """
+        with _broken_output():
+            shards = find_shards(session.storage, staged.location).shards
+            known, unread = _divide_counted(staged, shards)
+            return known + (count_samples(session, unread) if unread else 0)
 
     def count_marked(self, session: Session, staged: Staged) -> int:
         """Count the samples whose mark in the written shards says that they are duplicates."""
-        return _count_written(session, staged, only_marked=True)
+        with _broken_output():
+            shards = find_shards(session.storage, staged.location).shards
+            return count_samples(session, shards, only_marked=True)
 
 
-def _count_written(session: Session, staged: Staged, *, only_marked: bool) -> int:
+@contextmanager
+def _broken_output() -> Iterator[None]:
     try:
-        shards = find_shards(session.storage, staged.location).shards
-        return count_samples(session, shards, only_marked=only_marked)
+        yield
     except DedupError as error:
         raise VerificationError(f"the staged output is broken: {error}") from error
+
+
+def _divide_counted(staged: Staged, shards: Sequence[FileInfo]) -> tuple[int, list[FileInfo]]:
+    """Return the samples of shards that are counted already, and the other shards."""
+    num_samples, unread = 0, []
+    for shard in shards:
+        counted = staged.counted.get("/".join(relative_parts(staged.location, shard)))
+        if counted is None or counted.size_bytes != shard.size_bytes:
+            unread.append(shard)
+        else:
+            num_samples += counted.num_rows
+    return num_samples, unread

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dedup_lib.errors import TableFormatError
+from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES
 from dedup_lib.locations import name_of
 from dedup_lib.session.storage import FileInfo, Storage
 from dedup_lib.tables.directory import is_marker
@@ -33,7 +34,7 @@ def find_shards(storage: Storage, location: str) -> FoundShards:
         location: A canonical location.
 
     Raises:
-        TableFormatError: There is no shard, or one in a compressed form or a hidden directory.
+        TableFormatError: There is no shard, or one in an unknown compression or a hidden directory.
     """
     shards: list[FileInfo] = []
     others: list[FileInfo] = []
@@ -45,10 +46,10 @@ def find_shards(storage: Storage, location: str) -> FoundShards:
     if not shards:
         raise TableFormatError(f"image table {location!r} has no shard: no file ends in '.tar'.")
     for file in shards:
-        if not file.path.lower().endswith(".tar"):
+        if not file.path.lower().endswith(SHARD_SUFFIXES):
             raise TableFormatError(
-                f"image table {location!r} holds {file.path!r}, which is compressed: decompress it "
-                "first. Images in it are compressed already."
+                f"image table {location!r} holds {file.path!r}, whose compression is not known "
+                "here, only gzip and zstd: decompress it first. Images are compressed already."
             )
         if any(part.startswith(("_", ".")) for part in relative_parts(location, file)):
             raise TableFormatError(

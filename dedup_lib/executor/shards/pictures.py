@@ -25,14 +25,18 @@ _IMAGE_SUFFIXES = frozenset(
     ("jpg", "jpeg", "png", "webp", "gif", "bmp", "tif", "tiff", "avif", "jp2", "ppm")
 )
 _CAPTION_SUFFIX = "txt"
+_COMPRESSED = "compressed"
 _NO_IMAGE = f"its sample has no member with the suffix {', '.join(sorted(_IMAGE_SUFFIXES))}"
 
 
-def note_members(samples: Sequence[Sample]) -> dict[str, list[str | None]]:
+def note_members(samples: Sequence[Sample], *, is_plain: bool) -> dict[str, list[str | None]]:
     """Return for each of the columns the text of each sample; None if it has no such member.
 
-    The first member counts whose whole suffix is that of an image, or of a caption.
+    The first member counts whose whole suffix is that of an image, or of a caption. In a compressed
+    shard, which is not plain, no member can be read by its offset.
     """
+    if not is_plain:
+        return {column: [_COMPRESSED] * len(samples) for column in PICTURE_COLUMNS}
     suffixes: Sequence[Collection[str]] = (_IMAGE_SUFFIXES, (_CAPTION_SUFFIX,))
     return {
         column: [_note(sample, wanted) for sample in samples]
@@ -82,7 +86,10 @@ class _Reading:
         return found
 
     def _read(self, file: FileSlice, row: RowPosition) -> Found:
-        image, caption = (_value(file, noted) for noted in self.noted.by_row[row])
+        noted = self.noted.by_row[row]
+        if _COMPRESSED in noted:
+            return unread_picture("its shard is compressed")
+        image, caption = (_value(file, one) for one in noted)
         texts = _read_caption(caption)
         if image is None:
             return replace(unread_picture(_NO_IMAGE), texts=texts)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dedup_lib.executor import new_file
 from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.id_files import encode_path
 from dedup_lib.executor.kept_rows import Bitmap, keepers_by_row, rows_to_remove
 from dedup_lib.executor.new_file import NewRows, OpenFile
+from dedup_lib.executor.shards.compressed import OpenShard, is_compressed, open_shard, open_sink
 from dedup_lib.executor.shards.headers import END_BYTES, read_layout
-from dedup_lib.executor.shards.read_tasks import read_ahead
 from dedup_lib.executor.shards.rewrite import (
     annotate_samples,
     check_written,
@@ -46,9 +46,10 @@ def rewrite_shard(
         FileRefusedError: The shard was changed, has other IDs than the planned ones, a link would
             lose its target, or a sample can't get a mark.
 
-    *Cost:* what stays is read and written in pieces of 8 MB; the headers are read twice. A shard
-    that loses nothing and gets no mark is copied, unless it does not end in zeros. A shard is not
-    written if no member of it stays.
+    *Cost:* what stays is read and written as `remove_samples` says; the headers are read twice. A
+    shard that loses nothing and gets no mark is copied, unless it does not end in zeros. A shard is
+    not written if no member of it stays. A compressed shard is decompressed to a temporary file on
+    the executor's disk, and so is the new one, to check it.
     """
     if not bitmaps and selection.action == "remove" and not _has_end(task, options):
         bitmaps = [Bitmap(0, b"")]  # no row goes, but the shard is written anew, with an end
@@ -57,12 +58,15 @@ def rewrite_shard(
 
 
 def _has_end(task: FileTask, options: Mapping[str, str]) -> bool:
-    """Tell from its last bytes whether a shard has an end; if its data are zeros, it may not."""
+    """Tell from its last bytes whether a shard has an end; if its data are zeros, it may not.
+
+    A compressed shard is not decompressed to see its end.
+    """
     store, path = open_store(task.source, options)
     try:
         with store.open_input_file(path) as file:
             file.seek(max(0, task.size_bytes - END_BYTES))
-            return not any(file.read(END_BYTES))
+            return not any(file.read(END_BYTES)) or is_compressed(file)
     except FileNotFoundError:  # the copy will say so
         return True
 
@@ -80,19 +84,28 @@ class _Writing(NamedTuple):
         bitmaps: Sequence[Bitmap],
         selection: RowSelection,
     ) -> NewRows:
-        with read_ahead(stream.file, is_remote=stream.is_remote) as file:
-            planned = read_planned(file, task, bitmaps, selection.id_column, self.first_id)
+        with open_shard(
+            stream.file, task.size_bytes, task.source, is_remote=stream.is_remote
+        ) as plain:
+            planned = read_planned(plain, task, bitmaps, selection.id_column, self.first_id)
             shard, removed = planned.shard, planned.indexes
-            with target.store.open_output_stream(target.path) as sink:
+            # The ranges that stay are long: reading them ahead is of no use.
+            data = stream.file if plain.compression is None else plain.file
+            is_remote = stream.is_remote and plain.compression is None
+            with open_sink(target, plain.compression) as sink:
                 if selection.action == "annotate":  # the ranges between marks are short
-                    written = annotate_samples(file, shard, removed, sink, keepers_by_row(bitmaps))
+                    keepers = keepers_by_row(bitmaps)
+                    written = annotate_samples(plain.file, shard, removed, sink, keepers)
                 else:
                     write = extract_samples if selection.action == "extract" else remove_samples
-                    written = write(stream.file, shard, removed, sink)
-        with target.store.open_input_file(target.path) as new:
-            check_written(new, new.size(), target.path, written)
+                    written = write(data, shard, removed, sink, is_remote=is_remote)
+        with (
+            target.store.open_input_file(target.path) as opened,
+            open_shard(opened, opened.size(), target.path) as new,
+        ):
+            check_written(new.file, new.size_bytes, target.path, written)
         lost_all = not written.num_members and bool(shard.layout.members)
-        return NewRows(written.num_samples, is_empty=lost_all)
+        return NewRows(written.num_samples, is_empty=lost_all, is_read_anew=True)
 
 
 class PlannedShard(NamedTuple):
@@ -104,12 +117,12 @@ class PlannedShard(NamedTuple):
 
 
 def read_planned(
-    file: Any, task: FileTask, bitmaps: Sequence[Bitmap], id_from: str, first_id: str
+    plain: OpenShard, task: FileTask, bitmaps: Sequence[Bitmap], id_from: str, first_id: str
 ) -> PlannedShard:
     """Read the headers of a shard, and check the IDs of its planned samples.
 
     Args:
-        file: The shard, opened as a binary file that can seek.
+        plain: The shard.
         task: The shard, as it was planned.
         bitmaps: The planned samples by their index.
         id_from: Where the IDs are, as for `find_ids`.
@@ -120,13 +133,13 @@ def read_planned(
 
     *Cost:* the headers; for IDs in JSON also these members of planned samples.
     """
-    shard = group_samples(read_layout(file, task.size_bytes, task.source))
+    shard = group_samples(read_layout(plain.file, plain.size_bytes, task.source))
     if len(shard.samples) != task.num_rows:
         raise FileRefusedError("changed", f"shard {task.source!r} was changed")
     is_planned = rows_to_remove(bitmaps, task.num_rows).to_pylist()
     indexes = {index for index, is_in in enumerate(is_planned) if is_in}
     numbering = _numbering_of(shard.samples, first_id)
-    ids = find_ids(file, task.source, _chosen(shard, indexes), id_from, numbering)
+    ids = find_ids(plain.file, task.source, _chosen(shard, indexes), id_from, numbering)
     _check_ids(task.source, ids, bitmaps)
     return PlannedShard(shard, indexes, numbering)
 

@@ -17,7 +17,7 @@ from tests.support.review.made_review import encoded  # needs Pillow
 
 def noted_in(content: bytes) -> list[tuple[str | None, str | None]]:
     """The data of the noted members of each sample."""
-    columns = note_members(shard_of(content).samples).values()
+    columns = note_members(shard_of(content).samples, is_plain=True).values()
     return list(zip(*([_data(content, noted) for noted in column] for column in columns)))  # noqa: B905
 
 
@@ -50,7 +50,7 @@ def test_each_sample_has_its_own():
 
 def read(content, rows, *, file_bytes=None):
     """The pictures of rows, and what was read of the shard."""
-    columns = note_members(shard_of(content).samples).values()
+    columns = note_members(shard_of(content).samples, is_plain=True).values()
     noted = dict(enumerate(zip(*columns, strict=True)))
     positions = [RowPosition("s3a://b/0.tar", row, file_bytes or len(content)) for row in rows]
 
@@ -92,3 +92,17 @@ def test_of_a_shard_that_was_changed_nothing_is_shown():
     reasons = {one.thumbnail.reason for one in found.values()}
     assert reasons == {"not read: its file was replaced in the meantime"}
     assert read_bytes == 0
+
+
+def test_of_a_compressed_shard_nothing_is_read():
+    content = tar_of("0.jpg")
+    noted = note_members(shard_of(content).samples, is_plain=False)
+    row = RowPosition("s3a://b/0.tar.gz", 0, len(content))
+    source = NotedMembers({row: tuple(column[0] for column in noted.values())})
+
+    @contextmanager
+    def opened(_):
+        yield slice_of_bytes(content)
+
+    found, read_bytes = read_pictures([row], source, opened, Bounds())
+    assert (found[row].thumbnail.reason, read_bytes) == ("its shard is compressed", 0)
