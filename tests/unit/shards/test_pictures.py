@@ -105,4 +105,4 @@ def test_of_a_compressed_shard_nothing_is_read():
         yield slice_of_bytes(content)
 
     found, read_bytes = read_pictures([row], source, opened, Bounds())
-    assert (found[row].thumbnail.reason, read_bytes) == ("its shard is compressed", 0)
+    assert (found[row].thumbnail.reason, read_bytes) == ("not read: its shard is compressed", 0)
