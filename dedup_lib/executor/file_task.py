@@ -70,12 +70,15 @@ class Rewritten(NamedTuple):
         num_rows: The number of rows in the new file.
         written_bytes: The size of the new file; 0 if no file was written.
         is_copy: Whether the file was copied without changes.
+        is_counted: Whether the rows were counted by reading the new file where it was published
+            from; not by what was meant to be written, and not before an upload.
         left_out: Why a file beside it was not written; None if there is no such file.
     """
 
     num_rows: int
     written_bytes: int
     is_copy: bool
+    is_counted: bool = False
     left_out: str | None = None
 
 
@@ -87,5 +90,6 @@ def describe_outcome(function: Callable[..., Rewritten], *arguments: Any) -> tup
     try:
         done = function(*arguments)
     except FileRefusedError as error:
-        return 0, 0, 0, error.kind, str(error), None
-    return done.num_rows, done.written_bytes, int(done.is_copy), None, None, done.left_out
+        return 0, 0, 0, False, error.kind, str(error), None
+    copied = int(done.is_copy)
+    return done.num_rows, done.written_bytes, copied, done.is_counted, None, None, done.left_out

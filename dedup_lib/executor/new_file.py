@@ -33,10 +33,17 @@ class OpenFile(NamedTuple):
 
 
 class NewRows(NamedTuple):
-    """The number of rows in a new file, and whether it holds nothing that must be kept."""
+    """What a new file holds.
+
+    Attributes:
+        num_rows: The number of its rows.
+        is_empty: Whether it holds nothing that must be kept.
+        is_read_anew: Whether the rows were counted by reading the new file.
+    """
 
     num_rows: int
     is_empty: bool
+    is_read_anew: bool = False
 
 
 # Writes the selected rows of an open file to a new one.
@@ -85,7 +92,7 @@ def rewrite(
         with contextlib.suppress(OSError):  # this frees its disk space for the next attempt
             store.delete_file(partial.path)
         raise
-    return Rewritten(new.num_rows, written_bytes, is_copy)
+    return Rewritten(new.num_rows, written_bytes, is_copy, new.is_read_anew)
 
 
 def _fill(

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
 
 from dedup_lib.executor.bounds import Bounds, MemoryBudget, Meter
 from dedup_lib.executor.parquet_values import FileSlice, UnreadValueError, row_groups, values_at
@@ -24,7 +25,7 @@ _NO_ROW = "the file has no such row"
 
 # Opens a file by its path, spelled as in `FileInfo`.
 OpenFile = Callable[[str], AbstractContextManager[FileSlice]]
-_Texts = Mapping[str, str | None]
+Texts = Mapping[str, str | None]
 
 
 @dataclass(frozen=True)
@@ -42,9 +43,26 @@ class RowPosition:
     file_bytes: int | None = field(default=None, compare=False)
 
 
+class RowReader(Protocol):
+    """Reads the images and texts of rows, for threads; errors become reasons."""
+
+    def find(self, path: str, rows: Sequence[int], /) -> tuple[Sequence[Any], str]:
+        """Divide rows of a file into groups; also return the reason for rows that are in none."""
+
+    def read(self, path: str, group: Any, rows: Sequence[int], /) -> dict[RowPosition, Found]:
+        """Read those of the rows that are in a group."""
+
+
+class RowSource(Protocol):
+    """Says what to read of rows."""
+
+    def reader(self, files: Files, drawing: Drawing, memory: MemoryBudget, /) -> RowReader:
+        """Return a reader that opens `files`, gives images to `drawing`, and shares the memory."""
+
+
 @dataclass(frozen=True)
 class ReadColumns:
-    """The columns to read.
+    """The columns of Parquet files to read.
 
     Attributes:
         image: The column with the encoded image; in a struct, the names from outside to inside.
@@ -53,6 +71,10 @@ class ReadColumns:
 
     image: LeafColumn
     texts: Mapping[str, LeafColumn]
+
+    def reader(self, files: Files, drawing: Drawing, memory: MemoryBudget) -> RowReader:
+        """Return a reader of these columns, as `RowSource` says."""
+        return _Reading(self, files, drawing, memory)
 
 
 @dataclass(frozen=True)
@@ -67,7 +89,7 @@ class RowPicture:
 
     thumbnail: Thumbnail
     size_bytes: int | None = None
-    texts: _Texts | None = None
+    texts: Texts | None = None
 
 
 def unread_picture(reason: str) -> RowPicture:
@@ -76,13 +98,13 @@ def unread_picture(reason: str) -> RowPicture:
 
 
 def read_pictures(
-    rows: Sequence[RowPosition], columns: ReadColumns, open_file: OpenFile, bounds: Bounds
+    rows: Sequence[RowPosition], source: RowSource, open_file: OpenFile, bounds: Bounds
 ) -> tuple[dict[RowPosition, RowPicture], int]:
     """Read rows and draw their images, in the order of their files.
 
     Args:
         rows: The distinct rows. If the size of a file has changed, its rows are not shown.
-        columns: The columns to read.
+        source: What to read.
         open_file: Opens a file for one thread at a time.
         bounds: The limits.
 
@@ -104,11 +126,11 @@ def read_pictures(
         _end_on_error(meter),  # this ends before the wait for the threads
     ):
         sizes = {row.file_path: row.file_bytes for row in rows}
-        files = _Files(open_file, meter, sizes)
-        drawn = _Drawing(draw, drawers, meter, MemoryBudget(bounds.held_bytes))
-        reading = _Reading(columns, files, drawn, MemoryBudget(bounds.held_bytes))
+        files = Files(open_file, meter, sizes)
+        drawn = Drawing(draw, drawers, meter, MemoryBudget(bounds.held_bytes))
+        reading = source.reader(files, drawn, MemoryBudget(bounds.held_bytes))
         footers = [(path, readers.submit(reading.find, path, by_file[path])) for path in by_file]
-        found: dict[RowPosition, _Found] = {}
+        found: dict[RowPosition, Found] = {}
         reads = []
         for path, footer in footers:
             groups, reason = footer.result()
@@ -120,10 +142,10 @@ def read_pictures(
 
 
 # The result for a row. If the picture is still being drawn, it comes later.
-_Found = RowPicture | tuple[RowPicture, Future[Thumbnail]]
+Found = RowPicture | tuple[RowPicture, Future[Thumbnail]]
 
 
-def _wait_for(found: _Found) -> RowPicture:
+def _wait_for(found: Found) -> RowPicture:
     if isinstance(found, RowPicture):
         return found
     picture, thumbnail = found
@@ -141,7 +163,7 @@ def _end_on_error(meter: Meter) -> Iterator[None]:
 
 
 @dataclass(frozen=True)
-class _Files:
+class Files:
     """Opens files and counts what is read, within the bounds."""
 
     open_file: OpenFile
@@ -150,6 +172,7 @@ class _Files:
 
     @contextmanager
     def open(self, path: str) -> Iterator[FileSlice]:
+        """Open a file; raise an UnreadValueError if it has another size than planned."""
         self.meter.check_time()
         with self.open_file(path) as file:
             if self.sizes[path] not in (None, file.num_bytes):
@@ -158,7 +181,7 @@ class _Files:
 
 
 @dataclass(frozen=True)
-class _Drawing:
+class Drawing:
     """Reads images when there is memory for them, and lets threads draw them.
 
     A thread that draws only returns memory and never waits for it, so there is no deadlock.
@@ -169,7 +192,8 @@ class _Drawing:
     meter: Meter
     memory: MemoryBudget
 
-    def read_and_draw(self, value: StoredValue | None, texts: _Texts | None) -> _Found:
+    def read_and_draw(self, value: StoredValue | None, texts: Texts | None) -> Found:
+        """Read an image and have it drawn, unless it is too large; None is NULL."""
         if value is None:
             return RowPicture(self.draw(None), texts=texts)
         size = value.num_bytes
@@ -193,11 +217,11 @@ class _Drawing:
 
 @dataclass(frozen=True)
 class _Reading:
-    """The work of the reading threads: one file, or one row group of a file, at a time."""
+    """Reads rows of Parquet files: one file, or one row group of a file, at a time."""
 
     columns: ReadColumns
-    files: _Files
-    drawing: _Drawing
+    files: Files
+    drawing: Drawing
     memory: MemoryBudget
 
     def find(self, path: str, rows: Sequence[int]) -> tuple[list[RowGroup], str]:
@@ -207,14 +231,14 @@ class _Reading:
             with self.files.open(path) as file:
                 return row_groups(file, rows, columns, self.memory.hold), _NO_ROW
         except Exception as error:  # a file may be damaged in any way
-            return [], _reason(error)
+            return [], reason_of(error)
 
-    def read(self, path: str, group: RowGroup, rows: Sequence[int]) -> dict[RowPosition, _Found]:
+    def read(self, path: str, group: RowGroup, rows: Sequence[int]) -> dict[RowPosition, Found]:
         """Read the rows that are in a row group."""
         last = group.first_row + group.num_rows
         wanted = sorted(row - group.first_row for row in rows if group.first_row <= row < last)
-        found: dict[int, _Found] = {}
-        texts: Mapping[int, _Texts] = {}
+        found: dict[int, Found] = {}
+        texts: Mapping[int, Texts] = {}
         reason = _NO_ROW
         try:
             with self.files.open(path) as file:
@@ -223,19 +247,19 @@ class _Reading:
                 for row, value in chunks.values(self.columns.image, wanted):
                     found[row] = self.drawing.read_and_draw(value, texts.get(row))
         except Exception as error:  # a file may be damaged in any way
-            reason = _reason(error)
+            reason = reason_of(error)
         for row in wanted:
             if row not in found:
                 found[row] = replace(unread_picture(reason), texts=texts.get(row))
         return {RowPosition(path, group.first_row + row): one for row, one in found.items()}
 
-    def _read_texts(self, chunks: _Chunks, rows: Sequence[int]) -> dict[int, _Texts]:
+    def _read_texts(self, chunks: _Chunks, rows: Sequence[int]) -> dict[int, Texts]:
         """Read the texts of rows; return no texts if one of the columns can't be read."""
         found: dict[int, dict[str, str | None]] = {row: {} for row in rows}
         try:
             for name, column in self.columns.texts.items():
                 for row, value in chunks.values(column, rows):
-                    found[row][name] = None if value is None else _read_text(value)
+                    found[row][name] = None if value is None else read_text(value)
         except UnreadValueError:
             return {}
         return dict(found)
@@ -259,12 +283,14 @@ class _Chunks:
         return values_at(part, chunk, rows, self.hold)
 
 
-def _read_text(value: StoredValue) -> str:
+def read_text(value: StoredValue) -> str:
+    """Read a text, which must not be too long."""
     if value.num_bytes > _MOST_TEXT_BYTES:
         raise UnreadValueError("a text is too long")
     return value.read().decode("utf-8", errors="replace")
 
 
-def _reason(error: Exception) -> str:
+def reason_of(error: Exception) -> str:
+    """Return the first line of an error as the reason why something was not read."""
     words = next(iter(str(error).strip().splitlines()), "")
     return words.rstrip(".") or type(error).__name__

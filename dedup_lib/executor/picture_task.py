@@ -11,14 +11,14 @@ from typing import Any
 
 from dedup_lib.executor.bounds import Bounds
 from dedup_lib.executor.parquet_values import FileSlice
-from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition, read_pictures
+from dedup_lib.executor.picture_reads import RowPicture, RowPosition, RowSource, read_pictures
 from dedup_lib.executor.stores import open_store
 from dedup_lib.executor.thumbnails import Thumbnail
 
 
 def draw_rows(
     rows: Sequence[RowPosition],
-    columns: ReadColumns,
+    source: RowSource,
     bounds: Bounds,
     ends: float,
     options: Mapping[str, str],
@@ -27,7 +27,7 @@ def draw_rows(
 
     Args:
         rows: The distinct rows.
-        columns: The columns to read.
+        source: What to read of them.
         bounds: The limits.
         ends: The latest end, in seconds since 1970, even if the task began late.
         options: Options for pyarrow's file systems.
@@ -38,7 +38,7 @@ def draw_rows(
     seconds = min(bounds.most_seconds, ends - time.time())
     pictures, read_bytes = read_pictures(
         rows,
-        columns,
+        source,
         lambda path: _open_file(path, options),
         dataclasses.replace(bounds, most_seconds=seconds),
     )

@@ -9,7 +9,7 @@ from typing import Any
 
 from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
-from pyspark.sql.types import LongType, StringType, StructField, StructType
+from pyspark.sql.types import BooleanType, LongType, StringType, StructField, StructType
 
 from dedup_lib.errors import (
     ColumnTypeError,
@@ -29,7 +29,7 @@ from dedup_lib.session.conf import tuned_for_rows
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.image_table import ImageTable
-from dedup_lib.tables.target import Attempt, Staged, Target
+from dedup_lib.tables.target import Attempt, CountedFile, Staged, Target
 
 _SHOWN = 5
 _log = logging.getLogger(__name__)
@@ -46,6 +46,7 @@ _OUTCOME = StructType(
         StructField("num_rows", LongType()),
         StructField("written_bytes", LongType()),
         StructField("copied_files", LongType()),
+        StructField("is_counted", BooleanType()),
         StructField("refused", StringType()),
         StructField("reason", StringType()),
         StructField("left_out", StringType()),
@@ -61,13 +62,16 @@ class RewrittenFiles:
         written_files: The number of written files.
         copied_files: The number of files that were only copied.
         tasks: The number of tasks.
+        counted: The files whose rows a task counted in the new file, by their path below the
+            output.
         left_out: Why files beside some files were not written.
     """
 
     written_files: int
     copied_files: int
     tasks: int
-    left_out: tuple[str, ...] = ()
+    counted: Mapping[str, CountedFile]
+    left_out: tuple[str, ...]
 
 
 def write(
@@ -105,7 +109,7 @@ def write(
         written_files=done.written_files,
         copied_files=done.copied_files,
     )
-    return Staged(output, attempt.staged, None)
+    return Staged(output, attempt.staged, None, counted=done.counted)
 
 
 def rewrite(
@@ -167,9 +171,12 @@ def rewrite(
 
     file = F.struct("path", "size_bytes", "num_rows", "keeps_empty")
     rewritten = outcomes_of(rewrite_row, options)(file, "bitmaps")
-    done = gathered.join(F.broadcast(chosen.frame), "number").select(rewritten.alias("outcome"))
+    done = gathered.join(F.broadcast(chosen.frame), "number").select(
+        "path", rewritten.alias("outcome")
+    )
+    counted_path = F.when(F.col("outcome.is_counted"), F.col("path"))
     with tuned_for_rows(spark, sum(file.num_rows for file in files)):
-        outcomes = done.select("outcome.*").collect()
+        outcomes = done.select("outcome.*", counted_path.alias("path")).collect()
     for row in outcomes:
         if (error := refusal_of(row)) is not None:
             raise error
@@ -177,6 +184,11 @@ def rewrite(
         written_files=sum(row["written_bytes"] > 0 for row in outcomes),
         copied_files=sum(row["copied_files"] for row in outcomes),
         tasks=chosen.num_groups,
+        counted={
+            row["path"].lstrip("/"): CountedFile(row["written_bytes"], row["num_rows"])
+            for row in outcomes
+            if row["is_counted"] and row["written_bytes"] > 0
+        },
         left_out=tuple(row["left_out"] for row in outcomes if row["left_out"] is not None),
     )
 

@@ -4,10 +4,6 @@ from __future__ import annotations
 
 from contextlib import ExitStack
 
-from pyspark.sql import functions as F
-from pyspark.sql.types import BooleanType, StructField
-
-from dedup_lib.executor.annotated_rows import IS_DUPLICATE
 from dedup_lib.methods.method import Method
 from dedup_lib.plan import id_scan
 from dedup_lib.plan.plan import Plan
@@ -15,8 +11,6 @@ from dedup_lib.publish import marker, stage
 from dedup_lib.session.conf import SCAN_SETTINGS, tuned_for_rows, tuning_settings
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Staged, Target
-
-_MARK = StructField(IS_DUPLICATE, BooleanType())
 
 
 class NewOutput(Method):
@@ -63,8 +57,7 @@ class NewOutput(Method):
         if action == "annotate":
             removed_rows = plan.counts.removed_rows
             with tuning_settings(run.session.spark, SCAN_SETTINGS):
-                marks = written.read_column(run.session, staged, _MARK)
-                marked = marks.where(F.col(IS_DUPLICATE)).count()
+                marked = written.count_marked(run.session, staged)
             stage.check_rows(staged, expected_rows=removed_rows, found_rows=marked, what="marks")
         if self.ids_are_unverified:
             self._compare_ids(plan, staged)

@@ -92,7 +92,14 @@ class Workspace:
 
         columns, has_all = columns_to_copy(settings)
         is_for_spark = settings.method_traits.moves_images and settings.engine != "arrow"
-        return WantedIds(columns, has_all, is_for_spark, settings.image_id_from, make_directory)
+        return WantedIds(
+            columns,
+            has_all,
+            is_for_spark,
+            settings.image_id_from,
+            make_directory,
+            has_review=settings.review is not None,
+        )
 
     def _temporary_directory(self, cleanup: ExitStack) -> str | None:
         if not is_on_one_machine(self.session.spark):

@@ -17,7 +17,7 @@ class ShownColumns:
 
     Attributes:
         image: The column with encoded images; for a field of a struct, the names from outside to
-            inside. None if the column is unknown.
+            inside. Empty if images are not in a column; None if the column is unknown.
         texts: Columns of strings, without the ID column.
         why_no_image: If there is no image column, the reason.
     """

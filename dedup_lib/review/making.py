@@ -140,6 +140,8 @@ class _Making:
     @cached_property
     def columns(self) -> ShownColumns:
         images = self.plan.images
+        if not images.table_format.has_image_column:
+            return ShownColumns((), ())
         schema = images.frame.schema
         return shown_columns(schema, images.id_column, images.partition_columns)
 

@@ -118,7 +118,7 @@ class PictureReader:
         columns = ReadColumns(self.names.path(self.columns.image), texts)
         table_format = self.images.table_format
         pictures, self.read_bytes = table_format.draw_rows(
-            self.session, positions, columns, Bounds()
+            self.session, self.images, positions, columns, Bounds()
         )
         return pictures
 

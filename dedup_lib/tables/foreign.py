@@ -9,6 +9,7 @@ from fnmatch import fnmatchcase, translate
 from itertools import pairwise
 
 from dedup_lib.errors import OutputExistsError, TableFormatError
+from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES
 from dedup_lib.locations import child, name_of, with_parents
 from dedup_lib.session.storage import FileInfo, Storage
 
@@ -83,7 +84,7 @@ KINDS = (
     ),
 )
 # WebDataset's shards.
-TAR_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst", ".tar.xz", ".tar.bz2")
+TAR_SUFFIXES = (*SHARD_SUFFIXES, ".tar.xz", ".tar.bz2")
 _GROUPS = [group for kind in KINDS for group in kind.signs]
 _DEEP = [entry.partition("/") for group in _GROUPS for entry in group if "/" in entry]
 # Names to find in a directory, sub-directories to look into, and names to find there.

@@ -45,6 +45,7 @@ class WantedIds:
             of a new directory in it; None if there is no such directory.
         listed_ids: Reads the IDs of all lists, lazily: `image_id`, one row per entry; None if there
             is no list, or one can't be read.
+        has_review: Whether a review shows images: for shards, their offsets are noted with the IDs.
     """
 
     columns: tuple[str, ...]
@@ -53,6 +54,7 @@ class WantedIds:
     id_from: str
     make_directory: Callable[[], str | None]
     listed_ids: Callable[[], DataFrame | None] = lambda: None
+    has_review: bool = False
 
     def in_files(self, partition_columns: Collection[str]) -> WantedIds | None:
         """Copy IDs alone if a value is in directory names; None if the ID itself is there."""
@@ -112,6 +114,8 @@ class IdFacts:
             None if it can.
         suffixes: For shards: the suffixes of all members of samples, in order.
         misread: A column that Spark reads wrong in some file, and pyarrow can't read; or None.
+        unmarkable: Why some sample of shards can't get a mark by --action annotate; None if all
+            can.
     """
 
     columns: tuple[str, ...]
@@ -121,6 +125,7 @@ class IdFacts:
     refused: str | None = None
     suffixes: tuple[str, ...] = ()
     misread: str | None = None
+    unmarkable: str | None = None
 
     @property
     def value_names(self) -> list[str]:

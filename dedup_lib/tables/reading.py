@@ -31,6 +31,8 @@ class ReadableFormat:
     Attributes:
         traits: The facts that settings need about the format, such as its name.
         sign: For messages: what identifies such a table.
+        has_image_column: Whether images are in a column of the table; otherwise `draw_rows` finds
+            them.
         takes_id_from: Whether --image-id-from says where the IDs are.
         deletes_by_log_counts: Whether deletions rely on row counts in a log. `check_log` compares
             these counts.
@@ -38,6 +40,7 @@ class ReadableFormat:
 
     traits: FormatTraits
     sign: str = ""
+    has_image_column = True
     takes_id_from = False
     deletes_by_log_counts = False
 
@@ -191,7 +194,12 @@ class ReadableFormat:
         return row_positions.row_indexes(session.spark, paths, id_field, ids)
 
     def draw_rows(
-        self, session: Session, rows: Sequence[RowPosition], columns: ReadColumns, bounds: Bounds
+        self,
+        session: Session,
+        table: PinnedTable,
+        rows: Sequence[RowPosition],
+        columns: ReadColumns,
+        bounds: Bounds,
     ) -> tuple[Mapping[RowPosition, RowPicture], int]:
         """Read rows by position and draw them, for the review. See `row_pictures.draw_rows`."""
         from dedup_lib.tables import row_pictures  # noqa: PLC0415  # only a review needs it

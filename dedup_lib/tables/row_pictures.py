@@ -10,9 +10,9 @@ from itertools import pairwise
 
 from dedup_lib.executor.bounds import Bounds
 from dedup_lib.executor.picture_reads import (
-    ReadColumns,
     RowPicture,
     RowPosition,
+    RowSource,
     read_pictures,
     unread_picture,
 )
@@ -35,7 +35,7 @@ _RETURNS = "read_bytes bigint, pictures array<struct<webp: binary, facts: string
 def draw_rows(
     session: Session,
     rows: Sequence[RowPosition],
-    columns: ReadColumns,
+    source: RowSource,
     bounds: Bounds,
 ) -> tuple[Mapping[RowPosition, RowPicture], int]:
     """Read rows and draw them, on the side that can open files: the driver or the executors.
@@ -43,7 +43,7 @@ def draw_rows(
     Args:
         session: The session, with its file systems.
         rows: The positions of the rows, each once.
-        columns: The columns to read.
+        source: What to read of them.
         bounds: When to stop.
 
     Returns:
@@ -56,14 +56,14 @@ def draw_rows(
     if not rows:
         return {}, 0
     if session.storage.is_remote:
-        return _on_executors(session, rows, columns, bounds)
-    return read_pictures(rows, columns, session.storage.open_file, bounds)
+        return _on_executors(session, rows, source, bounds)
+    return read_pictures(rows, source, session.storage.open_file, bounds)
 
 
 def _on_executors(
     session: Session,
     rows: Sequence[RowPosition],
-    columns: ReadColumns,
+    source: RowSource,
     bounds: Bounds,
 ) -> tuple[Mapping[RowPosition, RowPicture], int]:
     ends = time.time() + bounds.most_seconds
@@ -77,7 +77,7 @@ def _on_executors(
     )
     options = dict(session.storage.pyarrow_options)
     drawn = on_executors(
-        lambda number: draw_on_executor(parts[number], columns, of_part, ends, options),
+        lambda number: draw_on_executor(parts[number], source, of_part, ends, options),
         f"struct<{_RETURNS}>",
     )
     numbers = session.spark.range(0, len(parts), 1, len(parts))

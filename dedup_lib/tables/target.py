@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Literal, NamedTuple
 
 from dedup_lib.errors import OutputExistsError
 from dedup_lib.settings import OutputMode
@@ -97,6 +98,13 @@ class Attempt:
         return f"{self.directory}/partial"
 
 
+class CountedFile(NamedTuple):
+    """The size of a written file, and its rows, which a task counted by reading it anew."""
+
+    size_bytes: int
+    num_rows: int
+
+
 @dataclass(frozen=True)
 class Staged:
     """A table that was written, but not yet verified and published.
@@ -106,12 +114,15 @@ class Staged:
         location: Where it is: staged, or already at the target's location (a commit).
         version: The version that holds it; None for a format without versions.
         deletion_vectors: For a clone, how many deletion vectors hide rows.
+        counted: The files that need not be read once more to count their rows, by their path below
+            the location.
     """
 
     target: Target
     location: str
     version: int | None
     deletion_vectors: int | None = None
+    counted: Mapping[str, CountedFile] = field(default_factory=dict)
 
     @property
     def is_in_place(self) -> bool:

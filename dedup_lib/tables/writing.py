@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import DataFrame, DataFrameWriter
-from pyspark.sql.types import StructField, StructType
+from pyspark.sql import functions as F
+from pyspark.sql.types import BooleanType, StructField, StructType
 
 from dedup_lib.errors import DedupError, OutputExistsError, SettingsError, UnsupportedError
+from dedup_lib.executor.annotated_rows import IS_DUPLICATE
 from dedup_lib.session.session import Session
 from dedup_lib.settings import OutputMode
 from dedup_lib.tables.foreign import check_written
@@ -165,6 +167,11 @@ class WritableFormat(ReadableFormat):
     def read_column(self, session: Session, staged: Staged, field: StructField) -> DataFrame:
         """Return one column of a written table, lazily: one row per row."""
         raise NotImplementedError
+
+    def count_marked(self, session: Session, staged: Staged) -> int:
+        """Count the rows of a written table that --action annotate marked as duplicates."""
+        marks = self.read_column(session, staged, StructField(IS_DUPLICATE, BooleanType()))
+        return marks.where(F.col(IS_DUPLICATE)).count()
 
     def written_bytes(self, session: Session, staged: Staged) -> int:
         """Return the size of the data files of a written table."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Any
 
 from pyspark.sql import functions as F
 
@@ -13,23 +15,31 @@ from dedup_lib.errors import (
     UnsupportedError,
     VerificationError,
 )
+from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES
 from dedup_lib.executor.shards.metadata_files import metadata_path
 from dedup_lib.executor.shards.sample_ids import is_by_position, is_in_metadata
 from dedup_lib.files.format import FilesFormat
 from dedup_lib.session.session import Session
+from dedup_lib.session.storage import FileInfo
 from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.directory import fingerprint, is_marker
 from dedup_lib.tables.foreign import check_read
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.layout.partitions import relative_parts
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Staged
 from dedup_lib.webdataset.curator_groups import with_listed_groups
+from dedup_lib.webdataset.pictures import find_members
 from dedup_lib.webdataset.sample_ids import COLUMNS, count_samples, read_ids
 from dedup_lib.webdataset.shard_engine import ShardEngine
 from dedup_lib.webdataset.shards import check_positions, find_shards, warn_of_others
 from dedup_lib.webdataset.unpack_engine import UnpackEngine
+
+if TYPE_CHECKING:
+    from dedup_lib.executor.bounds import Bounds
+    from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
 
 _LOOKED_AT = 3
 _ONLY_SHARDS = (
@@ -47,11 +57,13 @@ class WebDatasetFormat(FilesFormat):
 
     traits = find_format("webdataset")
     file_engine = ShardEngine()
+    has_image_column = False
     takes_id_from = True
 
     def is_at(self, session: Session, location: str) -> bool:
         """Look at the name alone: a directory is told when its files are listed."""
-        return location.lower().endswith(".tar") and not session.storage.is_directory(location)
+        is_shard = location.lower().endswith(SHARD_SUFFIXES)
+        return is_shard and not session.storage.is_directory(location)
 
     def pin(
         self, session: Session, location: str, wanted_ids: WantedIds | None = None
@@ -107,7 +119,7 @@ class WebDatasetFormat(FilesFormat):
                 f"output {location!r} is a file, not a directory: it is not replaced."
             )
         files = [file for file in session.storage.list_files(location) if not is_marker(file)]
-        shards = [file for file in files if file.path.lower().endswith(".tar")]
+        shards = [file for file in files if file.path.lower().endswith(SHARD_SUFFIXES)]
         fit = {file.path for file in shards} | {metadata_path(file.path) for file in shards}
         if (other := next((file for file in files if file.path not in fit), None)) is not None:
             raise OutputExistsError(
@@ -136,10 +148,52 @@ class WebDatasetFormat(FilesFormat):
         """Return where the IDs are in the samples."""
         return str(table.frame.schema[COLUMNS[0]].metadata["from"])
 
+    def draw_rows(
+        self,
+        session: Session,
+        table: PinnedTable,
+        rows: Sequence[RowPosition],
+        columns: ReadColumns,
+        bounds: Bounds,
+    ) -> tuple[Mapping[RowPosition, RowPicture], int]:
+        """Read members by their offsets, which are in the ID table. No header is read."""
+        from dedup_lib.tables import row_pictures  # noqa: PLC0415  # only a review needs it
+
+        return row_pictures.draw_rows(session, rows, find_members(session, table, rows), bounds)
+
     def count_rows(self, session: Session, staged: Staged) -> int:
-        """Count the samples by the headers of the written shards."""
-        try:
+        """Count the samples by the headers of the written shards.
+
+        A shard is read once more only if no task has read it after it was written, or it has
+        another size now.
+        """
+        with _broken_output():
             shards = find_shards(session.storage, staged.location).shards
-            return count_samples(session, shards)
-        except DedupError as error:
-            raise VerificationError(f"the staged output is broken: {error}") from error
+            known, unread = _divide_counted(staged, shards)
+            return known + (count_samples(session, unread) if unread else 0)
+
+    def count_marked(self, session: Session, staged: Staged) -> int:
+        """Count the samples whose mark in the written shards says that they are duplicates."""
+        with _broken_output():
+            shards = find_shards(session.storage, staged.location).shards
+            return count_samples(session, shards, only_marked=True)
+
+
+@contextmanager
+def _broken_output() -> Iterator[None]:
+    try:
+        yield
+    except DedupError as error:
+        raise VerificationError(f"the staged output is broken: {error}") from error
+
+
+def _divide_counted(staged: Staged, shards: Sequence[FileInfo]) -> tuple[int, list[FileInfo]]:
+    """Return the samples of shards that are counted already, and the other shards."""
+    num_samples, unread = 0, []
+    for shard in shards:
+        counted = staged.counted.get("/".join(relative_parts(staged.location, shard)))
+        if counted is None or counted.size_bytes != shard.size_bytes:
+            unread.append(shard)
+        else:
+            num_samples += counted.num_rows
+    return num_samples, unread

@@ -14,6 +14,7 @@ from pyspark.sql.types import StringType, StructField, StructType
 from dedup_lib.errors import DedupError, UnsupportedError
 from dedup_lib.executor.footers import SourceFile
 from dedup_lib.executor.shards import read_tasks
+from dedup_lib.executor.shards.pictures import PICTURE_COLUMNS
 from dedup_lib.executor.shards.read_tasks import ShardIds, ShardSources
 from dedup_lib.executor.shards.sample_ids import group_size
 from dedup_lib.files.rewrite import error_of
@@ -24,12 +25,12 @@ from dedup_lib.session.storage import FileInfo
 from dedup_lib.tables.id_table import CopiedIds, FileRows, IdFacts, IdTable, WantedIds
 
 COLUMNS = ("image_id", "__key__", "__url__")
-_SCHEMA = StructType([StructField(name, StringType()) for name in COLUMNS])
+_SCHEMA = StructType([StructField(name, StringType()) for name in COLUMNS + PICTURE_COLUMNS])
 _SHOWN = 5
 _FACTS = (
     "array<struct<num_rows: bigint, num_nulls: bigint, id_bytes: bigint, num_others: bigint, "
     "num_torn: bigint, num_equal: bigint, has_end: boolean, kind: string, refused: string, "
-    "suffixes: array<string>, unfit: string>>"
+    "suffixes: array<string>, unfit: string, unmarkable: string>>"
 )
 _log = logging.getLogger(__name__)
 
@@ -55,6 +56,7 @@ def read_ids(
     *Cost:* executors read the headers of all members, one shard after another in a task.
     """
     columns = [name for name in wanted.columns if name in COLUMNS]
+    columns += PICTURE_COLUMNS if wanted.has_review else ()
     directory = file_tasks.common_directory(shards)
     parts = [
         file_tasks.below(directory, part) for part in _divide(shards, group_size(wanted.id_from))
@@ -75,11 +77,17 @@ def read_ids(
     else:
         found = _ask(session, parts, copy_part, location)
     _warn(shards, found)
+    unmarkable = (
+        f"shard {file.path!r}: {one.unmarkable}"
+        for file, one in zip(shards, found, strict=True)
+        if one.unmarkable is not None
+    )
     facts = replace(
         facts,
         files=tuple(map(FileRows.of, shards, found)),
         refused=next((one.unfit for one in found if one.unfit is not None), None),
         suffixes=tuple(sorted({suffix for one in found for suffix in one.suffixes})),
+        unmarkable=next(unmarkable, None),
     )
     if target is None:
         return IdTable(rows, facts)
@@ -97,8 +105,10 @@ def _divide(shards: Sequence[FileInfo], each: int) -> list[list[FileInfo]]:
     return [[file for first in part for file in by_first[first]] for part in parts]
 
 
-def count_samples(session: Session, shards: Sequence[FileInfo]) -> int:
-    """Count the samples of written shards, by their headers.
+def count_samples(
+    session: Session, shards: Sequence[FileInfo], *, only_marked: bool = False
+) -> int:
+    """Count the samples of written shards by their headers, or those marked as duplicates.
 
     Raises:
         UnreadableFileError: A shard is broken.
@@ -108,7 +118,7 @@ def count_samples(session: Session, shards: Sequence[FileInfo]) -> int:
     options = dict(session.storage.pyarrow_options)
 
     def count_part(_: int, part: list[SourceFile]) -> list[ShardIds]:
-        return read_tasks.count_samples(directory, part, options)
+        return read_tasks.count_samples(directory, part, options, only_marked=only_marked)
 
     return sum(one.num_rows for one in _ask(session, parts, count_part, directory))
 

@@ -7,9 +7,10 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from dedup_lib.errors import DedupError, UnsupportedError
+from dedup_lib.errors import DedupError, TableFormatError
 from dedup_lib.executor.file_task import Rewritten, RowSelection
 from dedup_lib.executor.shards import rewrite_tasks
+from dedup_lib.executor.shards.marks import MARK_SUFFIX
 from dedup_lib.executor.shards.sample_ids import is_by_position
 from dedup_lib.files import rewrite
 from dedup_lib.methods.run_context import RunContext
@@ -29,10 +30,12 @@ class ShardEngine:
         self, session: Session, images: ImageTable, partial: str | None, settings: Settings
     ) -> DedupError | None:
         """Return why the run can't write shards, or None: executors have read all of them."""
-        if settings.action == "annotate":
-            return UnsupportedError("--action annotate can't mark the samples of shards.")
-        if settings.review is not None:
-            return UnsupportedError("--review can't show the pictures of shards: leave it out.")
+        facts = None if images.id_table is None else images.id_table.facts
+        if settings.action == "annotate" and facts is not None and facts.unmarkable is not None:
+            return TableFormatError(
+                f"--action annotate adds a member KEY.{MARK_SUFFIX} to each sample, but "
+                f"{facts.unmarkable}. Use --action remove or extract, or other shards."
+            )
         return None
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from dedup_lib.errors import TableFormatError
+from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES
 from dedup_lib.executor.shards.metadata_files import metadata_path
 from dedup_lib.locations import name_of
 from dedup_lib.session.storage import FileInfo, Storage
@@ -41,7 +42,8 @@ def find_shards(storage: Storage, location: str) -> FoundShards:
         location: A canonical location.
 
     Raises:
-        TableFormatError: There is no shard, or one in a compressed form or a hidden directory.
+        TableFormatError: There is no shard, or one in an unknown compression or a hidden directory;
+            or two shards have the same metadata file.
     """
     shards: list[FileInfo] = []
     others: list[FileInfo] = []
@@ -53,10 +55,10 @@ def find_shards(storage: Storage, location: str) -> FoundShards:
     if not shards:
         raise TableFormatError(f"image table {location!r} has no shard: no file ends in '.tar'.")
     for file in shards:
-        if not file.path.lower().endswith(".tar"):
+        if not file.path.lower().endswith(SHARD_SUFFIXES):
             raise TableFormatError(
-                f"image table {location!r} holds {file.path!r}, which is compressed: decompress it "
-                "first. Images in it are compressed already."
+                f"image table {location!r} holds {file.path!r}, whose compression is not known "
+                "here, only gzip and zstd: decompress it first. Images are compressed already."
             )
         if any(part.startswith(("_", ".")) for part in relative_parts(location, file)):
             raise TableFormatError(
@@ -64,12 +66,25 @@ def find_shards(storage: Storage, location: str) -> FoundShards:
                 "with '_' or '.': move it away, or finish the write that left it."
             )
     shards.sort(key=lambda file: file.path)
-    of_shards = {metadata_path(file.path) for file in shards}
-    metadata = sorted(
-        (file for file in others if file.path in of_shards), key=lambda file: file.path
-    )
-    others = [file for file in others if file.path not in of_shards]
-    return FoundShards(shards, metadata, others)
+    metadata = _metadata_of(location, shards, others)
+    known = {file.path for file in metadata}
+    return FoundShards(shards, metadata, [file for file in others if file.path not in known])
+
+
+def _metadata_of(
+    location: str, shards: Sequence[FileInfo], others: Sequence[FileInfo]
+) -> list[FileInfo]:
+    owners: dict[str, list[str]] = {}
+    for file in shards:
+        owners.setdefault(metadata_path(file.path), []).append(file.path)
+    metadata = [file for file in others if file.path in owners]
+    for file in metadata:
+        if len(owners[file.path]) > 1:
+            raise TableFormatError(
+                f"image table {location!r} holds {file.path!r}, and several shards of its name: "
+                f"{owners[file.path]}. Move it away, or rename the shards."
+            )
+    return sorted(metadata, key=lambda file: file.path)
 
 
 def warn_of_others(others: Sequence[FileInfo]) -> None:

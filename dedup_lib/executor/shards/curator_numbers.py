@@ -24,21 +24,17 @@ def curator_numbers(members: Iterable[Member]) -> list[int | None]:
         One entry for each member.
     """
     numbers: list[int | None] = []
-    run_key, has_image, next_number = None, False, 0
+    run, has_image, next_number = None, False, 0
     for member in members:
-        numbers.append(None)
-        key, suffix = _split_as_dali(member.plain_name)
-        if member.kind not in _FILE_KINDS or not key:
-            continue
-        if key != run_key:
-            run_key, has_image = key, False
-        if suffix == _SUFFIX and not has_image:
-            numbers[-1], has_image = next_number, True
-            next_number += 1
+        number = None
+        name = member.plain_name
+        if member.kind in _FILE_KINDS and name:
+            dot = name.find(".", name.rfind("/") + 1)
+            key = name[:dot] if dot >= 0 else name  # without a dot the name is key and suffix
+            if key and key != run:
+                run, has_image = key, False
+            if key and not has_image and (name[dot + 1 :] == _SUFFIX):
+                number, has_image = next_number, True
+                next_number += 1
+        numbers.append(number)
     return numbers
-
-
-def _split_as_dali(name: str) -> tuple[str, str]:
-    """Split a name into key and suffix; without a dot the whole name is both."""
-    dot = name.find(".", name.rfind("/") + 1)
-    return (name, name) if dot < 0 else (name[:dot], name[dot + 1 :])

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
-import io
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
 from dedup_lib.executor.footers import SourceFile
@@ -14,19 +13,21 @@ from dedup_lib.executor.id_files import (
     named_when_finished,
     write_rows,
 )
+from dedup_lib.executor.shards.compressed import OpenShard, open_shard
 from dedup_lib.executor.shards.headers import read_layout
+from dedup_lib.executor.shards.marks import is_marked, why_unmarkable
+from dedup_lib.executor.shards.pictures import PICTURE_COLUMNS, note_members
 from dedup_lib.executor.shards.sample_ids import (
     Numbering,
     find_ids,
     group_size,
+    is_by_position,
     prefix_of,
     text_of_key,
 )
 from dedup_lib.executor.shards.samples import group_samples
 from dedup_lib.executor.shards.table_columns import find_columns
 from dedup_lib.executor.stores import FileRefusedError, open_store, renames_in_one_step
-
-_READ_AHEAD_BYTES = 4 * 1024**2
 
 
 class ShardIds(NamedTuple):
@@ -44,6 +45,7 @@ class ShardIds(NamedTuple):
         refused: Why the shard can't be read; None if it can.
         suffixes: The suffixes of its samples, as for `find_columns`.
         unfit: Why a table can't hold all that is in the shard; None if it can.
+        unmarkable: Why a sample can't get a mark (`marks.why_unmarkable`); None if all can.
     """
 
     num_rows: int
@@ -57,6 +59,7 @@ class ShardIds(NamedTuple):
     refused: str | None = None
     suffixes: Sequence[str] = ()
     unfit: str | None = None
+    unmarkable: str | None = None
 
 
 class ShardSources(NamedTuple):
@@ -84,7 +87,7 @@ def copy_ids(
         One entry per shard. Nothing is written if one of them is refused.
 
     *Cost:* the headers of all members; for an ID in JSON also these members. In an object store
-    they are read in pieces of 4 MB, with what lies between.
+    they are read in pieces of 4 MB, with what lies between. Compressed shards are decompressed.
     """
     found, batches = _read_all(sources, options)
     if not any(facts.refused for facts in found):
@@ -127,7 +130,11 @@ def _read_all(
 
 
 def count_samples(
-    directory: str, files: Sequence[SourceFile], options: Mapping[str, str]
+    directory: str,
+    files: Sequence[SourceFile],
+    options: Mapping[str, str],
+    *,
+    only_marked: bool = False,
 ) -> list[ShardIds]:
     """Count the samples of written shards by their headers; no ID is read.
 
@@ -135,6 +142,7 @@ def count_samples(
         directory: The URI of a directory above the shards.
         files: The shards.
         options: Options for pyarrow's file systems, except the local one.
+        only_marked: Whether to count only samples that are marked as duplicates. Marks are read.
 
     Returns:
         One entry per shard. Only `num_rows` and `refused` say something.
@@ -146,10 +154,11 @@ def count_samples(
             store, path = open_store(uri, options)
             with (
                 store.open_input_file(path) as opened,
-                read_ahead(opened, is_remote=not renames_in_one_step(store)) as file,
+                _open(store, opened, uri) as shard,
             ):
-                num_samples = len(group_samples(read_layout(file, opened.size(), uri)).samples)
-            found.append(ShardIds(num_samples, 0, 0, 0, 0, 0, has_end=True))
+                samples = group_samples(read_layout(shard.file, shard.size_bytes, uri)).samples
+                counted = [one for one in samples if not only_marked or is_marked(shard.file, one)]
+            found.append(ShardIds(len(counted), 0, 0, 0, 0, 0, has_end=True))
         except (FileRefusedError, FileNotFoundError) as error:
             found.append(_refused(error))
     return found
@@ -160,17 +169,8 @@ def _refused(error: FileRefusedError | FileNotFoundError) -> ShardIds:
     return ShardIds(0, 0, 0, 0, 0, 0, has_end=True, kind=kind, refused=str(error))
 
 
-@contextlib.contextmanager
-def read_ahead(file: Any, *, is_remote: bool) -> Iterator[Any]:
-    """Read headers ahead in an object store, where a request takes as long as some megabytes."""
-    if not is_remote:
-        yield file
-        return
-    buffered = io.BufferedReader(file, _READ_AHEAD_BYTES)
-    try:
-        yield buffered
-    finally:
-        buffered.detach()
+def _open(store: Any, file: Any, uri: str) -> AbstractContextManager[OpenShard]:
+    return open_shard(file, file.size(), uri, is_remote=not renames_in_one_step(store))
 
 
 def _read(
@@ -184,17 +184,27 @@ def _read(
     with store.open_input_file(path) as opened:
         if opened.size() != source.size_bytes:
             raise FileRefusedError("changed", f"shard {uri!r} was changed")
-        with read_ahead(opened, is_remote=not renames_in_one_step(store)) as file:
-            shard = group_samples(read_layout(file, source.size_bytes, uri))
-            ids = list(
-                find_ids(file, uri, shard.samples, sources.id_from, numbering, options=options)
+        with _open(store, opened, uri) as plain:
+            if plain.compression is not None and is_by_position(sources.id_from):
+                raise FileRefusedError(
+                    "shard",
+                    f"shard {uri!r} is compressed with {plain.compression}: NeMo Curator does not "
+                    "read it, so its numbers are of other shards. Use the keys (--image-id-from "
+                    "key)",
+                )
+            shard = group_samples(read_layout(plain.file, plain.size_bytes, uri))
+            found = find_ids(
+                plain.file, uri, shard.samples, sources.id_from, numbering, options=options
             )
+            ids = list(found)
     num_rows = len(ids)
     values = {
         "image_id": ids,
         "__key__": [text_of_key(sample.key) for sample in shard.samples],
         "__url__": [uri] * num_rows,
     }
+    if PICTURE_COLUMNS[0] in sources.columns:
+        values |= note_members(shard.samples, is_plain=plain.compression is None)
     chosen = [pa.array(values[column], pa.string()) for column in sources.columns]
     names = ["image_id", *(f"value_{index}" for index in range(1, len(chosen)))]
     columns = dict(zip(names, chosen, strict=True))
@@ -211,5 +221,6 @@ def _read(
         has_end=shard.layout.has_end,
         suffixes=suffixes,
         unfit=unfit,
+        unmarkable=why_unmarkable(shard.samples),
     )
     return facts, pa.RecordBatch.from_pydict(columns), shard.num_curator_images

@@ -1,24 +1,31 @@
-"""Write a shard without some of its samples, or with these only; all that stays keeps its bytes."""
+"""Write a shard without some samples, or these only, or marked; what stays keeps its bytes."""
 
 from __future__ import annotations
 
 import posixpath
 import zlib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES
-from dedup_lib.executor.shards.headers import END_BYTES
+from dedup_lib.executor.shards.headers import END_BYTES, reader_of
+from dedup_lib.executor.shards.marks import NewMember, make_marks, why_unmarkable
 from dedup_lib.executor.shards.members import ByteRange, Layout, Member
 from dedup_lib.executor.shards.samples import Shard
 from dedup_lib.executor.stores import FileRefusedError
 
-_PIECE_BYTES = 8 * 1024**2
+# Larger pieces do not stay in a core's cache; a request to an object store takes its time.
+_PIECE_BYTES = 1024**2
+_REMOTE_PIECE_BYTES = 8 * 1024**2
 _RECORD_BYTES = 20 * BLOCK_BYTES
+_Part = Member | ByteRange | NewMember
 
 
 class WrittenHeaders(NamedTuple):
-    """The headers of a written member: where they are, how long, and their CRC-32."""
+    """The headers of a written member: where they are, how long, and their CRC-32.
+
+    Those of a new member include its data.
+    """
 
     start: int
     num_bytes: int
@@ -43,7 +50,9 @@ class WrittenShard(NamedTuple):
     written_bytes: int
 
 
-def remove_samples(file: Any, shard: Shard, removed: Collection[int], sink: Any) -> WrittenShard:
+def remove_samples(
+    file: Any, shard: Shard, removed: Collection[int], sink: Any, *, is_remote: bool = False
+) -> WrittenShard:
     """Write a shard without some samples. Members that belong to no sample stay.
 
     Args:
@@ -51,22 +60,57 @@ def remove_samples(file: Any, shard: Shard, removed: Collection[int], sink: Any)
         shard: Its samples.
         removed: The indexes of the samples to leave out; a set is fast.
         sink: The stream to write to.
+        is_remote: Whether each read is a request to an object store.
 
     Raises:
         FileRefusedError: A link would lose its target, or the shard became shorter. Links are
             checked before anything is written.
 
-    *Cost:* what stays is read and written in pieces of 8 MB.
+    *Cost:* what stays is read and written in pieces of 1 MB, or 8 MB from an object store.
     """
-    return _write(file, shard, [index not in removed for index in shard.sample_indexes], sink)
+    stays = [index not in removed for index in shard.sample_indexes]
+    return _write(file, shard, stays, sink, is_remote=is_remote)
 
 
-def extract_samples(file: Any, shard: Shard, removed: Collection[int], sink: Any) -> WrittenShard:
+def extract_samples(
+    file: Any, shard: Shard, removed: Collection[int], sink: Any, *, is_remote: bool = False
+) -> WrittenShard:
     """Write the samples that `remove_samples` leaves out, and the global headers, and no more.
 
     Arguments, errors and cost are those of `remove_samples`.
     """
-    return _write(file, shard, [index in removed for index in shard.sample_indexes], sink)
+    stays = [index in removed for index in shard.sample_indexes]
+    return _write(file, shard, stays, sink, is_remote=is_remote)
+
+
+def annotate_samples(
+    file: Any,
+    shard: Shard,
+    removed: Collection[int],
+    sink: Any,
+    keepers: Mapping[int, Any],
+) -> WrittenShard:
+    """Write a whole shard, and in each sample a new member that says whether it is in `removed`.
+
+    Args:
+        file: The shard, as for `remove_samples`.
+        shard: Its samples.
+        removed: The indexes of the duplicates.
+        sink: The stream to write to.
+        keepers: The ID of the kept image as bytes, by the index of the duplicate.
+
+    Raises:
+        FileRefusedError: A sample can't get a mark, or the shard became shorter. Marks are checked
+            before anything is written.
+
+    *Memory:* about 1 KB for each sample, besides the layout.
+    """
+    if (reason := why_unmarkable(shard.samples)) is not None:
+        raise FileRefusedError("shard", f"shard {shard.layout.source!r}: {reason}")
+    marks = list(make_marks(shard.samples, removed, keepers))
+    stays = [True] * len(shard.layout.members)
+    # Ranges between marks are short: `file` reads ahead in an object store.
+    return _write(file, shard, stays, sink, marks, is_remote=False)
 
 
 def check_written(file: Any, size_bytes: int, source: str, expected: WrittenShard) -> None:
@@ -86,55 +130,70 @@ def check_written(file: Any, size_bytes: int, source: str, expected: WrittenShar
 
     *Cost:* the headers, and the zeros at the end; each member is a separate read.
     """
+    read_at = reader_of(file)
     is_same = size_bytes == expected.written_bytes and all(
-        zlib.crc32(_read(file, one.start, one.num_bytes)) == one.crc for one in expected.headers
+        zlib.crc32(read_at(num_bytes, start)) == crc for start, num_bytes, crc in expected.headers
     )
-    if not is_same or any(_read(file, expected.end, size_bytes - expected.end)):
+    if not is_same or any(read_at(size_bytes - expected.end, expected.end)):
         raise FileRefusedError("shard", f"shard {source!r} has other members than were written")
 
 
-def _read(file: Any, offset: int, num_bytes: int) -> bytes:
-    file.seek(offset)
-    data: bytes = file.read(num_bytes)
-    return data
-
-
-def _write(file: Any, shard: Shard, stays: Sequence[bool], sink: Any) -> WrittenShard:
-    """Write the members that stay.
+def _write(
+    file: Any,
+    shard: Shard,
+    stays: Sequence[bool],
+    sink: Any,
+    added: Sequence[NewMember] = (),
+    *,
+    is_remote: bool,
+) -> WrittenShard:
+    """Write the members that stay, and new ones.
 
     Args:
         file: The shard.
         shard: Its samples.
         stays: For each member, whether it stays.
         sink: The stream to write to.
+        added: New members. Each goes before all that begins at the same byte.
+        is_remote: Whether each read is a request to an object store.
     """
     members = [member for member, stay in zip(shard.layout.members, stays, strict=True) if stay]
     _check_links(shard.layout, stays, members)
-    parts: list[Member | ByteRange] = [*members, *shard.layout.global_headers]
+    parts: list[_Part] = [*added, *members, *shard.layout.global_headers]
     parts.sort(key=lambda part: part.start)
+    piece_bytes = _REMOTE_PIECE_BYTES if is_remote else _PIECE_BYTES
     for piece in _merge(parts):
-        _copy(file, piece, sink, shard.layout.source)
+        if isinstance(piece, NewMember):
+            sink.write(piece.content)
+        else:
+            _copy(file, piece, sink, shard.layout.source, piece_bytes)
     headers = tuple(_headers_of(parts))
-    num_bytes = sum(part.end - part.start for part in parts)
+    num_bytes = sum(map(_num_bytes, parts))
     fill_bytes = -(num_bytes + END_BYTES) % _RECORD_BYTES
     sink.write(bytes(END_BYTES + fill_bytes))
     kept = {index for index, stay in zip(shard.sample_indexes, stays, strict=True) if stay}
     return WrittenShard(
         num_samples=len(kept - {None}),
-        num_members=len(members),
+        num_members=len(members) + len(added),
         headers=headers,
         end=num_bytes,
         written_bytes=num_bytes + END_BYTES + fill_bytes,
     )
 
 
-def _headers_of(parts: Sequence[Member | ByteRange]) -> Iterator[WrittenHeaders]:
+def _num_bytes(part: _Part) -> int:
+    return len(part.content) if isinstance(part, NewMember) else part.end - part.start
+
+
+def _headers_of(parts: Sequence[_Part]) -> Iterator[WrittenHeaders]:
     """Yield where the headers of members are in the new shard."""
     start = 0
     for part in parts:
         if isinstance(part, Member):
             yield WrittenHeaders(start, part.data_start - part.start, part.headers_crc)
-        start += part.end - part.start
+        elif isinstance(part, NewMember):
+            yield WrittenHeaders(start, len(part.content), zlib.crc32(part.content))
+        start += _num_bytes(part)
 
 
 def _check_links(layout: Layout, stays: Sequence[bool], members: Sequence[Member]) -> None:
@@ -162,22 +221,25 @@ def _target_of(link: Member) -> str:
     return posixpath.normpath(posixpath.join(start, link.link_name))
 
 
-def _merge(parts: Sequence[Member | ByteRange]) -> list[ByteRange]:
-    """Return the bytes of members and headers, in order, as ranges that do not touch."""
-    merged: list[ByteRange] = []
+def _merge(parts: Sequence[_Part]) -> list[ByteRange | NewMember]:
+    """Return the bytes of members and headers, in order: the longest ranges between new members."""
+    merged: list[ByteRange | NewMember] = []
     for part in parts:
-        if merged and merged[-1].end == part.start:
-            merged[-1] = ByteRange(merged[-1].start, part.end)
+        last = merged[-1] if merged else None
+        if isinstance(part, NewMember):
+            merged.append(part)
+        elif isinstance(last, ByteRange) and last.end == part.start:
+            merged[-1] = ByteRange(last.start, part.end)
         else:
             merged.append(ByteRange(part.start, part.end))
     return merged
 
 
-def _copy(file: Any, part: ByteRange, sink: Any, source: str) -> None:
+def _copy(file: Any, part: ByteRange, sink: Any, source: str, piece_bytes: int) -> None:
     position = part.start
     file.seek(position)
     while position < part.end:
-        piece = file.read(min(_PIECE_BYTES, part.end - position))
+        piece = file.read(min(piece_bytes, part.end - position))
         if not piece:
             raise FileRefusedError("changed", f"shard {source!r} was changed")
         sink.write(piece)

@@ -1,20 +1,25 @@
-"""Write a shard without some of its samples, in a task on an executor."""
+"""Write a shard without some of its samples, or with marks, in a task on an executor."""
 
 from __future__ import annotations
 
 import zlib
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from dedup_lib.executor import new_file
 from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.id_files import encode_path
-from dedup_lib.executor.kept_rows import Bitmap, rows_to_remove
+from dedup_lib.executor.kept_rows import Bitmap, keepers_by_row, rows_to_remove
 from dedup_lib.executor.new_file import NewRows, OpenFile
+from dedup_lib.executor.shards.compressed import OpenShard, is_compressed, open_shard, open_sink
 from dedup_lib.executor.shards.headers import END_BYTES, read_layout
 from dedup_lib.executor.shards.metadata_files import rewrite_metadata
-from dedup_lib.executor.shards.read_tasks import read_ahead
-from dedup_lib.executor.shards.rewrite import check_written, extract_samples, remove_samples
+from dedup_lib.executor.shards.rewrite import (
+    annotate_samples,
+    check_written,
+    extract_samples,
+    remove_samples,
+)
 from dedup_lib.executor.shards.sample_ids import Numbering, find_ids
 from dedup_lib.executor.shards.samples import Sample, Shard, group_samples
 from dedup_lib.executor.stores import FileRefusedError, StoreFile, open_store
@@ -27,7 +32,9 @@ def rewrite_shard(
     selection: RowSelection,
     first_ids: Mapping[str, str],
 ) -> Rewritten:
-    """Write a shard without the planned samples, or only these; see `new_file.rewrite`.
+    """Write a shard without the planned samples, or only these, or all of them with marks.
+
+    See `new_file.rewrite`.
 
     If there is a metadata file beside the shard, it is written without their rows, or with only
     these; see `rewrite_metadata`.
@@ -40,12 +47,13 @@ def rewrite_shard(
         first_ids: NeMo Curator's first ID in each shard, by its URI, encoded as paths of the plan.
 
     Raises:
-        FileRefusedError: The shard was changed, has other IDs than the planned ones, or a link
-            would lose its target.
+        FileRefusedError: The shard was changed, has other IDs than the planned ones, a link would
+            lose its target, or a sample can't get a mark.
 
-    *Cost:* what stays is read and written in pieces of 8 MB; the headers are read twice. A shard
-    that loses nothing is copied, unless it does not end in zeros. A shard is not written if no
-    member stays.
+    *Cost:* what stays is read and written as `remove_samples` says; the headers are read twice. A
+    shard that loses nothing and gets no mark is copied, unless it does not end in zeros. A shard is
+    not written if no member of it stays. A compressed shard is decompressed to a temporary file on
+    the executor's disk, and so is the new one, to check it.
     """
     if not bitmaps and selection.action == "remove" and not _has_end(task, options):
         bitmaps = [Bitmap(0, b"")]  # no row goes, but the shard is written anew, with an end
@@ -58,12 +66,15 @@ def rewrite_shard(
 
 
 def _has_end(task: FileTask, options: Mapping[str, str]) -> bool:
-    """Tell from its last bytes whether a shard has an end; if its data are zeros, it may not."""
+    """Tell from its last bytes whether a shard has an end; if its data are zeros, it may not.
+
+    A compressed shard is not decompressed to see its end.
+    """
     store, path = open_store(task.source, options)
     try:
         with store.open_input_file(path) as file:
             file.seek(max(0, task.size_bytes - END_BYTES))
-            return not any(file.read(END_BYTES))
+            return not any(file.read(END_BYTES)) or is_compressed(file)
     except FileNotFoundError:  # the copy will say so
         return True
 
@@ -88,18 +99,31 @@ class _Writing:
         bitmaps: Sequence[Bitmap],
         selection: RowSelection,
     ) -> NewRows:
-        with read_ahead(stream.file, is_remote=stream.is_remote) as file:
+        with open_shard(
+            stream.file, task.size_bytes, task.source, is_remote=stream.is_remote
+        ) as plain:
             planned = read_planned(
-                file, task, bitmaps, selection.id_column, self._first_id, options=self._options
+                plain, task, bitmaps, selection.id_column, self._first_id, options=self._options
             )
-        shard, removed = planned.shard, planned.indexes
-        self.planned_keys = [sample.key for sample in _chosen(shard, removed)]
-        write = extract_samples if selection.action == "extract" else remove_samples
-        with target.store.open_output_stream(target.path) as sink:
-            written = write(stream.file, shard, removed, sink)
-        with target.store.open_input_file(target.path) as new:
-            check_written(new, new.size(), target.path, written)
-        return NewRows(written.num_samples, is_empty=not written.num_members)
+            shard, removed = planned.shard, planned.indexes
+            self.planned_keys = [sample.key for sample in _chosen(shard, removed)]
+            # The ranges that stay are long: reading them ahead is of no use.
+            data = stream.file if plain.compression is None else plain.file
+            is_remote = stream.is_remote and plain.compression is None
+            with open_sink(target, plain.compression) as sink:
+                if selection.action == "annotate":  # the ranges between marks are short
+                    keepers = keepers_by_row(bitmaps)
+                    written = annotate_samples(plain.file, shard, removed, sink, keepers)
+                else:
+                    write = extract_samples if selection.action == "extract" else remove_samples
+                    written = write(data, shard, removed, sink, is_remote=is_remote)
+        with (
+            target.store.open_input_file(target.path) as opened,
+            open_shard(opened, opened.size(), target.path) as new,
+        ):
+            check_written(new.file, new.size_bytes, target.path, written)
+        lost_all = not written.num_members and bool(shard.layout.members)
+        return NewRows(written.num_samples, is_empty=lost_all, is_read_anew=True)
 
 
 class PlannedShard(NamedTuple):
@@ -111,7 +135,7 @@ class PlannedShard(NamedTuple):
 
 
 def read_planned(
-    file: Any,
+    plain: OpenShard,
     task: FileTask,
     bitmaps: Sequence[Bitmap],
     id_from: str,
@@ -122,7 +146,7 @@ def read_planned(
     """Read the headers of a shard, and check the IDs of its planned samples.
 
     Args:
-        file: The shard, opened as a binary file that can seek.
+        plain: The shard.
         task: The shard, as it was planned.
         bitmaps: The planned samples by their index.
         id_from: Where the IDs are, as for `find_ids`.
@@ -135,14 +159,14 @@ def read_planned(
     *Cost:* the headers; for IDs in JSON also these members of planned samples; for IDs in
     metadata, that file.
     """
-    shard = group_samples(read_layout(file, task.size_bytes, task.source))
+    shard = group_samples(read_layout(plain.file, plain.size_bytes, task.source))
     if len(shard.samples) != task.num_rows:
         raise FileRefusedError("changed", f"shard {task.source!r} was changed")
     is_planned = rows_to_remove(bitmaps, task.num_rows).to_pylist()
     indexes = {index for index, is_in in enumerate(is_planned) if is_in}
     numbering = _numbering_of(shard.samples, first_id)
     chosen = _chosen(shard, indexes)
-    ids = find_ids(file, task.source, chosen, id_from, numbering, options=options)
+    ids = find_ids(plain.file, task.source, chosen, id_from, numbering, options=options)
     _check_ids(task.source, ids, bitmaps)
     return PlannedShard(shard, indexes, numbering)
 

@@ -69,12 +69,14 @@ class Shard(NamedTuple):
 
 def split_name(name: str) -> NameParts | None:
     """Split a member's name as WebDataset's readers do; None if it has no key."""
-    directories, slash, base = name.rpartition("/")
-    first, dot, suffix = base.partition(".")
-    if not dot or not (first or slash):
+    base = name.rfind("/") + 1
+    dot = name.find(".", base)
+    if dot <= 0:  # there is no dot, or the name begins with it
         return None
-    is_disputed = not first or base.startswith("__") or _META_FOLDER.match(name) is not None
-    return NameParts(directories + slash + first, suffix, is_disputed)
+    is_disputed = dot == base or (
+        "__" in name and (name.startswith("__", base) or _META_FOLDER.match(name) is not None)
+    )
+    return NameParts(name[:dot], name[dot + 1 :], is_disputed)
 
 
 def suffix_of(name: str) -> str:
@@ -87,63 +89,57 @@ def group_samples(layout: Layout) -> Shard:
 
     *Memory:* about 400 bytes for each member with a short name, with the layout.
     """
-    parts = [_split(member) for member in layout.members]
-    keys = [None if part is None or part.is_disputed else part.key for part in parts]
-    index_by_key = {key: 0 for key in keys if key is not None}
-    index_by_key = {key: index for index, key in enumerate(index_by_key)}
-    indexes = tuple(None if key is None else index_by_key[key] for key in keys)
-    numbers = curator_numbers(layout.members)
-    return Shard(
-        layout,
-        _make_samples(layout, list(index_by_key), indexes, numbers, _torn_keys(parts)),
-        indexes,
-        num_without_key=parts.count(None),
-        num_disputed=sum(part is not None and part.is_disputed for part in parts),
-        num_curator_images=sum(number is not None for number in numbers),
-    )
-
-
-def _split(member: Member) -> NameParts | None:
-    return split_name(member.name) if member.is_file or member.is_link else None
-
-
-def _torn_keys(parts: list[NameParts | None]) -> set[str]:
-    """Return the keys that come again after another key."""
-    seen: set[str] = set()
+    index_by_key: dict[str, int] = {}
+    members: list[list[Member]] = []
+    images: list[list[int]] = []
+    indexes: list[int | None] = []
+    seen: set[str] = set()  # keys on which readers disagree, too
     torn: set[str] = set()
-    last = None
-    for part in parts:
-        if part is None or part.key == last:
-            continue
-        if part.key in seen:
-            torn.add(part.key)
-        seen.add(part.key)
-        last = part.key
-    return torn
-
-
-def _make_samples(
-    layout: Layout,
-    keys: list[str],
-    indexes: tuple[int | None, ...],
-    numbers: list[int | None],
-    torn: set[str],
-) -> tuple[Sample, ...]:
-    members: list[list[Member]] = [[] for _ in keys]
-    images: list[list[int]] = [[] for _ in keys]
-    for member, index, number in zip(layout.members, indexes, numbers, strict=True):
-        if index is None:
-            continue
+    last, index, num_without_key = None, 0, 0
+    start = ""  # of the names of the sample before
+    numbers = curator_numbers(layout.members)
+    for member, number in zip(layout.members, numbers, strict=True):
+        name = member.name
+        goes_on = start and name.startswith(start) and name.find("/", len(start)) < 0
+        if not (goes_on and member.kind == "0"):
+            part = split_name(name) if member.is_file or member.is_link else None
+            if part is None:
+                num_without_key += 1
+                indexes.append(None)
+                continue
+            key, _, is_disputed = part
+            if key != last:
+                if key in seen:
+                    torn.add(key)
+                seen.add(key)
+                last = key
+            start = "" if is_disputed else f"{key}."
+            if is_disputed:
+                indexes.append(None)
+                continue
+            index = index_by_key.setdefault(key, len(members))
+            if index == len(members):
+                members.append([])
+                images.append([])
+        indexes.append(index)
         members[index].append(member)
         if number is not None:
             images[index].append(number)
-    return tuple(
+    samples = [
         Sample(
             key,
             tuple(own),
-            is_torn=key in torn,
-            has_equal_names=len({member.name for member in own}) < len(own),
-            curator_numbers=tuple(own_images),
+            key in torn,
+            len(own) > 1 and len({member.name for member in own}) < len(own),
+            tuple(own_images),
         )
-        for key, own, own_images in zip(keys, members, images, strict=True)
+        for key, own, own_images in zip(index_by_key, members, images, strict=True)
+    ]
+    return Shard(
+        layout,
+        tuple(samples),
+        tuple(indexes),
+        num_without_key,
+        num_disputed=indexes.count(None) - num_without_key,
+        num_curator_images=len(numbers) - numbers.count(None),
     )

@@ -12,7 +12,7 @@ from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.id_files import encode_path
 from dedup_lib.executor.kept_rows import Bitmap
 from dedup_lib.executor.new_file import NewRows, OpenFile
-from dedup_lib.executor.shards.read_tasks import read_ahead
+from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES, open_shard
 from dedup_lib.executor.shards.rewrite_tasks import read_planned
 from dedup_lib.executor.shards.sample_ids import find_ids
 from dedup_lib.executor.shards.unpack import Columns, Rows, check_rows, write_rows
@@ -60,7 +60,8 @@ def unpack_shard(
 
 def file_name(path: str) -> str:
     """Return the name of a shard's Parquet file; readers of tables do not look in directories."""
-    return path[: -len(".tar")].replace("/", "-") + ".parquet"
+    suffix = next(one for one in SHARD_SUFFIXES if path.lower().endswith(one))
+    return path[: -len(suffix)].replace("/", "-") + ".parquet"
 
 
 class _Unpacking(NamedTuple):
@@ -79,9 +80,9 @@ class _Unpacking(NamedTuple):
         selection: RowSelection,
     ) -> NewRows:
         id_from, source = selection.id_column, task.source
-        with read_ahead(stream.file, is_remote=stream.is_remote) as file:
+        with open_shard(stream.file, task.size_bytes, source, is_remote=stream.is_remote) as plain:
             shard, planned, numbering = read_planned(
-                file, task, bitmaps, id_from, self.first_id, options=self.options
+                plain, task, bitmaps, id_from, self.first_id, options=self.options
             )
             is_chosen = selection.action == "extract"
             chosen = [
@@ -90,10 +91,10 @@ class _Unpacking(NamedTuple):
                 if (index in planned) is is_chosen
             ]
             ids = (
-                find_ids(file, source, chosen, id_from, numbering, options=self.options)
+                find_ids(plain.file, source, chosen, id_from, numbering, options=self.options)
                 if self.columns.has_ids
                 else itertools.repeat(None, len(chosen))
             )
-            write_rows(Rows(file, source, chosen, ids), self.columns, target)
+            write_rows(Rows(plain.file, source, chosen, ids), self.columns, target)
         check_rows(chosen, self.columns, target)
         return NewRows(len(chosen), is_empty=not chosen)

@@ -211,6 +211,29 @@ def test_shards_on_s3_become_shards_of_the_same_bytes(server, several, inputs):
     assert pq.read_table(io.BytesIO(kept))["key"].to_pylist() == ["a", "c", "failed"]
 
 
+def test_shards_on_s3_are_marked_and_reviewed_by_few_requests(server, several, tmp_path):
+    pytest.importorskip("jinja2", reason="Jinja2 isn't installed")
+    pytest.importorskip("PIL", reason="Pillow isn't installed")
+    before = len(server.requests())
+    out = ["--output", f"{S3}/shards-marked", "--output-format", "webdataset"]
+    review = ["--action", "annotate", "--review", str(tmp_path / "review.html")]
+    (code,), (report,) = several(
+        ["--images", f"{S3}/in/shards", *LISTED, *out, *review, *arrow_flags(server)]
+    )
+    assert code == 0, report["error"]
+    requests = server.requests()[before:]
+    asked = Counter(one.method for one in requests if "/in/shards/" in one.path)
+    print(f"requests for two shards of 20 samples, with marks and two pictures: {dict(asked)}")
+    assert asked["GET"] < 12  # not one for each sample
+    # These are no pictures, but the members were read: `b.jpg` and `d.jpg`.
+    assert report["review"]["read_bytes"] == len("b.jpg") + len("d.jpg")
+    body = server.client().get_object(Bucket=BUCKET, Key="shards-marked/0.tar")["Body"].read()
+    with tarfile.open(fileobj=io.BytesIO(body)) as tar:
+        names = [name for name in tar.getnames() if name.startswith("b.")]
+        assert names == ["b.jpg", "b.dedup.json"]
+        assert b'"is_duplicate": true' in tar.extractfile("b.dedup.json").read()
+
+
 def test_shards_on_s3_become_a_table_of_parquet_alone(server, several):
     """Spark can't read shards, so there is no choice of the engine."""
     out = ["--output", f"{S3}/shards-table", *arrow_flags(server)[2:]]

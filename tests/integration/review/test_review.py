@@ -11,9 +11,11 @@ from pyspark import SparkContext  # noqa: TID251  # its JVM, also that of Connec
 
 from dedup_lib.delta import physical_names
 from dedup_lib.errors import OverlapError, RemovedFractionError, UnsupportedError, UsageError
+from dedup_lib.publish.workspace import Workspace
 from dedup_lib.review import making
 from dedup_lib.review import page as review_page
 from tests.support.tables.made import delta_table, write_list, write_parquet
+from tests.support.tables.made_shards import member, tar_of
 
 pytest.importorskip("jinja2", reason="Jinja2 isn't installed")
 pytest.importorskip("PIL", reason="Pillow isn't installed")
@@ -339,6 +341,51 @@ def test_a_deletion_in_place_has_a_page(spark, review, images, tmp_path):
     page, _ = review(table, listed, dry_run=False, method="in-place")
     assert page.pairs == {"i1": (None, 1), "i2": (None, 1)}
     assert spark.read.format("delta").load(str(table)).count() == ROWS - 2
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Samples of a picture, JSON and a caption, two without a picture, and an empty shard."""
+    (tmp_path / "shards").mkdir()
+    for part, suffix in enumerate(["jpg", "PNG"]):
+        numbers = range(part * 5, part * 5 + 5)
+        members = [
+            made
+            for number in numbers
+            for made in (
+                member(f"i{number}.{suffix}", encoded((number, 90, 200), (40 + number, 30))),
+                member(f"i{number}.json", b"{}"),
+                member(f"i{number}.txt", b"picture %d" % number),
+            )
+        ]
+        content = tar_of(*members, f"none{part}.json", form="pax")
+        (tmp_path / f"shards/{part}.tar").write_bytes(content)
+    (tmp_path / "shards/2.tar").write_bytes(tar_of())
+    return tmp_path / "shards"
+
+
+@pytest.mark.parametrize("run", ["dry", "dry on a cluster", "writing"])
+def test_pictures_of_shards_are_members(review, shards, tmp_path, monkeypatch, run):
+    settings = {"output_format": "webdataset"}
+    if run == "writing":
+        settings |= {"dry_run": False, "output": tmp_path / "out"}
+    if run == "dry on a cluster":
+        monkeypatch.setattr(Workspace, "_temporary_directory", lambda *_: None)
+    pairs = write_pairs(tmp_path / "pairs", [("i1", "i6", 0.97), ("none1", "i7", 0.93)])
+    page, report = review(shards, pairs, eps=0.1, **settings)
+    assert page.pairs == {"none1": ("i7", 1), "i1": ("i6", 2)}
+    words = page.article("i1")
+    assert size(41) in words
+    assert size(46) in words
+    assert "picture 1" in words
+    assert "picture 6" in words
+    assert "shards/0.tar" in words
+    assert "shards/1.tar" in words
+    assert "no member with the suffix" in page.article("none1")
+    assert re.search(r"0\.tar\s+16\.7 %\s+1 of 6", page.words)
+    shown = [encoded((number, 90, 200), (40 + number, 30)) for number in (1, 6, 7)]
+    assert report["review"]["read_bytes"] == sum(map(len, shown)) + 3 * len("picture 1")
+    assert report["review"]["reason"] is None
 
 
 def test_without_what_it_needs_a_run_ends_before_any_work(review, images, tmp_path, monkeypatch):

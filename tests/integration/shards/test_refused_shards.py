@@ -1,5 +1,8 @@
 """Shards, settings and changes that end a run: nothing is published."""
 
+import gzip
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
@@ -20,6 +23,8 @@ from dedup_lib.errors import (
 )
 from dedup_lib.executor.shards import rewrite_tasks
 from dedup_lib.files import rewrite
+from dedup_lib.webdataset import format as webdataset_format
+from dedup_lib.webdataset.sample_ids import count_samples
 from dedup_lib.webdataset.shard_engine import ShardEngine
 from tests.integration.shards.conftest import keys_in, write_shard
 from tests.support.faults.in_process import act_after
@@ -32,7 +37,7 @@ BROKEN = {
     "a flipped byte": (lambda content: b"x" + content[1:], "byte 0"),
     "no bytes": (lambda _: b"", "the file is empty"),
     "joined by cat": (lambda content: content + content, "joined by cat"),
-    "gzip": (lambda content: b"\x1f\x8b" + content, "gzip"),
+    "gzip that is cut": (lambda content: gzip.compress(content)[:-9], "Truncated compressed"),
 }
 
 
@@ -78,8 +83,6 @@ AS_SHARDS = {"output_format": "webdataset"}
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
-        ({"action": "annotate"} | AS_SHARDS, "annotate"),
-        ({"review": "review.html"} | AS_SHARDS, "--review"),
         ({"strategy": "row-positions"} | AS_SHARDS, "only the spark engine has strategies"),
         ({"target_file_size": "1MB"} | AS_SHARDS, "only the spark engine has"),
         ({"image_id_column": "__key__"} | AS_SHARDS, "leave --image-id-column out"),
@@ -217,3 +220,42 @@ def test_lists_in_another_spelling_than_the_keys_get_a_hint(refused, tmp_path, n
     write_shard(tmp_path / "shards/00000.tar", "d/a0", "d/a1", "d/a2")
     listed = write_list(tmp_path / "list/1.parquet", [name]).parent
     refused(NoMatchesError, 4, words, tmp_path / "shards", listed, output_format="webdataset")
+
+
+def test_a_shard_is_read_once_more_only_if_no_task_has_read_it(
+    remove_from, shards, listed, tmp_path, monkeypatch
+):
+    """The task that writes a shard reads its headers anew; a copied one is read at the end."""
+    read = []
+    monkeypatch.setattr(
+        webdataset_format,
+        "count_samples",
+        lambda session, files: read.extend(files) or count_samples(session, files),
+    )
+    remove_from(shards, listed, tmp_path / "out")
+    assert [file.path.rpartition("/")[2] for file in read] == ["00001.tar"]
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (lambda path: path.write_bytes(path.read_bytes()[:700]), "staged output is broken"),
+        (lambda path: path.unlink(), "5 rows.* 3|3 rows.* 5"),
+        (lambda path: write_shard(path.with_name("x.tar"), "c"), "5 rows.* 6|6 rows.* 5"),
+    ],
+    ids=["cut", "deleted", "another"],
+)
+def test_a_written_shard_that_changes_before_it_is_published_ends_the_run(
+    remove_from, shards, listed, tmp_path, monkeypatch, change, words
+):
+    write = ShardEngine.write
+
+    def changing(self, run, plan, output, attempt):
+        staged = write(self, run, plan, output, attempt)
+        change(Path(staged.location.removeprefix("file:")) / "00000.tar")
+        return staged
+
+    monkeypatch.setattr(ShardEngine, "write", changing)
+    with pytest.raises(VerificationError, match=words):
+        remove_from(shards, listed, tmp_path / "out")
+    assert names_in(tmp_path) == ["list", "shards"]

@@ -1,5 +1,6 @@
 """WebDataset shards: samples go with all their members, and what stays keeps its bytes."""
 
+import gzip
 import tarfile
 
 import pyarrow as pa
@@ -31,6 +32,23 @@ def test_g1_samples_go_with_all_their_members(remove_from, shards, listed, tmp_p
     counts = report["counts"]
     found = [counts[name] for name in ("input_rows", "removed_rows", "kept_rows")]
     assert [*found, counts["list_unmatched_ids"]] == [6, 1, 5, 1]
+
+
+def test_compressed_shards_keep_name_and_compression(remove_from, shards, listed, tmp_path):
+    content = {path.name: path.read_bytes() for path in shards.iterdir()}
+    (shards / "00000.tar").unlink()
+    (shards / "00000.tar.gz").write_bytes(gzip.compress(content["00000.tar"]))
+    zstd = pa.CompressedOutputStream(str(shards / "00002.tar.zst"), "zstd")
+    with zstd:  # the second shard with a1
+        zstd.write(content["00000.tar"])
+    out = tmp_path / "out"
+    report = remove_from(shards, listed, out).as_dict()
+    assert report["counts"]["removed_rows"] == 2
+    assert names_in(out) == ["00000.tar.gz", "00001.tar", "00002.tar.zst"]
+    first = gzip.decompress((out / "00000.tar.gz").read_bytes())
+    assert (b"a0.jpg" in first, b"a1.jpg" in first) == (True, False)
+    with pa.CompressedInputStream(str(out / "00002.tar.zst"), "zstd") as stream:
+        assert stream.read() == first
 
 
 def test_g3_what_stays_is_the_same_to_the_byte(remove_from, shards, listed, tmp_path):

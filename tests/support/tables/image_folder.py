@@ -101,7 +101,7 @@ class ImageFolder(TableFormat):
         named = {path: path.rpartition("/")[2].removesuffix(".png") for path in paths}
         return {(path, image_id): 0 for path, image_id in named.items() if image_id in ids}
 
-    def draw_rows(self, session, rows, columns, bounds):
+    def draw_rows(self, session, table, rows, columns, bounds):
         encoded = {row: Path(local_path(row.file_path)).read_bytes() for row in rows}
         drawn = {row: RowPicture(make_thumbnail(it), len(it)) for row, it in encoded.items()}
         return drawn, sum(map(len, encoded.values()))

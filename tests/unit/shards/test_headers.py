@@ -7,6 +7,7 @@ import tarfile
 
 import pytest
 
+from dedup_lib.executor.shards.header_blocks import sum_of
 from dedup_lib.executor.shards.headers import read_layout
 from tests.support.tables.made_shards import (
     END,
@@ -229,3 +230,9 @@ def test_only_headers_are_read(form, num_bytes):
 def test_a_shard_of_zero_blocks_has_no_members(content):
     layout = layout_of(content)
     assert (layout.members, layout.has_end) == ((), len(content) >= 1024)
+
+
+@pytest.mark.parametrize("byte", [0, 1, 127, 128, 254, 255])
+def test_the_sum_of_a_block_is_exact(byte):
+    for block in (bytes([byte]) * 512, bytes([byte]) * 256 + bytes(256), bytes(range(256)) * 2):
+        assert sum_of(block) == sum(block)

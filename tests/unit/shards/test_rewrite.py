@@ -162,8 +162,9 @@ def test_a_link_whose_target_was_never_there_stays():
     assert ranges(without(content, "1")) == ranges(content)[1:]
 
 
-def test_large_data_are_copied_in_pieces(monkeypatch):
-    monkeypatch.setattr(rewrite, "_PIECE_BYTES", 1000)
+@pytest.mark.parametrize("is_remote", [False, True])
+def test_large_data_are_copied_in_pieces(monkeypatch, is_remote):
+    monkeypatch.setattr(rewrite, "_REMOTE_PIECE_BYTES" if is_remote else "_PIECE_BYTES", 1000)
     content = tar_of("1.jpg", member("2.jpg", bytes(range(256)) * 40), "3.jpg", "4.jpg")
     sizes = []
 
@@ -173,7 +174,8 @@ def test_large_data_are_copied_in_pieces(monkeypatch):
             return super().write(piece)
 
     sink = Sink()
-    remove_samples(io.BytesIO(content), shard_of(content), {0, 3}, sink)
+    shard, file = shard_of(content), io.BytesIO(content)
+    remove_samples(file, shard, {0, 3}, sink, is_remote=is_remote)
     assert ranges(sink.getvalue()) == ranges(content)[1:3]
     assert sizes[:-1] == [1000] * 11 + [776]  # adjacent members are one range of 11,776 bytes
 

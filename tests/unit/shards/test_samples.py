@@ -3,6 +3,8 @@
 import tarfile
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from dedup_lib.executor.shards.samples import split_name
 from tests.support.tables.made_shards import (
@@ -146,3 +148,25 @@ def test_curator_takes_no_links_directories_and_sparse_members():
 def test_a_shard_without_members_has_no_samples():
     shard = shard_of(END)
     assert (shard.samples, shard.num_curator_images) == ((), 0)
+
+
+@given(
+    names=st.lists(
+        st.text(st.sampled_from("ab./_"), min_size=1, max_size=6).map(lambda name: f"{name}.j")
+        | st.sampled_from(["a.j", "a.b/c.j", "a./b.j", "b.j", "b.k", "__a.j", "a.j/"]),
+        max_size=12,
+    )
+)
+@settings(max_examples=150, deadline=None)
+def test_samples_are_the_keys_of_all_names(names):
+    """However the members lie: each name is split alone here."""
+    shard = shard_of(tar_of(*names))
+    parts = [split_name(item.name) if item.is_file else None for item in shard.layout.members]
+    own = [part.key if part and not part.is_disputed else None for part in parts]
+    expected = list(dict.fromkeys(key for key in own if key is not None))
+    assert [sample.key for sample in shard.samples] == expected
+    assert [i if i is None else expected[i] for i in shard.sample_indexes] == own
+    assert [len(sample.members) for sample in shard.samples] == [own.count(k) for k in expected]
+    all_keys = [part.key for part in parts if part]
+    runs = [key for key, before in zip(all_keys, [None, *all_keys], strict=False) if key != before]
+    assert [sample.is_torn for sample in shard.samples] == [runs.count(k) > 1 for k in expected]

@@ -1,5 +1,6 @@
 """One shard becomes one Parquet file, or none, in a task."""
 
+import gzip
 import zlib
 
 import pyarrow.parquet as pq
@@ -7,7 +8,7 @@ import pytest
 
 from dedup_lib.executor.file_task import RowSelection
 from dedup_lib.executor.shards.unpack import Columns
-from dedup_lib.executor.shards.unpack_tasks import NewTable, unpack_shard
+from dedup_lib.executor.shards.unpack_tasks import NewTable, file_name, unpack_shard
 from dedup_lib.executor.stores import FileRefusedError
 from tests.support.tables.arrow_tasks import bitmap, task
 from tests.support.tables.made import names_in
@@ -70,3 +71,15 @@ def test_another_shard_than_the_planned_one_leaves_no_file(
     assert refused.value.kind == kind
     assert names_in(tmp_path / "partial") == []
     assert not (tmp_path / "out").exists()
+
+
+def test_a_compressed_shard_becomes_the_same_file(unpack, tmp_path):
+    path = tmp_path / "in/0.TAR"
+    path.write_bytes(gzip.compress(path.read_bytes()))
+    unpack(bitmap(1), size_bytes=path.stat().st_size)
+    assert keys_in(tmp_path) == ["1", "3"]
+
+
+@pytest.mark.parametrize("suffix", [".tar", ".TAR", ".tar.gz", ".tgz", ".tar.zst"])
+def test_a_file_has_the_name_of_its_shard(suffix):
+    assert file_name(f"train/v1.tar.0{suffix}") == "train-v1.tar.0.parquet"
