@@ -73,6 +73,7 @@ class Rewritten(NamedTuple):
         is_counted: Whether the rows were counted by reading the new file where it was published
             from; not by what was meant to be written, and not before an upload.
         left_out: Why a file beside it was not written; None if there is no such file.
+        renamed_rows: The rows that their ID could not name in shards.
     """
 
     num_rows: int
@@ -80,6 +81,7 @@ class Rewritten(NamedTuple):
     is_copy: bool
     is_counted: bool = False
     left_out: str | None = None
+    renamed_rows: int = 0
 
 
 def describe_outcome(function: Callable[..., Rewritten], *arguments: Any) -> tuple[Any, ...]:
@@ -90,6 +92,6 @@ def describe_outcome(function: Callable[..., Rewritten], *arguments: Any) -> tup
     try:
         done = function(*arguments)
     except FileRefusedError as error:
-        return 0, 0, 0, False, error.kind, str(error), None
-    copied = int(done.is_copy)
-    return done.num_rows, done.written_bytes, copied, done.is_counted, None, None, done.left_out
+        return 0, 0, 0, False, None, 0, error.kind, str(error)
+    num_rows, written_bytes, is_copy, *others = done
+    return num_rows, written_bytes, int(is_copy), *others, None, None

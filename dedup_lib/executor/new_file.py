@@ -6,7 +6,7 @@ import contextlib
 import tempfile
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.kept_rows import Bitmap, name_file_in_errors
@@ -23,6 +23,7 @@ from dedup_lib.executor.stores import (
 
 _NOTHING = Rewritten(0, 0, is_copy=False)
 _READ_AT_ONCE_BYTES = 32 * 1024**2
+_Filled = TypeVar("_Filled")
 
 
 class OpenFile(NamedTuple):
@@ -74,25 +75,58 @@ def rewrite(
     """
     source, bitmaps = StoreFile(*open_store(task.source, options)), bitmaps or ()
     if selection.action == "extract" and not bitmaps and not task.keeps_empty:
-        _check_size(source, task)
+        check_size(source, task)
         return _NOTHING
-    if task.partial_directory is None:
-        return _write_and_upload(source, task, bitmaps, selection, options, write_rows=write_rows)
-    store, directory = open_store(task.partial_directory, options)
+    if selection.action == "remove" and not bitmaps and task.partial_directory is None:
+        check_size(source, task)
+        target = StoreFile(*open_store(task.target, options))
+        if copy_in_store(source, target, task.size_bytes):
+            return Rewritten(task.num_rows, task.size_bytes, is_copy=True)
+
+    def fill(partial: StoreFile) -> tuple[NewRows, bool] | None:
+        new, is_copy = _fill(partial, source, task, bitmaps, selection, write_rows=write_rows)
+        return None if new.is_empty and not task.keeps_empty else (new, is_copy)
+
+    written = write_new(task.target, task.partial_directory, options, fill)
+    if written is None:
+        return _NOTHING
+    (new, is_copy), written_bytes = written
+    is_counted = new.is_read_anew and task.partial_directory is not None  # not before an upload
+    return Rewritten(new.num_rows, written_bytes, is_copy, is_counted)
+
+
+def write_new(
+    target: str,
+    partial_directory: str | None,
+    options: Mapping[str, str],
+    fill: Callable[[StoreFile], _Filled | None],
+) -> tuple[_Filled, int] | None:
+    """Let a function write an unfinished file, then give it the name of the target.
+
+    Args:
+        target: The URI of the file to write.
+        partial_directory: As `FileTask` says.
+        options: Options for pyarrow's file systems, except the local one.
+        fill: Writes the file, and says what it wrote; None if no file is wanted.
+
+    Returns:
+        What the function said, and the size of the file; None if no file is wanted.
+    """
+    if partial_directory is None:
+        return _write_and_upload(target, options, fill)
+    store, directory = open_store(partial_directory, options)
     partial = StoreFile(store, f"{directory}/{uuid.uuid4().hex}")
     # Do not make parents: a late attempt must not restore directories that a failed run deleted.
     store.create_dir(directory, recursive=False)
     try:
-        new, is_copy = _fill(partial, source, task, bitmaps, selection, write_rows=write_rows)
-        if new.is_empty and not task.keeps_empty:
+        if (filled := fill(partial)) is None:
             store.delete_file(partial.path)
-            return _NOTHING
-        written_bytes = _give_name(partial, open_store(task.target, options)[1])
+            return None
+        return filled, _give_name(partial, open_store(target, options)[1])
     except BaseException:
         with contextlib.suppress(OSError):  # this frees its disk space for the next attempt
             store.delete_file(partial.path)
         raise
-    return Rewritten(new.num_rows, written_bytes, is_copy, new.is_read_anew)
 
 
 def _fill(
@@ -106,14 +140,15 @@ def _fill(
 ) -> tuple[NewRows, bool]:
     """Write the selected rows; return them, and whether the file was only copied."""
     if selection.action == "remove" and not bitmaps:
-        _check_size(source, task)
+        check_size(source, task)
         copy_file(source, partial)
         return NewRows(task.num_rows, is_empty=False), True
-    with _opened(source, task) as stream:
+    with opened(source, task) as stream:
         return write_rows(stream, partial, task, bitmaps, selection), False
 
 
-def _check_size(source: StoreFile, task: FileTask) -> None:
+def check_size(source: StoreFile, task: FileTask) -> None:
+    """Refuse a file that has another size than was planned."""
     if source.store.get_file_info(source.path).size != task.size_bytes:
         raise _changed(task)
 
@@ -123,7 +158,7 @@ def _changed(task: FileTask) -> FileRefusedError:
 
 
 @contextlib.contextmanager
-def _opened(source: StoreFile, task: FileTask) -> Iterator[OpenFile]:
+def opened(source: StoreFile, task: FileTask) -> Iterator[OpenFile]:
     """Open a file of the planned size; a small file is read at once."""
     import pyarrow as pa
 
@@ -143,14 +178,8 @@ def _opened(source: StoreFile, task: FileTask) -> Iterator[OpenFile]:
 
 
 def _write_and_upload(
-    source: StoreFile,
-    task: FileTask,
-    bitmaps: Sequence[Bitmap],
-    selection: RowSelection,
-    options: Mapping[str, str],
-    *,
-    write_rows: WriteRows,
-) -> Rewritten:
+    target_uri: str, options: Mapping[str, str], fill: Callable[[StoreFile], _Filled | None]
+) -> tuple[_Filled, int] | None:
     """Finish a file on the executor's disk, then upload it.
 
     If an exception interrupts an upload, pyarrow ends it as if it were complete. So only the store
@@ -158,21 +187,16 @@ def _write_and_upload(
     """
     from pyarrow import fs
 
-    target = StoreFile(*open_store(task.target, options))
-    if selection.action == "remove" and not bitmaps:
-        _check_size(source, task)
-        if copy_in_store(source, target, task.size_bytes):
-            return Rewritten(task.num_rows, task.size_bytes, is_copy=True)
+    target = StoreFile(*open_store(target_uri, options))
     with tempfile.TemporaryDirectory(prefix="remove-duplicates-") as directory:
         partial = StoreFile(fs.LocalFileSystem(), f"{directory}/{uuid.uuid4().hex}")
-        new, is_copy = _fill(partial, source, task, bitmaps, selection, write_rows=write_rows)
-        if new.is_empty and not task.keeps_empty:
-            return _NOTHING
+        if (filled := fill(partial)) is None:
+            return None
         written_bytes = size_of(*partial)
         if renames_in_one_step(target.store):
             target.store.create_dir(target.path.rpartition("/")[0])
         copy_file(partial, target)
-    return Rewritten(new.num_rows, written_bytes, is_copy)
+    return filled, written_bytes
 
 
 def _give_name(partial: StoreFile, target: str) -> int:

@@ -136,15 +136,25 @@ def _choose_rows(
 def _open(stream: OpenFile, task: FileTask) -> tuple[Any, FileLayout]:
     """Return pyarrow's reader of a file, and the layout of the file."""
     with name_file_in_errors(task.source):
-        file = open_file(stream.file, is_remote=stream.is_remote)
-        if count_rows(file.metadata) != task.num_rows:
-            raise FileRefusedError("changed", f"file {task.source!r} was changed")
+        file = open_rows(stream, task)
         options = writer_options(file)
-        if (unit := int96_unit(file, stream.file, task.source)) != "us":
-            stream.file.seek(0)
-            file = open_file(stream.file, unit, is_remote=stream.is_remote)
     options, key_values = cut_by_content(options, file.metadata.metadata or {})
     return file, FileLayout(file.schema_arrow, options, key_values)
+
+
+def open_rows(stream: OpenFile, task: FileTask) -> Any:
+    """Return pyarrow's reader of a file, which loses no digit of a timestamp.
+
+    Raises:
+        FileRefusedError: The file was changed, or pyarrow would lose digits.
+    """
+    file = open_file(stream.file, is_remote=stream.is_remote)
+    if count_rows(file.metadata) != task.num_rows:
+        raise FileRefusedError("changed", f"file {task.source!r} was changed")
+    if (unit := int96_unit(file, stream.file, task.source)) != "us":
+        stream.file.seek(0)
+        file = open_file(stream.file, unit, is_remote=stream.is_remote)
+    return file
 
 
 def _write(new_file: _NewFile, source: str, target: StoreFile) -> int:

@@ -23,7 +23,8 @@ class FileRefusedError(Exception):
     Attributes:
         kind: `changed`: the file was changed since it was planned. `types`: pyarrow would change
             a type of the file. `unavailable`: pyarrow, or its file system, is missing. `ids`: the
-            file has other IDs at the planned positions than the plan.
+            file has other IDs at the planned positions than the plan. `shard`: a shard is broken.
+            `keys`: a row can't be a sample of a shard.
     """
 
     def __init__(self, kind: str, message: str) -> None:

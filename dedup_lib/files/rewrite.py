@@ -15,6 +15,7 @@ from dedup_lib.errors import (
     ColumnTypeError,
     DedupError,
     InputChangedError,
+    TableFormatError,
     UnreadableFileError,
     UnsupportedError,
     VerificationError,
@@ -40,6 +41,7 @@ _ERRORS: dict[str, type[DedupError]] = {
     "unavailable": UnsupportedError,
     "ids": VerificationError,
     "shard": UnreadableFileError,
+    "keys": TableFormatError,
 }
 _OUTCOME = StructType(
     [
@@ -47,9 +49,10 @@ _OUTCOME = StructType(
         StructField("written_bytes", LongType()),
         StructField("copied_files", LongType()),
         StructField("is_counted", BooleanType()),
+        StructField("left_out", StringType()),
+        StructField("renamed_rows", LongType()),
         StructField("refused", StringType()),
         StructField("reason", StringType()),
-        StructField("left_out", StringType()),
     ]
 )
 
@@ -59,12 +62,13 @@ class RewrittenFiles:
     """What the engine did.
 
     Attributes:
-        written_files: The number of written files.
+        written_files: The number of files of which something was written.
         copied_files: The number of files that were only copied.
         tasks: The number of tasks.
         counted: The files whose rows a task counted in the new file, by their path below the
             output.
         left_out: Why files beside some files were not written.
+        renamed_rows: As `Rewritten` says.
     """
 
     written_files: int
@@ -72,6 +76,7 @@ class RewrittenFiles:
     tasks: int
     counted: Mapping[str, CountedFile]
     left_out: tuple[str, ...]
+    renamed_rows: int
 
 
 def write(
@@ -84,6 +89,20 @@ def write(
     rewrite_one: RewriteFile = rewrite_file.rewrite,
 ) -> Staged:
     """Write the output of a run to files with the names of the input files; see `rewrite`."""
+    done = write_files(run, plan, output, attempt, id_column=id_column, rewrite_one=rewrite_one)
+    return Staged(output, attempt.staged, None, counted=done.counted)
+
+
+def write_files(
+    run: RunContext,
+    plan: Plan,
+    output: Target,
+    attempt: Attempt,
+    *,
+    id_column: str,
+    rewrite_one: RewriteFile,
+) -> RewrittenFiles:
+    """Write the output of a run, file by file, and note in the report what was done."""
     settings = run.settings
     with run.step("rewrite files"):
         done = rewrite(
@@ -109,7 +128,7 @@ def write(
         written_files=done.written_files,
         copied_files=done.copied_files,
     )
-    return Staged(output, attempt.staged, None, counted=done.counted)
+    return done
 
 
 def rewrite(
@@ -190,6 +209,7 @@ def rewrite(
             if row["is_counted"] and row["written_bytes"] > 0
         },
         left_out=tuple(row["left_out"] for row in outcomes if row["left_out"] is not None),
+        renamed_rows=sum(row["renamed_rows"] for row in outcomes),
     )
 
 

@@ -272,9 +272,9 @@ def _why_not_by_files(
         return f"no file engine rewrites {images.table_format.title} to {written.title}"
     if settings.strategy != "auto" or settings.target_file_size is not None:
         return "only the spark engine has strategies and a target file size"
-    if settings.engine == "auto" and _is_for_gpu(session, images, settings):
-        return f"the RAPIDS Accelerator is present, and {engine.name} would not use it"
     has_choice = _has_choice(images, settings, written)
+    if settings.require_gpu or (has_choice and _is_for_gpu(session, images, settings)):
+        return f"the RAPIDS Accelerator is present, and {engine.name} would not use it"
     if has_choice and output is not None and output.is_marked:
         return "in an object store its files would be visible before the output is complete"
     partial = None if attempt is None else attempt.partial
@@ -285,11 +285,11 @@ def _why_not_by_files(
 def _is_for_gpu(session: Session, images: ImageTable, settings: Settings) -> bool:
     """Tell whether a GPU should do the rewrite although a file engine could.
 
-    This is so if the settings require a GPU, or if the accelerator is present and can read the
-    images: otherwise the CPU would read and write all of them.
+    This is so if the accelerator is present and can read the images: otherwise the CPU would read
+    and write all of them.
     """
-    if settings.require_gpu or not uses_gpu(session.spark):
-        return settings.require_gpu
+    if not uses_gpu(session.spark):
+        return False
     try:
         _check_spark_keeps(session, images, settings)
     except InputError:

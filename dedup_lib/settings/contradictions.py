@@ -179,6 +179,12 @@ def _check_engine(settings: Settings) -> None:
         raise SettingsError(
             "--target-file-size is for --engine spark: arrow writes one file for each input file."
         )
+    sizes = {"--shard-size": settings.shard_size, "--samples-per-shard": settings.samples_per_shard}
+    if not output.has_shards and (flag := next((f for f, it in sizes.items() if it), None)):
+        written = _either(item.name for item in all_formats() if item.has_shards)
+        raise SettingsError(
+            f"{flag} is for --output-format {written}: leave it out, or use that format."
+        )
     if settings.engine == "spark" and settings.storage_option:
         raise SettingsError(
             "--storage-option is for --engine arrow: spark uses the settings of the Spark session."

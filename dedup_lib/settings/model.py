@@ -152,10 +152,10 @@ class Settings(ListSettings):
     )
     engine: values.Engine = option(
         "tuning",
-        "what moves the bytes in a rewrite: arrow (Parquet to Parquet and shards to shards, file "
-        "by file, by pyarrow on the executors) or spark; auto: arrow if it can run, but spark for "
-        "an output in an object store, with --strategy or --target-file-size, or if a GPU can do "
-        "it",
+        "what moves the bytes in a rewrite: arrow (Parquet and shards to the same, and Parquet to "
+        "shards, file by file, by pyarrow on the executors) or spark; auto: arrow if it can run, "
+        "but spark for an output in an object store, with --strategy or --target-file-size, or if "
+        "a GPU can do it",
         default="auto",
     )
     strategy: values.Strategy = option(
@@ -166,6 +166,18 @@ class Settings(ListSettings):
         "size of the output files of the spark engine, such as 512MB (default: 256MB, less if "
         "there would be fewer files than cores); arrow keeps the files of the input",
         metavar="SIZE",
+    )
+    shard_size: str | None = option(
+        "tuning",
+        "tables to WebDataset shards: about the size of a shard, such as 500MB (default: 1GB, or "
+        "less with 10000 samples; with --samples-per-shard no limit)",
+        metavar="SIZE",
+    )
+    samples_per_shard: int | None = option(
+        "tuning",
+        "tables to WebDataset shards: the most samples in a shard (default: 10000; with "
+        "--shard-size no limit)",
+        metavar="N",
     )
     list_counts: values.ListCounts = option(
         "tuning",
@@ -230,9 +242,14 @@ class Settings(ListSettings):
     @property
     def target_file_bytes(self) -> int | None:
         """The target file size in bytes."""
-        return (
-            None if self.target_file_size is None else values.parse_file_size(self.target_file_size)
-        )
+        size = self.target_file_size
+        return None if size is None else values.parse_file_size("--target-file-size", size)
+
+    @property
+    def shard_bytes(self) -> int | None:
+        """The size of a shard in bytes."""
+        size = self.shard_size
+        return None if size is None else values.parse_file_size("--shard-size", size)
 
     @property
     def storage_options(self) -> dict[str, str]:

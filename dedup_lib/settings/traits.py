@@ -22,6 +22,7 @@ class FormatTraits:
         has_parquet_files: Whether its rows are in Parquet files.
         takes_names: Whether a table of a catalog can have this format.
         has_plain_files: Whether only the files of a directory show that a table has this format.
+        has_shards: Whether its files are shards, whose size a user can choose.
         takes_commits: Whether commits can add and delete rows, as --since-last-run does.
     """
 
@@ -33,6 +34,7 @@ class FormatTraits:
     takes_names: bool = False
     takes_commits: bool = False
     has_plain_files: bool = False
+    has_shards: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -172,6 +174,7 @@ _formats = {
             methods=frozenset({"rewrite"}),
             engines=frozenset({"arrow"}),
             has_plain_files=True,
+            has_shards=True,
         ),
     )
 }

@@ -39,6 +39,7 @@ LogLevel = Literal["DEBUG", "INFO", "WARNING", "ERROR"]
 
 
 _SMALLEST_ID = "smallest-id"
+_MOST_SAMPLES = 1_000_000
 
 
 @dataclass(frozen=True)
@@ -137,8 +138,8 @@ def parse_eps_sweep(text: str) -> tuple[float, ...]:
         ) from error
 
 
-def parse_file_size(text: str) -> int:
-    """Read --target-file-size, in bytes.
+def parse_file_size(flag: str, text: str) -> int:
+    """Read the value of a flag that is a size, in bytes.
 
     Raises:
         SettingsError: The text is not a number, or has an unknown unit.
@@ -146,8 +147,7 @@ def parse_file_size(text: str) -> int:
     found = re.fullmatch(r"([1-9]\d*) ?([KMG]?)B?", text.strip().upper())
     if found is None:
         raise SettingsError(
-            "--target-file-size must be a number of bytes, KB, MB or GB, such as 512MB "
-            f"(got {text!r})."
+            f"{flag} must be a number of bytes, KB, MB or GB, such as 512MB (got {text!r})."
         )
     factor: int = 1024 ** " KMG".index(found[2] or " ")
     return int(found[1]) * factor
@@ -188,8 +188,7 @@ def check_values(settings: Settings) -> None:
     if settings.protect_where is not None:
         parse_condition(settings.protect_where)
     _check_run_key(settings.run_key)
-    if settings.target_file_size is not None:
-        parse_file_size(settings.target_file_size)
+    _check_sizes(settings)
 
 
 def check_locations(settings: Settings) -> None:
@@ -205,6 +204,14 @@ def check_locations(settings: Settings) -> None:
         check_location("duplicate_ids", item.location)
     for location in settings.protect_ids:
         check_location("protect_ids", location)
+
+
+def _check_sizes(settings: Settings) -> None:
+    for name in ("target_file_size", "shard_size"):
+        if (size := getattr(settings, name)) is not None:
+            parse_file_size(flag_of(name), size)
+    if settings.samples_per_shard is not None:
+        _check_count("--samples-per-shard", settings.samples_per_shard, _MOST_SAMPLES)
 
 
 def _check_run_key(key: str | None) -> None:

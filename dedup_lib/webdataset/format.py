@@ -31,6 +31,7 @@ from dedup_lib.tables.layout.partitions import relative_parts
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Staged
 from dedup_lib.webdataset.curator_groups import with_listed_groups
+from dedup_lib.webdataset.pack_engine import PackEngine
 from dedup_lib.webdataset.pictures import find_members
 from dedup_lib.webdataset.sample_ids import COLUMNS, count_samples, read_ids
 from dedup_lib.webdataset.shard_engine import ShardEngine
@@ -111,6 +112,10 @@ class WebDatasetFormat(FilesFormat):
         if written.traits.has_parquet_files:
             return UnpackEngine()
         return super().engine_to(written)
+
+    def engine_from(self, read: TableFormat) -> PackEngine:
+        """Return the engine that makes shards of tables; it also says which tables it can't."""
+        return PackEngine(read.file_engine)
 
     def check_replaceable(self, session: Session, location: str) -> None:
         """Check that a directory holds shards and their metadata, by names and some headers."""

@@ -7,7 +7,7 @@ from typing import Any
 
 from pyspark.sql import functions as F
 
-from dedup_lib.errors import DedupError, TableFormatError
+from dedup_lib.errors import DedupError, TableFormatError, UnsupportedError
 from dedup_lib.executor.file_task import Rewritten, RowSelection
 from dedup_lib.executor.shards import rewrite_tasks
 from dedup_lib.executor.shards.marks import MARK_SUFFIX
@@ -30,6 +30,11 @@ class ShardEngine:
         self, session: Session, images: ImageTable, partial: str | None, settings: Settings
     ) -> DedupError | None:
         """Return why the run can't write shards, or None: executors have read all of them."""
+        if settings.shard_size or settings.samples_per_shard:
+            return UnsupportedError(
+                "--shard-size and --samples-per-shard are for tables that become shards: shards "
+                "keep their names and the samples that stay. Leave both out."
+            )
         facts = None if images.id_table is None else images.id_table.facts
         if settings.action == "annotate" and facts is not None and facts.unmarkable is not None:
             return TableFormatError(

@@ -17,6 +17,7 @@ from dedup_lib.tables.layout.partitions import relative_parts
 from dedup_lib.tables.manifest import read_manifest
 
 _SHOWN = 5
+_OWN = "webdataset"
 _log = logging.getLogger(__name__)
 
 
@@ -115,7 +116,9 @@ def _command_for(path: str) -> str:
 
 
 def check_positions(storage: Storage, location: str, shards: Sequence[FileInfo]) -> None:
-    """Refuse shards for which positions are no IDs: two of one name, or those that a run wrote.
+    """Refuse shards for which positions are no IDs: two of one name, or those with removed samples.
+
+    Shards that a run made of a table had no other positions before.
 
     Raises:
         TableFormatError: They are such shards.
@@ -128,9 +131,10 @@ def check_positions(storage: Storage, location: str, shards: Sequence[FileInfo])
                 f"image table {location!r} has two shards of one name, {other!r} and "
                 f"{file.path!r}: NeMo Curator gives both the same IDs."
             )
-    if read_manifest(storage, location):
+    note = read_manifest(storage, location)
+    if note and note.get("inputs", {}).get("images", {}).get("format", _OWN) == _OWN:
         raise TableFormatError(
-            f"image table {location!r} was written by this job: the positions that NeMo Curator "
-            "counts are those of the shards before. Use those, with all lists in one run; or make "
-            "the lists from the new shards, at another location."
+            f"image table {location!r} was written by this job from other shards: the positions "
+            "that NeMo Curator counts are those of the shards before. Use those, with all lists in "
+            "one run; or make the lists from the new shards, at another location."
         )

@@ -26,7 +26,7 @@ FLAGS = {
     "--action", "--unmatched-output", "--metrics-output", "--lineage-config", "--since-last-run",
     "--require-gpu", "--protect-ids", "--protect-where", "--apply-plan", "--review",
     "--review-samples", "--group-column", "--keeper-column", "--partner-column", "--score-column",
-    "--score-means", "--max-distance",
+    "--score-means", "--max-distance", "--shard-size", "--samples-per-shard",
 }  # fmt: skip
 CHOICES = {
     "--images-format": ("auto", "parquet", "delta", "webdataset"),

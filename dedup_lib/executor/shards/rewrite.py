@@ -138,6 +138,11 @@ def check_written(file: Any, size_bytes: int, source: str, expected: WrittenShar
         raise FileRefusedError("shard", f"shard {source!r} has other members than were written")
 
 
+def end_of(num_bytes: int) -> bytes:
+    """Return the zeros that end a shard whose members have so many bytes."""
+    return bytes(END_BYTES + -(num_bytes + END_BYTES) % _RECORD_BYTES)
+
+
 def _write(
     file: Any,
     shard: Shard,
@@ -169,15 +174,15 @@ def _write(
             _copy(file, piece, sink, shard.layout.source, piece_bytes)
     headers = tuple(_headers_of(parts))
     num_bytes = sum(map(_num_bytes, parts))
-    fill_bytes = -(num_bytes + END_BYTES) % _RECORD_BYTES
-    sink.write(bytes(END_BYTES + fill_bytes))
+    end = end_of(num_bytes)
+    sink.write(end)
     kept = {index for index, stay in zip(shard.sample_indexes, stays, strict=True) if stay}
     return WrittenShard(
         num_samples=len(kept - {None}),
         num_members=len(members) + len(added),
         headers=headers,
         end=num_bytes,
-        written_bytes=num_bytes + END_BYTES + fill_bytes,
+        written_bytes=num_bytes + len(end),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 from urllib.parse import unquote
 
@@ -60,9 +60,19 @@ def check_keys(frame: DataFrame, keys: Sequence[str]) -> None:
     )
     for row in found:
         path = decode_path(row["path"])
-        expected = dict(_values_of(path))
+        expected = partition_of(path)
         for name, column in zip(keys, row["columns"], strict=True):
             _check(path, name, expected[name], column)
+
+
+def partition_of(path: str) -> dict[str, str | None]:
+    """Return the values that the names of a file's directories hold, by column."""
+    parts = (part.partition("=") for part in path.split("/")[:-1])
+    return {
+        unquote(name): None if value == _NULL else unquote(value)
+        for name, equals, value in parts
+        if equals
+    }
 
 
 def _summary(value: Any) -> Any:
@@ -71,13 +81,6 @@ def _summary(value: Any) -> Any:
         F.max(value).alias("most"),
         F.count_if(value.isNull()).alias("nulls"),
     )
-
-
-def _values_of(path: str) -> Iterator[tuple[str, str | None]]:
-    for part in path.split("/")[:-1]:
-        name, equals, value = part.partition("=")
-        if equals:
-            yield unquote(name), None if value == _NULL else unquote(value)
 
 
 def _check(path: str, name: str, expected: str | None, column: Row) -> None:

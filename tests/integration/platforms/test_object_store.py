@@ -249,6 +249,16 @@ def test_shards_on_s3_become_a_table_of_parquet_alone(server, several):
     assert found == [{"__key__": key, "__url__": url, "jpg": f"{key}.jpg".encode()} for key in kept]
 
 
+def test_a_table_on_s3_becomes_shards(server, several):
+    """Each is finished on the executor's disk, and then uploaded."""
+    flags = ["--output-format", "webdataset", "--samples-per-shard", "2", *arrow_flags(server)]
+    (code,), (report,) = several([*PARQUET, "--output", f"{S3}/packed", *flags])
+    assert code == 0, report["error"]
+    names = [f"packed/0000{number}.tar" for number in range(3)]
+    assert [name for name in server.objects("packed/") if name.endswith(".tar")] == names
+    assert left_behind(server) == []
+
+
 def test_what_s3_can_not_give_is_said_with_the_readmes_exit_code(server, several):
     out = ["--output", f"{S3}/refused", *TO_DELTA]
     objects = server.objects()

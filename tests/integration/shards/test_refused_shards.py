@@ -83,6 +83,7 @@ AS_SHARDS = {"output_format": "webdataset"}
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
+        ({"samples_per_shard": 5} | AS_SHARDS, "--shard-size and --samples-per-shard are for"),
         ({"strategy": "row-positions"} | AS_SHARDS, "only the spark engine has strategies"),
         ({"target_file_size": "1MB"} | AS_SHARDS, "only the spark engine has"),
         ({"image_id_column": "__key__"} | AS_SHARDS, "leave --image-id-column out"),
@@ -108,18 +109,6 @@ def test_a_kept_plan_is_applied_to_the_same_ids_alone(remove_from, spark, shards
         run(spark, Settings(**given, **AS_SHARDS, image_id_from="json:uid"))
     run(spark, Settings(**given, **AS_SHARDS))
     assert keys_in(tmp_path / "out") == ["a0", "a2", "b0", "b1", "b2"]
-
-
-def test_tables_are_not_written_as_shards(refused, listed, tmp_path):
-    write_parquet(image_rows(["a1", "b"]), tmp_path / "images/1.parquet")
-    refused(
-        UnsupportedError,
-        2,
-        "rewrites Parquet to WebDataset",
-        tmp_path / "images",
-        listed,
-        output_format="webdataset",
-    )
 
 
 @pytest.mark.parametrize("given", ["", "keys", "json:", "parquet:", "curator:0", "curator:x"])

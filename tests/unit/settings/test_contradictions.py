@@ -25,6 +25,8 @@ from tests.support.made_settings import LISTS, settings
             "--target-file-size is for --engine spark",
         ),
         ({"method": "clone", "target_file_size": "1GB"}, "clone moves no image"),
+        ({"shard_size": "1GB"}, "--shard-size is for --output-format webdataset"),
+        ({"samples_per_shard": 5}, "--samples-per-shard is for --output-format webdataset"),
         (
             {"engine": "arrow", "output": "db.t"},
             "--engine arrow writes Parquet and WebDataset, not Delta",
