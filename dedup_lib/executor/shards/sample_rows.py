@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
@@ -53,8 +54,10 @@ def read_samples(
         FileRefusedError: A text is no UTF-8, or a row has no valid key in the table's column.
     """
     for table in tables:
-        for batch in table.to_batches(max_chunksize=_ROWS_AT_ONCE):
-            yield from _samples_of(batch, row_indexes, columns, partition, source)
+        batches = deque(table.to_batches(max_chunksize=_ROWS_AT_ONCE))
+        del table  # or it would be held while the next one is read
+        while batches:
+            yield from _samples_of(batches.popleft(), row_indexes, columns, partition, source)
 
 
 def _samples_of(
