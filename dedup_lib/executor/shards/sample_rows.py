@@ -116,12 +116,9 @@ def _values_of(batch: Any, name: str, columns: SampleColumns, source: str) -> li
 
 
 def _bytes_of(array: Any) -> Any:
-    """Return the bytes of a column; those within a struct that is NULL are NULL."""
     import pyarrow as pa
 
-    if not pa.types.is_struct(array.type):
-        return array
-    return array.flatten()[array.type.get_field_index("bytes")]
+    return array.field("bytes") if pa.types.is_struct(array.type) else array
 
 
 def _suffix_of(name: str, content: bytes, columns: SampleColumns) -> str:
