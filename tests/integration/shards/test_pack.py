@@ -57,6 +57,18 @@ def test_new_shards_are_an_image_table(remove_from, images, listed, tmp_path):
         assert keys_in(tmp_path / f"out {id_from}") == keys
 
 
+def test_shards_that_became_a_table_become_the_same_members(remove_from, shards, tmp_path):
+    for listed, images, output, given in (
+        ("a1", shards, "table", {"output_format": "parquet"}),
+        ("b0", tmp_path / "table", "out", {"image_id_column": "__key__"}),
+    ):
+        ids = write_list(tmp_path / listed / "1.parquet", [listed]).parent
+        remove_from(images, ids, tmp_path / output, **given)
+    before = [one for members in shards_in(shards).values() for one in members]
+    after = [one for members in shards_in(tmp_path / "out").values() for one in members]
+    assert after == [(name, data) for name, data in before if name[:2] not in {"a1", "b0"}]
+
+
 def test_the_duplicates_alone_and_a_dry_run(remove_from, images, listed, tmp_path):
     remove_from(images, listed, None, dry_run=True)
     assert names_in(tmp_path) == ["images", "list"]
