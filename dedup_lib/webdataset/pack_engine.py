@@ -10,8 +10,8 @@ from pyspark.sql import functions as F
 
 from dedup_lib.errors import DedupError, UnsupportedError
 from dedup_lib.executor.file_task import Rewritten, RowSelection
-from dedup_lib.executor.shards import pack_tasks
-from dedup_lib.executor.shards.pack_tasks import ShardsOfFile
+from dedup_lib.executor.shards.packing import pack_tasks
+from dedup_lib.executor.shards.packing.pack_tasks import ShardsOfFile
 from dedup_lib.files import rewrite
 from dedup_lib.locations import decode_path
 from dedup_lib.methods.file_engine import FileEngine

@@ -6,7 +6,7 @@ from decimal import Decimal
 import pyarrow as pa
 import pytest
 
-from dedup_lib.executor.shards.json_values import json_values
+from dedup_lib.executor.shards.packing.json_values import json_values
 
 LAST = 253_402_300_799_999_999  # of the year 9999, in microseconds
 

@@ -12,11 +12,11 @@ import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib.executor.file_task import RowSelection
-from dedup_lib.executor.shards import pack, pack_tasks
-from dedup_lib.executor.shards.pack import PackedShard, check_packed
-from dedup_lib.executor.shards.pack_tasks import ShardsOfFile, pack_file
-from dedup_lib.executor.shards.picture_formats import find_format
-from dedup_lib.executor.shards.sample_columns import is_key
+from dedup_lib.executor.shards.packing import pack, pack_tasks
+from dedup_lib.executor.shards.packing.pack import PackedShard, check_packed
+from dedup_lib.executor.shards.packing.pack_tasks import ShardsOfFile, pack_file
+from dedup_lib.executor.shards.packing.picture_formats import find_format
+from dedup_lib.executor.shards.packing.sample_columns import is_key
 from dedup_lib.executor.stores import FileRefusedError
 from tests.support.tables.arrow_tasks import bitmap, task
 from tests.support.tables.made import image_bytes, image_rows, names_in, write_parquet

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from typing import Any, NamedTuple
 
-from dedup_lib.executor.shards.json_values import json_values
-from dedup_lib.executor.shards.picture_formats import find_format, is_picture_suffix
-from dedup_lib.executor.shards.sample_columns import KEY, SampleColumns, is_key
+from dedup_lib.executor.shards.packing.json_values import json_values
+from dedup_lib.executor.shards.packing.picture_formats import find_format, is_picture_suffix
+from dedup_lib.executor.shards.packing.sample_columns import KEY, SampleColumns, is_key
 from dedup_lib.executor.stores import FileRefusedError
 
 # Few, as their facts become objects of Python.

@@ -18,9 +18,9 @@ from dedup_lib.executor.kept_rows import (
 )
 from dedup_lib.executor.new_file import check_size, opened, write_new
 from dedup_lib.executor.rewrite_file import open_rows
-from dedup_lib.executor.shards.pack import PackedShard, RowsFile, check_packed, write_shard
-from dedup_lib.executor.shards.sample_columns import choose_columns
-from dedup_lib.executor.shards.sample_rows import RowSample, read_samples
+from dedup_lib.executor.shards.packing.pack import PackedShard, RowsFile, check_packed, write_shard
+from dedup_lib.executor.shards.packing.sample_columns import choose_columns
+from dedup_lib.executor.shards.packing.sample_rows import RowSample, read_samples
 from dedup_lib.executor.stores import StoreFile, open_store
 
 

@@ -8,8 +8,8 @@ from typing import Any, NamedTuple
 
 from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES
 from dedup_lib.executor.shards.headers import read_layout
+from dedup_lib.executor.shards.packing.sample_rows import RowSample
 from dedup_lib.executor.shards.rewrite import end_of
-from dedup_lib.executor.shards.sample_rows import RowSample
 from dedup_lib.executor.shards.samples import group_samples
 from dedup_lib.executor.stores import FileRefusedError
 

@@ -1,0 +1,1 @@
+"""Write the rows of tables as samples of new shards."""
