@@ -54,8 +54,9 @@ class PackEngine:
         """
         if settings.action == "annotate":
             return UnsupportedError(
-                "--action annotate can't mark samples of shards: use --action extract for those "
-                "that would go, or annotate a table."
+                "--action annotate can't mark the rows of a table that becomes shards: use "
+                "--action extract for those that would go, or make the shards first, and annotate "
+                "these."
             )
         if self._reader is None:
             return UnsupportedError(
