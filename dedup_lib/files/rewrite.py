@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -32,8 +31,6 @@ from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.target import Attempt, CountedFile, Staged, Target
 
-_SHOWN = 5
-_log = logging.getLogger(__name__)
 RewriteFile = Callable[[Any, Any, Mapping[str, str], RowSelection], Rewritten]
 _ERRORS: dict[str, type[DedupError]] = {
     "changed": InputChangedError,
@@ -67,6 +64,8 @@ class RewrittenFiles:
         tasks: The number of tasks.
         counted: The files whose rows a task counted in the new file, by their path below the
             output.
+        unwritten: Files that lost all rows, and so were not written, by their path below the
+            output. Only `remove` says so.
         left_out: Why files beside some files were not written.
         renamed_rows: As `Rewritten` says.
     """
@@ -75,6 +74,7 @@ class RewrittenFiles:
     copied_files: int
     tasks: int
     counted: Mapping[str, CountedFile]
+    unwritten: tuple[str, ...]
     left_out: tuple[str, ...]
     renamed_rows: int
 
@@ -118,9 +118,6 @@ def write_files(
             materialise=run.workspace.materialiser(attempt),
             rewrite_one=rewrite_one,
         )
-    if done.left_out:
-        shown = done.left_out[:_SHOWN]
-        _log.warning("%d files beside others are not copied: %s", len(done.left_out), shown)
     run.report.choose(
         "tasks",
         str(done.tasks),
@@ -193,9 +190,13 @@ def rewrite(
     done = gathered.join(F.broadcast(chosen.frame), "number").select(
         "path", rewritten.alias("outcome")
     )
-    counted_path = F.when(F.col("outcome.is_counted"), F.col("path"))
+    # Paths are long: only those that are asked for come to the driver.
+    is_told = F.col("outcome.is_counted") | (
+        F.lit(selection.action == "remove") & (F.col("outcome.written_bytes") == 0)
+    )
     with tuned_for_rows(spark, sum(file.num_rows for file in files)):
-        outcomes = done.select("outcome.*", counted_path.alias("path")).collect()
+        told_path = F.when(is_told, F.col("path")).alias("path")
+        outcomes = done.select("outcome.*", told_path).collect()
     for row in outcomes:
         if (error := refusal_of(row)) is not None:
             raise error
@@ -208,6 +209,11 @@ def rewrite(
             for row in outcomes
             if row["is_counted"] and row["written_bytes"] > 0
         },
+        unwritten=tuple(
+            row["path"].lstrip("/")
+            for row in outcomes
+            if row["path"] is not None and not row["written_bytes"]
+        ),
         left_out=tuple(row["left_out"] for row in outcomes if row["left_out"] is not None),
         renamed_rows=sum(row["renamed_rows"] for row in outcomes),
     )

@@ -23,7 +23,7 @@ from dedup_lib.lists.entries import check_entries, check_header
 from dedup_lib.lists.protected import read_protect_list
 from dedup_lib.lists.removal_list import RemovalList, read_removal_list, union
 from dedup_lib.lists.scores import is_score
-from dedup_lib.plan.kept_plan import KeptPlan
+from dedup_lib.plan.kept_plan import KeptPlan, ids_from
 from dedup_lib.plan.protected_rows import check_condition
 from dedup_lib.redaction import redact
 from dedup_lib.session.conf import tuned_for_rows
@@ -117,9 +117,11 @@ def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iter
 def with_listed_ids(
     wanted: WantedIds | None, session: Session, settings: Settings
 ) -> WantedIds | None:
-    """Complete what is said about wanted IDs by a function that reads the IDs of the lists."""
+    """Complete what is said about wanted IDs by functions that ask the lists, or the kept plan."""
     if wanted is None:
         return None
+    if settings.apply_plan is not None:
+        return replace(wanted, planned_from=partial(ids_from, session, settings.apply_plan))
     return replace(wanted, listed_ids=partial(_listed_ids, session, settings))
 
 

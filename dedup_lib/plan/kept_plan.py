@@ -10,6 +10,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import (
+    DedupError,
     PlanMismatchError,
     UnsupportedError,
 )
@@ -25,6 +26,7 @@ from dedup_lib.tables.registry import format_of
 _NOTED = ("images", "digest", "counts", "report", "refused")
 # The key in a plan's manifest or Delta commit. Its value identifies the plan's table and lists.
 PLAN_NOTE = "made_for"
+_ID_COLUMN = "image ID column"
 _AGAIN = "Make the plan again: --dry-run --removed-output …"
 
 
@@ -63,7 +65,7 @@ def images_note(session: Session, images: ImageTable) -> dict[str, Any]:
         "ID of the Delta table": images.table_format.table_id(session, images),
         "version": images.version,
         "fingerprint of the files": images.fingerprint,
-        "image ID column": images.table_format.id_origin(images),
+        _ID_COLUMN: images.table_format.id_origin(images),
         "type of the image IDs": images.id_type.simpleString(),
     }
 
@@ -123,6 +125,18 @@ def read_kept_plan(
         lists=lists,
         run=str(note["run"]),
     )
+
+
+def ids_from(session: Session, location: str) -> str | None:
+    """Return where a plan says that the IDs are in the images; None if it can't be read."""
+    try:
+        location = session.storage.canonical(location) if is_path(location) else location
+        kept_by = format_of(session, location).find_run(session, location, PLAN_NOTE, None)
+        note = {} if kept_by is None else kept_by.note
+        _check_note(note, location)
+    except DedupError:
+        return None
+    return str(note[PLAN_NOTE]["images"].get(_ID_COLUMN))
 
 
 def check_same_table(kept: KeptPlan, now: Mapping[str, Any]) -> None:

@@ -99,6 +99,8 @@ class Workspace:
             settings.image_id_from,
             make_directory,
             has_review=settings.review is not None,
+            action=settings.action,
+            output_has_shards=format_named(settings.resolved_output_format).traits.has_shards,
         )
 
     def _temporary_directory(self, cleanup: ExitStack) -> str | None:

@@ -12,7 +12,7 @@ from pyspark.sql.types import LongType, StringType, StructField, StructType
 from dedup_lib.errors import PublishError
 from dedup_lib.executor.copied_ids import ScannedFile
 from dedup_lib.executor.id_files import encode_path
-from dedup_lib.executor.shards.read_tasks import ShardIds
+from dedup_lib.executor.shards.read_tasks import ShardFacts
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.storage import FileInfo, ParquetSchema
 from dedup_lib.settings import Settings
@@ -45,7 +45,10 @@ class WantedIds:
             of a new directory in it; None if there is no such directory.
         listed_ids: Reads the IDs of all lists, lazily: `image_id`, one row per entry; None if there
             is no list, or one can't be read.
+        planned_from: Reads from a kept plan where the IDs are, as `id_from`; None without a plan.
         has_review: Whether a review shows images: for shards, their offsets are noted with the IDs.
+        action: What the run does: --action.
+        output_has_shards: Whether the output is shards.
     """
 
     columns: tuple[str, ...]
@@ -54,7 +57,10 @@ class WantedIds:
     id_from: str
     make_directory: Callable[[], str | None]
     listed_ids: Callable[[], DataFrame | None] = lambda: None
+    planned_from: Callable[[], str | None] = lambda: None
     has_review: bool = False
+    action: str = "remove"
+    output_has_shards: bool = False
 
     def in_files(self, partition_columns: Collection[str]) -> WantedIds | None:
         """Copy IDs alone if a value is in directory names; None if the ID itself is there."""
@@ -88,7 +94,7 @@ class FileRows:
     hash_sum: int | None = None
 
     @classmethod
-    def of(cls, file: FileInfo, counted: ScannedFile | ShardIds) -> FileRows:
+    def of(cls, file: FileInfo, counted: ScannedFile | ShardFacts) -> FileRows:
         """Return what an executor counted in a file."""
         return cls(
             file_path=encode_path(file.path),

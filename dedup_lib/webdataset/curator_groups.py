@@ -10,7 +10,7 @@ from dataclasses import replace
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import AmbiguousListError
-from dedup_lib.executor.shards.sample_ids import CURATOR, prefix_of
+from dedup_lib.executor.shards.sample_ids import CURATOR, is_by_position, prefix_of
 from dedup_lib.session import file_tasks
 from dedup_lib.session.storage import FileInfo
 from dedup_lib.tables.id_table import WantedIds
@@ -25,7 +25,8 @@ def with_listed_groups(location: str, shards: Sequence[FileInfo], wanted: Wanted
     """Complete `curator` by the size of groups that the lists name, as in `curator:4`.
 
     A listed ID begins with the name of a shard, or of a group of shards with its size. Only the
-    last group may be smaller than the others, so the largest size is that of all groups.
+    last group may be smaller than the others, so the largest size is that of all groups. A kept
+    plan says the size itself.
 
     Args:
         location: The location of the image table.
@@ -37,8 +38,11 @@ def with_listed_groups(location: str, shards: Sequence[FileInfo], wanted: Wanted
 
     *Cost:* one scan of the lists.
     """
-    listed = wanted.listed_ids() if wanted.id_from == CURATOR else None
-    if listed is None:
+    if wanted.id_from != CURATOR:
+        return wanted
+    if (planned := wanted.planned_from()) is not None and is_by_position(planned):
+        return replace(wanted, id_from=planned)
+    if (listed := wanted.listed_ids()) is None:
         return wanted
     prefix = F.regexp_replace("image_id", _NUMBER, "").alias("prefix")
     rows = listed.where("image_id IS NOT NULL").select(prefix).distinct().limit(len(shards) + 1)

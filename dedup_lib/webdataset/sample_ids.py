@@ -15,7 +15,7 @@ from dedup_lib.errors import DedupError, UnsupportedError
 from dedup_lib.executor.footers import SourceFile
 from dedup_lib.executor.shards import read_tasks
 from dedup_lib.executor.shards.pictures import PICTURE_COLUMNS
-from dedup_lib.executor.shards.read_tasks import ShardIds, ShardSources
+from dedup_lib.executor.shards.read_tasks import ShardFacts, ShardSources
 from dedup_lib.executor.shards.sample_ids import group_size
 from dedup_lib.files.rewrite import error_of
 from dedup_lib.session import file_tasks
@@ -62,14 +62,17 @@ def read_ids(
         file_tasks.below(directory, part) for part in _divide(shards, group_size(wanted.id_from))
     ]
     options, id_from = dict(session.storage.pyarrow_options), wanted.id_from
+    action, is_for_table = wanted.action, not wanted.output_has_shards
     target = wanted.make_directory()
 
-    def copy_part(number: int, part: list[SourceFile]) -> list[ShardIds]:
-        sources = ShardSources(directory, part, id_from, columns)
-        return read_tasks.copy_ids(sources, str(target), f"{number:05d}", options)
+    def sources(part: list[SourceFile]) -> ShardSources:
+        return ShardSources(directory, part, id_from, columns, action, is_for_table)
+
+    def copy_part(number: int, part: list[SourceFile]) -> list[ShardFacts]:
+        return read_tasks.copy_ids(sources(part), str(target), f"{number:05d}", options)
 
     def list_part(_: int, part: list[SourceFile]) -> Any:
-        return read_tasks.list_ids(ShardSources(directory, part, id_from, columns), options)
+        return read_tasks.list_ids(sources(part), options)
 
     facts = IdFacts(columns=tuple(columns), has_all=wanted.has_all)
     if target is None:
@@ -117,7 +120,7 @@ def count_samples(
     parts = [file_tasks.below(directory, part) for part in file_tasks.divide(shards)]
     options = dict(session.storage.pyarrow_options)
 
-    def count_part(_: int, part: list[SourceFile]) -> list[ShardIds]:
+    def count_part(_: int, part: list[SourceFile]) -> list[ShardFacts]:
         return read_tasks.count_samples(directory, part, options, only_marked=only_marked)
 
     return sum(one.num_rows for one in _ask(session, parts, count_part, directory))
@@ -126,9 +129,9 @@ def count_samples(
 def _ask(
     session: Session,
     parts: Sequence[list[SourceFile]],
-    function: Callable[[int, list[SourceFile]], list[ShardIds]],
+    function: Callable[[int, list[SourceFile]], list[ShardFacts]],
     location: str,
-) -> list[ShardIds]:
+) -> list[ShardFacts]:
     """Call a function with the shards of each part; raise the first refusal."""
 
     def failed(reason: str) -> DedupError:
@@ -144,7 +147,7 @@ def _list(
     function: Callable[[int, list[SourceFile]], Any],
     facts: IdFacts,
     location: str,
-) -> tuple[list[ShardIds], DataFrame]:
+) -> tuple[list[ShardFacts], DataFrame]:
     """Call a function that lists samples; return what it found, and the rows of an ID table."""
     fields = [*(f"{name}: string" for name in [*facts.value_names, "file_path"])]
     returns = (
@@ -166,29 +169,28 @@ def _failed(location: str, reason: str) -> DedupError:
     )
 
 
-def _checked(answers: Sequence[Any]) -> list[ShardIds]:
-    found = [ShardIds(*row) for answer in answers for row in answer]
+def _checked(answers: Sequence[Any]) -> list[ShardFacts]:
+    found = [ShardFacts(*row) for answer in answers for row in answer]
     for one in found:
         if one.refused is not None:
             raise error_of(one.kind, f"{one.refused.rstrip('.')}. Nothing was published.")
     return found
 
 
-def _warn(shards: Sequence[FileInfo], found: Sequence[ShardIds]) -> None:
-    by_fact = {
-        "have no zero blocks at their end; a shard that was cut looks the same": [
-            file.path for file, one in zip(shards, found, strict=True) if not one.has_end
-        ],
-        "have a key whose members lie apart; all members of a removed key go": [
-            file.path for file, one in zip(shards, found, strict=True) if one.num_torn
-        ],
-        "have two members of one name, which some readers refuse": [
-            file.path for file, one in zip(shards, found, strict=True) if one.num_equal
-        ],
-        "have members that belong to no sample; they stay": [
-            file.path for file, one in zip(shards, found, strict=True) if one.num_others
-        ],
-    }
-    for fact, paths in by_fact.items():
+def _warn(shards: Sequence[FileInfo], found: Sequence[ShardFacts]) -> None:
+    facts: list[tuple[Callable[[ShardFacts], bool | int], str]] = [
+        (
+            lambda one: not one.has_end,
+            "have no zero blocks at their end; a shard that was cut looks the same",
+        ),
+        (
+            lambda one: one.num_torn,
+            "have a key whose members lie apart; all members of a removed key go",
+        ),
+        (lambda one: one.num_equal, "have two members of one name, which some readers refuse"),
+        (lambda one: one.num_others, "have members that belong to no sample; they stay"),
+    ]
+    for is_so, fact in facts:
+        paths = [file.path for file, one in zip(shards, found, strict=True) if is_so(one)]
         if paths:
             _log.warning("%d shards %s: %s", len(paths), fact, paths[:_SHOWN])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping
 from typing import Any
 
@@ -19,6 +20,9 @@ from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.target import Attempt, Staged, Target
+
+_SHOWN = 5
+_log = logging.getLogger(__name__)
 
 
 class ShardEngine:
@@ -53,7 +57,20 @@ class ShardEngine:
         ) -> Rewritten:
             return rewrite_tasks.rewrite_shard(task, bitmaps, options, selection, firsts)
 
-        return rewrite.write(run, plan, output, attempt, id_column=id_from, rewrite_one=rewrite_one)
+        done = rewrite.write_files(
+            run, plan, output, attempt, id_column=id_from, rewrite_one=rewrite_one
+        )
+        if done.left_out:
+            shown = done.left_out[:_SHOWN]
+            _log.warning("%d metadata files are not copied: %s", len(done.left_out), shown)
+        if done.unwritten:
+            _log.warning(
+                "%d shards are not written, because none of their samples stays (an empty one: tar "
+                "-cf SHARD.tar -T /dev/null): %s",
+                len(done.unwritten),
+                done.unwritten[:_SHOWN],
+            )
+        return Staged(output, attempt.staged, None, counted=done.counted)
 
 
 def first_ids(images: ImageTable, id_from: str) -> dict[str, str]:

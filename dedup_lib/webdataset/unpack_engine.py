@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, cast
 
 from dedup_lib.errors import DedupError, TableFormatError, UnsupportedError
 from dedup_lib.executor.file_task import Rewritten, RowSelection
@@ -16,12 +16,12 @@ from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.plan import Plan
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
-from dedup_lib.tables.id_table import IdFacts
+from dedup_lib.tables.id_table import IdFacts, IdTable
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.layout.partitions import relative_parts
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Staged, Target
-from dedup_lib.webdataset.shard_engine import ShardEngine, first_ids
+from dedup_lib.webdataset.shard_engine import first_ids
 from dedup_lib.webdataset.shards import find_shards, warn_of_others
 
 _KEY = "key"
@@ -29,8 +29,10 @@ _SHOWN = 10
 _INSTEAD = "Write shards (--output-format webdataset), or change these."
 
 
-class UnpackEngine(ShardEngine):
+class UnpackEngine:
     """The engine `arrow` for shards that become a table: a row for each sample."""
+
+    name = "arrow"
 
     def why_unusable(
         self, session: Session, images: ImageTable, partial: str | None, settings: Settings
@@ -43,18 +45,14 @@ class UnpackEngine(ShardEngine):
                 "--action annotate can't mark the rows of a table that is made of shards: make the "
                 "table first, and mark it by a second run. Or use --action remove or extract."
             )
-        return (
-            super().why_unusable(session, images, partial, settings)
-            or _why_not_columns(images, images.id_table.facts)
-            or _why_not_names(images)
-        )
+        return _why_not_columns(images, images.id_table.facts) or _why_not_names(images)
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write a file for each shard, and make a table of these. Metadata files are left out."""
         warn_of_others(find_shards(run.session.storage, plan.images.root).metadata)
         id_from = run.settings.image_id_from
-        suffixes = () if plan.images.id_table is None else plan.images.id_table.facts.suffixes
-        columns = Columns(suffixes, has_ids=id_from != _KEY)
+        facts = cast("IdTable", plan.images.id_table).facts
+        columns = Columns(facts.suffixes, has_ids=id_from != _KEY)
         table = NewTable(attempt.staged, columns, first_ids(plan.images, id_from))
 
         def unpack_one(

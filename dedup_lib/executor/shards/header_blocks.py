@@ -33,6 +33,11 @@ class Place(NamedTuple):
         )
 
 
+def changed(source: str) -> FileRefusedError:
+    """Return the error for a shard that was changed since it was planned."""
+    return FileRefusedError("changed", f"shard {source!r} was changed")
+
+
 class Header(NamedTuple):
     r"""What a header block says.
 

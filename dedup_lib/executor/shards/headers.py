@@ -10,6 +10,7 @@ from dedup_lib.executor.shards.header_blocks import (
     BLOCK_BYTES,
     Header,
     Place,
+    changed,
     parse_header,
     parse_records,
     text_of,
@@ -54,7 +55,7 @@ class _Shard:
             wanted = max(num_bytes, min(self.expected_bytes, self.size_bytes - offset))
             self._start, self._read, first = offset, self._read_at(wanted, offset), 0
             if len(self._read) != wanted:
-                raise self._changed()
+                raise changed(self.source)
         return self._read[first : first + num_bytes]
 
     def read_expected(self, offset: int) -> bytes:
@@ -62,11 +63,8 @@ class _Shard:
         wanted = min(self.expected_bytes, self.size_bytes - offset)
         self._start, self._read = offset, self._read_at(wanted, offset)
         if len(self._read) != wanted:
-            raise self._changed()
+            raise changed(self.source)
         return self._read
-
-    def _changed(self) -> FileRefusedError:
-        return FileRefusedError("changed", f"shard {self.source!r} was changed")
 
 
 def reader_of(file: Any) -> Callable[[int, int], bytes]:

@@ -11,6 +11,7 @@ from dedup_lib.executor.annotated_rows import IS_DUPLICATE, KEPT_IMAGE_ID
 from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES
 from dedup_lib.executor.shards.members import Member
 from dedup_lib.executor.shards.samples import Sample, suffix_of
+from dedup_lib.executor.stores import FileRefusedError
 
 MARK_SUFFIX = "dedup.json"
 
@@ -70,11 +71,19 @@ def why_unmarkable(samples: Sequence[Sample]) -> str | None:
 
 
 def is_marked(file: Any, sample: Sample) -> bool:
-    """Tell whether a sample is marked as a duplicate, by the content of its mark."""
+    """Tell whether a sample is marked as a duplicate, by the content of its mark.
+
+    Raises:
+        FileRefusedError: The mark can't be read.
+    """
     if (mark := _find_mark(sample)) is None:
         return False
     file.seek(mark.data_start)
-    return json.loads(file.read(mark.data_bytes))[IS_DUPLICATE] is True
+    try:
+        return json.loads(file.read(mark.data_bytes))[IS_DUPLICATE] is True
+    except (ValueError, TypeError, KeyError) as error:
+        reason = f"the mark {mark.name!r} can't be read: {error!r}"
+        raise FileRefusedError("shard", reason) from error
 
 
 def _find_mark(sample: Sample) -> Member | None:

@@ -72,7 +72,7 @@ def rewrite_metadata(
     Raises:
         FileRefusedError: The file was changed meanwhile, or the new one has other keys.
 
-    *Cost:* the file is read twice, and the new one once.
+    *Cost:* the file is read twice, and a new one that is no copy once.
     """
     source = metadata_path(task.source)
     content = _content(source, options)
@@ -80,7 +80,7 @@ def rewrite_metadata(
         return None
     try:
         (keys,) = _texts(content, source, [_KEY])
-        chosen = set(planned) if action in {"remove", "extract"} else set()
+        chosen = set() if action == "annotate" else set(planned)
         is_chosen = [key in chosen for key in keys]
         own = FileTask(
             source=source,
@@ -90,15 +90,16 @@ def rewrite_metadata(
             num_rows=len(keys),
             keeps_empty=True,
         )
-        selection = RowSelection("extract" if action == "extract" else "remove")
-        rewrite_file.rewrite(own, _bitmaps(is_chosen), options, selection)
+        is_extract = action == "extract"
+        selection = RowSelection("extract" if is_extract else "remove")
+        done = rewrite_file.rewrite(own, _bitmaps(is_chosen), options, selection)
     except FileRefusedError as error:
         if error.kind == "changed":
             raise
         return str(error)
-    is_extract = selection.action == "extract"
-    expected = [key for key, is_in in zip(keys, is_chosen, strict=True) if is_in == is_extract]
-    _check_written(own.target, expected, options)
+    if not done.is_copy:
+        expected = [key for key, is_in in zip(keys, is_chosen, strict=True) if is_in == is_extract]
+        _check_written(own.target, expected, options)
     return None
 
 

@@ -14,6 +14,7 @@ from dedup_lib.executor.id_files import (
     write_rows,
 )
 from dedup_lib.executor.shards.compressed import OpenShard, open_shard
+from dedup_lib.executor.shards.header_blocks import changed
 from dedup_lib.executor.shards.headers import read_layout
 from dedup_lib.executor.shards.marks import is_marked, why_unmarkable
 from dedup_lib.executor.shards.pictures import PICTURE_COLUMNS, note_members
@@ -30,7 +31,7 @@ from dedup_lib.executor.shards.table_columns import find_columns
 from dedup_lib.executor.stores import FileRefusedError, open_store, renames_in_one_step
 
 
-class ShardIds(NamedTuple):
+class ShardFacts(NamedTuple):
     """What one pass over the headers finds out about a shard.
 
     Attributes:
@@ -43,18 +44,19 @@ class ShardIds(NamedTuple):
         has_end: Whether the shard has the two zero blocks at its end.
         kind: The kind of the refusal, as `FileRefusedError` says.
         refused: Why the shard can't be read; None if it can.
-        suffixes: The suffixes of its samples, as for `find_columns`.
-        unfit: Why a table can't hold all that is in the shard; None if it can.
-        unmarkable: Why a sample can't get a mark (`marks.why_unmarkable`); None if all can.
+        suffixes: The suffixes of its samples, as for `find_columns`, if the output is a table.
+        unfit: Why a table can't hold all that is in the shard; None if it can, or is not asked.
+        unmarkable: Why a sample can't get a mark (`marks.why_unmarkable`); None if all can, or no
+            mark is asked for.
     """
 
-    num_rows: int
-    num_nulls: int
-    id_bytes: int
-    num_others: int
-    num_torn: int
-    num_equal: int
-    has_end: bool
+    num_rows: int = 0
+    num_nulls: int = 0
+    id_bytes: int = 0
+    num_others: int = 0
+    num_torn: int = 0
+    num_equal: int = 0
+    has_end: bool = True
     kind: str = ""
     refused: str | None = None
     suffixes: Sequence[str] = ()
@@ -63,17 +65,28 @@ class ShardIds(NamedTuple):
 
 
 class ShardSources(NamedTuple):
-    """Shards below a directory (a URI), where their IDs are, and the columns to copy."""
+    """Shards to read, and what to find out about them.
+
+    Attributes:
+        directory: The URI of a directory above the shards.
+        files: The shards.
+        id_from: Where their IDs are, as for `find_ids`.
+        columns: The columns to copy.
+        action: What the run does: only `annotate` needs to know whether samples can get marks.
+        is_for_table: Whether the shards become a table, which needs their suffixes.
+    """
 
     directory: str
     files: Sequence[SourceFile]
     id_from: str
     columns: Sequence[str]
+    action: str
+    is_for_table: bool
 
 
 def copy_ids(
     sources: ShardSources, target: str, name: str, options: Mapping[str, str]
-) -> list[ShardIds]:
+) -> list[ShardFacts]:
     """Copy the IDs of samples, with each sample's shard and index, to a Parquet file.
 
     Args:
@@ -100,7 +113,7 @@ def copy_ids(
 
 def list_ids(
     sources: ShardSources, options: Mapping[str, str]
-) -> tuple[list[ShardIds], list[tuple[Any, ...]]]:
+) -> tuple[list[ShardFacts], list[tuple[Any, ...]]]:
     """Return what `copy_ids` returns, and the rows that it would write."""
     found, batches = _read_all(sources, options)
     return found, [
@@ -110,9 +123,9 @@ def list_ids(
 
 def _read_all(
     sources: ShardSources, options: Mapping[str, str]
-) -> tuple[list[ShardIds], list[Any]]:
+) -> tuple[list[ShardFacts], list[Any]]:
     """Read the samples of all shards: one entry and one batch of rows per shard."""
-    found: list[ShardIds] = []
+    found: list[ShardFacts] = []
     batches = []
     each = group_size(sources.id_from)
     for start in range(0, len(sources.files), each):
@@ -135,7 +148,7 @@ def count_samples(
     options: Mapping[str, str],
     *,
     only_marked: bool = False,
-) -> list[ShardIds]:
+) -> list[ShardFacts]:
     """Count the samples of written shards by their headers; no ID is read.
 
     Args:
@@ -158,15 +171,15 @@ def count_samples(
             ):
                 samples = group_samples(read_layout(shard.file, shard.size_bytes, uri)).samples
                 counted = [one for one in samples if not only_marked or is_marked(shard.file, one)]
-            found.append(ShardIds(len(counted), 0, 0, 0, 0, 0, has_end=True))
+            found.append(ShardFacts(len(counted)))
         except (FileRefusedError, FileNotFoundError) as error:
             found.append(_refused(error))
     return found
 
 
-def _refused(error: FileRefusedError | FileNotFoundError) -> ShardIds:
+def _refused(error: FileRefusedError | FileNotFoundError) -> ShardFacts:
     kind = error.kind if isinstance(error, FileRefusedError) else "changed"
-    return ShardIds(0, 0, 0, 0, 0, 0, has_end=True, kind=kind, refused=str(error))
+    return ShardFacts(kind=kind, refused=str(error))
 
 
 def _open(store: Any, file: Any, uri: str) -> AbstractContextManager[OpenShard]:
@@ -175,7 +188,7 @@ def _open(store: Any, file: Any, uri: str) -> AbstractContextManager[OpenShard]:
 
 def _read(
     sources: ShardSources, source: SourceFile, options: Mapping[str, str], numbering: Numbering
-) -> tuple[ShardIds, Any, int]:
+) -> tuple[ShardFacts, Any, int]:
     """Read a shard; return its facts, the rows of its samples, and the number of its images."""
     import pyarrow as pa
 
@@ -183,7 +196,7 @@ def _read(
     store, path = open_store(uri, options)
     with store.open_input_file(path) as opened:
         if opened.size() != source.size_bytes:
-            raise FileRefusedError("changed", f"shard {uri!r} was changed")
+            raise changed(uri)
         with _open(store, opened, uri) as plain:
             if plain.compression is not None and is_by_position(sources.id_from):
                 raise FileRefusedError(
@@ -210,8 +223,8 @@ def _read(
     columns = dict(zip(names, chosen, strict=True))
     columns["file_path"] = pa.array([encode_path(uri)] * num_rows, pa.string())
     columns["row_index"] = pa.array(range(num_rows), pa.int64())
-    suffixes, unfit = find_columns(shard)
-    facts = ShardIds(
+    suffixes, unfit = find_columns(shard) if sources.is_for_table else ([], None)
+    facts = ShardFacts(
         num_rows=num_rows,
         num_nulls=ids.count(None),
         id_bytes=sum(len(one.encode()) for one in ids if one is not None),
@@ -221,6 +234,6 @@ def _read(
         has_end=shard.layout.has_end,
         suffixes=suffixes,
         unfit=unfit,
-        unmarkable=why_unmarkable(shard.samples),
+        unmarkable=why_unmarkable(shard.samples) if sources.action == "annotate" else None,
     )
     return facts, pa.RecordBatch.from_pydict(columns), shard.num_curator_images

@@ -7,7 +7,7 @@ import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES
+from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES, changed
 from dedup_lib.executor.shards.headers import END_BYTES, reader_of
 from dedup_lib.executor.shards.marks import NewMember, make_marks, why_unmarkable
 from dedup_lib.executor.shards.members import ByteRange, Layout, Member
@@ -246,6 +246,6 @@ def _copy(file: Any, part: ByteRange, sink: Any, source: str, piece_bytes: int) 
     while position < part.end:
         piece = file.read(min(piece_bytes, part.end - position))
         if not piece:
-            raise FileRefusedError("changed", f"shard {source!r} was changed")
+            raise changed(source)
         sink.write(piece)
         position += len(piece)

@@ -12,6 +12,7 @@ from dedup_lib.executor.id_files import encode_path
 from dedup_lib.executor.kept_rows import Bitmap, keepers_by_row, rows_to_remove
 from dedup_lib.executor.new_file import NewRows, OpenFile
 from dedup_lib.executor.shards.compressed import OpenShard, is_compressed, open_shard, open_sink
+from dedup_lib.executor.shards.header_blocks import changed
 from dedup_lib.executor.shards.headers import END_BYTES, read_layout
 from dedup_lib.executor.shards.metadata_files import rewrite_metadata
 from dedup_lib.executor.shards.rewrite import (
@@ -161,7 +162,7 @@ def read_planned(
     """
     shard = group_samples(read_layout(plain.file, plain.size_bytes, task.source))
     if len(shard.samples) != task.num_rows:
-        raise FileRefusedError("changed", f"shard {task.source!r} was changed")
+        raise changed(task.source)
     is_planned = rows_to_remove(bitmaps, task.num_rows).to_pylist()
     indexes = {index for index, is_in in enumerate(is_planned) if is_in}
     numbering = _numbering_of(shard.samples, first_id)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dedup_lib.executor.kept_rows import name_file_in_errors, open_file
+from dedup_lib.executor.shards.header_blocks import changed
 from dedup_lib.executor.shards.members import Member
 from dedup_lib.executor.shards.samples import Sample, suffix_of
 from dedup_lib.executor.shards.table_columns import IMAGE_ID, KEY, URL
@@ -162,7 +163,7 @@ def _values(rows: Rows, sample: Sample, suffixes: Sequence[str]) -> list[bytes |
     """Return the data of a sample's member of each suffix; None if it has no such member."""
     members = _by_suffix(sample)
     if len(members) < len(sample.members) or not members.keys() <= set(suffixes):
-        raise _changed(rows)
+        raise changed(rows.source)
     data = {suffix: _read(rows, member) for suffix, member in members.items()}
     return [data.get(suffix) for suffix in suffixes]
 
@@ -175,12 +176,8 @@ def _read(rows: Rows, member: Member) -> bytes:
     rows.file.seek(member.data_start)
     data: bytes = rows.file.read(member.data_bytes)
     if len(data) != member.data_bytes:
-        raise _changed(rows)
+        raise changed(rows.source)
     return data
-
-
-def _changed(rows: Rows) -> FileRefusedError:
-    return FileRefusedError("changed", f"shard {rows.source!r} was changed")
 
 
 def _codec_of(values: Any) -> str:

@@ -99,6 +99,20 @@ def test_shards_that_curator_read_together_are_numbered_together(remove_from, tm
     assert keys_in(tmp_path / "out") == ["a", "d", "f"]
 
 
+def test_a_kept_plan_says_what_curator_read_together(remove_from, tmp_path):
+    """There are no lists any more that could say it."""
+    for number in range(3):
+        write_curators_shard(tmp_path / f"shards/{number}.tar", "a.jpg", "b.jpg")
+    listed = write_list(tmp_path / "list/1.parquet", ["group_0_x2_000003", "2_000001"]).parent
+    plan = str(tmp_path / "plan")
+    given = {"image_id_from": "curator", "max_removed_fraction": 1.0}
+    remove_from(tmp_path / "shards", listed, None, dry_run=True, removed_output=plan, **given)
+    remove_from(tmp_path / "shards", (), tmp_path / "out", apply_plan=plan, **given)
+    shards = sorted((tmp_path / "out").glob("*.tar"))
+    names = [[name for name, _ in members_of(shard)] for shard in shards]
+    assert names == [["a.jpg", "b.jpg"], ["a.jpg"], ["a.jpg"]]
+
+
 def test_a_list_to_protect_also_says_what_curator_read_together(remove_from, tmp_path):
     for number in range(2):
         write_curators_shard(tmp_path / f"shards/{number}.tar", f"{number}a.jpg", f"{number}b.jpg")

@@ -117,9 +117,11 @@ def test_duplicates_alone(remove_from, shards, listed, tmp_path):
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["00000.tar"]
 
 
-def test_a_shard_that_loses_all_is_left_out(remove_from, shards, tmp_path):
+def test_a_shard_that_loses_all_is_left_out_and_named(remove_from, shards, tmp_path, caplog):
     listed = write_list(tmp_path / "list/1.parquet", ["a0", "a1", "a2"]).parent
     remove_from(shards, listed, tmp_path / "out")
+    assert "1 shards are not written, because none of their samples stays" in caplog.text
+    assert "('00000.tar',)" in caplog.text
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["00001.tar"]
 
 

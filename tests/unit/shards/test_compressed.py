@@ -218,7 +218,9 @@ def listed(tmp_path, content, id_from="key"):
     """What is found in a shard, and the IDs of its samples."""
     (tmp_path / "0.tar").write_bytes(content)
     source = SourceFile("0.tar", len(content))
-    sources = ShardSources(f"file:{tmp_path}", [source], id_from, ["image_id"])
+    sources = ShardSources(
+        f"file:{tmp_path}", [source], id_from, ["image_id"], "remove", is_for_table=True
+    )
     (facts,), rows = read_tasks.list_ids(sources, {})
     return facts, [row[0] for row in rows]
 

@@ -182,3 +182,10 @@ def test_a_shard_without_samples_stays(tmp_path, members):
     content = tar_of(*members)
     (tmp_path / "old.tar").write_bytes(content)
     assert rewritten(tmp_path / "old.tar", 0, None) == content
+
+
+@pytest.mark.parametrize("content", [b"{", b"[]", b"{}", b"\xff"])
+def test_a_mark_that_can_not_be_read_is_refused(content):
+    shard = tar_of(member("1.dedup.json", content))
+    with pytest.raises(FileRefusedError, match=r"the mark '1\.dedup\.json' can't be read"):
+        is_marked(io.BytesIO(shard), shard_of(shard).samples[0])
