@@ -16,6 +16,8 @@ from dedup_lib.executor.stores import FileRefusedError, StoreFile
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 _READ_AHEAD_BYTES = 4 * 1024**2
 _PIECE_BYTES = 1024**2
+# Of zstd's frames without data, with which some writers begin; the byte before it is 0x50 to 0x5f.
+_SKIPPED_FRAME = b"\x2a\x4d\x18"
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 # What pyarrow's codecs say of faulty data. All else that fails is a fault of the store.
 _FAULT = re.compile("Truncated compressed stream|(?:zlib inflate|ZSTD decompress) failed.*")
@@ -102,10 +104,11 @@ def _compression_of(file: Any) -> str | None:
     """Tell the compression by the first bytes. A header's name may begin with the same bytes."""
     file.seek(0)
     block = file.read(BLOCK_BYTES)
-    for magic, name in _COMPRESSIONS.items():
-        if block.startswith(magic) and not _is_header(block):
-            return name
-    return None
+    if _is_header(block):
+        return None
+    if block[1:4] == _SKIPPED_FRAME and block[0] & 0xF0 == 0x50:
+        return "zstd"
+    return next((name for magic, name in _COMPRESSIONS.items() if block.startswith(magic)), None)
 
 
 def _is_header(block: bytes) -> bool:

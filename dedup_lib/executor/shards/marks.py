@@ -62,6 +62,8 @@ def why_unmarkable(samples: Sequence[Sample]) -> str | None:
     for sample in samples:
         if (mark := _find_mark(sample)) is not None:
             return f"the sample {sample.key!r} has {mark.name!r} already, which a mark would be"
+        if "\0" in sample.key:
+            return f"the sample {sample.key!r} has a key that no plain header can hold"
         if sample.is_torn:
             return (
                 f"the sample {sample.key!r} has members that lie apart, so most readers would see "

@@ -6,8 +6,8 @@ It also has rows for images that could not be downloaded; no sample has their ke
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from dedup_lib.executor import rewrite_file
 from dedup_lib.executor.file_task import FileTask, RowSelection
@@ -38,14 +38,14 @@ def read_metadata_ids(shard: str, field: str, options: Mapping[str, str]) -> dic
         FileRefusedError: There is no such file, it can't be read, it has no such column or one of
             another type, or a key has two IDs.
 
-    *Cost:* the file is read at once.
+    *Cost:* the two columns are read.
     """
     source = metadata_path(shard)
-    content = _content(source, options)
-    if content is None:
+    found = _texts(source, [_KEY, field], options)
+    if found is None:
         raise _refused(source, f"does not exist, so the samples of {shard!r} have no IDs")
     ids: dict[str, str | None] = {}
-    for key, value in zip(*_texts(content, source, [_KEY, field]), strict=True):
+    for key, value in zip(*found.columns, strict=True):
         if key is not None and ids.setdefault(key, value) != value:
             raise _refused(source, f"has two rows with the key {key!r} and other IDs")
     return ids
@@ -67,26 +67,31 @@ def rewrite_metadata(
         action: The action of the run.
 
     Returns:
-        Why the file was left out: it can't be read, or is no metadata file. None if it was written.
+        Why the file was left out: its keys can't be read, or are not those of the samples. None if
+        it was written, or there is none.
 
     Raises:
         FileRefusedError: The file was changed meanwhile, or the new one has other keys.
+        FileReadError: Another column can't be read.
 
-    *Cost:* the file is read twice, and a new one that is no copy once.
+    *Cost:* the keys, and the file; of a new file that is no copy also the keys. *Memory:* as for
+    any Parquet file; see `rewrite_file.rewrite`.
     """
     source = metadata_path(task.source)
-    content = _content(source, options)
-    if content is None:
-        return None
     try:
-        (keys,) = _texts(content, source, [_KEY])
+        found = _texts(source, [_KEY], options)
+        if found is None:
+            return None
+        (keys,) = found.columns
         chosen = set() if action == "annotate" else set(planned)
         is_chosen = [key in chosen for key in keys]
+        if chosen and not any(is_chosen):
+            raise _refused(source, f"has no row for the sample {min(chosen)!r}, nor for others")
         own = FileTask(
             source=source,
             target=metadata_path(task.target),
             partial_directory=task.partial_directory,
-            size_bytes=len(content),
+            size_bytes=found.size_bytes,
             num_rows=len(keys),
             keeps_empty=True,
         )
@@ -104,8 +109,8 @@ def rewrite_metadata(
 
 
 def _check_written(target: str, expected: Sequence[str | None], options: Mapping[str, str]) -> None:
-    content = _content(target, options)
-    if content is None or list(_texts(content, target, [_KEY])) != [expected]:
+    found = _texts(target, [_KEY], options)
+    if found is None or found.columns != [expected]:
         raise FileRefusedError("ids", f"metadata file {target!r} has other keys than were written")
 
 
@@ -117,33 +122,37 @@ def _bitmaps(is_chosen: Sequence[bool]) -> list[Bitmap]:
     return [Bitmap(0, bytes(bits))] if any(is_chosen) else []
 
 
-def _content(uri: str, options: Mapping[str, str]) -> Any:
-    """Read a file at once; None if it does not exist."""
-    store, path = open_store(uri, options)
-    try:
-        with store.open_input_file(path) as file:
-            return file.read_buffer()
-    except FileNotFoundError:
-        return None
+class _Texts(NamedTuple):
+    """Columns of a file as text, and the size of the file."""
+
+    columns: list[list[str | None]]
+    size_bytes: int
 
 
-def _texts(content: Any, source: str, names: Sequence[str]) -> Iterator[list[str | None]]:
-    """Yield columns of a Parquet file as text.
+def _texts(source: str, names: Sequence[str], options: Mapping[str, str]) -> _Texts | None:
+    """Read columns of a Parquet file as text; None if there is no such file.
 
     Raises:
         FileRefusedError: It is no Parquet file, or lacks a column of text or integers.
     """
     import pyarrow as pa
+    from pyarrow import fs
     from pyarrow import parquet as pq
 
+    store, path = open_store(source, options)
+    # Spark's tables are directories with such names.
+    if store.get_file_info(path).type != fs.FileType.File:
+        return None
     try:
-        file = pq.ParquetFile(pa.BufferReader(content))
-        there = file.schema_arrow.names
-        if (missing := next((name for name in names if there.count(name) != 1), None)) is not None:
-            raise _refused(source, f"has no column {missing!r} (columns: {', '.join(there)})")
-        table = file.read(columns=list(dict.fromkeys(names)))
-        for name in names:
-            yield _as_texts(table.column(name), name, source)
+        with store.open_input_file(path) as stream:
+            file = pq.ParquetFile(stream)
+            there = file.schema_arrow.names
+            missing = next((name for name in names if there.count(name) != 1), None)
+            if missing is not None:
+                raise _refused(source, f"has no column {missing!r} (columns: {', '.join(there)})")
+            table = file.read(columns=list(dict.fromkeys(names)))
+            texts = [_as_texts(table.column(name), name, source) for name in names]
+            return _Texts(texts, stream.size())
     except (OSError, ValueError, pa.ArrowException) as error:
         raise _refused(source, f"can't be read: {' '.join(str(error).split())}") from error
 
