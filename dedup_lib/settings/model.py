@@ -33,9 +33,9 @@ class Settings(ListSettings):
     image_id_from: str = option(
         "input",
         "WebDataset shards: where the image IDs are: key: a sample's key; json:FIELD: a field of "
-        "its .json member; parquet:FIELD: a column of the Parquet file beside the shard; curator: "
-        "NeMo Curator's numbers, with as many shards a task as the lists say; curator:N: with N "
-        "shards a task",
+        "its .json member; parquet:FIELD: a column of the metadata file, which img2dataset writes "
+        "beside the shard as Parquet; curator: NeMo Curator's numbers, with as many shards a task "
+        "as the lists say; curator:N: with N shards a task",
         default="key",
         metavar="SOURCE",
     )
@@ -55,7 +55,8 @@ class Settings(ListSettings):
     action: values.Action = option(
         "output",
         "what is written: remove: the rows that stay; annotate: all rows, with the columns "
-        "is_duplicate and kept_image_id added; extract: only the duplicates",
+        "is_duplicate and kept_image_id added (in shards a member with both in each sample); "
+        "extract: only the duplicates",
         default="remove",
     )
     removed_output: str | None = option(
@@ -152,10 +153,10 @@ class Settings(ListSettings):
     )
     engine: values.Engine = option(
         "tuning",
-        "what moves the bytes in a rewrite: arrow (Parquet and shards to the same, and Parquet to "
-        "shards, file by file, by pyarrow on the executors) or spark; auto: arrow if it can run, "
-        "but spark for an output in an object store, with --strategy or --target-file-size, or if "
-        "a GPU can do it",
+        "what moves the bytes in a rewrite: arrow (from Parquet or shards to either, and from "
+        "shards to Delta, file by file, by pyarrow on the executors) or spark; auto: arrow if it "
+        "can run, but spark for an output in an object store, with --strategy or "
+        "--target-file-size, or if a GPU can do it; shards always use arrow",
         default="auto",
     )
     strategy: values.Strategy = option(

@@ -136,7 +136,9 @@ def test_each_page_is_in_the_index(page: Path):
 def test_the_tests_that_promises_name_are_there():
     page = (ROOT / "docs/promises.md").read_text()
     named = set(re.findall(r"`(test_g\w+)`", page))
-    files = {path.name: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
+    files = {path: path.read_text() for path in (ROOT / "tests").rglob("test_*.py")}
     assert named
     assert {name for name in named if f"def {name}(" not in "".join(files.values())} == set()
-    assert set(re.findall(r"`(test_\w+\.py)`", page)) <= files.keys()
+    assert set(re.findall(r"`(test_\w+\.py)`", page)) <= {path.name for path in files}
+    of_shards = "".join(text for path, text in files.items() if path.parent.name == "shards")
+    assert set(re.findall(r"def (test_g\d\w+)\(", of_shards)) <= named

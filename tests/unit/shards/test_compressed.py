@@ -7,7 +7,7 @@ import tempfile
 import pyarrow as pa
 import pytest
 
-from dedup_lib.executor.file_task import FileTask, RowSelection
+from dedup_lib.executor.file_task import RowSelection
 from dedup_lib.executor.footers import SourceFile
 from dedup_lib.executor.kept_rows import Bitmap
 from dedup_lib.executor.shards import compressed, read_tasks, rewrite_tasks
@@ -15,6 +15,7 @@ from dedup_lib.executor.shards.compressed import open_shard
 from dedup_lib.executor.shards.headers import read_layout
 from dedup_lib.executor.shards.read_tasks import ShardSources
 from dedup_lib.executor.stores import FileRefusedError
+from tests.support.tables.arrow_tasks import task
 from tests.support.tables.made_shards import (
     SOURCE,
     layout_of,
@@ -59,17 +60,11 @@ def rewritten(tmp_path):
     """Rewrite a shard on disk in a task; return the new one, and what the task said."""
 
     def rewrite(content, bitmaps, name="00000.tar.gz", partial="partial", action="remove"):
-        (tmp_path / "in").mkdir()
-        (tmp_path / "in" / name).write_bytes(content)
-        task = FileTask(
-            source=f"file:{tmp_path}/in/{name}",
-            target=f"file:{tmp_path}/out/{name}",
-            partial_directory=partial and f"file:{tmp_path}/{partial}",
-            size_bytes=len(content),
-            num_rows=3,
-            keeps_empty=False,
-        )
-        done = rewrite_tasks.rewrite_shard(task, bitmaps, {}, RowSelection(action, "key"), {})
+        source = tmp_path / name
+        source.write_bytes(content)
+        partial_directory = partial and f"file:{tmp_path}/{partial}"
+        given = task(tmp_path, source, partial_directory=partial_directory, num_rows=3)
+        done = rewrite_tasks.rewrite_shard(given, bitmaps, {}, RowSelection(action, "key"), {})
         return (tmp_path / "out" / name).read_bytes(), done
 
     return rewrite

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from dedup_lib.executor.file_task import FileTask, RowSelection
+from dedup_lib.executor.file_task import RowSelection
 from dedup_lib.executor.kept_rows import Bitmap, Keeper
 from dedup_lib.executor.shards.marks import is_marked, why_unmarkable
 from dedup_lib.executor.shards.rewrite import annotate_samples, check_written
 from dedup_lib.executor.shards.rewrite_tasks import rewrite_shard
 from dedup_lib.executor.stores import FileRefusedError
+from tests.support.tables.arrow_tasks import task
 from tests.support.tables.made_shards import (
     FORMATS,
     SOURCE,
@@ -152,17 +153,9 @@ def test_a_mark_that_is_written_wrong_is_found():
 
 def rewritten(path: Path, num_rows: int, bitmaps: list[Bitmap] | None) -> bytes | None:
     """What the task of an executor writes; None if nothing."""
-    target = path.parent / "new.tar"
-    (path.parent / "partial").mkdir()
-    task = FileTask(
-        source=f"file:{path}",
-        target=f"file:{target}",
-        partial_directory=f"file:{path.parent}/partial",
-        size_bytes=path.stat().st_size,
-        num_rows=num_rows,
-        keeps_empty=False,
-    )
-    done = rewrite_shard(task, bitmaps, {}, RowSelection("annotate", "key"), {})
+    target = path.parent / "out" / path.name
+    given = task(path.parent, path, num_rows=num_rows)
+    done = rewrite_shard(given, bitmaps, {}, RowSelection("annotate", "key"), {})
     assert (done.num_rows, done.is_copy) == (num_rows, False)
     return target.read_bytes() if target.exists() else None
 
@@ -173,7 +166,6 @@ def test_a_task_marks_planned_samples_and_those_of_a_shard_without_any(tmp_path)
     planned = [Bitmap(0, b"\x06", keepers=[Keeper(2, b"1")])]
     new = rewritten(tmp_path / "old.tar", 3, planned)
     assert new == annotated(content, {1: None, 2: b"1"})
-    (tmp_path / "partial").rmdir()
     assert rewritten(tmp_path / "old.tar", 3, None) == annotated(content, {})
 
 

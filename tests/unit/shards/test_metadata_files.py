@@ -7,7 +7,6 @@ import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib.executor import rewrite_file
-from dedup_lib.executor.file_task import FileTask
 from dedup_lib.executor.kept_rows import Bitmap
 from dedup_lib.executor.shards import metadata_files
 from dedup_lib.executor.shards.metadata_files import (
@@ -16,6 +15,7 @@ from dedup_lib.executor.shards.metadata_files import (
     rewrite_metadata,
 )
 from dedup_lib.executor.stores import FileRefusedError
+from tests.support.tables.arrow_tasks import task
 
 
 @pytest.fixture
@@ -109,15 +109,14 @@ def test_a_missing_or_broken_metadata_file_is_refused(shard, write):
 
 
 @pytest.fixture
-def written(shard, write, tmp_path):
+def written(tmp_path):
     """Write the metadata file anew: written(action, planned keys) -> the new table, or why not."""
-    (tmp_path / "out").mkdir()
+    (tmp_path / "00000.tar").touch()
     (tmp_path / "partial").mkdir()
+    given = task(tmp_path, tmp_path / "00000.tar", num_rows=1)
 
     def written(action, *planned):
-        target, partial = f"file:{tmp_path}/out/00000.tar", f"file:{tmp_path}/partial"
-        task = FileTask(shard, target, partial, size_bytes=1, num_rows=1, keeps_empty=False)
-        left_out = rewrite_metadata(task, planned, {}, action)
+        left_out = rewrite_metadata(given, planned, {}, action)
         assert not list((tmp_path / "partial").iterdir())
         path = tmp_path / "out/00000.parquet"
         return pq.read_table(path) if path.exists() else left_out

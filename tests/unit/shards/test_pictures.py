@@ -18,7 +18,8 @@ from tests.support.review.made_review import encoded  # needs Pillow
 def noted_in(content: bytes) -> list[tuple[str | None, str | None]]:
     """The data of the noted members of each sample."""
     columns = note_members(shard_of(content).samples, is_plain=True).values()
-    return list(zip(*([_data(content, noted) for noted in column] for column in columns)))  # noqa: B905
+    data = ([_data(content, noted) for noted in column] for column in columns)
+    return list(zip(*data, strict=True))
 
 
 def _data(content: bytes, noted: str | None) -> str | None:
@@ -48,18 +49,23 @@ def test_each_sample_has_its_own():
     assert noted_in(content) == [("1.jpg", "1.txt"), (None, None), ("3.jpeg", None)]
 
 
-def read(content, rows, *, file_bytes=None):
-    """The pictures of rows, and what was read of the shard."""
-    columns = note_members(shard_of(content).samples, is_plain=True).values()
-    noted = dict(enumerate(zip(*columns, strict=True)))
-    positions = [RowPosition("s3a://b/0.tar", row, file_bytes or len(content)) for row in rows]
+def opener(content):
+    """What opens each file as a slice that has this content."""
 
     @contextmanager
     def opened(_):
         yield slice_of_bytes(content)
 
+    return opened
+
+
+def read(content, rows, *, file_bytes=None):
+    """The pictures of rows, and what was read of the shard."""
+    columns = note_members(shard_of(content).samples, is_plain=True).values()
+    noted = dict(enumerate(zip(*columns, strict=True)))
+    positions = [RowPosition("s3a://b/0.tar", row, file_bytes or len(content)) for row in rows]
     source = NotedMembers({row: noted[row.row_index] for row in positions})
-    return read_pictures(positions, source, opened, Bounds())
+    return read_pictures(positions, source, opener(content), Bounds())
 
 
 def test_pictures_are_read_with_their_captions_and_nothing_else_is():
@@ -99,10 +105,5 @@ def test_of_a_compressed_shard_nothing_is_read():
     noted = note_members(shard_of(content).samples, is_plain=False)
     row = RowPosition("s3a://b/0.tar.gz", 0, len(content))
     source = NotedMembers({row: tuple(column[0] for column in noted.values())})
-
-    @contextmanager
-    def opened(_):
-        yield slice_of_bytes(content)
-
-    found, read_bytes = read_pictures([row], source, opened, Bounds())
+    found, read_bytes = read_pictures([row], source, opener(content), Bounds())
     assert (found[row].thumbnail.reason, read_bytes) == ("not read: its shard is compressed", 0)
