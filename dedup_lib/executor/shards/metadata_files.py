@@ -6,7 +6,7 @@ It also has rows for images that could not be downloaded; no sample has their ke
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 from dedup_lib.executor import rewrite_file
@@ -52,7 +52,7 @@ def read_metadata_ids(shard: str, field: str, options: Mapping[str, str]) -> dic
 
 
 def rewrite_metadata(
-    task: FileTask, planned: Collection[str], options: Mapping[str, str], action: str
+    task: FileTask, samples: Mapping[str, bool], options: Mapping[str, str], action: str
 ) -> str | None:
     """Write the metadata file of a shard that was written; nothing if there is none.
 
@@ -62,7 +62,7 @@ def rewrite_metadata(
 
     Args:
         task: The shard, as it was written.
-        planned: The keys of its planned samples.
+        samples: The keys of its samples, and whether each is planned; empty if none is.
         options: Options for pyarrow's file systems, except the local one.
         action: The action of the run.
 
@@ -83,10 +83,9 @@ def rewrite_metadata(
         if found is None:
             return None
         (keys,) = found.columns
-        chosen = set() if action == "annotate" else set(planned)
-        is_chosen = [key in chosen for key in keys]
-        if chosen and not any(is_chosen):
-            raise _refused(source, f"has no row for the sample {min(chosen)!r}, nor for others")
+        if samples and samples.keys().isdisjoint(keys):
+            raise _refused(source, f"has no row for {min(samples)!r}, nor for any other sample")
+        is_chosen = [action != "annotate" and samples.get(key or "", False) for key in keys]
         own = FileTask(
             source=source,
             target=metadata_path(task.target),

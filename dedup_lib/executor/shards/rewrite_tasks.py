@@ -62,7 +62,7 @@ def rewrite_shard(
     done = new_file.rewrite(task, bitmaps, options, selection, writing.write)
     if not done.written_bytes:
         return done
-    left_out = rewrite_metadata(task, writing.planned_keys, options, selection.action)
+    left_out = rewrite_metadata(task, writing.samples, options, selection.action)
     return done._replace(left_out=left_out)
 
 
@@ -81,7 +81,7 @@ def _has_end(task: FileTask, options: Mapping[str, str]) -> bool:
 
 
 class _Writing:
-    """Writes the samples that stay, and notes the keys of the planned ones.
+    """Writes the samples that stay, and notes the keys of all, and which are planned.
 
     Args:
         first_id: NeMo Curator's first ID in the shard; empty for other IDs.
@@ -89,7 +89,7 @@ class _Writing:
     """
 
     def __init__(self, first_id: str, options: Mapping[str, str]) -> None:
-        self.planned_keys: list[str] = []
+        self.samples: dict[str, bool] = {}
         self._first_id, self._options = first_id, options
 
     def write(
@@ -107,7 +107,9 @@ class _Writing:
                 plain, task, bitmaps, selection.id_column, self._first_id, options=self._options
             )
             shard, removed = planned.shard, planned.indexes
-            self.planned_keys = [sample.key for sample in _chosen(shard, removed)]
+            self.samples = {
+                sample.key: index in removed for index, sample in enumerate(shard.samples)
+            }
             # The ranges that stay are long: reading them ahead is of no use.
             data = stream.file if plain.compression is None else plain.file
             is_remote = stream.is_remote and plain.compression is None

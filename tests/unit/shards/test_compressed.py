@@ -81,6 +81,14 @@ def test_a_compressed_shard_is_told_by_its_content(kind, is_remote, monkeypatch)
             assert read_layout(shard.file, shard.size_bytes, SOURCE) == layout_of(WHOLE)
 
 
+@pytest.mark.parametrize("first", [b"\x50", b"\x5f"])
+def test_zstd_may_begin_with_a_frame_without_data(first):
+    """So write pzstd and others."""
+    skipped = first + b"\x2a\x4d\x18" + b"\x04\0\0\0" + b"size"
+    with opened(skipped + packed(WHOLE, "zstd")) as shard:
+        assert (shard.size_bytes, shard.compression) == (len(WHOLE), "zstd")
+
+
 @pytest.mark.parametrize("name", ["1.jpg", "BZh9.jpg", "\udcff.jpg"])
 def test_other_shards_are_read_as_they_are(name, disk):
     with opened(tar_of(name)) as shard:

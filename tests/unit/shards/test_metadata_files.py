@@ -116,7 +116,8 @@ def written(tmp_path):
     given = task(tmp_path, tmp_path / "00000.tar", num_rows=1)
 
     def written(action, *planned):
-        left_out = rewrite_metadata(given, planned, {}, action)
+        samples = dict.fromkeys("123", False) | dict.fromkeys(planned, True)
+        left_out = rewrite_metadata(given, samples, {}, action)
         assert not list((tmp_path / "partial").iterdir())
         path = tmp_path / "out/00000.parquet"
         return pq.read_table(path) if path.exists() else left_out
@@ -147,6 +148,19 @@ def test_a_metadata_file_that_loses_nothing_is_copied(write, written, tmp_path, 
     path = write(key=["1", "failed"])
     written("remove", *planned)
     assert (tmp_path / "out/00000.parquet").read_bytes() == path.read_bytes()
+
+
+@pytest.mark.parametrize("keys", [["./1", "./2"], []])
+def test_metadata_whose_keys_are_spelled_otherwise_are_left_out(write, written, keys):
+    """No row would go: the file would still tell of the samples that did."""
+    write(key=pa.array(keys, pa.string()))
+    assert "has no row for '1', nor for any other sample" in written("remove", "2")
+
+
+def test_a_directory_is_no_metadata_file(written, tmp_path):
+    """Spark's tables are directories with such names."""
+    (tmp_path / "00000.parquet").mkdir()
+    assert written("remove", "2") is None
 
 
 @pytest.mark.parametrize("action", ["remove", "extract"])
