@@ -27,6 +27,8 @@ from dedup_lib.tables.target import Attempt, Staged, Target
 
 _SHARD_BYTES = 1024**3
 _SAMPLES = 10_000
+# A task notes some 600 bytes for each member of the shard that it writes.
+_MOST_SAMPLES = 1_000_000
 # Headers and padding of a picture and its JSON, and the JSON.
 _SAMPLE_OVERHEAD_BYTES = 2048
 _log = logging.getLogger(__name__)
@@ -156,7 +158,7 @@ def samples_per_shard(settings: Settings, row_bytes: int) -> int:
     num_bytes, most = settings.shard_bytes, settings.samples_per_shard
     if num_bytes is None and most is None:
         num_bytes, most = _SHARD_BYTES, _SAMPLES
-    fitting = [most] if most is not None else []
+    fitting = [_MOST_SAMPLES if most is None else most]
     if num_bytes is not None:
         fitting.append(max(1, num_bytes // (row_bytes + _SAMPLE_OVERHEAD_BYTES)))
     return min(fitting)

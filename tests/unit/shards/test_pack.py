@@ -4,6 +4,7 @@ import hashlib
 import io
 import itertools
 import json
+import shutil
 import tarfile
 import zlib
 
@@ -18,6 +19,7 @@ from dedup_lib.executor.shards.packing.pack_tasks import ShardsOfFile, pack_file
 from dedup_lib.executor.shards.packing.picture_formats import find_format
 from dedup_lib.executor.shards.packing.sample_columns import is_key
 from dedup_lib.executor.stores import FileRefusedError
+from tests.support.paths import ROOT
 from tests.support.tables.arrow_tasks import bitmap, task
 from tests.support.tables.made import image_bytes, image_rows, names_in, write_parquet
 from tests.support.tables.made_shards import END, SOURCE, read_by_tarfile, shard_of, tar_of
@@ -167,6 +169,34 @@ def test_several_columns_of_bytes_have_their_names_and_formats(tmp_path):
     assert names(tmp_path, table) == ["a.image.jpg", "a.mask.png", "a.depth.png", "a.raw", "a.json"]
 
 
+def test_vectors_that_begin_like_a_picture_are_none(tmp_path):
+    table = pa.table({"image_id": ["a"], "image": [JPG], "vector": [b"\xff\x0a..."]})
+    assert names(tmp_path, table) == ["a.image.jpg", "a.vector", "a.json"]
+
+
+def test_two_fields_of_one_name_are_refused(tmp_path):
+    """JSON would keep only the last one."""
+    kind = pa.struct([("a", pa.int64()), ("a", pa.int64())])
+    values = pa.StructArray.from_arrays([pa.array([1]), pa.array([2])], fields=list(kind))
+    for facts in (values, pa.array([[]], pa.list_(kind))):
+        table = pa.table({"image_id": ["a"], "image": [JPG], "facts": facts})
+        assert "two columns or fields have the name 'a'" in refusal(tmp_path, table)
+        shutil.rmtree(tmp_path / "out")
+    table = pa.Table.from_arrays([pa.array(["a"]), pa.array([JPG]), pa.array([JPG])], list("ixx"))
+    assert "the name 'x'" in refusal(tmp_path, table, id_column="i")
+
+
+def test_enums_are_text_as_for_spark(tmp_path):
+    shutil.copy(ROOT / "tests/tables/enum.parquet", tmp_path / "1.parquet")
+    (tmp_path / "out").mkdir()
+    given = task(tmp_path, tmp_path / "1.parquet")
+    pack_file(given, None, {}, RowSelection("remove", "image_id"), shards_of(tmp_path, 1))
+    members = dict(read_by_tarfile((tmp_path / "out/0.tar").read_bytes()))
+    kinds = [json.loads(data)["kind"] for name, data in members.items() if name.endswith(".json")]
+    assert set(kinds) <= {"cat", "dog", None}
+    assert len(kinds) == given.num_rows
+
+
 def test_a_text_column_txt_is_a_caption(tmp_path):
     table = pa.table({"image_id": ["a", "b"], "image": [JPG, JPG], "txt": ["ä", None]})
     (shard,) = packed(tmp_path, table)
@@ -216,6 +246,8 @@ def test_values_of_directories_are_in_the_json(tmp_path):
         ({"a\n": [JPG], "c": [JPG]}, "can't be a suffix"),
         ({"mask": [PNG], "mask.png": [PNG]}, "one suffix"),
         ({"JSON": [JPG], "c": [JPG]}, "suffix 'json'"),
+        ({"json": [JPG], "c": [JPG]}, "suffix 'json'"),
+        ({"__url__": [JPG], "c": [JPG]}, "'__url__' can't be a suffix"),
     ],
 )
 def test_columns_that_can_be_no_members_are_refused(tmp_path, columns, words):
@@ -281,10 +313,15 @@ def test_one_id_in_two_shards_is_the_key_in_both(tmp_path):
     assert [shard[0][0] for shard in shards] == ["b.jpg", "b.jpg"]
 
 
-def test_an_id_that_looks_like_a_position_is_refused_beside_it(tmp_path):
+def test_an_id_that_looks_like_a_position_is_no_key(tmp_path):
+    """Row 1 would get the same key."""
     ids = ["row-00003-000000001", None]
-    table = pa.table({"image_id": ids, "image": [JPG] * 2})
-    assert "has the key 'row-00003-000000001'" in refusal(tmp_path, table)
+    (shard,) = packed(tmp_path, pa.table({"image_id": ids, "image": [JPG] * 2}))
+    assert [name for name, _ in shard][::2] == [
+        "row-00003-000000000.jpg",
+        "row-00003-000000001.jpg",
+    ]
+    assert json.loads(shard[1][1]) == {"image_id": ids[0]}
 
 
 @pytest.mark.parametrize(
@@ -311,11 +348,11 @@ def test_a_column_of_keys_is_taken_as_it_is_or_refused(tmp_path, keys, words):
     ],
 )
 def test_headers_are_plain_where_the_name_fits(tmp_path, key, is_plain):
-    """NVIDIA DALI, and so NeMo Curator, reads plain headers alone."""
+    """NVIDIA DALI, and so NeMo Curator, reads GNU's long names, but not those of PAX."""
     table = pa.table({"image_id": [key], "image": [JPG]})
     assert names(tmp_path, table) == [f"{key}.jpg", f"{key}.json"]
     members = shard_of((tmp_path / "out/0.tar").read_bytes()).layout.members
-    assert (members[0].plain_name == f"{key}.jpg") is is_plain
+    assert members[0].plain_name == f"{key}.jpg"
     assert members[0].data_start == (512 if is_plain else 1536)
 
 

@@ -112,10 +112,10 @@ def _check_names(sample: RowSample, key: str, keys: Collection[str], source: str
 
 
 def _header_of(name: str, num_bytes: int) -> bytes:
-    """Return the headers of a member: plain if its name fits, which more readers understand."""
+    """Return the headers of a member: plain if its name fits; else GNU's, as DALI reads no PAX."""
     info = tarfile.TarInfo(name)
     info.size = num_bytes
     try:
         return info.tobuf(tarfile.USTAR_FORMAT, "utf-8", "strict")
     except ValueError:  # the name is too long
-        return info.tobuf(tarfile.PAX_FORMAT, "utf-8", "strict")
+        return info.tobuf(tarfile.GNU_FORMAT, "utf-8", "strict")

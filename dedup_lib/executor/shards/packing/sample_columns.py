@@ -13,6 +13,7 @@ from dedup_lib.executor.stores import FileRefusedError
 KEY = "__key__"
 _URL = "__url__"
 _TEXT, _JSON = "txt", "json"
+_OF_READERS = frozenset({KEY, _URL, "__local_path__"})
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _INSTEAD = (
     "Write a table whose pictures are columns of bytes, or structs of bytes and path, with "
@@ -31,6 +32,7 @@ class SampleColumns(NamedTuple):
         facts: The columns that the JSON holds; also structs of `data`, without their bytes.
         json_suffix: The suffix of the JSON.
         uuids: The columns of UUIDs.
+        enums: The columns of enums: bytes for pyarrow, and text for Spark.
     """
 
     id_column: str
@@ -40,6 +42,7 @@ class SampleColumns(NamedTuple):
     facts: Sequence[str]
     json_suffix: str
     uuids: frozenset[str]
+    enums: frozenset[str]
 
     @property
     def are_suffixes(self) -> bool:
@@ -65,10 +68,12 @@ def choose_columns(file: Any, id_column: str, source: str) -> SampleColumns:
         source: The name of the file in messages.
 
     Raises:
-        FileRefusedError: There is no column of bytes, one has bytes within other values, or one
-            has a name that can't be a suffix.
+        FileRefusedError: There is no column of bytes, one has bytes within other values, one has a
+            name that can't be a suffix, or two have the same name.
     """
-    types = {field.name: field.type for field in file.schema_arrow}
+    leaves = [file.schema.column(index) for index in range(len(file.schema))]
+    enums = _leaves_of(leaves, "ENUM")
+    types = {field.name: _as_text(field, enums) for field in file.schema_arrow}
     has_keys = KEY in types and _is_text(types[KEY])
     not_members = {id_column, KEY, _URL} if has_keys else {id_column}
     members = {name: of for name, of in types.items() if name not in not_members}
@@ -76,18 +81,21 @@ def choose_columns(file: Any, id_column: str, source: str) -> SampleColumns:
     text = [name for name, of in members.items() if name == _TEXT and _is_text(of)]
     left_out = {*text, *(name for name in data if _is_bytes(types[name]))}
     facts = [name for name in types if name not in (left_out | {KEY, _URL} & not_members)]
-    leaves = map(file.schema.column, range(len(file.schema)))
     chosen = SampleColumns(
         id_column,
         has_keys,
         data,
         text,
         facts,
-        json_suffix=f"columns.{_JSON}" if _JSON in data else _JSON,
-        uuids=frozenset(leaf.path for leaf in leaves if leaf.logical_type.type == "UUID"),
+        json_suffix=f"columns.{_JSON}" if has_keys and _JSON in data else _JSON,
+        uuids=_leaves_of(leaves, "UUID"),
+        enums=enums,
     )
     nested = [name for name in facts if name not in data and _has_bytes_within(types[name])]
-    if (reason := _why_not(chosen, nested)) is not None:
+    reason = _why_not(chosen, nested)
+    if (name := _find_repeated(file.schema_arrow)) is not None:
+        reason = f"two columns or fields have the name {name!r}"
+    if reason is not None:
         raise FileRefusedError(
             "types", f"file {source!r} can't be written as shards: {reason}. {_INSTEAD}"
         )
@@ -101,14 +109,43 @@ def _why_not(chosen: SampleColumns, nested: Sequence[str]) -> str | None:
         return "it has no column of bytes"
     names = [*(chosen.data if chosen.are_suffixes else ()), *chosen.text]
     for name in names:
-        if split_name(f"k.{name}") != NameParts("k", name, is_disputed=False) or (
-            _CONTROL.search(name)
+        if (
+            split_name(f"k.{name}") != NameParts("k", name, is_disputed=False)
+            or _CONTROL.search(name)
+            or name.lower() in _OF_READERS
         ):
             return f"the name of column {name!r} can't be a suffix"
     lower = [name.lower() for name in (*names, *([chosen.json_suffix] if chosen.facts else ()))]
     if twice := next((name for name in lower if lower.count(name) > 1), None):
         return f"two members would have the suffix {twice!r}"
     return None
+
+
+def _leaves_of(leaves: Sequence[Any], logical_type: str) -> frozenset[str]:
+    return frozenset(leaf.path for leaf in leaves if leaf.logical_type.type == logical_type)
+
+
+def _as_text(field: Any, enums: frozenset[str]) -> Any:
+    import pyarrow as pa
+
+    return pa.string() if field.name in enums else field.type
+
+
+def _find_repeated(fields: Any) -> str | None:
+    """Return a name that two fields of a schema or struct have; None if there is no such name."""
+    import pyarrow as pa
+
+    children = list(fields)
+    names = [field.name for field in children]
+    if twice := next((name for name in names if names.count(name) > 1), None):
+        return str(twice)
+    nested = (field.type for field in children if pa.types.is_nested(field.type))
+    within = (
+        # A map's entries are a struct, too.
+        _find_repeated([of.field(index) for index in range(of.num_fields)])
+        for of in nested
+    )
+    return next((name for name in within if name is not None), None)
 
 
 def _is_text(of: Any) -> bool:

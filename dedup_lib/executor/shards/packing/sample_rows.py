@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
@@ -16,6 +17,8 @@ from dedup_lib.executor.stores import FileRefusedError
 # Few, as their facts become objects of Python.
 _ROWS_AT_ONCE = 256
 _UNKNOWN = "bin"
+# Keys by position (see `pack`) are for rows whose ID can't be a key.
+_POSITION = re.compile(r"row-[0-9]{5,}-[0-9]{9,}")
 
 
 class RowSample(NamedTuple):
@@ -81,7 +84,8 @@ def _samples_of(
             facts = {**partition, **{name: values[name][row] for name in columns.facts}}
             members.append((columns.json_suffix, _as_json(facts)))
         image_id = values[columns.id_column][row]
-        key = _key_of(values[KEY][row] if columns.has_keys else image_id)
+        given = values[KEY][row] if columns.has_keys else image_id
+        key = _key_of(given, may_be_position=columns.has_keys)
         if key is None and columns.has_keys:
             raise FileRefusedError(
                 "keys",
@@ -92,16 +96,19 @@ def _samples_of(
         yield RowSample(row_index, image_id, key, members)
 
 
-def _key_of(value: Any) -> str | None:
-    """Return a value as a key; None if readers could not read it as one."""
+def _key_of(value: Any, *, may_be_position: bool) -> str | None:
+    """Return a value as a key; None if readers could not read it as one, or it is a position."""
     text = "" if value is None else str(value)
-    return text if is_key(text) else None
+    is_free = may_be_position or not _POSITION.fullmatch(text)
+    return text if is_free and is_key(text) else None
 
 
 def _values_of(batch: Any, name: str, columns: SampleColumns, source: str) -> list[Any]:
     """Return the values of a column as JSON values; a picture's struct loses its bytes."""
     array = batch.column(name)
     try:
+        if name in columns.enums:
+            array = _decoded(array)
         if name not in columns.data:
             return json_values(array, is_uuid=name in columns.uuids)
         paths = json_values(array.field("path"))
@@ -115,6 +122,14 @@ def _values_of(batch: Any, name: str, columns: SampleColumns, source: str) -> li
         ) from error
 
 
+def _decoded(array: Any) -> Any:
+    """Return bytes as text; raise a UnicodeDecodeError if they are none."""
+    import pyarrow as pa
+
+    texts = [None if value is None else value.decode() for value in array.to_pylist()]
+    return pa.array(texts, pa.string())
+
+
 def _bytes_of(array: Any) -> Any:
     import pyarrow as pa
 
@@ -125,9 +140,10 @@ def _suffix_of(name: str, content: bytes, columns: SampleColumns) -> str:
     """Return the suffix of a picture: its format, perhaps after the name of its column."""
     if columns.has_keys:
         return name
-    told = find_format(content)
     if not columns.are_suffixes:
-        return told or _UNKNOWN
+        return find_format(content) or _UNKNOWN
+    # Vectors and other data of a column may begin like a picture by chance.
+    told = find_format(content, only_sure=True)
     return name if told is None or is_picture_suffix(name) else f"{name}.{told}"
 
 
