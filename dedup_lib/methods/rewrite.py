@@ -229,9 +229,9 @@ def choose_engine(
 
 
 def _has_choice(images: ImageTable, settings: Settings, written: TableFormat) -> bool:
-    """Tell whether Spark may do the rewrite, and knows both formats."""
-    known = images.table_format.traits.engines & written.traits.engines
-    return settings.engine == "auto" and _SPARK in known
+    """Tell whether Spark may do the rewrite, and can: it reads no shards."""
+    is_readable = not images.table_format.traits.has_shards
+    return settings.engine == "auto" and _SPARK in written.traits.engines and is_readable
 
 
 def _check_spark_keeps(

@@ -18,11 +18,12 @@ class FormatTraits:
         name: The name in --images-format and --output-format.
         title: The name in messages.
         methods: The methods that can make or change a table of this format.
-        engines: The engines that can write it in a rewrite; if `spark` is one, Spark can read it.
+        engines: The engines that can write it in a rewrite.
         has_parquet_files: Whether its rows are in Parquet files.
         takes_names: Whether a table of a catalog can have this format.
         has_plain_files: Whether only the files of a directory show that a table has this format.
-        has_shards: Whether its files are shards, whose size a user can choose.
+        has_shards: Whether its files are shards, whose size a user can choose. Spark can't read
+            them.
         takes_commits: Whether commits can add and delete rows, as --since-last-run does.
     """
 
