@@ -10,6 +10,7 @@ from itertools import pairwise
 
 from dedup_lib.errors import OutputExistsError, TableFormatError
 from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES
+from dedup_lib.executor.shards.metadata_files import metadata_path
 from dedup_lib.locations import child, name_of, with_parents
 from dedup_lib.session.storage import FileInfo, Storage
 
@@ -242,16 +243,26 @@ def check_no_shards(files: Sequence[FileInfo], subject: str) -> None:
     """Refuse tar files: their images are not in the Parquet files beside them.
 
     Raises:
-        TableFormatError: There is a tar file.
+        TableFormatError: There is a tar file. Its `other_format` is that of shards, unless there is
+            a Parquet file that is the metadata file of no shard.
     """
-    for file in files:
-        if file.path.lower().endswith(TAR_SUFFIXES):
-            raise TableFormatError(
-                f"{subject} holds {file.path!r}: these are WebDataset shards. Their images are in "
-                "tar files; Parquet files beside them hold only facts about the images. As an "
-                "image table, use --images-format webdataset (or auto).",
-                other_format="webdataset",
-            )
+    shards = [file.path for file in files if file.path.lower().endswith(TAR_SUFFIXES)]
+    if not shards:
+        return
+    metadata = set(map(metadata_path, shards))
+    tables = (file.path for file in files if file.path.lower().endswith(".parquet"))
+    if (alone := next((path for path in tables if path not in metadata), None)) is not None:
+        raise TableFormatError(
+            f"{subject} holds {shards[0]!r}: these are WebDataset shards. But it also holds "
+            f"{alone!r}, which has the name of no shard. If the images are in the tar files, use "
+            "--images-format webdataset; otherwise move the tar files away."
+        )
+    raise TableFormatError(
+        f"{subject} holds {shards[0]!r}: these are WebDataset shards. Their images are in tar "
+        "files; Parquet files beside them hold only facts about the images. As an image table, use "
+        "--images-format webdataset (or auto).",
+        other_format="webdataset",
+    )
 
 
 def _not_read(said: str, kind: TableKind) -> str:

@@ -178,7 +178,7 @@ def test_files_beside_the_shards_are_named_and_not_copied(remove_from, shards, l
     }
     for name in commands:
         (shards / name).write_text("{}")
-    remove_from(shards, listed, shards.parent / "out")
+    remove_from(shards, listed, shards.parent / "out", images_format="webdataset")
     assert sorted(path.name for path in (shards.parent / "out").iterdir()) == [
         "00000.tar",
         "00001.tar",
