@@ -44,7 +44,7 @@ class PackEngine:
     name = "arrow"
 
     def __init__(self, reader: FileEngine | None) -> None:
-        """Take the engine that rewrites the table's own files; None if there is none."""
+        """Take the engine that rewrites the table's own files; None if only Spark does."""
         self._reader = reader
 
     def why_unusable(

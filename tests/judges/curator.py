@@ -21,14 +21,14 @@ torch: Any = types.ModuleType("torch")
 torch.cuda = types.SimpleNamespace(is_available=lambda: False)
 sys.modules["torch"] = torch
 
-import nvidia.dali  # noqa: E402
-from loguru import logger  # noqa: E402
-from nemo_curator.stages.file_partitioning import FilePartitioningStage  # noqa: E402
-from nemo_curator.stages.image.deduplication.removal import (  # noqa: E402
+import nvidia.dali  # noqa: E402  # after the stand-in
+from loguru import logger  # noqa: E402  # after the stand-in
+from nemo_curator.stages.file_partitioning import FilePartitioningStage  # noqa: E402  # after the stand-in
+from nemo_curator.stages.image.deduplication.removal import (  # noqa: E402  # after the stand-in
     ImageDuplicatesRemovalStage,
 )
-from nemo_curator.stages.image.io.image_reader import ImageReaderStage  # noqa: E402
-from nemo_curator.stages.image.io.image_writer import ImageWriterStage  # noqa: E402
+from nemo_curator.stages.image.io.image_reader import ImageReaderStage  # noqa: E402  # after the stand-in
+from nemo_curator.stages.image.io.image_writer import ImageWriterStage  # noqa: E402  # after the stand-in
 
 del sys.modules["torch"]  # datasets would take it for PyTorch
 logger.remove()

@@ -141,4 +141,4 @@ def main(folder: Path) -> None:
 
 
 if __name__ == "__main__":
-    main(Path(os.path.abspath(sys.argv[1])))  # noqa: PTH100
+    main(Path(os.path.abspath(sys.argv[1])))  # noqa: PTH100  # links stay as they are

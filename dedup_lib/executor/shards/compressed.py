@@ -16,7 +16,7 @@ from dedup_lib.executor.stores import FileRefusedError, StoreFile
 SHARD_SUFFIXES = (".tar", ".tar.gz", ".tgz", ".tar.zst")
 _READ_AHEAD_BYTES = 4 * 1024**2
 _PIECE_BYTES = 1024**2
-# Of zstd's frames without data, with which some writers begin; the byte before it is 0x50 to 0x5f.
+# Some writers of zstd begin with a frame without data: a byte from 0x50 to 0x5f, and these bytes.
 _SKIPPED_FRAME = b"\x2a\x4d\x18"
 _COMPRESSIONS = {b"\x1f\x8b": "gzip", b"\x28\xb5\x2f\xfd": "zstd"}
 # What pyarrow's codecs say of faulty data. All else that fails is a fault of the store.

@@ -54,7 +54,7 @@ def read_metadata_ids(shard: str, field: str, options: Mapping[str, str]) -> dic
 def rewrite_metadata(
     task: FileTask, samples: Mapping[str, bool], options: Mapping[str, str], action: str
 ) -> str | None:
-    """Write the metadata file of a shard that was written; nothing if there is none.
+    """Write the metadata file of a shard that was written, if the shard has one.
 
     With the action `remove`, the rows of planned keys are left out, and those whose key no sample
     has stay. With `extract`, only the rows of planned keys are written. If no row is left out, the
@@ -68,7 +68,7 @@ def rewrite_metadata(
 
     Returns:
         Why the file was left out: its keys can't be read, or are not those of the samples. None if
-        it was written, or there is none.
+        it was written, or the shard has no such file.
 
     Raises:
         FileRefusedError: The file was changed meanwhile, or the new one has other keys.

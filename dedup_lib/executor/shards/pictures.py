@@ -97,7 +97,7 @@ class _Reading:
 
 
 def _read_caption(caption: StoredValue | None) -> Mapping[str, str] | None:
-    """Read a caption; return None if it can't be read, and no text if there is none."""
+    """Read a caption; return None if it can't be read, and no text without a caption."""
     if caption is None:
         return {}
     try:

@@ -42,7 +42,7 @@ def rewrite_shard(
 
     Args:
         task: The shard.
-        bitmaps: The planned samples by their index; None if there is none.
+        bitmaps: The planned samples by their index; None if no sample is planned.
         options: Options for pyarrow's file systems, except the local one.
         selection: The action, and where the IDs are, as for `find_ids`.
         first_ids: NeMo Curator's first ID in each shard, by its URI, encoded as paths of the plan.

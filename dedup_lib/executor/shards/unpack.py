@@ -123,7 +123,7 @@ def _wrong(target: StoreFile) -> FileRefusedError:
 
 
 def _expected(samples: Sequence[Sample], columns: Columns) -> list[Any]:
-    """Return the keys, and for each suffix the lengths of the values; None if there is none."""
+    """Return the keys, and for each suffix the lengths of the values; None for NULL."""
     sizes = [
         {suffix: member.data_bytes for suffix, member in _by_suffix(sample).items()}
         for sample in samples

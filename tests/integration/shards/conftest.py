@@ -58,7 +58,7 @@ def remove_from(remove):
 
 
 def write_metadata(shard, *keys, **columns):
-    """The Parquet that img2dataset writes beside a shard; images that failed have a row, too."""
+    """The Parquet that img2dataset writes beside a shard; images that failed also have a row."""
     rows = {
         "url": [f"https://example.org/{key}" for key in keys],
         "key": keys,

@@ -135,7 +135,7 @@ def test_a_picture_tells_its_format(data, suffix):
 
 
 def test_pillow_knows_the_pictures_by_the_same_formats():
-    image = pytest.importorskip("PIL.Image")
+    image = pytest.importorskip("PIL.Image", reason="Pillow isn't installed")
     for suffix, name in {"jpg": "JPEG", "png": "PNG", "gif": "GIF", "webp": "WEBP"}.items():
         made = io.BytesIO()
         image.new("RGB", (1, 1)).save(made, name)

@@ -60,7 +60,7 @@ def pack_file(
 
     Args:
         task: The file; its target is not used.
-        bitmaps: The planned rows; None if there is none.
+        bitmaps: The planned rows; None if no row is planned.
         options: Options for pyarrow's file systems, except the local one.
         selection: The rows to write, and the column of the image ID.
         shards: The shards to write.

@@ -141,7 +141,7 @@ def _find_repeated(fields: Any) -> str | None:
         return str(twice)
     nested = (field.type for field in children if pa.types.is_nested(field.type))
     within = (
-        # A map's entries are a struct, too.
+        # The entries of a map are also a struct.
         _find_repeated([of.field(index) for index in range(of.num_fields)])
         for of in nested
     )
