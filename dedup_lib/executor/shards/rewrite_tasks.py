@@ -25,6 +25,9 @@ from dedup_lib.executor.shards.sample_ids import Numbering, find_ids
 from dedup_lib.executor.shards.samples import Sample, Shard, group_samples
 from dedup_lib.executor.stores import FileRefusedError, StoreFile, open_store
 
+# A shard with this plan keeps all samples, but is written anew, not copied.
+NO_SAMPLE_GOES = (Bitmap(0, b""),)
+
 
 def rewrite_shard(
     task: FileTask,
@@ -54,10 +57,11 @@ def rewrite_shard(
     *Cost:* what stays is read and written as `remove_samples` says; the headers are read twice. A
     shard that loses nothing and gets no mark is copied, unless it does not end in zeros. A shard is
     not written if no member of it stays. A compressed shard is decompressed to a temporary file on
-    the executor's disk, and so is the new one, to check it.
+    the executor's disk, and so is the new one, to check it. To these comes what `rewrite_metadata`
+    says.
     """
     if not bitmaps and selection.action == "remove" and not _has_end(task, options):
-        bitmaps = [Bitmap(0, b"")]  # no row goes, but the shard is written anew, with an end
+        bitmaps = NO_SAMPLE_GOES  # the shard gets an end
     writing = _Writing(first_ids.get(encode_path(task.source), ""), options)
     done = new_file.rewrite(task, bitmaps, options, selection, writing.write)
     if not done.written_bytes:

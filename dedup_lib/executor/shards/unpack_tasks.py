@@ -13,7 +13,7 @@ from dedup_lib.executor.id_files import encode_path
 from dedup_lib.executor.kept_rows import Bitmap
 from dedup_lib.executor.new_file import NewRows, OpenFile
 from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES, open_shard
-from dedup_lib.executor.shards.rewrite_tasks import read_planned
+from dedup_lib.executor.shards.rewrite_tasks import NO_SAMPLE_GOES, read_planned
 from dedup_lib.executor.shards.sample_ids import find_ids
 from dedup_lib.executor.shards.unpack import Columns, Rows, check_rows, write_rows
 from dedup_lib.executor.stores import StoreFile
@@ -52,7 +52,7 @@ def unpack_shard(
     path = task.target.removeprefix(f"{table.directory}/")
     task = dataclasses.replace(task, target=f"{table.directory}/{file_name(path)}")
     if not bitmaps and selection.action == "remove":
-        bitmaps = [Bitmap(0, b"")]  # no row goes, but the file is not a copy of the shard
+        bitmaps = NO_SAMPLE_GOES
     first_id = table.first_ids.get(encode_path(task.source), "")
     unpacking = _Unpacking(first_id, table.columns, options)
     return new_file.rewrite(task, bitmaps, options, selection, unpacking.write)
