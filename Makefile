@@ -31,10 +31,10 @@ ON_CONNECT := tests/transform tests/integration/publish/test_marked_outputs.py
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
 
-setup: $(READY) ## Make .venv from the lock files, with Delta's jars; the job needs no network afterwards
+setup: $(READY) ## Make .venv from the lock files, with the jars of Delta and Iceberg; the job needs no network afterwards
 	-@$(BIN)/python conf/spark/archive_classes.py
 
-$(READY): requirements-build.lock requirements.lock pyproject.toml conf/spark/prepare_spark.py conf/spark/delta-jars.sha256
+$(READY): requirements-build.lock requirements.lock pyproject.toml conf/spark/prepare_spark.py conf/spark/jars.sha256
 	$(need_python_and_java)
 	$(PYTHON) -m venv .venv
 	$(call install,.venv,requirements.lock)
@@ -113,7 +113,7 @@ bench: build/bench/ready ## Time the job beside its peers; SIZE=small|full, CASE
 	$(if $(BEFORE),BEFORE=$(BEFORE)) build/bench/bin/python -m tests.benchmarks $(if $(SIZE),--size $(SIZE)) $(if $(CASES),--cases $(CASES)) \
 		$(if $(ROUNDS),--rounds $(ROUNDS))
 
-build/bench/ready: requirements-bench.lock requirements-build.lock conf/spark/prepare_spark.py conf/spark/delta-jars.sha256
+build/bench/ready: requirements-bench.lock requirements-build.lock conf/spark/prepare_spark.py conf/spark/jars.sha256
 	$(need_python_and_java)
 	$(PYTHON) -m venv --clear $(@D)
 	$(call install,$(@D),requirements-bench.lock)

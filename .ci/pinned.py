@@ -4,7 +4,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-JARS = (ROOT / "conf/spark/delta-jars.sha256", *sorted(ROOT.glob("tests/matrix/*.sha256")))
+JARS = (ROOT / "conf/spark/jars.sha256", *sorted(ROOT.glob("tests/matrix/*.sha256")))
 
 
 def lock_files() -> list[Path]:
@@ -23,6 +23,11 @@ def packages() -> dict[tuple[str, str], list[str]]:
 
 
 def jars() -> list[tuple[str, str, str]]:
-    """Return name, version and SHA-256 of each of Delta's jars."""
+    """Return name, version and SHA-256 of each jar of Delta and Iceberg."""
     lines = dict.fromkeys(line for path in JARS for line in path.read_text().splitlines())
     return [re.fullmatch(r"(\w+)  (.+)-([\d.]+)\.jar", line).group(2, 3, 1) for line in lines]
+
+
+def group_of(name: str) -> str:
+    """Return Maven's group of a jar."""
+    return "io.delta" if name.startswith("delta-") else "org.apache.iceberg"

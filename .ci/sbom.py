@@ -8,7 +8,7 @@ from cyclonedx.model.bom import Bom
 from cyclonedx.model.component import Component, ComponentType
 from cyclonedx.output.json import JsonV1Dot6
 from packageurl import PackageURL
-from pinned import ROOT, jars, lock_files, packages
+from pinned import ROOT, group_of, jars, lock_files, packages
 
 SBOM = ROOT / "build/sbom.cdx.json"
 
@@ -25,7 +25,9 @@ def bill_of_materials() -> Bom:
         bom.components.add(component(PackageURL("pypi", None, name, version), properties=locks))
     for name, version, digest in jars():
         hashes = [HashType(alg=HashAlgorithm.SHA_256, content=digest)]
-        bom.components.add(component(PackageURL("maven", "io.delta", name, version), hashes=hashes))
+        bom.components.add(
+            component(PackageURL("maven", group_of(name), name, version), hashes=hashes)
+        )
     bom.register_dependency(bom.metadata.component, bom.components)
     return bom
 

@@ -35,7 +35,7 @@ from dedup_lib.session.storage import Storage
 from dedup_lib.settings import Settings
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.read import read_images
-from dedup_lib.tables.registry import format_named, format_of
+from dedup_lib.tables.registry import format_named, format_of, with_output_format
 from dedup_lib.tables.target import Target
 
 # Evaluates a frame once, and returns a frame that reads the result.
@@ -83,7 +83,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
                 translate_spark_errors(),
                 emit_lineage(settings, report, session.storage.canonical),
             ):
-                _Run(session, settings, report).execute()
+                _Run(session, with_output_format(session, settings), report).execute()
     except BaseException as error:
         report.fail(error)
         if is_saved and settings.report is not None:

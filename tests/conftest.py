@@ -24,6 +24,7 @@ from tests.support.spark.settings import (
     OF_SESSION,
     REMOTE,
     SPARK_SETTINGS,
+    iceberg_catalog,
 )
 
 TESTS = Path(__file__).parent
@@ -77,7 +78,8 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     warehouse = tmp_path_factory.mktemp("warehouse")
     builder = SparkSession.builder.appName("tests")
     builder = _remote(builder) if REMOTE else builder.master("local[2]")
-    for key, value in (SPARK_SETTINGS | INTERPRETED | OF_SESSION).items():
+    catalog = iceberg_catalog(str(tmp_path_factory.mktemp("iceberg")))
+    for key, value in (SPARK_SETTINGS | INTERPRETED | OF_SESSION | catalog).items():
         builder = builder.config(key, value)
     builder = builder.config("spark.sql.warehouse.dir", warehouse.as_uri())
     with warnings.catch_warnings():  # Connect also hands the server's own settings to the session

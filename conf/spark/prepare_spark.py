@@ -2,15 +2,15 @@
 
     python conf/spark/prepare_spark.py [JARS.sha256]
 
-It puts Delta's jars into Spark's folder. It also makes a second Spark home of links, `quick-spark`,
-from which bin/spark-submit and remove-duplicates start Spark. Spark starts sooner there: Python
-reads modules from the installed package, not from zip files, and Java reads classes from an archive
-(see archive_classes.py). The log hides secrets.
+It puts the jars of Delta and Iceberg into Spark's folder. It also makes a second Spark home of
+links, `quick-spark`, from which bin/spark-submit and remove-duplicates start Spark. Spark starts
+sooner there: Python reads modules from the installed package, not from zip files, and Java reads
+classes from an archive (see archive_classes.py). The log hides secrets.
 
 Spark's own resolver fetches the jars; it fails now and then, so the script tries several times. It
 leaves out jars that Spark already has (Hadoop, Parquet, Jackson, log4j, …): a class path must not
 hold two versions. It compares the SHA-256 of each jar with the given file, by default
-delta-jars.sha256. The names in that file also contain the version of Delta.
+jars.sha256. The names in that file also contain the versions.
 """
 
 import hashlib
@@ -36,15 +36,20 @@ def read_pins(path: Path) -> dict[str, str]:
     return dict(reversed(line.split()) for line in path.read_text().splitlines())
 
 
-def package_of(pinned: dict[str, str]) -> str:
-    """Return the Maven coordinates of delta-spark; the other jars are its dependencies."""
-    (found,) = [name for name in pinned if name.startswith("delta-spark_")]
-    artifact, _, version = found.removesuffix(".jar").rpartition("-")
-    return f"io.delta:{artifact}:{version}"
+def packages_of(pinned: dict[str, str]) -> str:
+    """Return the Maven coordinates of Delta and Iceberg; the other jars are their dependencies."""
+    wanted = [name for name in pinned if name.startswith(("delta-spark_", "iceberg-spark-"))]
+    found = [name.removesuffix(".jar").rpartition("-") for name in wanted]
+    return ",".join(f"{group_of(name)}:{name}:{version}" for name, _, version in found)
 
 
-PINNED = read_pins(HERE / "delta-jars.sha256")
-PACKAGE = package_of(PINNED)
+def group_of(name: str) -> str:
+    """Return Maven's group of a jar."""
+    return "io.delta" if name.startswith("delta-") else "org.apache.iceberg"
+
+
+PINNED = read_pins(HERE / "jars.sha256")
+PACKAGES = packages_of(PINNED)
 
 
 def sha256(path: Path) -> str:
@@ -57,12 +62,12 @@ def is_complete(pinned: dict[str, str]) -> bool:
     )
 
 
-def fetch(folder: Path, package: str = PACKAGE) -> bool:
-    """Let Spark resolve a package into a folder, and tell whether it succeeded."""
+def fetch(folder: Path, packages: str = PACKAGES) -> bool:
+    """Let Spark resolve packages into a folder, and tell whether it succeeded."""
     (folder / "nothing.py").write_text("")
     command = [
         str(Path(pyspark.__file__).parent / "bin" / "spark-submit"),
-        *("--packages", package),
+        *("--packages", packages),
         *("--conf", f"spark.jars.ivy={folder / 'ivy'}"),
         str(folder / "nothing.py"),
     ]
@@ -75,7 +80,7 @@ def fetch(folder: Path, package: str = PACKAGE) -> bool:
 def install(folder: Path, pinned: dict[str, str] = PINNED, jars: Path = JARS) -> None:
     """Check the digests of the pinned jars, and copy the jars into Spark's own folder."""
     for name, digest in pinned.items():
-        source = folder / "ivy" / "jars" / f"io.delta_{name}"
+        source = folder / "ivy" / "jars" / f"{group_of(name)}_{name}"
         found = sha256(source)
         if found != digest:
             sys.exit(f"{name} has SHA-256 {found}, but {digest} is pinned")
@@ -172,11 +177,11 @@ def fetch_jars(pinned: dict[str, str]) -> None:
         sys.exit("Java 17 or newer is needed: install it and put it on the PATH.")
     for attempt in range(1, TRIES + 1):
         with tempfile.TemporaryDirectory() as folder:
-            if fetch(Path(folder), package_of(pinned)):
+            if fetch(Path(folder), packages_of(pinned)):
                 install(Path(folder), pinned)
                 return
-        print(f"fetching Delta's jars failed (try {attempt} of {TRIES})", file=sys.stderr)
-    sys.exit("Delta's jars could not be fetched: is there a network?")
+        print(f"fetching the jars failed (try {attempt} of {TRIES})", file=sys.stderr)
+    sys.exit("the jars could not be fetched: is there a network?")
 
 
 if __name__ == "__main__":

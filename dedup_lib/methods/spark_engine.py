@@ -17,7 +17,7 @@ from dedup_lib.plan.removal_plan import PlanCounts
 from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.session.storage import ParquetSchema
 from dedup_lib.settings import Action, Strategy
-from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.columns import RowPlaces
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.schema import required_columns
 
@@ -130,7 +130,7 @@ def apply(
         positions = planned.select("file_path", "row_index")
         positions = positions.repartition("file_path", bucket_of(F.col("row_index")))
         bitmaps = position_bitmaps(positions, "file_path")
-        rows = keep_by_positions(images.frame, bitmaps, drops=action == "remove")
+        rows = keep_by_positions(images.frame, bitmaps, images.places, drops=action == "remove")
     return _with_required(rows, images.file_schemas)
 
 
@@ -194,12 +194,15 @@ def keep_by_ids(
     return images.join(planned, same, "left_anti" if drops else "left_semi")
 
 
-def keep_by_positions(images: DataFrame, bitmaps: DataFrame, *, drops: bool = True) -> DataFrame:
+def keep_by_positions(
+    images: DataFrame, bitmaps: DataFrame, places: RowPlaces, *, drops: bool = True
+) -> DataFrame:
     """Remove the rows whose position is set in a bitmap, or keep only those rows.
 
     Args:
         images: The image table, read from files with row indexes.
         bitmaps: The result of `position_bitmaps`.
+        places: Where each row of the table is.
         drops: Whether to remove these rows; if False, only these rows stay.
 
     Returns:
@@ -209,9 +212,7 @@ def keep_by_positions(images: DataFrame, bitmaps: DataFrame, *, drops: bool = Tr
     """
     columns = images.columns
     path, index = _free_names(columns, ("__dedup_file_path", "__dedup_row_index"))
-    positioned = images.withColumns(
-        {path: metadata(images, "file_path"), index: metadata(images, "row_index")}
-    )
+    positioned = images.withColumns({path: places.file_path, index: places.row_index})
     renamed = bitmaps.select(
         F.col("file_path").alias(f"{path}_of_bitmap"),
         F.col("bucket").alias(f"{index}_bucket"),

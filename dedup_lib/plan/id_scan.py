@@ -11,7 +11,6 @@ from pyspark.sql import functions as F
 from dedup_lib.lists.removal_list import ENTRY_COLUMN, sum_of_hashes
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.settings import Settings
-from dedup_lib.tables.columns import metadata
 from dedup_lib.tables.id_table import FileRows, IdFacts, IdTable, columns_to_copy
 from dedup_lib.tables.image_table import ImageTable
 
@@ -131,7 +130,7 @@ def _checked(
     deletes_by_log = table_format.deletes_by_log_counts and not moves_images
     if deletes_by_log:
         counted = materialise(counted)
-    files = collect_files(counted)
+    files = collect_files(table_format.with_file_sizes(images, counted))
     table_format.check_all_read(images, files)
     if deletes_by_log:
         table_format.check_log(images, counted)
@@ -140,14 +139,14 @@ def _checked(
 
 def _placed(images: ImageTable, facts: IdFacts) -> DataFrame:
     """Return the columns of an ID table, and `size_bytes` and `modified_ms` of each row's file."""
-    frame = images.frame
+    frame, places = images.frame, images.places
     named = zip(facts.value_names, facts.columns, strict=True)
     return frame.select(
         *(F.col(quoted(column)).alias(name) for name, column in named),
-        metadata(frame, "file_path").alias("file_path"),
+        places.file_path.alias("file_path"),
         images.row_index,
-        metadata(frame, "file_size").alias("size_bytes"),
-        F.unix_millis(metadata(frame, "file_modification_time")).alias("modified_ms"),
+        places.size_bytes.cast("bigint").alias("size_bytes"),
+        places.modified_ms.cast("bigint").alias("modified_ms"),
     )
 
 

@@ -16,7 +16,7 @@ def sql_name(location: str) -> str:
     """Spell a location for SQL: a quoted catalog name, or delta.`path`.
 
     Raises:
-        SettingsError: The location is not a table name of one to three parts.
+        SettingsError: The location is not a table name.
     """
     if is_path(location):
         return "delta." + quoted(location)
@@ -24,15 +24,16 @@ def sql_name(location: str) -> str:
 
 
 def name_parts(name: str) -> list[str]:
-    """Split a catalog name into its parts (catalog, schema, table), without quotes.
+    """Split a catalog name into its parts, without quotes: catalog, schemas, table, branch.
 
     Raises:
-        SettingsError: It is not a table name of one to three parts.
+        SettingsError: It is not a table name.
     """
     spelled = re.findall(r"`(?:[^`]|``)+`|[^.`\s]+", name)
-    if ".".join(spelled) != name or not 1 <= len(spelled) <= 3:
+    if ".".join(spelled) != name or not spelled:
         raise SettingsError(
-            f"{name!r} is not a path (it has no slash), and not a table name of one to three parts."
+            f"{name!r} is not a path (it has no slash), and not a table name (parts with a dot "
+            "between them; quote a part with other characters by backticks)."
         )
     return [part[1:-1].replace("``", "`") if part[0] == "`" else part for part in spelled]
 

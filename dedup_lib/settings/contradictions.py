@@ -271,8 +271,13 @@ def _moving_methods() -> str:
 
 
 def _both(words: Iterable[str]) -> str:
-    return " and ".join(words)
+    return _enumerated(words, "and")
 
 
 def _either(words: Iterable[str]) -> str:
-    return " or ".join(words)
+    return _enumerated(words, "or")
+
+
+def _enumerated(words: Iterable[str], conjunction: str) -> str:
+    *others, last = words
+    return f"{', '.join(others)} {conjunction} {last}" if others else last

@@ -170,6 +170,14 @@ _formats = {
             takes_commits=True,
         ),
         FormatTraits(
+            name="iceberg",
+            title="Iceberg",
+            methods=frozenset({"rewrite", "clone", "in-place"}),
+            engines=frozenset({"spark"}),
+            takes_names=True,
+            takes_commits=True,
+        ),
+        FormatTraits(
             name="webdataset",
             title="WebDataset",
             methods=frozenset({"rewrite"}),

@@ -12,7 +12,7 @@ from pyspark.sql.types import DataType
 
 from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.tables import id_types
-from dedup_lib.tables.columns import metadata
+from dedup_lib.tables.columns import RowPlaces
 from dedup_lib.tables.id_types import ImageId
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.schema import holds_uuids
@@ -71,8 +71,13 @@ class ImageTable(PinnedTable):
     @property
     def row_index(self) -> Column:
         """The column `row_index`, each row's position in its file; NULL if Spark can't read it."""
-        position = metadata(self.frame, "row_index") if self.has_row_index else F.lit(None)
+        position = self.places.row_index if self.has_row_index else F.lit(None)
         return position.cast("bigint").alias("row_index")
+
+    @property
+    def places(self) -> RowPlaces:
+        """Where each row of the frame is."""
+        return self.table_format.row_places(self.frame)
 
     @property
     def ids_are_uuids(self) -> bool:
@@ -109,7 +114,7 @@ class ImageTable(PinnedTable):
         """`image_id`, `file_path`, `row_index` (NULL if unknown), one row per row of the table."""
         if self.id_table is not None:
             return self.id_table.rows
-        file_path = metadata(self.frame, "file_path").alias("file_path")
+        file_path = self.places.file_path.alias("file_path")
         return self.frame.select(self.id, file_path, self.row_index)
 
     @property

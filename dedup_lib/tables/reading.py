@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
 from dedup_lib.errors import TableFormatError, UnsupportedError
@@ -13,7 +14,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.session.storage import ColumnChunkSizes, FileInfo
 from dedup_lib.settings import FormatTraits
 from dedup_lib.tables import row_positions
-from dedup_lib.tables.columns import FileColumns
+from dedup_lib.tables.columns import FileColumns, RowPlaces, metadata
 from dedup_lib.tables.history import ImageChanges, ImagesState
 from dedup_lib.tables.id_types import ImageId
 
@@ -113,6 +114,20 @@ class ReadableFormat:
         Raises:
             InputChangedError: A file was replaced, deleted or added in the meantime.
         """
+
+    def row_places(self, frame: DataFrame) -> RowPlaces:
+        """Return the columns that say where each row of a frame of the table is."""
+        modified = F.unix_millis(metadata(frame, "file_modification_time"))
+        return RowPlaces(
+            metadata(frame, "file_path"),
+            metadata(frame, "row_index"),
+            metadata(frame, "file_size"),
+            modified,
+        )
+
+    def with_file_sizes(self, table: PinnedTable, counted: DataFrame) -> DataFrame:
+        """Fill in `size_bytes` of counted files, if `row_places` does not know it."""
+        return counted
 
     def check_log(self, table: PinnedTable, counted: DataFrame) -> None:
         """Check that the log has the same number of rows for each file as a scan found.

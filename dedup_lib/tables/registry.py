@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 from dedup_lib.errors import SettingsError, TableFormatError, TableNotFoundError
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import Storage
-from dedup_lib.settings import register_format
+from dedup_lib.settings import Settings, register_format
+from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.format import TableFormat
 
 _FORMATS: dict[str, TableFormat] = {}
@@ -48,6 +51,16 @@ def format_of(session: Session, location: str) -> TableFormat:
     if is_path(location):
         return format_at(session, session.storage.canonical(location))
     return format_of_name(session, location)
+
+
+def with_output_format(session: Session, settings: Settings) -> Settings:
+    """Return the settings with the format of a named output, which only its catalog knows."""
+    output = settings.output
+    if output is None or is_path(output) or settings.output_format:
+        return settings
+    found = format_of_name(session, output).name
+    takes_it = find_format(found).methods.issuperset([settings.method])
+    return dataclasses.replace(settings, output_format=found) if takes_it else settings
 
 
 def format_of_record(session: Session, location: str) -> TableFormat:

@@ -29,8 +29,8 @@ FLAGS = {
     "--score-means", "--max-distance", "--shard-size", "--samples-per-shard",
 }  # fmt: skip
 CHOICES = {
-    "--images-format": ("auto", "parquet", "delta", "webdataset"),
-    "--output-format": ("parquet", "delta", "webdataset"),
+    "--images-format": ("auto", "parquet", "delta", "iceberg", "webdataset"),
+    "--output-format": ("parquet", "delta", "iceberg", "webdataset"),
     "--output-mode": ("error", "overwrite"),
     "--method": ("rewrite", "clone", "in-place"),
     "--engine": ("auto", "arrow", "spark"),

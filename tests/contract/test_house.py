@@ -10,8 +10,8 @@ LIBRARY = ROOT / "dedup_lib"
 MODULES = sorted(LIBRARY.rglob("*.py"))
 PACKAGES = sorted(path.parent for path in MODULES if path.name == "__init__.py")
 # A format's own folder, and the data that settings are checked by.
-SEAMS = ("delta/", "parquet/", "settings/traits.py")
-NAMES = {"parquet", "delta", "rewrite", "clone", "in-place", "since-last-run"}
+SEAMS = ("delta/", "iceberg/", "parquet/", "settings/traits.py")
+NAMES = {"parquet", "delta", "iceberg", "rewrite", "clone", "in-place", "since-last-run"}
 ATTRIBUTES = {"format", "method", "images_format", "output_format", "resolved_output_format"}
 
 
@@ -27,7 +27,12 @@ def comparisons(text: str) -> list[str]:
                 found.append(ast.unparse(node))
         elif isinstance(node, ast.Name | ast.arg):
             name = node.id if isinstance(node, ast.Name) else node.arg
-            if name.removeprefix("is_").removesuffix("_path") in {"delta", "parquet", "clone"}:
+            if name.removeprefix("is_").removesuffix("_path") in {
+                "delta",
+                "iceberg",
+                "parquet",
+                "clone",
+            }:
                 found.append(name)
     return found
 

@@ -11,6 +11,7 @@ from pyspark.sql import functions as F
 import dedup_lib
 from dedup_lib.errors import ColumnTypeError, MissingColumnError
 from dedup_lib.methods.spark_engine import keep_by_ids, keep_by_positions
+from dedup_lib.parquet import ParquetFormat
 from dedup_lib.plan.position_bitmaps import ROWS_PER_BITMAP, position_bitmaps
 from tests.support.spark.plans import optimized_plan, physical_plan
 
@@ -133,7 +134,7 @@ def test_g1_positions_hold_over_bucket_borders_row_groups_and_splits(spark, tmp_
             spark.conf.set(key, value)
         images = spark.read.parquet(str(tmp_path))
         bitmaps = position_bitmaps(plan_of(spark, tmp_path, going), "file_path")
-        kept = keep_by_positions(images, bitmaps)
+        kept = keep_by_positions(images, bitmaps, ParquetFormat().row_places(images))
         assert images.select(F.spark_partition_id()).distinct().count() > 2
         assert kept.columns == images.columns
         counts = kept.groupBy("image_id").count()

@@ -61,9 +61,10 @@ def test_three_levels_are_a_name(name, parts):
     assert sql_name(name) == ".".join("`" + part.replace("`", "``") + "`" for part in parts)
 
 
-def test_four_levels_are_none():
-    with pytest.raises(SettingsError, match="one to three parts"):
-        name_parts("server.main.images.raw")
+@pytest.mark.parametrize("name", ["a..b", "a b.c", ".a", "a.`b", ""])
+def test_a_name_has_parts_with_dots_between_them(name):
+    with pytest.raises(SettingsError, match="not a table name"):
+        name_parts(name)
 
 
 def test_over_connect_a_governed_place_is_taken_as_the_catalog_spells_it():

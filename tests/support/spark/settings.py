@@ -2,10 +2,15 @@
 
 import os
 
+from tests.support.spark.home import INSTALLED
 from tests.support.spark.java import JAVA_OPTIONS, LASTING_JAVA_OPTIONS
 
 # Where the suite runs on Spark Connect.
 REMOTE = os.environ.get("SPARK_REMOTE")
+HAS_ICEBERG = any((INSTALLED / "jars").glob("iceberg-spark-runtime-*.jar"))
+_DELTA = "io.delta.sql.DeltaSparkSessionExtension"
+_ICEBERG = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+EXTENSIONS = f"{_DELTA},{_ICEBERG}" if HAS_ICEBERG else _DELTA
 SPARK_SETTINGS = {
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
@@ -21,7 +26,7 @@ SPARK_SETTINGS = {
     "spark.databricks.delta.snapshotPartitions": "1",
     # Delta's usual store starts processes (readlink, chmod) for each file of a log.
     "spark.delta.logStore.file.impl": "io.delta.storage.LocalLogStore",
-    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.extensions": EXTENSIONS,
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
 # Without generated code, and planned once: a third quicker, where queries are many and rows few.
@@ -39,3 +44,15 @@ AS_SHIPPED = {
     "spark.sql.codegen.wholeStage": "true",
     "spark.sql.adaptive.enabled": "true",
 }
+
+
+def iceberg_catalog(warehouse: str, name: str = "ice") -> dict[str, str]:
+    """The settings of a catalog of Iceberg tables in a directory; none where Iceberg is not."""
+    catalog = f"spark.sql.catalog.{name}"
+    settings = {
+        catalog: "org.apache.iceberg.spark.SparkCatalog",
+        f"{catalog}.type": "hadoop",
+        f"{catalog}.warehouse": warehouse,
+        f"{catalog}.cache-enabled": "false",
+    }
+    return settings if HAS_ICEBERG else {}

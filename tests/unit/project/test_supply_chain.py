@@ -16,7 +16,7 @@ import pytest
 from tests.support.paths import ROOT
 
 LOCKS = sorted([*ROOT.glob("*.lock"), *ROOT.glob("tests/**/*.lock")])
-PINS = sorted([ROOT / "conf/spark/delta-jars.sha256", *ROOT.glob("tests/matrix/*.sha256")])
+PINS = sorted([ROOT / "conf/spark/jars.sha256", *ROOT.glob("tests/matrix/*.sha256")])
 BUILT_FROM = ("dedup_lib", "jobs", "conf", "docs", "pyproject.toml", "README.md", "SECURITY.md",
     "CHANGELOG.md", "LICENSE", ".gitignore")  # fmt: skip
 
@@ -93,7 +93,7 @@ def test_g17_a_jar_that_is_not_the_pinned_one_is_not_installed(monkeypatch, tmp_
     jars = tmp_path / "jars"
     for folder in (jars, tmp_path / "ivy/jars"):
         folder.mkdir(parents=True)
-    fetched = tmp_path / "ivy/jars/io.delta_x.jar"
+    fetched = tmp_path / "ivy/jars/org.apache.iceberg_x.jar"
     fetched.write_bytes(b"as pinned")
     pinned = {"x.jar": hashlib.sha256(b"as pinned").hexdigest()}
     prepare_spark.install(tmp_path, pinned, jars)
@@ -111,8 +111,9 @@ def test_g17_all_jars_that_are_downloaded_are_pinned(monkeypatch):
     prepare_spark = module("conf/spark/prepare_spark.py", monkeypatch)
     for pins in PINS:
         jars = prepare_spark.read_pins(pins)
-        _, artifact, version = prepare_spark.package_of(jars).split(":")
-        assert f"{artifact}-{version}.jar" in jars
+        packages = [one.split(":") for one in prepare_spark.packages_of(jars).split(",")]
+        assert {f"{artifact}-{version}.jar" for _, artifact, version in packages} <= set(jars)
+        (version,) = [version for group, _, version in packages if group == "io.delta"]
         assert f"delta-storage-{version}.jar" in jars
         assert all(re.fullmatch("[0-9a-f]{64}", digest) for digest in jars.values())
 

@@ -13,7 +13,7 @@ from tests.support.made_settings import LISTS, settings
         ({"method": "in-place"}, "takes no --output"),
         ({"method": "in-place", "output": None, "output_format": "delta"}, "takes no --output"),
         ({"method": "clone", "output_mode": "overwrite"}, "can't replace a table"),
-        ({"method": "clone", "output_format": "parquet"}, "makes a Delta table"),
+        ({"method": "clone", "output_format": "parquet"}, "makes a Delta or Iceberg table"),
         ({"method": "clone", "output": None}, "--output is required"),
         (
             {"method": "clone", "strategy": "row-positions"},

@@ -40,11 +40,13 @@ def test_help_flags_and_messages_list_a_registered_format(capsys):
     with pytest.raises(SystemExit):
         cli.parse(["--help"])
     text = capsys.readouterr().out
-    assert "--images-format {auto,parquet,delta,webdataset,folder}" in text
-    assert "--output-format {parquet,delta,webdataset,folder}" in text
+    assert "--images-format {auto,parquet,delta,iceberg,webdataset,folder}" in text
+    assert "--output-format {parquet,delta,iceberg,webdataset,folder}" in text
     given = ["--images", "a/i", "--duplicate-ids", "a/d", "--output", "a/o"]
     assert cli.parse([*given, "--output-format", "folder"]).output_format == "folder"
-    with pytest.raises(SettingsError, match="one of auto, parquet, delta, webdataset, folder"):
+    with pytest.raises(
+        SettingsError, match="one of auto, parquet, delta, iceberg, webdataset, folder"
+    ):
         settings(images_format="tar")
 
 
@@ -52,7 +54,7 @@ def test_a_format_that_no_method_can_make_a_table_of_is_no_choice_for_the_output
     register(methods=frozenset({"in-place"}))
     assert settings(images_format="folder").images_format == "folder"
     with pytest.raises(
-        SettingsError, match="output_format must be one of parquet, delta, webdataset "
+        SettingsError, match="output_format must be one of parquet, delta, iceberg, webdataset "
     ):
         settings(output_format="folder")
 
@@ -60,10 +62,13 @@ def test_a_format_that_no_method_can_make_a_table_of_is_no_choice_for_the_output
 @pytest.mark.parametrize(
     ("given", "words"),
     [
-        ({"output": "db.t"}, "--output-format folder: use delta, or give a path"),
-        ({"engine": "spark"}, "--engine spark writes Parquet and Delta, not image folder"),
-        ({"since_last_run": True}, "in commits: use --output-format delta"),
-        ({"method": "clone"}, "a Delta table, not --output-format folder: .* --method rewrite"),
+        ({"output": "db.t"}, "--output-format folder: use delta or iceberg, or give a path"),
+        ({"engine": "spark"}, "--engine spark writes Parquet, Delta and Iceberg, not image folder"),
+        ({"since_last_run": True}, "in commits: use --output-format delta or iceberg"),
+        (
+            {"method": "clone"},
+            "a Delta or Iceberg table, not --output-format folder: .* --method rewrite",
+        ),
     ],
 )
 def test_what_a_format_can_t_do_is_refused(given, words):
@@ -90,11 +95,11 @@ def test_what_a_format_can_do_is_taken(able, given):
 
 def test_formats_that_can_do_the_same_are_both_named():
     register(takes_names=True, takes_commits=True, methods=frozenset({"rewrite", "clone"}))
-    with pytest.raises(SettingsError, match="use delta or folder, or give a path"):
+    with pytest.raises(SettingsError, match="use delta, iceberg or folder, or give a path"):
         settings(output="db.t", output_format="parquet")
-    with pytest.raises(SettingsError, match="use --output-format delta or folder"):
+    with pytest.raises(SettingsError, match="use --output-format delta, iceberg or folder"):
         settings(output_format="parquet", since_last_run=True)
-    with pytest.raises(SettingsError, match="makes a Delta or image folder table"):
+    with pytest.raises(SettingsError, match="makes a Delta, Iceberg or image folder table"):
         settings(output_format="parquet", method="clone")
 
 

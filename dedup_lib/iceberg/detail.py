@@ -1,0 +1,159 @@
+"""Find an Iceberg table by its name in the catalog: its branch, snapshot and properties."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as F
+
+from dedup_lib.errors import TableFormatError, TableNotFoundError, UnsupportedError
+from dedup_lib.session.failures import SPARK_ERRORS, first_line
+from dedup_lib.session.spark_session import get_setting
+from dedup_lib.session.sql_names import name_parts, quoted, sql_name
+
+MAIN = "main"
+# Maven's coordinates of the runtime that the job was tested with.
+RUNTIME = "org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.11.0"
+_REF = re.compile(r"(branch|tag)_(.+)", re.DOTALL)
+# Catalogs whose tables are Iceberg's only, and those that may also hold others.
+_CATALOG = "org.apache.iceberg.spark.SparkCatalog"
+_NOT_ICEBERG = ("org.apache.spark.sql.delta.",)
+# Settings of a session that redirect reads and writes of tables with `write.wap.enabled`.
+_WAP_SETTINGS = ("spark.wap.branch", "spark.wap.id")
+_MISSING = ("NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
+
+
+@dataclass(frozen=True)
+class Detail:
+    """An Iceberg table as it was when a run looked.
+
+    Attributes:
+        name: The table's name for SQL, in quotes, without a branch or tag.
+        ref: The branch or tag that is read.
+        snapshot_id: The ID of the snapshot that the ref names; None for a table without one.
+        location: The directory, as the catalog spells it.
+        properties: The table's properties, and `format-version`.
+    """
+
+    name: str
+    ref: str
+    snapshot_id: int | None
+    location: str
+    properties: Mapping[str, str]
+
+    @property
+    def format_version(self) -> int:
+        """The version of the table's format: 1, 2 or 3."""
+        return int(self.properties.get("format-version", "2"))
+
+
+def is_iceberg_name(spark: SparkSession, name: str) -> bool:
+    """Tell whether a name is that of an Iceberg table, or of one that would be Iceberg.
+
+    *Cost:* nothing for catalogs of one format; one request for those that hold several.
+    """
+    catalog = get_setting(spark, f"spark.sql.catalog.{_catalog_of(spark, name)}")
+    if catalog is None or catalog.startswith(_NOT_ICEBERG):
+        return False
+    if catalog == _CATALOG:
+        return True
+    try:
+        return _described(spark, sql_name(name)).get("Provider") == "iceberg"
+    except SPARK_ERRORS:
+        return False
+
+
+def read_detail(spark: SparkSession, name: str) -> Detail:
+    """Look a table up, past what the session remembers of it.
+
+    Raises:
+        TableNotFoundError: There is no such table, branch or tag.
+        TableFormatError: It is not an Iceberg table, or has a column that Spark can't read.
+        UnsupportedError: Settings of the session would redirect reads or writes.
+    """
+    table, ref = _split(spark, name)
+    try:
+        described = _described(spark, table)
+        if described.get("Provider") != "iceberg":
+            raise TableFormatError(f"table {name!r} is not an Iceberg table.")
+        spark.sql(f"REFRESH TABLE {table}").collect()
+        rows = spark.sql(f"SHOW TBLPROPERTIES {table}").collect()
+        properties = {row["key"]: row["value"] for row in rows}
+        snapshot_id = snapshot_of(spark, table, ref)
+    except SPARK_ERRORS as error:
+        raise _not_readable(name, error) from error
+    if snapshot_id is None and ref != MAIN:
+        raise TableNotFoundError(f"table {name!r} has no branch or tag {ref!r}.")
+    if properties.get("write.wap.enabled") == "true":
+        _check_not_redirected(spark, name)
+    return Detail(table, ref, snapshot_id, described["Location"], properties)
+
+
+def snapshot_of(spark: SparkSession, table: str, ref: str) -> int | None:
+    """Return the ID of the snapshot that a branch or tag names; None if there is no such ref."""
+    refs = spark.sql(f"SELECT name, snapshot_id FROM {table}.refs")
+    found = [row["snapshot_id"] for row in refs.collect() if row["name"] == ref]
+    return int(found[0]) if found else None
+
+
+def read_snapshot(spark: SparkSession, detail: Detail) -> DataFrame:
+    """Read the rows of a table's snapshot, lazily, under the table's current schema.
+
+    A column is found by its field ID, whatever its name was then. (`VERSION AS OF` would give the
+    names and types of that time.)
+    """
+    if detail.snapshot_id is None:
+        return spark.table(detail.name).where(F.lit(False))
+    return spark.read.option("snapshot-id", str(detail.snapshot_id)).table(detail.name)
+
+
+def metadata_table(spark: SparkSession, detail: Detail, name: str) -> DataFrame:
+    """Read one of a table's metadata tables, such as `files`, at its snapshot."""
+    reader = spark.read
+    if detail.snapshot_id is not None:
+        reader = reader.option("snapshot-id", str(detail.snapshot_id))
+    return reader.table(f"{detail.name}.{quoted(name)}")
+
+
+def _catalog_of(spark: SparkSession, name: str) -> str:
+    first, *rest = name_parts(name)
+    if rest and get_setting(spark, f"spark.sql.catalog.{first}") is not None:
+        return first
+    return str(spark.catalog.currentCatalog())
+
+
+def _split(spark: SparkSession, name: str) -> tuple[str, str]:
+    """Return a table's name for SQL, and its branch or tag."""
+    *parents, last = name_parts(name)
+    match = _REF.fullmatch(last)
+    if match is None or not parents:
+        return sql_name(name), MAIN
+    table = ".".join(map(quoted, parents))
+    # A table may have such a name; Iceberg then reads that table.
+    is_table = len(parents) < 2 or not spark.catalog.tableExists(table)  # a schema
+    return (sql_name(name), MAIN) if is_table else (table, match[2])
+
+
+def _described(spark: SparkSession, table: str) -> dict[str, str]:
+    rows = spark.sql(f"DESCRIBE TABLE EXTENDED {table}").collect()
+    facts = ("Provider", "Location", "Type")
+    return {row["col_name"]: row["data_type"] for row in rows if row["col_name"] in facts}
+
+
+def _check_not_redirected(spark: SparkSession, name: str) -> None:
+    for key in _WAP_SETTINGS:
+        if get_setting(spark, key) is not None:
+            raise UnsupportedError(
+                f"the session sets {key}, which redirects reads and writes of {name!r} (it has "
+                "write.wap.enabled): leave the setting out for this run."
+            )
+
+
+def _not_readable(name: str, error: Exception) -> Exception:
+    condition = str(getattr(error, "getCondition", lambda: None)() or "")
+    if any(part in condition for part in _MISSING):
+        return TableNotFoundError(f"there is no table {name!r} in the catalog.")
+    return TableFormatError(f"table {name!r} can't be read as Iceberg: {first_line(error)}")

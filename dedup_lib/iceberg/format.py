@@ -1,0 +1,102 @@
+"""Iceberg tables as a table format."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import Any
+
+from pyspark.sql import DataFrame
+from pyspark.sql import functions as F
+
+from dedup_lib.errors import UnsupportedError
+from dedup_lib.iceberg.detail import (
+    Detail,
+    is_iceberg_name,
+    metadata_table,
+    read_detail,
+    read_snapshot,
+)
+from dedup_lib.locations import is_path
+from dedup_lib.session.session import Session
+from dedup_lib.settings.traits import find_format
+from dedup_lib.tables.columns import RowPlaces
+from dedup_lib.tables.format import TableFormat
+from dedup_lib.tables.id_table import WantedIds
+from dedup_lib.tables.pinned import PinnedTable
+
+_HIDDEN = ("_file", "_pos")
+
+
+class IcebergFormat(TableFormat):
+    """An Iceberg table, by its name in the catalog."""
+
+    traits = find_format("iceberg")
+    sign = "name in a catalog"
+    methods: Mapping[str, Any] = MappingProxyType({})
+
+    def is_at(self, session: Session, location: str) -> bool:
+        """Find nothing at a path: only the catalog knows which metadata file is the newest."""
+        return False
+
+    def has_named(self, session: Session, name: str) -> bool:
+        """Look which catalog the name belongs to; ask it if it also holds other formats."""
+        return is_iceberg_name(session.spark, name)
+
+    def root_of(self, session: Session, location: str) -> str:
+        """Ask the catalog where the table's files are."""
+        if is_path(location):
+            return session.storage.canonical(location)
+        return session.storage.canonical(read_detail(session.spark, location).location)
+
+    # Read it
+
+    def pin(
+        self, session: Session, location: str, wanted_ids: WantedIds | None = None
+    ) -> PinnedTable:
+        """Pin a table at the newest snapshot of its branch or tag; `main` if none is named."""
+        detail = read_detail(session.spark, location)
+        frame = read_snapshot(session.spark, detail)
+        if taken := [name for name in frame.columns if name.lower() in _HIDDEN]:
+            raise UnsupportedError(
+                f"image table {location!r} has a column {taken[0]!r}, which hides Iceberg's own "
+                "column of that name: rename it."
+            )
+        return PinnedTable(
+            location=location,
+            root=session.storage.canonical(detail.location),
+            format=self.name,
+            version=detail.snapshot_id,
+            fingerprint=None,
+            frame=frame,
+            partition_columns=(),
+            files=(),
+            file_schemas=(),
+            schema_examples=(),
+            unreadable=None,
+            empty_files=(),
+            has_row_index=True,
+            detail={"iceberg": detail},
+        )
+
+    def row_places(self, frame: DataFrame) -> RowPlaces:
+        """Return Iceberg's hidden columns; the sizes of files are in its metadata."""
+        return RowPlaces(F.col("_file"), F.col("_pos"), F.lit(0), F.lit(0))
+
+    def with_file_sizes(self, table: PinnedTable, counted: DataFrame) -> DataFrame:
+        """Look the sizes of data files up in the snapshot's manifests."""
+        detail = detail_of(table)
+        if detail.snapshot_id is None:
+            return counted
+        files = metadata_table(counted.sparkSession, detail, "data_files").select(
+            F.col("file_path"), F.col("file_size_in_bytes").alias("found_bytes")
+        )
+        found = F.coalesce("found_bytes", F.lit(0)).cast("bigint")
+        sized = counted.join(files, "file_path", "left")
+        return sized.withColumn("size_bytes", found).select(*counted.columns)
+
+
+def detail_of(table: PinnedTable) -> Detail:
+    """Return what was found out about a pinned Iceberg table."""
+    found: Detail = table.detail["iceberg"]
+    return found

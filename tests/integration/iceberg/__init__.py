@@ -1,0 +1,1 @@
+"""Iceberg tables, by real Spark and Iceberg."""
