@@ -23,7 +23,14 @@ from pyspark.sql import SparkSession
 from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import DedupError
 from dedup_lib.settings import Strategy, TableFormat
-from tests.demo import choose_eps, curators_way, near_duplicates, pictures, spark_runs
+from tests.demo import (
+    choose_eps,
+    curators_way,
+    iceberg_branch,
+    near_duplicates,
+    pictures,
+    spark_runs,
+)
 from tests.demo.spark_runs import DemoError
 from tests.demo.steps import Json, Places, check, size_mb, step, submit_aloud
 from tests.support.paths import ROOT
@@ -86,7 +93,7 @@ def prepare(places: Places) -> None:
 
 
 def demo(places: Places) -> None:
-    """Run the job in five ways on tables, and compare what came out; choose an eps; shards."""
+    """Run the job in six ways on tables, and compare what came out; choose an eps; shards."""
     started = time.monotonic()
     print(f"Remove duplicate images: a demo with real pictures, in {places.work}")
     inputs = make_inputs(places)
@@ -109,6 +116,12 @@ def demo(places: Places) -> None:
             compare(spark, jobs, reports, inputs)
         books = f"{inputs.expected.num_rows:,} kept + {len(inputs.listed):,} removed"
         print(f"\nAll five are the same, to the byte: {books} = {inputs.images.num_rows:,} rows.")
+        with step("The same in place, in an Iceberg table: a branch, verified, then published"):
+            iceberg_branch.make_table(spark, places)
+            check_counts(iceberg_branch.delete_in_place(spark, places), inputs)
+            found = digest(spark.table(iceberg_branch.TABLE).toArrow())
+            check("SHA-256 of the Iceberg table's rows", found, digest(inputs.expected))
+            print("   its rows are those of the five outputs, to the byte")
         choose_eps.show(spark, places, inputs.images)
     curators_way.show(places, inputs.images, inputs.listed)
     print(f"Done in {time.monotonic() - started:.0f} s.")

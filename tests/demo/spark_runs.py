@@ -16,6 +16,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql import functions as F
 
 from tests.support.spark.home import QUICK
+from tests.support.spark.settings import EXTENSIONS, iceberg_catalog
 
 SPARK_CONF = Path("conf/spark/local.conf")
 JOB = Path("jobs/remove_duplicates.py")
@@ -87,6 +88,8 @@ def session(log: Path, warehouse: Path) -> Iterator[SparkSession]:
     """Start a session with the settings of `local.conf`; what it says on stderr goes to a log."""
     settings: dict[str, Any] = {**read_properties(SPARK_CONF), **_SESSION_SETTINGS}
     settings["spark.sql.warehouse.dir"] = warehouse.absolute().as_uri()
+    settings |= {"spark.sql.extensions": EXTENSIONS}
+    settings |= iceberg_catalog(str(warehouse.absolute()), "lake")
     with _stderr_to(log):
         builder = SparkSession.builder.master("local[2]").appName("demo").config(map=settings)
         spark = builder.getOrCreate()
