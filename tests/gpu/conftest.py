@@ -13,7 +13,7 @@ from dedup_lib.methods.gpu_plans import Fallback
 from tests.support.jars.rapids_jar import rapids_jar
 from tests.support.paths import ROOT
 from tests.support.processes.runs import properties
-from tests.support.spark.settings import SPARK_SETTINGS
+from tests.support.spark.settings import SPARK_SETTINGS, iceberg_catalog
 
 EXPLAIN_ONLY = {
     "spark.rapids.sql.mode": "explainOnly",
@@ -54,7 +54,9 @@ def spark(tmp_path_factory: pytest.TempPathFactory) -> Iterator[SparkSession]:
     builder = SparkSession.builder.master("local[2]").appName("gpu plans")
     warehouse = tmp_path_factory.mktemp("warehouse").as_uri()
     given = properties(ROOT / "conf/spark/gpu-local.conf")
-    settings = {**given, **SPARK_SETTINGS, **EXPLAIN_ONLY, "spark.jars": jar.as_uri()}
+    # Beside Iceberg: of two class loaders, RAPIDS may not look into the classes of Iceberg.
+    settings = {**given, **SPARK_SETTINGS, **EXPLAIN_ONLY, "spark.driver.extraClassPath": str(jar)}
+    settings |= iceberg_catalog(str(tmp_path_factory.mktemp("iceberg")))
     for key, value in {**settings, "spark.sql.warehouse.dir": warehouse}.items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()

@@ -13,6 +13,7 @@ from dedup_lib.errors import UnsupportedError
 from dedup_lib.methods import gpu_check, spark_engine
 from dedup_lib.methods.gpu_plans import Fallback, Output, explanations, parsed
 from dedup_lib.session.conf import session_settings
+from tests.support.tables.iceberg import iceberg_table
 from tests.support.tables.made import (
     delta_table,
     image_rows,
@@ -82,6 +83,11 @@ def test_scan_anti_join_and_parquet_write_would_run_on_a_gpu(spark, ask, tmp_pat
         assert "*Exec <BroadcastHashJoinExec> will run on GPU" in text
         assert "!" not in text
     assert "*Output <InsertIntoHadoopFsRelationCommand> will run on GPU" in writing
+
+
+def test_the_scan_of_an_iceberg_table_would_run_on_a_gpu(spark, ask, tmp_path):
+    lists = write_list(tmp_path / "list/1.parquet", ["i3"]).parent
+    assert ask(iceberg_table(spark), lists=lists) == {}
 
 
 @pytest.mark.parametrize("action", ["remove", "extract", "annotate"])
