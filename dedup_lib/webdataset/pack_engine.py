@@ -54,12 +54,6 @@ class PackEngine:
 
         *Cost:* the footer of one file for each schema; one or two small Spark jobs.
         """
-        if settings.action == "annotate":
-            return UnsupportedError(
-                "--action annotate can't mark the rows of a table that becomes shards: use "
-                "--action extract for those that would go, or make the shards first, and annotate "
-                "these."
-            )
         if self._reader is None:
             return UnsupportedError(
                 f"a {images.table_format.title} table can't be written as shards: write it with "
@@ -96,10 +90,11 @@ class PackEngine:
 
 
 def _why_no_samples(session: Session, images: ImageTable, settings: Settings) -> DedupError | None:
-    options, id_column = settings.storage_options, images.id_column
+    options = settings.storage_options
+    selection = RowSelection(settings.action, images.id_column)
 
     def probe(source: str, options: Mapping[str, str]) -> Rewritten:
-        return pack_tasks.probe(source, id_column, options)
+        return pack_tasks.probe(source, selection, options)
 
     rows = [{"source": file.path} for file in images.schema_examples]
     frame = literal_rows(session.spark, rows, "source string")
@@ -131,12 +126,13 @@ def number_shards(plan: Plan, settings: Settings, directory: str) -> dict[str, S
     planned = plan.rows.groupBy("file_path").agg(F.count(F.lit(1)).alias("num_rows")).collect()
     removed = {decode_path(row["file_path"]): row["num_rows"] for row in planned}
     scanned = {decode_path(file.file_path): file.num_rows for file in plan.files}
-    is_extract = settings.action == "extract"
     samples, num_shards = [], []
     files = sorted(plan.images.files, key=lambda file: file.path)
     for file in files:
         num_rows, num_removed = scanned.get(file.path, 0), removed.get(file.path, 0)
-        written_rows = num_removed if is_extract else num_rows - num_removed
+        written_rows = {"extract": num_removed, "annotate": num_rows}.get(
+            settings.action, num_rows - num_removed
+        )
         samples.append(samples_per_shard(settings, file.size_bytes // max(1, num_rows)))
         num_shards.append(-(-written_rows // samples[-1]))
     if not any(num_shards):

@@ -135,11 +135,8 @@ def test_if_no_row_stays_there_is_one_empty_shard(remove_from, images, tmp_path)
     assert shards_in(tmp_path / "out") == {"00000.tar": []}
 
 
-def test_what_can_not_become_shards_is_told_the_way(refused, spark, images, listed, tmp_path):
-    as_shards = {"output_format": "webdataset"}
-    words = "--action extract for those"
-    refused(UnsupportedError, 2, words, images, listed, action="annotate", **as_shards)
+def test_what_can_not_become_shards_is_told_the_way(refused, spark, listed, tmp_path):
     rows = spark.createDataFrame([("a", b"1"), ("b", b"2")], "image_id string, image binary")
     table = delta_table(rows, tmp_path / "delta")
     words = "a Delta table can't be written as shards: write it with --output-format parquet"
-    refused(UnsupportedError, 2, words, table, listed, **as_shards)
+    refused(UnsupportedError, 2, words, table, listed, output_format="webdataset")

@@ -65,7 +65,6 @@ def test_a_shard_without_an_end_is_read_and_said(remove_from, shards, listed, tm
         ({"engine": "spark"}, UnreadableFileError, "without --engine spark"),
         ({"output": "default.images_without"}, UnsupportedError, "CONVERT TO DELTA"),
         ({"output_format": "delta", "since_last_run": True}, UnsupportedError, "can't follow"),
-        ({"action": "annotate"}, UnsupportedError, "make the table first"),
         ({"method": "clone"}, UnreadableFileError, "--method rewrite"),
         ({"images_format": "parquet"}, TableFormatError, "--images-format webdataset"),
     ],

@@ -20,12 +20,15 @@ def shards_of(folder, num_shards, each=10, partition=()):
 def packed(folder, table, *gone, each=1000, action="remove", id_column="image_id", **changed):
     """Write a table as shards; return the members of each shard, as Python's tarfile reads them."""
     source = write_parquet(table, folder / "in/1.parquet", row_group_size=2)
-    left = len(gone) if action == "extract" else table.num_rows - len(gone)
+    by_action = {"extract": len(gone), "annotate": table.num_rows}
+    left = by_action.get(action, table.num_rows - len(gone))
     (folder / "out").mkdir()
     num_shards = -(-left // each)
     shards = shards_of(folder, num_shards, each, changed.pop("partition", {}))
+    keepers = changed.pop("keepers", ())
+    planned = [part._replace(keepers=keepers) for part in bitmap(*gone)]
     given = task(folder, source, **changed)
-    done = pack_file(given, bitmap(*gone), {}, RowSelection(action, id_column), shards)
+    done = pack_file(given, planned, {}, RowSelection(action, id_column), shards)
     contents = [(folder / f"out/{n}.tar").read_bytes() for n in range(num_shards)]
     assert done.written_bytes == sum(map(len, contents))
     assert done.num_rows == left == sum(len(shard_of(one).samples) for one in contents)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress, islice
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from dedup_lib.executor.checked_ids import check_ids
 from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.kept_rows import (
     Bitmap,
     invert,
+    keepers_by_row,
     kept_row_groups,
     name_file_in_errors,
     open_file,
@@ -18,8 +19,10 @@ from dedup_lib.executor.kept_rows import (
 )
 from dedup_lib.executor.new_file import check_size, opened, write_new
 from dedup_lib.executor.rewrite_file import open_rows
+from dedup_lib.executor.shards.marks import MARK_SUFFIX
 from dedup_lib.executor.shards.packing.pack import PackedShard, RowsFile, check_packed, write_shard
-from dedup_lib.executor.shards.packing.sample_columns import choose_columns
+from dedup_lib.executor.shards.packing.sample_columns import SampleColumns, choose_columns
+from dedup_lib.executor.shards.packing.sample_marks import mark_samples
 from dedup_lib.executor.shards.packing.sample_rows import RowSample, read_samples
 from dedup_lib.executor.stores import StoreFile, open_store
 
@@ -56,7 +59,7 @@ def pack_file(
     selection: RowSelection,
     shards: ShardsOfFile,
 ) -> Rewritten:
-    """Write the selected rows of a Parquet file as samples of new shards.
+    """Write the selected rows of a Parquet file as samples of new shards, or all rows with marks.
 
     Args:
         task: The file; its target is not used.
@@ -80,19 +83,25 @@ def pack_file(
     with opened(source, task) as stream:
         with name_file_in_errors(task.source):
             file = open_rows(stream, task)
-        is_left_out = rows_to_remove(bitmaps or (), task.num_rows)
-        check_ids(file, is_left_out, bitmaps or (), selection.id_column, task.source)
-        if selection.action == "extract":
-            is_left_out = invert(is_left_out)
-        columns = choose_columns(file, selection.id_column, task.source)
+        is_planned = rows_to_remove(bitmaps or (), task.num_rows)
+        check_ids(file, is_planned, bitmaps or (), selection.id_column, task.source)
+        is_left_out = is_planned
+        if selection.action != "remove":
+            nothing = rows_to_remove((), task.num_rows)
+            is_left_out = invert(is_planned) if selection.action == "extract" else nothing
+        columns = _choose(file, selection, task.source)
+        samples = read_samples(
+            kept_row_groups(file, is_left_out, task.source),
+            compress(range(task.num_rows), invert(is_left_out).to_pylist()),
+            columns,
+            shards.partition,
+            task.source,
+        )
+        if selection.action == "annotate":
+            keepers = keepers_by_row(bitmaps or ())
+            samples = mark_samples(samples, is_planned.to_pylist(), keepers, columns)
         writing = _Writing(
-            read_samples(
-                kept_row_groups(file, is_left_out, task.source),
-                compress(range(task.num_rows), invert(is_left_out).to_pylist()),
-                columns,
-                shards.partition,
-                task.source,
-            ),
+            samples,
             shards.samples_per_shard,
             RowsFile(task.source, shards.file_number, columns.has_keys),
         )
@@ -127,7 +136,7 @@ class _Writing(NamedTuple):
         return packed
 
 
-def probe(source: str, id_column: str, options: Mapping[str, str]) -> Rewritten:
+def probe(source: str, selection: RowSelection, options: Mapping[str, str]) -> Rewritten:
     """Check that the rows of a file, given by its URI, can be samples; none is read.
 
     Raises:
@@ -135,5 +144,10 @@ def probe(source: str, id_column: str, options: Mapping[str, str]) -> Rewritten:
     """
     store, path = open_store(source, options)
     with store.open_input_file(path) as stream, name_file_in_errors(source):
-        choose_columns(open_file(stream), id_column, source)
+        _choose(open_file(stream), selection, source)
     return Rewritten(0, 0, is_copy=False)
+
+
+def _choose(file: Any, selection: RowSelection, source: str) -> SampleColumns:
+    added = [MARK_SUFFIX] if selection.action == "annotate" else []
+    return choose_columns(file, selection.id_column, source, added)

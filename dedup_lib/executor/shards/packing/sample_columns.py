@@ -31,6 +31,7 @@ class SampleColumns(NamedTuple):
         text: The columns of text that are a member; at most one.
         facts: The columns that the JSON holds; also structs of `data`, without their bytes.
         json_suffix: The suffix of the JSON.
+        ids_are_text: Whether the image IDs are text.
         uuids: The columns of UUIDs.
         enums: The columns of enums: bytes for pyarrow, and text for Spark.
     """
@@ -41,6 +42,7 @@ class SampleColumns(NamedTuple):
     text: Sequence[str]
     facts: Sequence[str]
     json_suffix: str
+    ids_are_text: bool
     uuids: frozenset[str]
     enums: frozenset[str]
 
@@ -59,13 +61,16 @@ def is_key(text: str) -> bool:
     )
 
 
-def choose_columns(file: Any, id_column: str, source: str) -> SampleColumns:
+def choose_columns(
+    file: Any, id_column: str, source: str, added: Sequence[str] = ()
+) -> SampleColumns:
     """Choose the members of the samples of a file by its schema.
 
     Args:
         file: pyarrow's reader of a Parquet file.
         id_column: The column of the image ID.
         source: The name of the file in messages.
+        added: Suffixes of members that each sample gets besides.
 
     Raises:
         FileRefusedError: There is no column of bytes, one has bytes within other values, one has a
@@ -88,11 +93,12 @@ def choose_columns(file: Any, id_column: str, source: str) -> SampleColumns:
         text,
         facts,
         json_suffix=f"columns.{_JSON}" if has_keys and _JSON in data else _JSON,
+        ids_are_text=_is_text(types[id_column]),
         uuids=_leaves_of(leaves, "UUID"),
         enums=enums,
     )
     nested = [name for name in facts if name not in data and _has_bytes_within(types[name])]
-    reason = _why_not(chosen, nested)
+    reason = _why_not(chosen, nested, added)
     if (name := _find_repeated(file.schema_arrow)) is not None:
         reason = f"two columns or fields have the name {name!r}"
     if reason is not None:
@@ -102,7 +108,7 @@ def choose_columns(file: Any, id_column: str, source: str) -> SampleColumns:
     return chosen
 
 
-def _why_not(chosen: SampleColumns, nested: Sequence[str]) -> str | None:
+def _why_not(chosen: SampleColumns, nested: Sequence[str], added: Sequence[str]) -> str | None:
     if nested:
         return f"column {nested[0]!r} has bytes within lists or other values"
     if not chosen.data:
@@ -115,7 +121,8 @@ def _why_not(chosen: SampleColumns, nested: Sequence[str]) -> str | None:
             or name.lower() in _OF_READERS
         ):
             return f"the name of column {name!r} can't be a suffix"
-    lower = [name.lower() for name in (*names, *([chosen.json_suffix] if chosen.facts else ()))]
+    others = (*([chosen.json_suffix] if chosen.facts else ()), *added)
+    lower = [name.lower() for name in (*names, *others)]
     if twice := next((name for name in lower if lower.count(name) > 1), None):
         return f"two members would have the suffix {twice!r}"
     return None
