@@ -20,6 +20,8 @@ from dedup_lib.tables.id_types import ImageId
 if TYPE_CHECKING:
     from dedup_lib.executor.bounds import Bounds
     from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
+    from dedup_lib.methods.run_context import RunContext
+    from dedup_lib.plan.plan import Plan
     from dedup_lib.tables.id_table import FileRows, WantedIds
     from dedup_lib.tables.image_table import ImageTable
     from dedup_lib.tables.pinned import PinnedTable
@@ -143,15 +145,12 @@ class ReadableFormat:
         """Return the format's own ID of a table; None if it has no such ID."""
         return None
 
-    def check_listed(self, table: ImageTable, num_unmatched: int | None) -> None:
-        """Check that the lists were made for the table, if listed IDs are not in it.
-
-        Args:
-            table: The image table.
-            num_unmatched: How many listed IDs are not in it; None if that was not counted.
+    def check_plan(self, run: RunContext, plan: Plan) -> None:
+        """Check, before anything is written, that a rewrite of this table can apply a plan.
 
         Raises:
             AmbiguousListError: IDs are positions, and a list was made for another table.
+            UnreadableFileError: What stays would refer to what goes.
         """
 
     def id_origin(self, table: ImageTable) -> str:

@@ -163,7 +163,7 @@ def _write(
         is_remote: Whether each read is a request to an object store.
     """
     members = [member for member, stay in zip(shard.layout.members, stays, strict=True) if stay]
-    _check_links(shard.layout, stays, members)
+    check_links(shard.layout, stays)
     parts: list[_Part] = [*added, *members, *shard.layout.global_headers]
     parts.sort(key=lambda part: part.start)
     piece_bytes = _REMOTE_PIECE_BYTES if is_remote else _PIECE_BYTES
@@ -201,9 +201,18 @@ def _headers_of(parts: Sequence[_Part]) -> Iterator[WrittenHeaders]:
         start += _num_bytes(part)
 
 
-def _check_links(layout: Layout, stays: Sequence[bool], members: Sequence[Member]) -> None:
-    """Refuse to write a link whose target is left out."""
-    links = [member for member in members if member.is_link]
+def check_links(layout: Layout, stays: Sequence[bool]) -> None:
+    """Refuse a link that stays if its target is left out.
+
+    Args:
+        layout: The members of a shard.
+        stays: For each member, whether it stays.
+
+    Raises:
+        FileRefusedError: There is such a link.
+    """
+    members = zip(layout.members, stays, strict=True)
+    links = [member for member, stay in members if stay and member.is_link]
     if not links:
         return
     left_out = {
@@ -215,8 +224,8 @@ def _check_links(layout: Layout, stays: Sequence[bool], members: Sequence[Member
         if (target := left_out.get(_target_of(link))) is not None:
             raise FileRefusedError(
                 "shard",
-                f"shard {layout.source!r} has the link {link.name!r} to {target!r}: the link "
-                "would stay, but its target would go. Remove or keep both",
+                f"shard {layout.source!r} has the link {link.name!r} to {target!r} at byte "
+                f"{link.start}: the link would stay, but its target would go. Remove or keep both",
             )
 
 
