@@ -18,7 +18,7 @@ from dedup_lib.errors import (
 from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES
 from dedup_lib.executor.shards.metadata_files import metadata_path
 from dedup_lib.executor.shards.sample_ids import is_by_position, is_in_metadata
-from dedup_lib.files.format import FilesFormat
+from dedup_lib.files.format import FilesFormat, check_same
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo
 from dedup_lib.settings.traits import find_format
@@ -107,7 +107,14 @@ class WebDatasetFormat(FilesFormat):
             has_row_index=True,
             detail={},
             id_table=id_table,
+            beside=tuple(found.metadata),
         )
+
+    def check_unchanged(self, session: Session, table: PinnedTable) -> None:
+        """List the shards again, and their metadata files, and compare."""
+        super().check_unchanged(session, table)
+        if table.beside:
+            check_same(find_shards(session.storage, table.root).metadata, table.beside)
 
     def engine_to(self, written: TableFormat) -> Any:
         """Return the engine that writes shards again, or one that makes Parquet files of them."""

@@ -23,7 +23,7 @@ from dedup_lib.tables.layout.partitions import relative_parts
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Staged, Target
 from dedup_lib.webdataset.shard_engine import first_ids
-from dedup_lib.webdataset.shards import find_shards, warn_of_others
+from dedup_lib.webdataset.shards import warn_of_others
 
 _KEY = "key"
 _SHOWN = 10
@@ -51,7 +51,7 @@ class UnpackEngine:
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write a file for each shard, and make a table of these. Metadata files are left out."""
-        warn_of_others(find_shards(run.session.storage, plan.images.root).metadata)
+        warn_of_others(plan.images.beside)
         id_from = run.settings.image_id_from
         facts = cast("IdTable", plan.images.id_table).facts
         columns = Columns(
