@@ -87,7 +87,7 @@ def image_table(table: PinnedTable, settings: Settings) -> ImageTable:
 
 
 class ListReader:
-    """Reads the lists of a run, each of them once: their IDs may be needed before the images.
+    """Reads the lists of a run, each of them once, also if their IDs are needed before the images.
 
     Args:
         session: The session, with its file systems.
@@ -96,7 +96,8 @@ class ListReader:
 
     def __init__(self, session: Session, settings: Settings) -> None:
         self._session, self._settings = session, settings
-        self._known: dict[tuple[DuplicateIds | str, str], RemovalList] = {}
+        # Lists that were read before the images, by list and type of the IDs.
+        self._early: dict[tuple[DuplicateIds | str, str], RemovalList] = {}
 
     def complete(self, wanted: WantedIds | None) -> WantedIds | None:
         """Add to what is said about wanted IDs how to ask the lists, or the kept plan."""
@@ -142,13 +143,15 @@ class ListReader:
 
     def _read_ids(self) -> DataFrame | None:
         """Read the IDs of all lists; None if one can't be read, which the run refuses later."""
-        text, settings = StringType(), self._settings
+        text, early = StringType(), self._early
         try:
-            lists = [self._read_list(item, text) for item in settings.asked_lists]
-            lists += [self._read_protect_list(at, text) for at in settings.protect_ids]
+            for item in self._settings.asked_lists:
+                early[item, text.simpleString()] = self._read_list(item, text)
+            for location in self._settings.protect_ids:
+                early[location, text.simpleString()] = self._read_protect_list(location, text)
         except DedupError:
             return None
-        return union(lists) if lists else None
+        return union([*early.values()]) if early else None
 
     def _read_list(
         self,
@@ -156,27 +159,21 @@ class ListReader:
         id_type: DataType,
         image_ids: Callable[[], DataFrame] | None = None,
     ) -> RemovalList:
-        key = (item, id_type.simpleString())
-        if key not in self._known:
-            self._known[key] = read_removal_list(
-                self._session,
-                item,
-                image_id_type=id_type,
-                eps=self._settings.planned_eps,
-                image_ids=image_ids,
-            )
-        return self._known[key]
+        return self._early.pop((item, id_type.simpleString()), None) or read_removal_list(
+            self._session,
+            item,
+            image_id_type=id_type,
+            eps=self._settings.planned_eps,
+            image_ids=image_ids,
+        )
 
     def _read_protect_list(self, location: str, id_type: DataType) -> RemovalList:
-        key = (location, id_type.simpleString())
-        if key not in self._known:
-            self._known[key] = read_protect_list(
-                self._session,
-                location,
-                image_id_type=id_type,
-                id_column=self._settings.duplicate_id_column,
-            )
-        return self._known[key]
+        return self._early.pop((location, id_type.simpleString()), None) or read_protect_list(
+            self._session,
+            location,
+            image_id_type=id_type,
+            id_column=self._settings.duplicate_id_column,
+        )
 
 
 def _check_rows(removal_list: RemovalList, images: ImageTable) -> None:
