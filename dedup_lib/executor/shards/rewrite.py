@@ -7,16 +7,15 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 from zlib import crc32
 
-from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES, changed
+from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES
 from dedup_lib.executor.shards.headers import END_BYTES, reader_of
 from dedup_lib.executor.shards.marks import NewMember, make_marks, why_unmarkable
 from dedup_lib.executor.shards.members import ByteRange, Layout, Member
+from dedup_lib.executor.shards.pieces import PIECE_BYTES, Pieces
 from dedup_lib.executor.shards.samples import Shard
 from dedup_lib.executor.stores import FileRefusedError
 from dedup_lib.executor.worker import without_gc
 
-# For larger writes the kernel takes up to three times as long, if its free memory is in parts.
-_PIECE_BYTES = 256 * 1024
 # A request to an object store takes its time.
 _REMOTE_PIECE_BYTES = 8 * 1024**2
 _RECORD_BYTES = 20 * BLOCK_BYTES
@@ -172,17 +171,17 @@ def _write(
     check_links(shard.layout, stays)
     parts: list[_Part] = [*added, *members, *shard.layout.global_headers]
     parts.sort(key=lambda part: part.start)
-    pieces = _Pieces(sink, _REMOTE_PIECE_BYTES if is_remote else _PIECE_BYTES)
+    target = Pieces(sink, _REMOTE_PIECE_BYTES if is_remote else PIECE_BYTES)
     for part in _merge(parts):
         if isinstance(part, NewMember):
-            pieces.add(part.content)
+            target.add(part.content)
         else:
-            pieces.copy(file, part, shard.layout.source)
+            target.copy(file, part, shard.layout.source)
     headers = tuple(_headers_of(parts))
     num_bytes = sum(map(_num_bytes, parts))
     end = end_of(num_bytes)
-    pieces.add(end)
-    pieces.flush()
+    target.add(end)
+    target.flush()
     kept = {index for index, stay in zip(shard.sample_indexes, stays, strict=True) if stay}
     return WrittenShard(
         num_samples=len(kept - {None}),
@@ -191,51 +190,6 @@ def _write(
         end=num_bytes,
         written_bytes=num_bytes + len(end),
     )
-
-
-class _Pieces:
-    """Gathers short ranges in one buffer, and writes only full pieces.
-
-    Such pieces begin at a page of the new file. If each range is written, or copied by
-    `copy_file_range`, the kernel takes longer, with ranges of 170 KB a fifth.
-
-    Args:
-        sink: The stream to write to. It must not keep what it gets, because the buffer is reused.
-        num_bytes: The size of the buffer.
-    """
-
-    def __init__(self, sink: Any, num_bytes: int) -> None:
-        self._sink, self._buffer, self._filled = sink, memoryview(bytearray(num_bytes)), 0
-
-    def copy(self, file: Any, part: ByteRange, source: str) -> None:
-        """Copy a range of a shard."""
-        file.seek(part.start)
-        left = part.end - part.start
-        while left:
-            num_bytes = file.readinto(self._buffer[self._filled : self._filled + left])
-            if not num_bytes:
-                raise changed(source)
-            left -= num_bytes
-            self._fill(num_bytes)
-
-    def add(self, content: bytes) -> None:
-        """Write bytes."""
-        while content:
-            room = self._buffer[self._filled : self._filled + len(content)]
-            room[:] = content[: len(room)]
-            content = content[len(room) :]
-            self._fill(len(room))
-
-    def flush(self) -> None:
-        """Write what is left in the buffer."""
-        for start in range(0, self._filled, _PIECE_BYTES):
-            self._sink.write(self._buffer[start : min(start + _PIECE_BYTES, self._filled)])
-        self._filled = 0
-
-    def _fill(self, num_bytes: int) -> None:
-        self._filled += num_bytes
-        if self._filled == len(self._buffer):
-            self.flush()
 
 
 def _num_bytes(part: _Part) -> int:

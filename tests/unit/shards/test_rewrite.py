@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dedup_lib.executor.shards import rewrite
+from dedup_lib.executor.shards import pieces, rewrite
 from dedup_lib.executor.shards.headers import read_layout
 from dedup_lib.executor.shards.json_ids import read_json_id
 from dedup_lib.executor.shards.rewrite import check_written, extract_samples, remove_samples
@@ -165,7 +165,8 @@ def test_a_link_whose_target_was_never_there_stays():
 @pytest.mark.parametrize("is_remote", [False, True])
 def test_large_data_are_copied_in_pieces(monkeypatch, is_remote):
     """Short ranges share a piece: of all pieces only the last one is not full."""
-    monkeypatch.setattr(rewrite, "_PIECE_BYTES", 1000)
+    for module in (rewrite, pieces):
+        monkeypatch.setattr(module, "PIECE_BYTES", 1000)
     monkeypatch.setattr(rewrite, "_REMOTE_PIECE_BYTES", 3500)
     big = member("2.jpg", bytes(range(256)) * 40)
     content = tar_of("1.jpg", big, "3.jpg", "4.jpg", "5.jpg", "6.jpg", form="gnu")
@@ -195,7 +196,8 @@ def test_large_data_are_copied_in_pieces(monkeypatch, is_remote):
 
 
 def test_a_file_may_give_less_than_was_asked_for(monkeypatch):
-    monkeypatch.setattr(rewrite, "_PIECE_BYTES", 1000)
+    for module in (rewrite, pieces):
+        monkeypatch.setattr(module, "PIECE_BYTES", 1000)
     content = tar_of("1.jpg", member("2.jpg", bytes(range(256)) * 4), "3.jpg", "4.jpg")
 
     class Slow(io.BytesIO):
