@@ -11,7 +11,7 @@ from typing import Any
 from pyspark.sql import DataFrame, DataFrameWriter
 from pyspark.sql.types import StructField, StructType
 
-from dedup_lib.delta import image_changes, output
+from dedup_lib.delta import data_files, image_changes, output
 from dedup_lib.delta.clone import Clone
 from dedup_lib.delta.delete import DELETION_VECTORS
 from dedup_lib.delta.detail import (
@@ -31,6 +31,7 @@ from dedup_lib.delta.logged_rows import check_active_once, check_logged_rows
 from dedup_lib.delta.physical_names import physical_names
 from dedup_lib.delta.since_last_run import SinceLastRun
 from dedup_lib.errors import DedupError, VerificationError
+from dedup_lib.executor.shards.packing.stored_columns import StoredSchema
 from dedup_lib.locations import is_path
 from dedup_lib.session.failures import SPARK_ERRORS, exists_already, holds_files_already
 from dedup_lib.session.session import Session
@@ -42,6 +43,7 @@ from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
 from dedup_lib.tables.id_table import FileRows, WantedIds
 from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.layout.data_files import DataFiles
 from dedup_lib.tables.pinned import Pinned, PinnedTable, has_row_index
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
 
@@ -131,6 +133,16 @@ class DeltaFormat(TableFormat):
     def file_columns(self, session: Session, table: PinnedTable) -> FileColumns | None:
         """Look up the physical names if the table has column mapping."""
         return physical_names(session.spark, table)
+
+    def stored_schema(self, session: Session, table: ImageTable) -> StoredSchema:
+        """Read it from the log if the table has column mapping."""
+        return data_files.stored_schema(session, table)
+
+    def data_files(
+        self, session: Session, table: ImageTable, counted: Sequence[FileRows]
+    ) -> DataFiles:
+        """Take the files that the scan of the IDs read, and Spark's values of the partitions."""
+        return data_files.data_files(session, table, counted)
 
     def state(self, session: Session, table: ImageTable) -> ImagesState:
         """Return the table's ID and version."""
