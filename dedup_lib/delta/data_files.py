@@ -29,13 +29,11 @@ def stored_schema(session: Session, images: ImageTable) -> StoredSchema:
     """Return what executors need to read the columns of a Delta table as Spark does.
 
     Raises:
-        UnsupportedError: The names of the columns in the files are unknown, Spark offers no
-            positions of rows, or no file has the IDs.
+        UnsupportedError: The names of the columns in the files are unknown, or no file has the
+            IDs.
 
     *Cost:* Delta's details of the table; with column mapping, what `read_metadata` reads.
     """
-    if not images.has_row_index:
-        raise _unsupported(images, "Spark does not tell the positions of its rows")
     if images.id_column in images.partition_columns:
         raise _unsupported(images, f"its ID column {images.id_column!r} is a partition column")
     # The details of now, as a mapping can be switched on between the details and the version.
@@ -77,7 +75,8 @@ def data_files(session: Session, images: ImageTable, counted: Sequence[FileRows]
         tuple(files),
         _partitions(images),
         stored_schema(session, images),
-        hides_rows=features is None or _VECTORS in features,
+        # Delta offers no row index where no row can be hidden. Tasks compare numbers of rows.
+        hides_rows=images.has_row_index and (features is None or _VECTORS in features),
     )
 
 

@@ -24,6 +24,8 @@ class FileTask:
         keeps_empty: Whether to write a file even if it gets no row.
         visible: The rows that the table shows, with the checksums of their IDs: its log may hide
             others. None if no row is hidden.
+        planned_ids: The bytes of the IDs of the planned rows, or the digits of numbers, where the
+            table has no positions; otherwise None.
     """
 
     source: str
@@ -33,6 +35,7 @@ class FileTask:
     num_rows: int
     keeps_empty: bool
     visible: Sequence[Bitmap] | None = None
+    planned_ids: Sequence[bytes] | None = None
 
 
 class Directories(NamedTuple):
@@ -52,6 +55,7 @@ class Directories(NamedTuple):
             num_rows=file["num_rows"],
             keeps_empty=file["keeps_empty"],
             visible=file["visible"],
+            planned_ids=file["planned_ids"],
         )
 
 

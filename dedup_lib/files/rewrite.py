@@ -21,7 +21,7 @@ from dedup_lib.errors import (
 )
 from dedup_lib.executor import rewrite_file
 from dedup_lib.executor.file_task import Directories, Rewritten, RowSelection, describe_outcome
-from dedup_lib.files.positions import gather
+from dedup_lib.files.positions import gather, gather_ids
 from dedup_lib.files.rows import files_to_rewrite
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.plan import Plan
@@ -184,19 +184,19 @@ def rewrite(
     chosen = files_to_rewrite(
         spark, images, files, keeps_empty=keeps_empty, materialise=materialise
     )
-    gathered = gather(
-        planned,
-        chosen.frame,
-        chosen.num_groups,
-        keepers=selection.action == "annotate",
-        visible=visible,
-    )
+    if images.has_row_index:
+        keepers = selection.action == "annotate"
+        gathered = gather(
+            planned, chosen.frame, chosen.num_groups, keepers=keepers, visible=visible
+        )
+    else:
+        gathered = gather_ids(planned, chosen.frame, chosen.num_groups)
     directories = Directories(chosen.directory, staged, partial)
 
     def rewrite_row(file: Any, bitmaps: Any, options: Mapping[str, str]) -> Rewritten:
         return rewrite_one(directories.task_of(file), bitmaps, options, selection)
 
-    file = F.struct("path", "size_bytes", "num_rows", "keeps_empty", "visible")
+    file = F.struct("path", "size_bytes", "num_rows", "keeps_empty", "visible", "planned_ids")
     rewritten = outcomes_of(rewrite_row, options)(file, "bitmaps")
     done = gathered.join(F.broadcast(chosen.frame), "number").select(
         "path", rewritten.alias("outcome")

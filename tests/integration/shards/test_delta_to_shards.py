@@ -15,8 +15,8 @@ from tests.integration.shards.conftest import members_of
 from tests.support.tables.made import write_list
 
 ROWS = (
-    "CREATE TABLE delta.`{}` USING delta {} AS SELECT /*+ COALESCE(1) */ concat('i', lpad(id, 2, '0')) image_id, "
-    "unhex(concat('ffd8ff', hex(repeat('x', cast(id as int))))) image, {} FROM range(10)"
+    "CREATE TABLE delta.`{}` USING delta {} AS SELECT /*+ COALESCE(1) */ "
+    "concat('i', lpad(id, 2, '0')) image_id, unhex(concat('ffd8ff', hex(repeat('x', cast(id as int))))) image, {} FROM range(10)"
 )
 
 
@@ -99,29 +99,26 @@ NESTED = (
 )
 
 
-@pytest.mark.parametrize("mode", ["name", "id"])
 def test_renamed_dropped_and_new_columns_and_hidden_rows(
-    spark, remove_from, made, alter, listed, tmp_path, mode
+    spark, remove_from, made, alter, listed, tmp_path
 ):
     """Rows that a deletion vector hides stay away, also those that the list names."""
     properties = (
-        f"TBLPROPERTIES ('delta.columnMapping.mode' = '{mode}', "
+        "TBLPROPERTIES ('delta.columnMapping.mode' = 'id', "
         "'delta.enableDeletionVectors' = 'true', 'delta.enableTypeWidening' = 'true')"
     )
     table = made(NESTED, properties)
     alter(
         table,
-        "DELETE FROM {0} WHERE image_id IN ('i03', 'i05', 'i09')",
+        "DELETE FROM {0} WHERE image_id IN ('i00', 'i03', 'i05', 'i09')",
         "ALTER TABLE {0} RENAME COLUMN f TO `g h`",
         "ALTER TABLE {0} RENAME COLUMN s.a TO z",
         "ALTER TABLE {0} RENAME COLUMN l.element.q TO r",
-        "ALTER TABLE {0} RENAME COLUMN m.value.q TO r",
         "ALTER TABLE {0} ALTER COLUMN w TYPE BIGINT",
         "ALTER TABLE {0} DROP COLUMN gone",
         "ALTER TABLE {0} ADD COLUMN (gone string, s.a int, later timestamp)",
         "INSERT INTO {0} SELECT 'i10', X'ffd8ff10', named_struct('z', 5, 'b', 'b', 'a', 6), NULL, "
         "NULL, 9876543210, 0.5, 'new', NULL",
-        "DELETE FROM {0} WHERE image_id = 'i00'",
     )
     remove_from(table, listed, tmp_path / "out", samples_per_shard=4)
     found = samples(tmp_path / "out")
@@ -139,7 +136,7 @@ def test_the_duplicates_alone_and_a_kept_plan_of_a_table_that_hides_rows(
     every = shown(spark, table, without=())
     assert samples(tmp_path / "some") == {"i02": every["i02"]}
     plan = str(tmp_path / "plan")
-    remove_from(table, listed, None, action="plan", removed_output=plan)
+    remove_from(table, listed, None, dry_run=True, removed_output=plan)
     report = remove_from(table, (), tmp_path / "out", apply_plan=plan)
     assert samples(tmp_path / "out") == shown(spark, table)
     assert report.counts["kept_rows"] == 6
@@ -154,11 +151,11 @@ def test_values_of_partitions_are_those_of_the_log(spark, remove_from, made, lis
     spark.conf.set("spark.sql.ansi.enabled", "false")  # an index after the last one gives NULL
     try:
         table = made(
-            f"id n, {PARTITIONS} p, cast(id % 2 as tinyint) `t i`, "
+            f"id n, {PARTITIONS} p, cast(id % 2 as tinyint) t, "
             "date'2020-02-29' d, timestamp'2020-02-29 23:59:59.123456+00:00' ts, "
             "timestamp_ntz'1900-01-01 00:00:00.5' ntz, cast(id % 2 as decimal(20, 10)) dec, "
             "id % 2 = 0 b, if(id % 2 = 0, double('NaN'), 1e300) x",
-            "PARTITIONED BY (p, `t i`, d, ts, ntz, dec, b, x)",
+            "PARTITIONED BY (p, t, d, ts, ntz, dec, b, x)",
         )
     finally:
         spark.conf.unset("spark.sql.ansi.enabled")
@@ -178,7 +175,7 @@ def test_values_of_partitions_are_those_of_the_log(spark, remove_from, made, lis
 def test_a_shallow_clone_and_commits_that_come_while_the_job_runs(
     spark, remove_from, made, alter, listed, tmp_path, monkeypatch
 ):
-    """The source gets new files in other directories; the clone hides rows of the source's files."""
+    """The clone hides rows of files that are in the source's directory, and has one of its own."""
     source = made(
         "id n, id % 2 even",
         "PARTITIONED BY (even) TBLPROPERTIES ('delta.enableDeletionVectors' = 'true', "
@@ -210,18 +207,12 @@ def test_a_shallow_clone_and_commits_that_come_while_the_job_runs(
     assert "i04" in expected
 
 
-def test_what_executors_can_not_read_as_spark_does_is_refused(
-    refused, made, alter, listed, monkeypatch
-):
+def test_what_executors_can_not_read_as_spark_does_is_refused(refused, made, listed, monkeypatch):
     as_shards = {"output_format": "webdataset"}
     way_out = "Write it with --output-format parquet, and then that table as shards"
     table = made("parse_json('1') v")
     words = "column 'v' has the type variant, which only Spark"
     refused(ColumnTypeError, 3, words, table, listed, **as_shards)
-    alter(table, "CREATE OR REPLACE TABLE {0} (image_id string, image binary, c char(3)) USING delta")
-    alter(table, "INSERT INTO {0} VALUES ('i02', X'ff', 'a')")
-    words = r"column 'c' has the type char\(3\)"
-    refused(ColumnTypeError, 3, words, table, listed, **as_shards, dry_run=True, output=None)
     mapped = made("1 n", "TBLPROPERTIES ('delta.columnMapping.mode' = 'name')", name="mapped")
     monkeypatch.setattr(physical_names, "_LOG_FILES", {})
     words = f"can't be read from its log. {way_out}"

@@ -9,7 +9,6 @@ import pytest
 from dedup_lib.errors import ColumnTypeError, RunKeyError, TableFormatError, UnsupportedError
 from tests.integration.shards.conftest import keys_in, members_of
 from tests.support.tables.made import (
-    delta_table,
     image_bytes,
     image_rows,
     names_in,
@@ -135,11 +134,7 @@ def test_if_no_row_stays_there_is_one_empty_shard(remove_from, images, tmp_path)
     assert shards_in(tmp_path / "out") == {"00000.tar": []}
 
 
-def test_what_can_not_become_shards_is_told_the_way(refused, spark, images, listed, tmp_path):
+def test_what_can_not_become_shards_is_told_the_way(refused, images, listed):
     as_shards = {"output_format": "webdataset"}
     words = "--action extract for those"
     refused(UnsupportedError, 2, words, images, listed, action="annotate", **as_shards)
-    rows = spark.createDataFrame([("a", b"1"), ("b", b"2")], "image_id string, image binary")
-    table = delta_table(rows, tmp_path / "delta")
-    words = "a Delta table can't be written as shards: write it with --output-format parquet"
-    refused(UnsupportedError, 2, words, table, listed, **as_shards)

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from itertools import compress, islice
 from typing import Any, NamedTuple
 
-from dedup_lib.executor.checked_ids import check_ids
+from dedup_lib.executor.checked_ids import check_ids, rows_with_ids
 from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.footers import count_rows
 from dedup_lib.executor.kept_rows import (
@@ -89,7 +89,7 @@ def pack_file(
     a shard.
     """
     source = StoreFile(*open_store(task.source, options))
-    if not shards.numbers and not bitmaps:
+    if not shards.numbers and not bitmaps and not task.planned_ids:
         check_size(source, task)
         return Rewritten(0, 0, is_copy=False)
     with opened(source, task) as stream:
@@ -144,10 +144,12 @@ def _choose_rows(
         stored = StoredFile(file, shards.schema, shards.partition, task.source)
     id_name = selection.id_column
     if stored is not None:
-        id_name = stored.find_ids(id_name, [*bitmaps, *(task.visible or ())])
-    num_rows = count_rows(file.metadata)
-    is_planned = rows_to_remove(bitmaps, num_rows)
-    check_ids(file, is_planned, bitmaps, id_name, task.source)
+        id_name = stored.find_ids(id_name, is_needed=_has_ids(task, bitmaps))
+    if task.planned_ids is not None:
+        is_planned = rows_with_ids(file, task.planned_ids, id_name, task.source)
+    else:
+        is_planned = rows_to_remove(bitmaps, count_rows(file.metadata))
+        check_ids(file, is_planned, bitmaps, id_name, task.source)
     is_left_out = invert(is_planned) if selection.action == "extract" else is_planned
     if task.visible is not None:
         is_hidden = _find_hidden(file, task, id_name)
@@ -160,6 +162,12 @@ def _choose_rows(
     tables = map(stored.typed, kept_row_groups(file, is_left_out, task.source, names))
     columns = choose_members(stored.arrow_schema, selection.id_column, task.source)
     return _Rows(tables, is_left_out, columns)
+
+
+def _has_ids(task: FileTask, bitmaps: Sequence[Bitmap]) -> bool:
+    """Tell whether Spark found an ID in some planned or visible row of a file."""
+    parts = [*bitmaps, *(task.visible or ())]
+    return bool(task.planned_ids) or any(part.checksum for part in parts)
 
 
 def _find_hidden(file: Any, task: FileTask, id_name: str) -> Any:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dedup_lib.executor.kept_rows import Bitmap
 from dedup_lib.executor.shards.packing.stored_columns import (
     INSTEAD,
     StoredColumn,
@@ -64,14 +63,14 @@ class StoredFile:
             if index is not None
         }
 
-    def find_ids(self, column: str, expected: Sequence[Bitmap]) -> str:
+    def find_ids(self, column: str, *, is_needed: bool) -> str:
         """Return the name of the ID column in the file; empty if all its IDs are NULL.
 
         Raises:
             FileRefusedError: The file lacks the column, but has IDs for Spark.
         """
         name: str = self.stored_names.get(column, "")
-        if not name and any(part.checksum for part in expected):
+        if not name and is_needed:
             raise self._refusal(f"it lacks the column of the image ID, {column!r}")
         return name
 
