@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
@@ -24,7 +23,6 @@ from dedup_lib.delta.detail import (
     root_in,
     table_exists,
 )
-from dedup_lib.delta.errors import is_conflict
 from dedup_lib.delta.history import commit_with, count_rows_at, read_version, was_undone
 from dedup_lib.delta.in_place import InPlace
 from dedup_lib.delta.logged_rows import check_active_once, check_logged_rows
@@ -33,7 +31,6 @@ from dedup_lib.delta.since_last_run import SinceLastRun
 from dedup_lib.errors import DedupError, VerificationError
 from dedup_lib.executor.shards.packing.stored_columns import StoredSchema
 from dedup_lib.locations import is_path
-from dedup_lib.session.failures import SPARK_ERRORS, exists_already, holds_files_already
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.settings import OutputMode
@@ -46,8 +43,6 @@ from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.layout.data_files import DataFiles
 from dedup_lib.tables.pinned import Pinned, PinnedTable, has_row_index
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
-
-_TRIES = 4
 
 
 class DeltaFormat(TableFormat):
@@ -255,23 +250,7 @@ class DeltaFormat(TableFormat):
         check: Callable[[StructType, bool], None],
     ) -> None:
         """Append the row in one commit; the first such run makes the table."""
-        if is_path(location):
-            check(session.spark.read.format("delta").load(location).schema, True)
-            row.write.format("delta").mode("append").save(location)
-            return
-        for attempt in range(1, _TRIES + 1):
-            if table_exists(session.spark, location):
-                delta_root(session, location)  # raises if it is not a Delta table
-                check(session.spark.table(sql_name(location)).schema, True)
-            try:
-                row.write.format("delta").mode("append").saveAsTable(sql_name(location))
-            except SPARK_ERRORS as error:
-                is_made = exists_already(error) or holds_files_already(error)
-                if attempt == _TRIES or not (is_made or is_conflict(error)):
-                    raise
-                time.sleep(attempt)
-            else:
-                return
+        output.append_row(session, location, row, check)
 
     # The runs that wrote a table
 

@@ -16,7 +16,8 @@ from tests.support.tables.made import write_list
 
 ROWS = (
     "CREATE TABLE delta.`{}` USING delta {} AS SELECT /*+ COALESCE(1) */ "
-    "concat('i', lpad(id, 2, '0')) image_id, unhex(concat('ffd8ff', hex(repeat('x', cast(id as int))))) image, {} FROM range(10)"
+    "concat('i', lpad(id, 2, '0')) image_id, "
+    "unhex(concat('ffd8ff', hex(repeat('x', cast(id as int))))) image, {} FROM range(10)"
 )
 
 

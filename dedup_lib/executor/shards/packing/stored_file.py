@@ -129,7 +129,9 @@ class StoredFile:
             return _with_child(array, column, pa.StructArray.from_arrays(children, fields=fields))
         if pa.types.is_list(column.type):
             if not pa.types.is_list(array.type):
-                array = array.cast(pa.list_(array.type.value_type))
+                if (value_type := getattr(array.type, "value_type", None)) is None:
+                    raise pa.ArrowTypeError("it is no list")
+                array = array.cast(pa.list_(value_type))
             return _with_child(array, column, self._as_typed(array.values, column.parts[0]))
         array = array if array.type.equals(column.type) else array.cast(column.type)
         if self._is_julian:
