@@ -10,6 +10,7 @@ from pyspark.sql import Row
 
 from dedup_lib.delta import physical_names
 from dedup_lib.errors import ColumnTypeError, UnsupportedError
+from dedup_lib.session.conf import session_settings
 from dedup_lib.webdataset import pack_engine
 from tests.integration.shards.conftest import members_of
 from tests.support.tables.made import write_list
@@ -19,6 +20,13 @@ ROWS = (
     "concat('i', lpad(id, 2, '0')) image_id, "
     "unhex(concat('ffd8ff', hex(repeat('x', cast(id as int))))) image, {} FROM range(10)"
 )
+
+
+@pytest.fixture(autouse=True)
+def reads_field_ids(spark):
+    """Delta needs it for tables that are mapped by ID, also outside the job."""
+    with session_settings(spark, {"spark.sql.parquet.fieldId.read.enabled": "true"}):
+        yield
 
 
 @pytest.fixture
