@@ -77,8 +77,21 @@ def choose_columns(
             name that can't be a suffix, or two have the same name.
     """
     leaves = [file.schema.column(index) for index in range(len(file.schema))]
-    enums = _leaves_of(leaves, "ENUM")
-    types = {field.name: _as_text(field, enums) for field in file.schema_arrow}
+    enums, uuids = _leaves_of(leaves, "ENUM"), _leaves_of(leaves, "UUID")
+    return choose_members(file.schema_arrow, id_column, source, added, enums=enums, uuids=uuids)
+
+
+def choose_members(
+    schema: Any,
+    id_column: str,
+    source: str,
+    added: Sequence[str] = (),
+    *,
+    enums: frozenset[str] = frozenset(),
+    uuids: frozenset[str] = frozenset(),
+) -> SampleColumns:
+    """Choose the members of samples by an Arrow schema, as `choose_columns` does."""
+    types = {field.name: _as_text(field, enums) for field in schema}
     has_keys = KEY in types and _is_text(types[KEY])
     not_members = {id_column, KEY, _URL} if has_keys else {id_column}
     members = {name: of for name, of in types.items() if name not in not_members}
@@ -94,12 +107,12 @@ def choose_columns(
         facts,
         json_suffix=f"columns.{_JSON}" if has_keys and _JSON in data else _JSON,
         ids_are_text=_is_text(types[id_column]),
-        uuids=_leaves_of(leaves, "UUID"),
+        uuids=uuids,
         enums=enums,
     )
     nested = [name for name in facts if name not in data and _has_bytes_within(types[name])]
     reason = _why_not(chosen, nested, added)
-    if (name := _find_repeated(file.schema_arrow)) is not None:
+    if (name := _find_repeated(schema)) is not None:
         reason = f"two columns or fields have the name {name!r}"
     if reason is not None:
         raise FileRefusedError(
