@@ -8,10 +8,9 @@ import math
 import pytest
 from pyspark.sql import Row
 
-from dedup_lib.delta import physical_names
+from dedup_lib.delta import data_files, physical_names
 from dedup_lib.errors import ColumnTypeError, UnsupportedError
 from dedup_lib.session.conf import session_settings
-from dedup_lib.webdataset import pack_engine
 from tests.integration.shards.conftest import members_of
 from tests.integration.shards.test_annotate import marks_in
 from tests.support.tables.made import write_list
@@ -203,7 +202,7 @@ def test_a_shallow_clone_and_commits_that_come_while_the_job_runs(
         "INSERT INTO {0} VALUES ('i11', X'ffd8ff11', 11, 1)",
     )
     expected = shown(spark, clone)
-    number_shards = pack_engine.number_shards
+    find_files = data_files.data_files
 
     def commit_first(*given):
         alter(
@@ -212,9 +211,9 @@ def test_a_shallow_clone_and_commits_that_come_while_the_job_runs(
             "ALTER TABLE {0} ADD COLUMN n BIGINT",
             "DELETE FROM {0} WHERE image_id = 'i04'",
         )
-        return number_shards(*given)
+        return find_files(*given)
 
-    monkeypatch.setattr(pack_engine, "number_shards", commit_first)
+    monkeypatch.setattr(data_files, "data_files", commit_first)
     remove_from(clone, listed, tmp_path / "out")
     assert samples(tmp_path / "out") == expected
     assert "i04" in expected
