@@ -17,8 +17,7 @@ from dedup_lib.methods import repeats, run_key
 from dedup_lib.methods.choice import choose_method
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan import from_kept_plan
-from dedup_lib.plan import inputs as plan_inputs
-from dedup_lib.plan.inputs import Inputs
+from dedup_lib.plan.inputs import Inputs, ListReader, check_kinds, image_table
 from dedup_lib.plan.kept_plan import read_kept_plan
 from dedup_lib.plan.limits import check_limits
 from dedup_lib.plan.plan import Plan
@@ -196,18 +195,19 @@ class _Run(RunContext):
     def note_inputs(self, wanted_ids: WantedIds | None) -> Inputs:
         """Read the inputs one after another; a failed run reports the inputs before the error."""
         session, settings, noted = self.session, self.settings, self.report.inputs
-        wanted_ids = plan_inputs.with_listed_ids(wanted_ids, session, settings)
-        table = read_images(session, settings.images, settings.images_format, wanted_ids)
+        reader = ListReader(session, settings)
+        wanted = reader.complete(wanted_ids)
+        table = read_images(session, settings.images, settings.images_format, wanted)
         noted["images"] = table.described()
-        images = plan_inputs.image_table(table, settings)
+        images = image_table(table, settings)
         noted["images"] = images.described()
         lists = []
-        for index, removal_list in enumerate(plan_inputs.read_lists(session, images, settings)):
+        for index, removal_list in enumerate(reader.read_lists(images)):
             lists.append(removal_list)
             noted["duplicate_ids"][index] = removal_list.described()
-        plan_inputs.check_kinds(lists, settings)
+        check_kinds(lists, settings)
         protected = []
-        for index, listed in enumerate(plan_inputs.read_protected(session, images, settings)):
+        for index, listed in enumerate(reader.read_protected(images)):
             protected.append(listed)
             noted["protect_ids"][index] = {**listed.described(), "kind": "protect"}
         kept_plan = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from types import MappingProxyType
@@ -11,7 +10,7 @@ from typing import Any
 from pyspark.sql import DataFrame, DataFrameWriter
 from pyspark.sql.types import StructField, StructType
 
-from dedup_lib.delta import image_changes, output
+from dedup_lib.delta import data_files, image_changes, output
 from dedup_lib.delta.clone import Clone
 from dedup_lib.delta.delete import DELETION_VECTORS
 from dedup_lib.delta.detail import (
@@ -24,15 +23,14 @@ from dedup_lib.delta.detail import (
     root_in,
     table_exists,
 )
-from dedup_lib.delta.errors import is_conflict
 from dedup_lib.delta.history import commit_with, count_rows_at, read_version, was_undone
 from dedup_lib.delta.in_place import InPlace
 from dedup_lib.delta.logged_rows import check_active_once, check_logged_rows
 from dedup_lib.delta.physical_names import physical_names
 from dedup_lib.delta.since_last_run import SinceLastRun
 from dedup_lib.errors import DedupError, VerificationError
+from dedup_lib.executor.shards.packing.stored_columns import StoredSchema
 from dedup_lib.locations import is_path
-from dedup_lib.session.failures import SPARK_ERRORS, exists_already, holds_files_already
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.settings import OutputMode
@@ -42,10 +40,9 @@ from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
 from dedup_lib.tables.id_table import FileRows, WantedIds
 from dedup_lib.tables.image_table import ImageTable
+from dedup_lib.tables.layout.data_files import DataFiles
 from dedup_lib.tables.pinned import Pinned, PinnedTable, has_row_index
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
-
-_TRIES = 4
 
 
 class DeltaFormat(TableFormat):
@@ -131,6 +128,16 @@ class DeltaFormat(TableFormat):
     def file_columns(self, session: Session, table: PinnedTable) -> FileColumns | None:
         """Look up the physical names if the table has column mapping."""
         return physical_names(session.spark, table)
+
+    def stored_schema(self, session: Session, table: ImageTable) -> StoredSchema:
+        """Read it from the log if the table has column mapping."""
+        return data_files.stored_schema(session, table)
+
+    def data_files(
+        self, session: Session, table: ImageTable, counted: Sequence[FileRows]
+    ) -> DataFiles:
+        """Take the files that the scan of the IDs read, and Spark's values of the partitions."""
+        return data_files.data_files(session, table, counted)
 
     def state(self, session: Session, table: ImageTable) -> ImagesState:
         """Return the table's ID and version."""
@@ -243,23 +250,7 @@ class DeltaFormat(TableFormat):
         check: Callable[[StructType, bool], None],
     ) -> None:
         """Append the row in one commit; the first such run makes the table."""
-        if is_path(location):
-            check(session.spark.read.format("delta").load(location).schema, True)
-            row.write.format("delta").mode("append").save(location)
-            return
-        for attempt in range(1, _TRIES + 1):
-            if table_exists(session.spark, location):
-                delta_root(session, location)  # raises if it is not a Delta table
-                check(session.spark.table(sql_name(location)).schema, True)
-            try:
-                row.write.format("delta").mode("append").saveAsTable(sql_name(location))
-            except SPARK_ERRORS as error:
-                is_made = exists_already(error) or holds_files_already(error)
-                if attempt == _TRIES or not (is_made or is_conflict(error)):
-                    raise
-                time.sleep(attempt)
-            else:
-                return
+        output.append_row(session, location, row, check)
 
     # The runs that wrote a table
 

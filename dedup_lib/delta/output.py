@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import logging
 import re
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from pyspark.sql import DataFrameWriter, SparkSession
+from pyspark.sql import DataFrame, DataFrameWriter, SparkSession
+from pyspark.sql.types import StructType
 
-from dedup_lib.delta.detail import is_delta_path, table_exists
+from dedup_lib.delta.detail import delta_root, is_delta_path, table_exists
 from dedup_lib.delta.errors import is_conflict
 from dedup_lib.delta.history import LOST_COMMIT, USER_METADATA, commit_with, note_text
 from dedup_lib.delta.output_state import transaction_of
@@ -39,6 +41,7 @@ from dedup_lib.tables.target import Attempt, Staged, Target
 
 # Delta accepts column names with these characters only with column mapping.
 _NEEDS_MAPPING = re.compile(r"[ ,;{}()\n\t=]")
+_TRIES = 4
 _log = logging.getLogger(__name__)
 
 
@@ -88,6 +91,36 @@ def stage(
         raise _as_conflict(target, error) from error
     version = _version_of(session.spark, target.location, note["run"], is_numbered=bool(numbered))
     return Staged(target, target.location, version)
+
+
+def append_row(
+    session: Session, location: str, row: DataFrame, check: Callable[[StructType, bool], None]
+) -> None:
+    """Append a row to a table in one commit; the table may be made by that.
+
+    Args:
+        session: The session.
+        location: A canonical path, or a catalog name.
+        row: The row.
+        check: Checks the schema of a table that exists.
+    """
+    if is_path(location):
+        check(session.spark.read.format("delta").load(location).schema, True)
+        row.write.format("delta").mode("append").save(location)
+        return
+    for attempt in range(1, _TRIES + 1):
+        if table_exists(session.spark, location):
+            delta_root(session, location)  # raises if it is not a Delta table
+            check(session.spark.table(sql_name(location)).schema, True)
+        try:
+            row.write.format("delta").mode("append").saveAsTable(sql_name(location))
+        except SPARK_ERRORS as error:
+            is_made = exists_already(error) or holds_files_already(error)
+            if attempt == _TRIES or not (is_made or is_conflict(error)):
+                raise
+            time.sleep(attempt)
+        else:
+            return
 
 
 def why_no_files(target: Target | None) -> DedupError | None:

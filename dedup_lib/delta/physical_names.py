@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from pyspark.sql import SparkSession
+from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import DedupError
@@ -14,11 +14,13 @@ from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.tables.columns import FileColumns, metadata
 from dedup_lib.tables.pinned import PinnedTable
 
-_MODE = "delta.columnMapping.mode"
+MODE = "delta.columnMapping.mode"
 _PHYSICAL_NAME = "delta.columnMapping.physicalName"
 # Files of a log with the table's schema: commits, or checkpoints if the log has no commits.
 _LOG_FILES = {"json": "*.json", "parquet": "*.checkpoint*.parquet"}
-_LOG_SCHEMA = "metaData struct<schemaString: string>"
+# Not compacted commits, which may reach beyond a version.
+_LOG_FILE = r"^\d{20}\.(json$|checkpoint)"
+_LOG_SCHEMA = "metaData struct<schemaString: string, configuration: map<string, string>>"
 
 
 def physical_names(spark: SparkSession, images: PinnedTable) -> FileColumns | None:
@@ -26,10 +28,10 @@ def physical_names(spark: SparkSession, images: PinnedTable) -> FileColumns | No
 
     *Cost:* with column mapping, the commits that the log still has.
     """
-    if images.detail["properties"].get(_MODE, "none") == "none":
+    if images.detail["properties"].get(MODE, "none") == "none":
         return FileColumns()
-    schema = _schema_of(spark, images)
-    return None if schema is None else PhysicalNames(schema)
+    found = read_metadata(spark, images)
+    return None if found is None else PhysicalNames(json.loads(found["schemaString"]))
 
 
 class PhysicalNames(FileColumns):
@@ -50,16 +52,24 @@ class PhysicalNames(FileColumns):
         return tuple(found)
 
 
-def _schema_of(spark: SparkSession, images: PinnedTable) -> Any:
-    """Return the newest schema in a log; None if no schema could be read."""
+def read_metadata(spark: SparkSession, images: PinnedTable) -> Row | None:
+    """Return `schemaString` and `configuration` of the pinned version from the log; None if hidden.
+
+    *Cost:* the commits that the log still has; if none of them changed the schema, checkpoints.
+    """
+    version = f"{images.version or 0:020d}"
+    is_known = False
     try:
         for kind, names in _LOG_FILES.items():
             reader = spark.read.format(kind).schema(_LOG_SCHEMA).option("pathGlobFilter", names)
             log = reader.load(f"{images.root}/_delta_log")
-            file, text = metadata(log, "file_name"), log["metaData.schemaString"]
-            newest = log.where(text.isNotNull()).select(F.max(F.struct(file, text)).alias("newest"))
-            if (found := newest.collect()[0]["newest"]) is not None:
-                return json.loads(found[1])
+            file = metadata(log, "file_name")
+            is_known |= any(f"/{version}." in path for path in log.inputFiles())
+            is_there = file.rlike(_LOG_FILE) & (F.substring(file, 1, 20) <= version)
+            rows = log.where(is_there & log["metaData.schemaString"].isNotNull())
+            newest = rows.select(F.max_by("metaData", file).alias("metaData"))
+            if (found := newest.collect()[0]["metaData"]) is not None:
+                return found if is_known else None
     except (*SPARK_ERRORS, DedupError):  # for example, some catalogs hide the log
         return None
     return None

@@ -82,12 +82,13 @@ def annotated_row_groups(
     for table in kept_row_groups(file, _all_false(is_removed), source):
         rows = range(start, start + table.num_rows)
         start += table.num_rows
-        kept = _to_ids([keepers.get(row) for row in rows], schema.field(KEPT_IMAGE_ID).type)
+        kept = kept_ids([keepers.get(row) for row in rows], schema.field(KEPT_IMAGE_ID).type)
         columns = [*table.columns, is_removed.slice(rows.start, table.num_rows), kept]
         yield pa.Table.from_arrays(columns, schema=schema)
 
 
-def _to_ids(values: Sequence[bytes | int | Decimal | None], id_type: Any) -> Any:
+def kept_ids(values: Sequence[bytes | int | Decimal | None], id_type: Any) -> Any:
+    """Return the IDs of kept images, as a plan gives them, as an Arrow array of a type."""
     import pyarrow as pa
 
     numeric = (pa.types.is_integer, pa.types.is_decimal, pa.types.is_duration)

@@ -7,6 +7,7 @@ import zlib
 from collections.abc import Iterator, Sequence
 from typing import Any
 
+from dedup_lib.executor.footers import count_rows
 from dedup_lib.executor.kept_rows import Bitmap, by_row_group, name_file_in_errors, with_marks
 from dedup_lib.executor.stores import FileRefusedError
 
@@ -44,6 +45,39 @@ def check_ids(
             "changed, or Spark or pyarrow reads it wrongly. Nothing was published. Run again. If "
             "that fails, too, use another version of Spark or of pyarrow, not another engine.",
         )
+
+
+def rows_with_ids(file: Any, planned_ids: Sequence[bytes], id_column: str, source: str) -> Any:
+    """Return for each row whether it has a planned ID, for tables without positions.
+
+    Args:
+        file: pyarrow's reader.
+        planned_ids: The bytes of the ID of each planned row, or the digits of a number.
+        id_column: The column of the image ID; it need not be there if no row is planned.
+        source: The name of the file in messages.
+
+    Raises:
+        FileRefusedError: The file has another number of such rows than the plan.
+        FileReadError: The file can't be read.
+
+    *Cost:* if a row is planned, all IDs are read.
+    """
+    import pyarrow as pa
+
+    num_rows = count_rows(file.metadata)
+    if not planned_ids:
+        return pa.array([False] * num_rows, pa.bool_())
+    wanted = set(map(bytes, planned_ids))
+    every = pa.array([True] * num_rows, pa.bool_())
+    found = [one in wanted for one in _removed_ids(file, every, id_column, source)]
+    if sum(found) != len(planned_ids):
+        raise FileRefusedError(
+            "ids",
+            f"file {source!r} has {sum(found)} rows with the IDs of its {len(planned_ids)} planned "
+            "rows: it was changed, or Spark or pyarrow reads it wrongly. Nothing was published. "
+            "Run again.",
+        )
+    return pa.array(found, pa.bool_())
 
 
 def _removed_ids(file: Any, is_removed: Any, id_column: str, source: str) -> Iterator[bytes]:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from dedup_lib.executor.kept_rows import Bitmap
 from dedup_lib.executor.stores import FileRefusedError
 
 
@@ -19,8 +20,12 @@ class FileTask:
         partial_directory: The URI of a directory for unfinished files. If it is None, they are
             written to the executor's disk, and uploaded when they are finished.
         size_bytes: The size of the source when the run was planned.
-        num_rows: The rows of the source when the run was planned.
+        num_rows: The rows of the source when the run was planned, without hidden rows.
         keeps_empty: Whether to write a file even if it gets no row.
+        visible: The rows that the table shows, with the checksums of their IDs: its log may hide
+            others. None if no row is hidden.
+        planned_ids: The bytes of the IDs of the planned rows, or the digits of numbers, where the
+            table has no positions; otherwise None.
     """
 
     source: str
@@ -29,6 +34,8 @@ class FileTask:
     size_bytes: int
     num_rows: int
     keeps_empty: bool
+    visible: Sequence[Bitmap] | None = None
+    planned_ids: Sequence[bytes] | None = None
 
 
 class Directories(NamedTuple):
@@ -47,6 +54,8 @@ class Directories(NamedTuple):
             size_bytes=file["size_bytes"],
             num_rows=file["num_rows"],
             keeps_empty=file["keeps_empty"],
+            visible=file["visible"],
+            planned_ids=file["planned_ids"],
         )
 
 

@@ -158,13 +158,16 @@ def with_marks(batches: Iterable[Any], is_removed: Any) -> Iterator[tuple[Any, A
         offset += batch.num_rows
 
 
-def kept_row_groups(file: Any, is_removed: Any, source: str) -> Iterator[Any]:
+def kept_row_groups(
+    file: Any, is_removed: Any, source: str, columns: Sequence[str] | None = None
+) -> Iterator[Any]:
     """Yield the rows that stay, row group by row group; a large row group comes in parts.
 
     Args:
         file: pyarrow's reader.
         is_removed: For each row of the file, whether it is removed.
         source: The name of the file in messages.
+        columns: The columns to read; None for all.
     """
     import pyarrow as pa
 
@@ -172,7 +175,7 @@ def kept_row_groups(file: Any, is_removed: Any, source: str) -> Iterator[Any]:
         if in_group.true_count == len(in_group):
             continue
         kept, kept_bytes = [], 0
-        for batch, in_batch in with_marks(_batches(file, index, source), in_group):
+        for batch, in_batch in with_marks(_batches(file, index, source, columns), in_group):
             rows = _drop_removed(batch, in_batch)
             kept += rows
             kept_bytes += min(batch.nbytes, sum(run.nbytes for run in rows))
@@ -183,10 +186,14 @@ def kept_row_groups(file: Any, is_removed: Any, source: str) -> Iterator[Any]:
             yield pa.Table.from_batches(kept)
 
 
-def _batches(file: Any, row_group: int, source: str) -> Iterator[Any]:
+def _batches(
+    file: Any, row_group: int, source: str, columns: Sequence[str] | None = None
+) -> Iterator[Any]:
     with name_file_in_errors(source):
         rows = _batch_rows(file, row_group)
-        yield from file.iter_batches(rows, row_groups=[row_group], use_threads=False)
+        yield from file.iter_batches(
+            rows, row_groups=[row_group], columns=columns, use_threads=False
+        )
 
 
 def _batch_rows(file: Any, row_group: int) -> int:

@@ -136,22 +136,27 @@ def _choose_rows(
 def _open(stream: OpenFile, task: FileTask) -> tuple[Any, FileLayout]:
     """Return pyarrow's reader of a file, and the layout of the file."""
     with name_file_in_errors(task.source):
-        file = open_rows(stream, task)
+        file = open_rows(stream, task.source, task.num_rows)
         options = writer_options(file)
     options, key_values = cut_by_content(options, file.metadata.metadata or {})
     return file, FileLayout(file.schema_arrow, options, key_values)
 
 
-def open_rows(stream: OpenFile, task: FileTask) -> Any:
+def open_rows(stream: OpenFile, source: str, num_rows: int | None) -> Any:
     """Return pyarrow's reader of a file, which loses no digit of a timestamp.
+
+    Args:
+        stream: The file, opened.
+        source: The name of the file in messages.
+        num_rows: The number of rows that it must have; None for any.
 
     Raises:
         FileRefusedError: The file was changed, or pyarrow would lose digits.
     """
     file = open_file(stream.file, is_remote=stream.is_remote)
-    if count_rows(file.metadata) != task.num_rows:
-        raise FileRefusedError("changed", f"file {task.source!r} was changed")
-    if (unit := int96_unit(file, stream.file, task.source)) != "us":
+    if num_rows not in (None, count_rows(file.metadata)):
+        raise FileRefusedError("changed", f"file {source!r} was changed")
+    if (unit := int96_unit(file, stream.file, source)) != "us":
         stream.file.seek(0)
         file = open_file(stream.file, unit, is_remote=stream.is_remote)
     return file

@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import os
 import sys
 from collections.abc import Callable
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 from zipimport import zipimporter
+
+_Given = ParamSpec("_Given")
+_Result = TypeVar("_Result")
 
 
 def run(function: Callable[..., Any], *arguments: Any) -> Any:
@@ -18,6 +23,25 @@ def run(function: Callable[..., Any], *arguments: Any) -> Any:
         return function(*arguments)
     finally:
         _forget_archives()
+
+
+def without_gc(function: Callable[_Given, _Result]) -> Callable[_Given, _Result]:
+    """Let a function run without Python's search for cycles: for many objects that are in none.
+
+    For the members of shards, the search takes a sixth of the time.
+    """
+
+    @functools.wraps(function)
+    def call(*given: _Given.args, **named: _Given.kwargs) -> _Result:
+        is_enabled = gc.isenabled()
+        gc.disable()
+        try:
+            return function(*given, **named)
+        finally:
+            if is_enabled:
+                gc.enable()
+
+    return call
 
 
 def _forget_archives() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from dedup_lib.errors import InputChangedError, UnsupportedError
@@ -10,11 +10,27 @@ from dedup_lib.locations import decode_path, get_scheme
 from dedup_lib.publish.marker import is_incomplete, mark
 from dedup_lib.publish.promote import rename_into_place
 from dedup_lib.session.session import Session
+from dedup_lib.session.storage import FileInfo
 from dedup_lib.tables.directory import changed_while_planning
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.id_table import FileRows
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
+
+
+def check_same(listed: Iterable[FileInfo], pinned: Iterable[FileInfo]) -> None:
+    """Check that pinned files are listed with the same sizes and times.
+
+    Raises:
+        InputChangedError: A file was changed or deleted.
+    """
+    now = set(listed)
+    for file in pinned:
+        if file not in now:
+            raise InputChangedError(
+                f"file {file.path!r} of the image table was changed or deleted during the run; "
+                "nothing was published. Run again when no one writes there."
+            )
 
 
 class FilesFormat(TableFormat):
@@ -28,13 +44,7 @@ class FilesFormat(TableFormat):
 
     def check_unchanged(self, session: Session, table: PinnedTable) -> None:
         """List the files again, and compare."""
-        now = {file.path: file for file in session.storage.list_files(table.root)}
-        for file in table.files:
-            if now.get(file.path) != file:
-                raise InputChangedError(
-                    f"file {file.path!r} of the image table was changed or deleted during the run; "
-                    "nothing was published. Run again when no one writes there."
-                )
+        check_same(session.storage.list_files(table.root), table.files)
 
     def check_all_read(self, table: PinnedTable, counted: Sequence[FileRows]) -> None:
         """Compare paths, sizes and times."""

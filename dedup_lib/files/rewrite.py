@@ -21,10 +21,10 @@ from dedup_lib.errors import (
 )
 from dedup_lib.executor import rewrite_file
 from dedup_lib.executor.file_task import Directories, Rewritten, RowSelection, describe_outcome
+from dedup_lib.files.positions import gather, gather_ids
 from dedup_lib.files.rows import files_to_rewrite
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.plan import Plan
-from dedup_lib.plan.position_bitmaps import checksum, position_bitmaps
 from dedup_lib.session.conf import tuned_for_rows
 from dedup_lib.session.on_executors import on_executors
 from dedup_lib.tables.id_table import FileRows
@@ -101,8 +101,12 @@ def write_files(
     *,
     id_column: str,
     rewrite_one: RewriteFile,
+    hides_rows: bool = False,
 ) -> RewrittenFiles:
-    """Write the output of a run, file by file, and note in the report what was done."""
+    """Write the output of a run, file by file, and note in the report what was done.
+
+    If the table hides rows of its files, `rewrite_one` gets the positions of the others.
+    """
     settings = run.settings
     with run.step("rewrite files"):
         done = rewrite(
@@ -117,6 +121,7 @@ def write_files(
             keeps_empty=plan.output_rows(settings.action) == 0,
             materialise=run.workspace.materialiser(attempt),
             rewrite_one=rewrite_one,
+            visible=plan.images.located_ids if hides_rows else None,
         )
     run.report.choose(
         "tasks",
@@ -141,6 +146,7 @@ def rewrite(
     keeps_empty: bool,
     materialise: Callable[[DataFrame], DataFrame],
     rewrite_one: RewriteFile = rewrite_file.rewrite,
+    visible: DataFrame | None = None,
 ) -> RewrittenFiles:
     """Write each file of a table without its planned rows, under the same name.
 
@@ -159,6 +165,7 @@ def rewrite(
         keeps_empty: Whether the output has no rows. Then one file is kept for its schema.
         materialise: Evaluates a frame once, and returns a frame that reads the result.
         rewrite_one: Rewrites a file on an executor, as `rewrite_file.rewrite` does for Parquet.
+        visible: The rows that the table shows, as `ImageTable.located_ids`; None for all.
 
     Returns:
         What was written.
@@ -177,15 +184,19 @@ def rewrite(
     chosen = files_to_rewrite(
         spark, images, files, keeps_empty=keeps_empty, materialise=materialise
     )
-    gathered = gather(
-        planned, chosen.frame, chosen.num_groups, keepers=selection.action == "annotate"
-    )
+    if images.has_row_index:
+        keepers = selection.action == "annotate"
+        gathered = gather(
+            planned, chosen.frame, chosen.num_groups, keepers=keepers, visible=visible
+        )
+    else:
+        gathered = gather_ids(planned, chosen.frame, chosen.num_groups)
     directories = Directories(chosen.directory, staged, partial)
 
     def rewrite_row(file: Any, bitmaps: Any, options: Mapping[str, str]) -> Rewritten:
         return rewrite_one(directories.task_of(file), bitmaps, options, selection)
 
-    file = F.struct("path", "size_bytes", "num_rows", "keeps_empty")
+    file = F.struct("path", "size_bytes", "num_rows", "keeps_empty", "visible", "planned_ids")
     rewritten = outcomes_of(rewrite_row, options)(file, "bitmaps")
     done = gathered.join(F.broadcast(chosen.frame), "number").select(
         "path", rewritten.alias("outcome")
@@ -216,43 +227,6 @@ def rewrite(
         ),
         left_out=tuple(row["left_out"] for row in outcomes if row["left_out"] is not None),
         renamed_rows=sum(row["renamed_rows"] for row in outcomes),
-    )
-
-
-def gather(
-    planned: DataFrame, tasks: DataFrame, num_partitions: int, *, keepers: bool = False
-) -> DataFrame:
-    """Collect the bitmaps of each file, in the partition of the file's group.
-
-    Args:
-        planned: The removal plan.
-        tasks: `number`, `key`, `file_path` and other columns, one row per file.
-        num_partitions: How many keys there are.
-        keepers: Whether to collect also the surviving keepers.
-
-    Returns:
-        One row per file: `key`, `number`, `bitmaps` (array of struct `bucket`, `bitmap`,
-        `checksum` of the planned IDs, and perhaps `keepers`; empty for a file that loses no rows).
-
-    *Cost:* one shuffle of the positions and checksums of planned rows.
-    """
-    of_row = ["row_index", "checksum", *(["surviving_keeper_id"] if keepers else [])]
-    summed = checksum(F.col("image_id"), planned.schema["image_id"].dataType)
-    planned = planned.withColumn("checksum", summed)
-    numbers = F.broadcast(tasks.select("file_path", "key", "number"))
-    removed = planned.select("file_path", *of_row).join(numbers, "file_path")
-    none = (F.lit(None).cast(planned.schema[name].dataType).alias(name) for name in of_row)
-    positions = (
-        removed.select("key", "number", *of_row)
-        .unionByName(tasks.select("key", "number", *none))  # every file
-        .repartition(num_partitions, "key")  # all later steps also group by it
-    )
-    fields = ["bucket", "bitmap", "checksum", *(["keepers"] if keepers else [])]
-    marked = F.when(F.col("bucket").isNotNull(), F.struct(*fields))
-    return (
-        position_bitmaps(positions, "key", "number", keepers=keepers, checksums=True)
-        .groupBy("key", "number")
-        .agg(F.collect_list(marked).alias("bitmaps"))
     )
 
 

@@ -78,8 +78,7 @@ class Rewrite(NewOutput):
     def check_plan(self, plan: Plan) -> None:
         """Check the plan as the format does; find out which parts a GPU can't run."""
         run, settings, report = self.run, self.run.settings, self.run.report
-        unmatched = plan.reported_counts()["list_unmatched_ids"]
-        plan.images.table_format.check_listed(plan.images, unmatched)
+        plan.images.table_format.check_plan(run, plan)
         if report.engine != _SPARK or not plan.output_rows(settings.action):
             return
         if not settings.require_gpu and not uses_gpu(run.session.spark):

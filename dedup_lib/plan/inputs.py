@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 from pyspark.sql import DataFrame
 from pyspark.sql.types import (
     BooleanType,
+    DataType,
     DateType,
     NumericType,
     StringType,
@@ -28,7 +29,7 @@ from dedup_lib.plan.protected_rows import check_condition
 from dedup_lib.redaction import redact
 from dedup_lib.session.conf import tuned_for_rows
 from dedup_lib.session.session import Session
-from dedup_lib.settings import Settings
+from dedup_lib.settings import DuplicateIds, Settings
 from dedup_lib.tables import pinned
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.id_types import TAKEN
@@ -85,65 +86,94 @@ def image_table(table: PinnedTable, settings: Settings) -> ImageTable:
     return images
 
 
-def read_lists(session: Session, images: ImageTable, settings: Settings) -> Iterator[RemovalList]:
-    """Read the removal lists lazily, one after another.
+class ListReader:
+    """Reads the lists of a run, each of them once, also if their IDs are needed before the images.
 
-    Raises:
-        InputError: As for `read_removal_list`.
+    Args:
+        session: The session, with its file systems.
+        settings: The run's settings.
     """
-    for item in settings.asked_lists:
-        removal_list = read_removal_list(
-            session,
-            item,
-            image_id_type=images.id_type,
-            eps=settings.planned_eps,
-            image_ids=lambda: images.table_ids,
-        )
-        shape = removal_list.shape
-        _log.info(
-            "%r is read as: %s (%s), with the IDs in column %r",
-            removal_list.location,
-            shape.kind,
-            shape.producer,
-            shape.id_column,
-        )
-        if shape.id_column != images.id_column:
-            _warn_of_ids(removal_list.location, shape.id_column)
-        with tuned_for_rows(session.spark, images.num_rows, removal_list.listed_rows):
-            _check_rows(removal_list, images)
-        yield removal_list
 
+    def __init__(self, session: Session, settings: Settings) -> None:
+        self._session, self._settings = session, settings
+        # Lists that were read before the images, by list and type of the IDs.
+        self._early: dict[tuple[DuplicateIds | str, str], RemovalList] = {}
 
-def with_listed_ids(
-    wanted: WantedIds | None, session: Session, settings: Settings
-) -> WantedIds | None:
-    """Complete what is said about wanted IDs by functions that ask the lists, or the kept plan."""
-    if wanted is None:
-        return None
-    if settings.apply_plan is not None:
-        return replace(wanted, planned_from=partial(ids_from, session, settings.apply_plan))
-    return replace(wanted, listed_ids=partial(_listed_ids, session, settings))
+    def complete(self, wanted: WantedIds | None) -> WantedIds | None:
+        """Add to what is said about wanted IDs how to ask the lists, or the kept plan."""
+        if wanted is None:
+            return None
+        if (plan := self._settings.apply_plan) is not None:
+            return replace(wanted, planned_from=partial(ids_from, self._session, plan))
+        return replace(wanted, listed_ids=self._read_ids)
 
+    def read_lists(self, images: ImageTable) -> Iterator[RemovalList]:
+        """Read the removal lists lazily, one after another.
 
-def _listed_ids(session: Session, settings: Settings) -> DataFrame | None:
-    """Read the IDs of all lists; None if one can't be read, which the run refuses later."""
-    try:
-        lists = [
-            read_removal_list(session, item, image_id_type=StringType(), eps=settings.planned_eps)
-            for item in settings.asked_lists
-        ]
-        lists += [
-            read_protect_list(
-                session,
-                location,
-                image_id_type=StringType(),
-                id_column=settings.duplicate_id_column,
+        Raises:
+            InputError: As for `read_removal_list`.
+        """
+        for item in self._settings.asked_lists:
+            removal_list = self._read_list(item, images.id_type, lambda: images.table_ids)
+            shape = removal_list.shape
+            _log.info(
+                "%r is read as: %s (%s), with the IDs in column %r",
+                removal_list.location,
+                shape.kind,
+                shape.producer,
+                shape.id_column,
             )
-            for location in settings.protect_ids
-        ]
-    except DedupError:
-        return None
-    return union(lists) if lists else None
+            if shape.id_column != images.id_column:
+                _warn_of_ids(removal_list.location, shape.id_column)
+            listed_rows = removal_list.listed_rows
+            with tuned_for_rows(self._session.spark, images.num_rows, listed_rows):
+                _check_rows(removal_list, images)
+            yield removal_list
+
+    def read_protected(self, images: ImageTable) -> Iterator[RemovalList]:
+        """Read the lists of protected IDs lazily, one after another.
+
+        Raises:
+            InputError: As for `read_protect_list`.
+        """
+        for location in self._settings.protect_ids:
+            protected = self._read_protect_list(location, images.id_type)
+            check_header(protected, lambda: images.table_ids)
+            yield protected
+
+    def _read_ids(self) -> DataFrame | None:
+        """Read the IDs of all lists; None if one can't be read, which the run refuses later."""
+        text, early = StringType(), self._early
+        try:
+            for item in self._settings.asked_lists:
+                early[item, text.simpleString()] = self._read_list(item, text)
+            for location in self._settings.protect_ids:
+                early[location, text.simpleString()] = self._read_protect_list(location, text)
+        except DedupError:
+            return None
+        return union([*early.values()]) if early else None
+
+    def _read_list(
+        self,
+        item: DuplicateIds,
+        id_type: DataType,
+        image_ids: Callable[[], DataFrame] | None = None,
+    ) -> RemovalList:
+        return self._early.pop((item, id_type.simpleString()), None) or read_removal_list(
+            self._session,
+            item,
+            image_id_type=id_type,
+            eps=self._settings.planned_eps,
+            image_ids=image_ids,
+        )
+
+    def _read_protect_list(self, location: str, id_type: DataType) -> RemovalList:
+        return self._early.pop((location, id_type.simpleString()), None) or read_protect_list(
+            self._session,
+            location,
+            image_id_type=id_type,
+            id_column=self._settings.duplicate_id_column,
+        )
 
 
 def _check_rows(removal_list: RemovalList, images: ImageTable) -> None:
@@ -162,25 +192,6 @@ def _check_rows(removal_list: RemovalList, images: ImageTable) -> None:
 def _warn_of_ids(location: str, column: str) -> None:
     if (warning := id_warning(column)) is not None:
         _log.warning("%r: %s", location, warning)
-
-
-def read_protected(
-    session: Session, images: ImageTable, settings: Settings
-) -> Iterator[RemovalList]:
-    """Read the lists of protected IDs lazily, one after another.
-
-    Raises:
-        InputError: As for `read_protect_list`.
-    """
-    for location in settings.protect_ids:
-        protected = read_protect_list(
-            session,
-            location,
-            image_id_type=images.id_type,
-            id_column=settings.duplicate_id_column,
-        )
-        check_header(protected, lambda: images.table_ids)
-        yield protected
 
 
 def check_kinds(lists: Sequence[RemovalList], settings: Settings) -> None:

@@ -11,8 +11,13 @@ ROWS_PER_BITMAP = 32_768
 
 def checksum(image_id: Column, data_type: DataType) -> Column:
     """Return the CRC-32 of an ID as `bigint`: of its bytes, or of its digits if it is a number."""
+    return F.crc32(id_bytes(image_id, data_type))
+
+
+def id_bytes(image_id: Column, data_type: DataType) -> Column:
+    """Return the bytes of an ID; of a number the bytes of its digits."""
     is_binary = isinstance(data_type, BinaryType)
-    return F.crc32(image_id if is_binary else image_id.cast("string").cast("binary"))
+    return image_id if is_binary else image_id.cast("string").cast("binary")
 
 
 def bucket_of(row_index: Column) -> Column:

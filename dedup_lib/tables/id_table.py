@@ -122,6 +122,7 @@ class IdFacts:
         misread: A column that Spark reads wrong in some file, and pyarrow can't read; or None.
         unmarkable: Why some sample of shards can't get a mark by --action annotate; None if all
             can.
+        with_links: For shards: the paths of those with hard or symbolic links.
     """
 
     columns: tuple[str, ...]
@@ -132,6 +133,7 @@ class IdFacts:
     suffixes: tuple[str, ...] = ()
     misread: str | None = None
     unmarkable: str | None = None
+    with_links: frozenset[str] = frozenset()
 
     @property
     def value_names(self) -> list[str]:

@@ -65,6 +65,7 @@ class PinnedTable(Pinned):
             footers, or by Spark for the plan.
         leftovers: Files beside the data files that hold no rows, but that Spark and Delta would
             take for data files.
+        beside: For shards: the metadata files beside them, which are rewritten with them.
     """
 
     format: str
@@ -80,6 +81,7 @@ class PinnedTable(Pinned):
     detail: Mapping[str, Any]
     id_table: IdTable | None = field(default=None, kw_only=True)
     leftovers: tuple[FileInfo, ...] = field(default=(), kw_only=True)
+    beside: tuple[FileInfo, ...] = field(default=(), kw_only=True)
 
     @property
     def table_format(self) -> TableFormat:

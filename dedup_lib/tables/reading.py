@@ -17,10 +17,15 @@ from dedup_lib.tables import row_positions
 from dedup_lib.tables.columns import FileColumns, RowPlaces, metadata
 from dedup_lib.tables.history import ImageChanges, ImagesState
 from dedup_lib.tables.id_types import ImageId
+from dedup_lib.tables.layout.data_files import DataFiles
+from dedup_lib.tables.layout.keys_in_files import partition_of
 
 if TYPE_CHECKING:
     from dedup_lib.executor.bounds import Bounds
     from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
+    from dedup_lib.executor.shards.packing.stored_columns import StoredSchema
+    from dedup_lib.methods.run_context import RunContext
+    from dedup_lib.plan.plan import Plan
     from dedup_lib.tables.id_table import FileRows, WantedIds
     from dedup_lib.tables.image_table import ImageTable
     from dedup_lib.tables.pinned import PinnedTable
@@ -158,15 +163,12 @@ class ReadableFormat:
         """Return the format's own ID of a table; None if it has no such ID."""
         return None
 
-    def check_listed(self, table: ImageTable, num_unmatched: int | None) -> None:
-        """Check that the lists were made for the table, if listed IDs are not in it.
-
-        Args:
-            table: The image table.
-            num_unmatched: How many listed IDs are not in it; None if that was not counted.
+    def check_plan(self, run: RunContext, plan: Plan) -> None:
+        """Check, before anything is written, that a rewrite of this table can apply a plan.
 
         Raises:
             AmbiguousListError: IDs are positions, and a list was made for another table.
+            UnreadableFileError: What stays would refer to what goes.
         """
 
     def id_origin(self, table: ImageTable) -> str:
@@ -188,6 +190,33 @@ class ReadableFormat:
     def file_columns(self, session: Session, table: PinnedTable) -> FileColumns | None:
         """Return the names of the table's columns in its files; None if they are unknown."""
         return FileColumns()
+
+    def stored_schema(self, session: Session, table: ImageTable) -> StoredSchema | None:
+        """Return what executors need to read the table's columns; None for those of the files.
+
+        Raises:
+            UnsupportedError: They can't read the table as Spark does.
+        """
+        return None
+
+    def data_files(
+        self, session: Session, table: ImageTable, counted: Sequence[FileRows]
+    ) -> DataFiles:
+        """Return the data files of a table, for executors that read them without Spark.
+
+        Args:
+            session: The session, with its file systems.
+            table: The pinned table.
+            counted: The files that hold rows, with their numbers of visible rows.
+        """
+        has_partitions = bool(table.partition_columns)
+        partitions = {
+            file.path: partition_of(file.path.removeprefix(table.root))
+            for file in table.files
+            if has_partitions
+        }
+        files = sorted(table.files, key=lambda file: file.path)
+        return DataFiles(table.root, tuple(files), partitions)
 
     def column_sizes(
         self, session: Session, files: Sequence[FileInfo]

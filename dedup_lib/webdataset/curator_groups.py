@@ -36,7 +36,7 @@ def with_listed_groups(location: str, shards: Sequence[FileInfo], wanted: Wanted
     Raises:
         AmbiguousListError: A listed ID begins with something else than a shard or a group.
 
-    *Cost:* one scan of the lists.
+    *Cost:* one scan of the lists' IDs.
     """
     if wanted.id_from != CURATOR:
         return wanted

@@ -18,7 +18,7 @@ from dedup_lib.errors import (
 from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES
 from dedup_lib.executor.shards.metadata_files import metadata_path
 from dedup_lib.executor.shards.sample_ids import is_by_position, is_in_metadata
-from dedup_lib.files.format import FilesFormat
+from dedup_lib.files.format import FilesFormat, check_same
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import FileInfo
 from dedup_lib.settings.traits import find_format
@@ -34,13 +34,15 @@ from dedup_lib.webdataset.curator_groups import with_listed_groups
 from dedup_lib.webdataset.pack_engine import PackEngine
 from dedup_lib.webdataset.pictures import find_members
 from dedup_lib.webdataset.sample_ids import COLUMNS, count_samples, read_ids
-from dedup_lib.webdataset.shard_engine import ShardEngine
+from dedup_lib.webdataset.shard_engine import ShardEngine, check_links
 from dedup_lib.webdataset.shards import check_positions, find_shards, warn_of_others
 from dedup_lib.webdataset.unpack_engine import UnpackEngine
 
 if TYPE_CHECKING:
     from dedup_lib.executor.bounds import Bounds
     from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
+    from dedup_lib.methods.run_context import RunContext
+    from dedup_lib.plan.plan import Plan
 
 _LOOKED_AT = 3
 _ONLY_SHARDS = (
@@ -105,7 +107,14 @@ class WebDatasetFormat(FilesFormat):
             has_row_index=True,
             detail={},
             id_table=id_table,
+            beside=tuple(found.metadata),
         )
+
+    def check_unchanged(self, session: Session, table: PinnedTable) -> None:
+        """List the shards again, and their metadata files, and compare."""
+        super().check_unchanged(session, table)
+        if table.beside:
+            check_same(find_shards(session.storage, table.root).metadata, table.beside)
 
     def engine_to(self, written: TableFormat) -> Any:
         """Return the engine that writes shards again, or one that makes Parquet files of them."""
@@ -139,15 +148,18 @@ class WebDatasetFormat(FilesFormat):
                 f"output {location!r} holds no readable shards, so it is not replaced: {error}"
             ) from error
 
-    def check_listed(self, table: ImageTable, num_unmatched: int | None) -> None:
-        """Refuse a list of positions that does not fit the shards."""
-        if is_by_position(self.id_origin(table)) and num_unmatched:
+    def check_plan(self, run: RunContext, plan: Plan) -> None:
+        """Refuse a list of positions that does not fit the shards, and links without targets."""
+        num_unmatched = plan.reported_counts()["list_unmatched_ids"]
+        if is_by_position(self.id_origin(plan.images)) and num_unmatched:
             raise AmbiguousListError(
-                f"{num_unmatched} listed IDs name no image of the shards in {table.location!r}: "
+                f"{num_unmatched} listed IDs name no image of the shards in "
+                f"{plan.images.location!r}: "
                 "NeMo Curator's numbers hold for the shards that it read, in the same groups "
                 "(--image-id-from curator, or curator:N for group_…_xN). On others they name other "
                 "images."
             )
+        check_links(run, plan)
 
     def id_origin(self, table: ImageTable) -> str:
         """Return where the IDs are in the samples."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import functions as F
@@ -12,6 +13,7 @@ from dedup_lib.errors import DedupError, UnsupportedError
 from dedup_lib.executor.file_task import Rewritten, RowSelection
 from dedup_lib.executor.shards.packing import pack_tasks
 from dedup_lib.executor.shards.packing.pack_tasks import ShardsOfFile
+from dedup_lib.executor.shards.packing.stored_columns import StoredSchema
 from dedup_lib.files import rewrite
 from dedup_lib.locations import decode_path
 from dedup_lib.methods.file_engine import FileEngine
@@ -21,8 +23,9 @@ from dedup_lib.session.failures import SPARK_ERRORS, find_task_failure
 from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import literal_rows
 from dedup_lib.settings import Settings
+from dedup_lib.tables.columns import metadata
 from dedup_lib.tables.image_table import ImageTable
-from dedup_lib.tables.layout.keys_in_files import partition_of
+from dedup_lib.tables.layout.data_files import DataFiles
 from dedup_lib.tables.target import Attempt, Staged, Target
 
 _SHARD_BYTES = 1024**3
@@ -35,7 +38,7 @@ _log = logging.getLogger(__name__)
 
 
 class PackEngine:
-    """The engine `arrow` from Parquet files to shards. Each shard has rows of one file.
+    """The engine `arrow` from tables of Parquet files to shards; each has rows of one file.
 
     Attributes:
         name: The name in --engine and in the report.
@@ -44,7 +47,7 @@ class PackEngine:
     name = "arrow"
 
     def __init__(self, reader: FileEngine | None) -> None:
-        """Take the engine that rewrites the table's own files; None if only Spark does."""
+        """Take the engine that rewrites the table's own files; None if there is no such engine."""
         self._reader = reader
 
     def why_unusable(
@@ -54,33 +57,49 @@ class PackEngine:
 
         *Cost:* the footer of one file for each schema; one or two small Spark jobs.
         """
-        if settings.action == "annotate":
+        if settings.action == "annotate" and not images.has_row_index:
             return UnsupportedError(
-                "--action annotate can't mark the rows of a table that becomes shards: use "
-                "--action extract for those that would go, or make the shards first, and annotate "
-                "these."
+                f"--action annotate can't mark the rows of {images.location!r} in shards, because "
+                "Delta gives no row indexes for it: set delta.enableDeletionVectors on the table, "
+                "or make the shards first, and annotate these."
             )
-        if self._reader is None:
+        if self._reader is not None:
+            refusal = self._reader.why_unusable(session, images, partial, settings)
+            if refusal is not None:
+                return refusal
+        try:
+            schema = images.table_format.stored_schema(session, images)
+        except DedupError as error:
+            return error
+        if schema is None and self._reader is None:
             return UnsupportedError(
                 f"a {images.table_format.title} table can't be written as shards: write it with "
                 "--output-format parquet, and then that table as shards."
             )
-        refusal = self._reader.why_unusable(session, images, partial, settings)
-        return refusal or _why_no_samples(session, images, settings)
+        return _why_no_samples(session, images, settings, schema)
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write the rows as samples of new shards, which are numbered through."""
         with run.step("number shards"):
-            shards = number_shards(plan, run.settings, attempt.staged)
+            data = plan.images.table_format.data_files(run.session, plan.images, plan.files)
+            images = replace(plan.images, root=data.root, files=data.files)
+            plan = replace(plan, images=images)
+            shards = number_shards(plan, data, run.settings, attempt.staged)
 
         def pack_one(
             task: Any, bitmaps: Any, options: Mapping[str, str], selection: RowSelection
         ) -> Rewritten:
             return pack_tasks.pack_file(task, bitmaps, options, selection, shards[task.source])
 
-        id_column = plan.images.id_column
+        id_column = images.id_column
         done = rewrite.write_files(
-            run, plan, output, attempt, id_column=id_column, rewrite_one=pack_one
+            run,
+            plan,
+            output,
+            attempt,
+            id_column=id_column,
+            rewrite_one=pack_one,
+            hides_rows=data.hides_rows,
         )
         num_shards = sum(len(one.numbers) for one in shards.values())
         run.report.choose("shards", str(num_shards), keys_by_position=done.renamed_rows)
@@ -95,13 +114,20 @@ class PackEngine:
         return Staged(output, attempt.staged, None)
 
 
-def _why_no_samples(session: Session, images: ImageTable, settings: Settings) -> DedupError | None:
-    options, id_column = settings.storage_options, images.id_column
+def _why_no_samples(
+    session: Session, images: ImageTable, settings: Settings, schema: StoredSchema | None
+) -> DedupError | None:
+    options = settings.storage_options
+    selection = RowSelection(settings.action, images.id_column)
 
-    def probe(source: str, options: Mapping[str, str]) -> Rewritten:
-        return pack_tasks.probe(source, id_column, options)
+    def probe(source: str | None, options: Mapping[str, str]) -> Rewritten:
+        return pack_tasks.probe(source, selection, options, schema)
 
     rows = [{"source": file.path} for file in images.schema_examples]
+    if schema is not None:
+        path = metadata(images.frame, "file_path").alias("path")
+        first = images.frame.select(path).head()
+        rows = [{} if first is None else {"source": decode_path(first["path"])}]
     frame = literal_rows(session.spark, rows, "source string")
     outcome = rewrite.outcomes_of(probe, options)("source").alias("outcome")
     try:
@@ -114,11 +140,14 @@ def _why_no_samples(session: Session, images: ImageTable, settings: Settings) ->
     return next((error for error in errors if error is not None), None)
 
 
-def number_shards(plan: Plan, settings: Settings, directory: str) -> dict[str, ShardsOfFile]:
+def number_shards(
+    plan: Plan, data: DataFiles, settings: Settings, directory: str
+) -> dict[str, ShardsOfFile]:
     """Number the shards of all files through, by the rows that each file will write.
 
     Args:
         plan: The removal plan.
+        data: The files of its table.
         settings: The settings of the run.
         directory: The URI of the directory of the shards.
 
@@ -131,12 +160,12 @@ def number_shards(plan: Plan, settings: Settings, directory: str) -> dict[str, S
     planned = plan.rows.groupBy("file_path").agg(F.count(F.lit(1)).alias("num_rows")).collect()
     removed = {decode_path(row["file_path"]): row["num_rows"] for row in planned}
     scanned = {decode_path(file.file_path): file.num_rows for file in plan.files}
-    is_extract = settings.action == "extract"
     samples, num_shards = [], []
-    files = sorted(plan.images.files, key=lambda file: file.path)
-    for file in files:
+    for file in data.files:
         num_rows, num_removed = scanned.get(file.path, 0), removed.get(file.path, 0)
-        written_rows = num_removed if is_extract else num_rows - num_removed
+        written_rows = {"extract": num_removed, "annotate": num_rows}.get(
+            settings.action, num_rows - num_removed
+        )
         samples.append(samples_per_shard(settings, file.size_bytes // max(1, num_rows)))
         num_shards.append(-(-written_rows // samples[-1]))
     if not any(num_shards):
@@ -144,11 +173,14 @@ def number_shards(plan: Plan, settings: Settings, directory: str) -> dict[str, S
     digits = max(5, len(str(sum(num_shards) - 1)))
     numbered: dict[str, ShardsOfFile] = {}
     first = 0
-    for number, (file, each, of_file) in enumerate(zip(files, samples, num_shards, strict=True)):
+    for number, (file, each, of_file) in enumerate(
+        zip(data.files, samples, num_shards, strict=True)
+    ):
         numbers = range(first, first + of_file)
-        below = file.path.removeprefix(plan.images.root)
-        partition = partition_of(below) if plan.images.partition_columns else {}
-        numbered[file.path] = ShardsOfFile(number, directory, numbers, digits, each, partition)
+        partition = data.partitions.get(file.path, {})
+        numbered[file.path] = ShardsOfFile(
+            number, directory, numbers, digits, each, partition, data.schema
+        )
         first += of_file
     return numbered
 

@@ -29,8 +29,8 @@ _SCHEMA = StructType([StructField(name, StringType()) for name in COLUMNS + PICT
 _SHOWN = 5
 _FACTS = (
     "array<struct<num_rows: bigint, num_nulls: bigint, id_bytes: bigint, num_others: bigint, "
-    "num_torn: bigint, num_equal: bigint, has_end: boolean, kind: string, refused: string, "
-    "suffixes: array<string>, unfit: string, unmarkable: string>>"
+    "num_torn: bigint, num_equal: bigint, has_links: boolean, has_end: boolean, kind: string, "
+    "refused: string, suffixes: array<string>, unfit: string, unmarkable: string>>"
 )
 _log = logging.getLogger(__name__)
 
@@ -91,6 +91,9 @@ def read_ids(
         refused=next((one.unfit for one in found if one.unfit is not None), None),
         suffixes=tuple(sorted({suffix for one in found for suffix in one.suffixes})),
         unmarkable=next(unmarkable, None),
+        with_links=frozenset(
+            file.path for file, one in zip(shards, found, strict=True) if one.has_links
+        ),
     )
     if target is None:
         return IdTable(rows, facts)

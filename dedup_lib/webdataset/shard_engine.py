@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import DedupError, TableFormatError, UnsupportedError
 from dedup_lib.executor.file_task import Rewritten, RowSelection
-from dedup_lib.executor.shards import rewrite_tasks
+from dedup_lib.executor.shards import read_tasks, rewrite_tasks
 from dedup_lib.executor.shards.marks import MARK_SUFFIX
 from dedup_lib.executor.shards.sample_ids import is_by_position
 from dedup_lib.files import rewrite
@@ -71,6 +72,36 @@ class ShardEngine:
                 done.unwritten[:_SHOWN],
             )
         return Staged(output, attempt.staged, None, counted=done.counted)
+
+
+def check_links(run: RunContext, plan: Plan) -> None:
+    """Refuse a plan if a link would stay, but its target would go.
+
+    Raises:
+        UnreadableFileError: There is such a link.
+
+    *Cost:* nothing if no shard has links. Otherwise the headers of those that have some are read
+    once more, in a job or two.
+    """
+    images, settings = plan.images, run.settings
+    linked = frozenset() if images.id_table is None else images.id_table.facts.with_links
+    files = tuple(file for file in images.files if file.path in linked)
+    if not files or settings.action == "annotate":
+        return
+    with run.step("check links"):
+        rewrite.rewrite(
+            run.session.spark,
+            replace(images, files=files),
+            plan.files,
+            plan.rows,
+            staged="",
+            partial=None,
+            options=settings.storage_options,
+            selection=RowSelection(settings.action, settings.image_id_from),
+            keeps_empty=False,
+            materialise=run.workspace.materialiser(None),
+            rewrite_one=read_tasks.check_links_of,
+        )
 
 
 def first_ids(images: ImageTable, id_from: str) -> dict[str, str]:

@@ -67,9 +67,16 @@ def find_shards(storage: Storage, location: str) -> FoundShards:
                 "with '_' or '.': move it away, or finish the write that left it."
             )
     shards.sort(key=lambda file: file.path)
+    if shards[0].path == location:  # the metadata file is not below it
+        others = _file_at(storage, metadata_path(location))
     metadata = _metadata_of(location, shards, others)
     known = {file.path for file in metadata}
     return FoundShards(shards, metadata, [file for file in others if file.path not in known])
+
+
+def _file_at(storage: Storage, location: str) -> list[FileInfo]:
+    is_file = storage.exists(location) and not storage.is_directory(location)
+    return list(storage.list_files(location)) if is_file else []
 
 
 def _metadata_of(

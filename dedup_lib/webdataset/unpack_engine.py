@@ -13,6 +13,7 @@ from dedup_lib.executor.shards.unpack import Columns
 from dedup_lib.executor.shards.unpack_tasks import NewTable, file_name
 from dedup_lib.files import rewrite
 from dedup_lib.methods.run_context import RunContext
+from dedup_lib.methods.spark_engine import ADDED_COLUMNS
 from dedup_lib.plan.plan import Plan
 from dedup_lib.session.session import Session
 from dedup_lib.settings import Settings
@@ -22,7 +23,7 @@ from dedup_lib.tables.layout.partitions import relative_parts
 from dedup_lib.tables.registry import format_named
 from dedup_lib.tables.target import Attempt, Staged, Target
 from dedup_lib.webdataset.shard_engine import first_ids
-from dedup_lib.webdataset.shards import find_shards, warn_of_others
+from dedup_lib.webdataset.shards import warn_of_others
 
 _KEY = "key"
 _SHOWN = 10
@@ -40,19 +41,24 @@ class UnpackEngine:
         """Return why a table can't hold all that is in the shards, or None."""
         if images.id_table is None:
             return UnsupportedError("--since-last-run can't follow shards: leave it out.")
-        if settings.action == "annotate":
-            return UnsupportedError(
-                "--action annotate can't mark the rows of a table that is made of shards: make the "
-                "table first, and mark it by a second run. Or use --action remove or extract."
+        facts = images.id_table.facts
+        if settings.action == "annotate" and (taken := _taken_by_marks(facts)):
+            return TableFormatError(
+                f"--action annotate adds the columns {' and '.join(ADDED_COLUMNS)}, and members in "
+                f"{images.location!r} have the suffix {taken!r} already. {_INSTEAD}"
             )
-        return _why_not_columns(images, images.id_table.facts) or _why_not_names(images)
+        return _why_not_columns(images, facts) or _why_not_names(images)
 
     def write(self, run: RunContext, plan: Plan, output: Target, attempt: Attempt) -> Staged:
         """Write a file for each shard, and make a table of these. Metadata files are left out."""
-        warn_of_others(find_shards(run.session.storage, plan.images.root).metadata)
+        warn_of_others(plan.images.beside)
         id_from = run.settings.image_id_from
         facts = cast("IdTable", plan.images.id_table).facts
-        columns = Columns(facts.suffixes, has_ids=id_from != _KEY)
+        columns = Columns(
+            facts.suffixes,
+            has_ids=id_from != _KEY,
+            has_marks=run.settings.action == "annotate",
+        )
         table = NewTable(attempt.staged, columns, first_ids(plan.images, id_from))
 
         def unpack_one(
@@ -64,6 +70,11 @@ class UnpackEngine:
             run, plan, output, attempt, id_column=id_from, rewrite_one=unpack_one
         )
         return format_named(output.format).adopt_files(run.session, staged, run.note(plan))
+
+
+def _taken_by_marks(facts: IdFacts) -> str | None:
+    """Return a column of marks that is also a suffix, or None."""
+    return next((name for name in ADDED_COLUMNS if name in facts.suffixes), None)
 
 
 def _why_not_columns(images: ImageTable, facts: IdFacts) -> DedupError | None:

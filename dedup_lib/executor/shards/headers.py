@@ -18,6 +18,7 @@ from dedup_lib.executor.shards.header_blocks import (
 from dedup_lib.executor.shards.members import ByteRange, Layout, Member
 from dedup_lib.executor.shards.usual_headers import UsualHeaders
 from dedup_lib.executor.stores import FileRefusedError
+from dedup_lib.executor.worker import without_gc
 
 _PIECE_BYTES = 1024**2
 # Real ones have less than 10 KB. Without a limit a broken size would fill the memory.
@@ -58,13 +59,15 @@ class _Shard:
                 raise changed(self.source)
         return self._read[first : first + num_bytes]
 
-    def read_expected(self, offset: int) -> bytes:
-        """Read as many bytes as the headers before had, or fewer at the end of the shard."""
-        wanted = min(self.expected_bytes, self.size_bytes - offset)
-        self._start, self._read = offset, self._read_at(wanted, offset)
-        if len(self._read) != wanted:
-            raise changed(self.source)
-        return self._read
+    def read_usual(self, usual: UsualHeaders, offset: int, members: list[Member]) -> int:
+        """Add members whose headers are of the usual form to a list; return the offset after them.
+
+        What was read there is kept.
+        """
+        self._start, self._read = usual.read(
+            self._read_at, self.expected_bytes, offset, self.size_bytes, members
+        )
+        return self._start
 
 
 def reader_of(file: Any) -> Callable[[int, int], bytes]:
@@ -90,6 +93,7 @@ class _Headers(NamedTuple):
     gnu_names: Mapping[str, str]
 
 
+@without_gc
 def read_layout(file: Any, size_bytes: int, source: str) -> Layout:
     """Find the members of a tar shard: v7, ustar, GNU or PAX, not compressed.
 
@@ -115,11 +119,9 @@ def read_layout(file: Any, size_bytes: int, source: str) -> Layout:
     position, usual = 0, UsualHeaders()
     while position < size_bytes:
         if not defaults:
-            member = usual.member(shard.read_expected(position), position, size_bytes)
-            if member is not None:
-                members.append(member)
-                position = member.end
-                continue
+            position = shard.read_usual(usual, position, members)
+            if position == size_bytes:
+                break
         header = _read_header(shard, position)
         if header is None:
             _check_zeros(shard, position)

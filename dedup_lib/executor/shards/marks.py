@@ -35,11 +35,9 @@ def make_marks(
 ) -> Iterator[NewMember]:
     """Yield the mark of each sample, which goes after the sample's last member.
 
-    Its name is the key and `.dedup.json`. It holds a JSON object in ASCII with `is_duplicate`, and
-    `kept_image_id`, which is empty without a keeper: Hugging Face's `datasets` takes its types from
-    the first five samples, and would refuse a text after five nulls. Its header is plain and always
-    the same: time, owner and group are 0. A long name has GNU's header, because DALI does not read
-    that of PAX.
+    Its name is the key and `.dedup.json`, and `mark_data` says what it holds. Its header is plain
+    and always the same: time, owner and group are 0. A long name has GNU's header, because DALI
+    does not read that of PAX.
 
     Args:
         samples: The samples of a shard; `why_unmarkable` found nothing.
@@ -48,13 +46,21 @@ def make_marks(
     """
     for index, sample in enumerate(samples):
         kept = bytes(keepers.get(index, b"")).decode("utf-8", "surrogateescape")
-        facts = {IS_DUPLICATE: index in removed, KEPT_IMAGE_ID: kept}
-        data = json.dumps(facts).encode("ascii")
+        data = mark_data(is_duplicate=index in removed, kept_image_id=kept)
         info = tarfile.TarInfo(f"{sample.key}.{MARK_SUFFIX}")
         info.size = len(data)
         headers = info.tobuf(tarfile.GNU_FORMAT, "utf-8", "surrogateescape")
         padding = bytes(-len(data) % BLOCK_BYTES)
         yield NewMember(sample.members[-1].end, headers + data + padding)
+
+
+def mark_data(*, is_duplicate: bool, kept_image_id: str) -> bytes:
+    """Return the data of a mark: a JSON object in ASCII.
+
+    The ID of the kept image is empty without a keeper: Hugging Face's `datasets` takes its types
+    from the first five samples, and would refuse a text after five nulls.
+    """
+    return json.dumps({IS_DUPLICATE: is_duplicate, KEPT_IMAGE_ID: kept_image_id}).encode("ascii")
 
 
 def why_unmarkable(samples: Sequence[Sample]) -> str | None:

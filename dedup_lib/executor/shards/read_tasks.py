@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import contextlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import Any, NamedTuple
 
+from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.footers import SourceFile
 from dedup_lib.executor.id_files import (
     encode_path,
@@ -13,11 +15,13 @@ from dedup_lib.executor.id_files import (
     named_when_finished,
     write_rows,
 )
+from dedup_lib.executor.kept_rows import Bitmap, rows_to_remove
 from dedup_lib.executor.shards.compressed import OpenShard, open_shard
 from dedup_lib.executor.shards.header_blocks import changed
 from dedup_lib.executor.shards.headers import read_layout
 from dedup_lib.executor.shards.marks import is_marked, why_unmarkable
 from dedup_lib.executor.shards.pictures import PICTURE_COLUMNS, note_members
+from dedup_lib.executor.shards.rewrite import check_links
 from dedup_lib.executor.shards.sample_ids import (
     Numbering,
     find_ids,
@@ -41,6 +45,7 @@ class ShardFacts(NamedTuple):
         num_others: The members that belong to no sample. They always stay.
         num_torn: The samples with members of other samples between their own.
         num_equal: The samples with two members of one name.
+        has_links: Whether there are hard or symbolic links.
         has_end: Whether the shard has the two zero blocks at its end.
         kind: The kind of the refusal, as `FileRefusedError` says.
         refused: Why the shard can't be read; None if it can.
@@ -56,6 +61,7 @@ class ShardFacts(NamedTuple):
     num_others: int = 0
     num_torn: int = 0
     num_equal: int = 0
+    has_links: bool = False
     has_end: bool = True
     kind: str = ""
     refused: str | None = None
@@ -186,6 +192,46 @@ def _open(store: Any, file: Any, uri: str) -> AbstractContextManager[OpenShard]:
     return open_shard(file, file.size(), uri, is_remote=not renames_in_one_step(store))
 
 
+@contextlib.contextmanager
+def _opened(uri: str, size_bytes: int, options: Mapping[str, str]) -> Iterator[OpenShard]:
+    """Open a shard of a known size, to read its headers."""
+    store, path = open_store(uri, options)
+    with store.open_input_file(path) as opened:
+        if opened.size() != size_bytes:
+            raise changed(uri)
+        with _open(store, opened, uri) as plain:
+            yield plain
+
+
+def check_links_of(
+    task: FileTask,
+    bitmaps: Sequence[Bitmap] | None,
+    options: Mapping[str, str],
+    selection: RowSelection,
+) -> Rewritten:
+    """Check by the headers of a shard that no link would lose its target; nothing is written.
+
+    The arguments are those of `rewrite_tasks.rewrite_shard`.
+
+    Raises:
+        FileRefusedError: A link would stay without its target, or the shard was changed.
+    """
+    try:
+        with _opened(task.source, task.size_bytes, options) as plain:
+            shard = group_samples(read_layout(plain.file, plain.size_bytes, task.source))
+    except FileNotFoundError as error:
+        raise changed(task.source) from error
+    if len(shard.samples) != task.num_rows:
+        raise changed(task.source)
+    is_planned = rows_to_remove(bitmaps or (), task.num_rows).to_pylist()
+    is_extract = selection.action == "extract"
+    stays = [
+        (index is not None and is_planned[index]) is is_extract for index in shard.sample_indexes
+    ]
+    check_links(shard.layout, stays)
+    return Rewritten(0, 0, is_copy=False)
+
+
 def _read(
     sources: ShardSources, source: SourceFile, options: Mapping[str, str], numbering: Numbering
 ) -> tuple[ShardFacts, Any, int]:
@@ -193,23 +239,18 @@ def _read(
     import pyarrow as pa
 
     uri = f"{sources.directory}/{source.path}"
-    store, path = open_store(uri, options)
-    with store.open_input_file(path) as opened:
-        if opened.size() != source.size_bytes:
-            raise changed(uri)
-        with _open(store, opened, uri) as plain:
-            if plain.compression is not None and is_by_position(sources.id_from):
-                raise FileRefusedError(
-                    "shard",
-                    f"shard {uri!r} is compressed with {plain.compression}: NeMo Curator does not "
-                    "read it, so its numbers are of other shards. Use the keys (--image-id-from "
-                    "key)",
-                )
-            shard = group_samples(read_layout(plain.file, plain.size_bytes, uri))
-            found = find_ids(
-                plain.file, uri, shard.samples, sources.id_from, numbering, options=options
+    with _opened(uri, source.size_bytes, options) as plain:
+        if plain.compression is not None and is_by_position(sources.id_from):
+            raise FileRefusedError(
+                "shard",
+                f"shard {uri!r} is compressed with {plain.compression}: NeMo Curator does not "
+                "read it, so its numbers are of other shards. Use the keys (--image-id-from key)",
             )
-            ids = list(found)
+        shard = group_samples(read_layout(plain.file, plain.size_bytes, uri))
+        found = find_ids(
+            plain.file, uri, shard.samples, sources.id_from, numbering, options=options
+        )
+        ids = list(found)
     num_rows = len(ids)
     values = {
         "image_id": ids,
@@ -231,6 +272,7 @@ def _read(
         num_others=shard.num_without_key + shard.num_disputed,
         num_torn=sum(sample.is_torn for sample in shard.samples),
         num_equal=sum(sample.has_equal_names for sample in shard.samples),
+        has_links=any(member.link_name for member in shard.layout.members),
         has_end=shard.layout.has_end,
         suffixes=suffixes,
         unfit=unfit,

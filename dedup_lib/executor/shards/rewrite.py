@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import posixpath
-import zlib
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
+from zlib import crc32
 
-from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES, changed
+from dedup_lib.executor.shards.header_blocks import BLOCK_BYTES
 from dedup_lib.executor.shards.headers import END_BYTES, reader_of
 from dedup_lib.executor.shards.marks import NewMember, make_marks, why_unmarkable
 from dedup_lib.executor.shards.members import ByteRange, Layout, Member
+from dedup_lib.executor.shards.pieces import PIECE_BYTES, Pieces
 from dedup_lib.executor.shards.samples import Shard
 from dedup_lib.executor.stores import FileRefusedError
+from dedup_lib.executor.worker import without_gc
 
-# Larger pieces do not stay in a core's cache; a request to an object store takes its time.
-_PIECE_BYTES = 1024**2
+# A request to an object store takes its time.
 _REMOTE_PIECE_BYTES = 8 * 1024**2
 _RECORD_BYTES = 20 * BLOCK_BYTES
 _Part = Member | ByteRange | NewMember
@@ -66,7 +67,8 @@ def remove_samples(
         FileRefusedError: A link would lose its target, or the shard became shorter. Links are
             checked before anything is written.
 
-    *Cost:* what stays is read and written in pieces of 1 MB, or 8 MB from an object store.
+    *Cost:* what stays is read and written in pieces of 256 KB; from an object store, 8 MB are read
+    at once.
     """
     stays = [index not in removed for index in shard.sample_indexes]
     return _write(file, shard, stays, sink, is_remote=is_remote)
@@ -131,9 +133,11 @@ def check_written(file: Any, size_bytes: int, source: str, expected: WrittenShar
     *Cost:* the headers, and the zeros at the end; each member is a separate read.
     """
     read_at = reader_of(file)
-    is_same = size_bytes == expected.written_bytes and all(
-        zlib.crc32(read_at(num_bytes, start)) == crc for start, num_bytes, crc in expected.headers
-    )
+    is_same = size_bytes == expected.written_bytes
+    for start, num_bytes, crc in expected.headers if is_same else ():
+        if crc32(read_at(num_bytes, start)) != crc:
+            is_same = False
+            break
     if not is_same or any(read_at(size_bytes - expected.end, expected.end)):
         raise FileRefusedError("shard", f"shard {source!r} has other members than were written")
 
@@ -143,6 +147,7 @@ def end_of(num_bytes: int) -> bytes:
     return bytes(END_BYTES + -(num_bytes + END_BYTES) % _RECORD_BYTES)
 
 
+@without_gc
 def _write(
     file: Any,
     shard: Shard,
@@ -163,19 +168,20 @@ def _write(
         is_remote: Whether each read is a request to an object store.
     """
     members = [member for member, stay in zip(shard.layout.members, stays, strict=True) if stay]
-    _check_links(shard.layout, stays, members)
+    check_links(shard.layout, stays)
     parts: list[_Part] = [*added, *members, *shard.layout.global_headers]
     parts.sort(key=lambda part: part.start)
-    piece_bytes = _REMOTE_PIECE_BYTES if is_remote else _PIECE_BYTES
-    for piece in _merge(parts):
-        if isinstance(piece, NewMember):
-            sink.write(piece.content)
+    target = Pieces(sink, _REMOTE_PIECE_BYTES if is_remote else PIECE_BYTES)
+    for part in _merge(parts):
+        if isinstance(part, NewMember):
+            target.add(part.content)
         else:
-            _copy(file, piece, sink, shard.layout.source, piece_bytes)
+            target.copy(file, part, shard.layout.source)
     headers = tuple(_headers_of(parts))
     num_bytes = sum(map(_num_bytes, parts))
     end = end_of(num_bytes)
-    sink.write(end)
+    target.add(end)
+    target.flush()
     kept = {index for index, stay in zip(shard.sample_indexes, stays, strict=True) if stay}
     return WrittenShard(
         num_samples=len(kept - {None}),
@@ -196,14 +202,25 @@ def _headers_of(parts: Sequence[_Part]) -> Iterator[WrittenHeaders]:
     for part in parts:
         if isinstance(part, Member):
             yield WrittenHeaders(start, part.data_start - part.start, part.headers_crc)
-        elif isinstance(part, NewMember):
-            yield WrittenHeaders(start, len(part.content), zlib.crc32(part.content))
+            start += part.end - part.start
+            continue
+        if isinstance(part, NewMember):
+            yield WrittenHeaders(start, len(part.content), crc32(part.content))
         start += _num_bytes(part)
 
 
-def _check_links(layout: Layout, stays: Sequence[bool], members: Sequence[Member]) -> None:
-    """Refuse to write a link whose target is left out."""
-    links = [member for member in members if member.is_link]
+def check_links(layout: Layout, stays: Sequence[bool]) -> None:
+    """Refuse a link that stays if its target is left out.
+
+    Args:
+        layout: The members of a shard.
+        stays: For each member, whether it stays.
+
+    Raises:
+        FileRefusedError: There is such a link.
+    """
+    members = zip(layout.members, stays, strict=True)
+    links = [member for member, stay in members if stay and member.is_link]
     if not links:
         return
     left_out = {
@@ -215,8 +232,8 @@ def _check_links(layout: Layout, stays: Sequence[bool], members: Sequence[Member
         if (target := left_out.get(_target_of(link))) is not None:
             raise FileRefusedError(
                 "shard",
-                f"shard {layout.source!r} has the link {link.name!r} to {target!r}: the link "
-                "would stay, but its target would go. Remove or keep both",
+                f"shard {layout.source!r} has the link {link.name!r} to {target!r} at byte "
+                f"{link.start}: the link would stay, but its target would go. Remove or keep both",
             )
 
 
@@ -226,26 +243,18 @@ def _target_of(link: Member) -> str:
     return posixpath.normpath(posixpath.join(start, link.link_name))
 
 
-def _merge(parts: Sequence[_Part]) -> list[ByteRange | NewMember]:
-    """Return the bytes of members and headers, in order: the longest ranges between new members."""
-    merged: list[ByteRange | NewMember] = []
+def _merge(parts: Sequence[_Part]) -> Iterator[ByteRange | NewMember]:
+    """Yield the bytes of members and headers, in order: the longest ranges between new members."""
+    start = end = 0
     for part in parts:
-        last = merged[-1] if merged else None
+        is_new = isinstance(part, NewMember)
+        if is_new or part.start != end:
+            if start < end:
+                yield ByteRange(start, end)
+            start = end = part.start
         if isinstance(part, NewMember):
-            merged.append(part)
-        elif isinstance(last, ByteRange) and last.end == part.start:
-            merged[-1] = ByteRange(last.start, part.end)
+            yield part
         else:
-            merged.append(ByteRange(part.start, part.end))
-    return merged
-
-
-def _copy(file: Any, part: ByteRange, sink: Any, source: str, piece_bytes: int) -> None:
-    position = part.start
-    file.seek(position)
-    while position < part.end:
-        piece = file.read(min(piece_bytes, part.end - position))
-        if not piece:
-            raise changed(source)
-        sink.write(piece)
-        position += len(piece)
+            end = part.end
+    if start < end:
+        yield ByteRange(start, end)

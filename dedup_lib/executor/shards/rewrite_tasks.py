@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from dedup_lib.executor import new_file
@@ -134,11 +134,11 @@ class _Writing:
 
 
 class PlannedShard(NamedTuple):
-    """A shard, the indexes of its planned samples, and the numbering of its images."""
+    """A shard, the indexes of its planned samples, and the IDs of these or of all, by index."""
 
     shard: Shard
     indexes: set[int]
-    numbering: Numbering
+    ids: Mapping[int, str | None]
 
 
 def read_planned(
@@ -149,6 +149,7 @@ def read_planned(
     first_id: str,
     *,
     options: Mapping[str, str],
+    needs_all_ids: bool = False,
 ) -> PlannedShard:
     """Read the headers of a shard, and check the IDs of its planned samples.
 
@@ -159,12 +160,13 @@ def read_planned(
         id_from: Where the IDs are, as for `find_ids`.
         first_id: NeMo Curator's first ID in the shard; empty for other IDs.
         options: Options for pyarrow's file systems, except the local one.
+        needs_all_ids: Whether to find the IDs of all samples, not only of the planned ones.
 
     Raises:
         FileRefusedError: The shard was changed, or has other IDs than the planned ones.
 
-    *Cost:* the headers; for IDs in JSON also these members of planned samples; for IDs in
-    metadata, that file.
+    *Cost:* the headers; for IDs in JSON also these members of the samples; for IDs in metadata,
+    that file.
     """
     shard = group_samples(read_layout(plain.file, plain.size_bytes, task.source))
     if len(shard.samples) != task.num_rows:
@@ -172,10 +174,12 @@ def read_planned(
     is_planned = rows_to_remove(bitmaps, task.num_rows).to_pylist()
     indexes = {index for index, is_in in enumerate(is_planned) if is_in}
     numbering = _numbering_of(shard.samples, first_id)
-    chosen = _chosen(shard, indexes)
-    ids = find_ids(plain.file, task.source, chosen, id_from, numbering, options=options)
-    _check_ids(task.source, ids, bitmaps)
-    return PlannedShard(shard, indexes, numbering)
+    asked = range(task.num_rows) if needs_all_ids else sorted(indexes)
+    samples = [shard.samples[index] for index in asked]
+    found = find_ids(plain.file, task.source, samples, id_from, numbering, options=options)
+    ids = dict(zip(asked, found, strict=True))
+    _check_ids(task.source, [ids[index] for index in indexes], bitmaps)
+    return PlannedShard(shard, indexes, ids)
 
 
 def _numbering_of(samples: Sequence[Sample], first_id: str) -> Numbering:
@@ -185,11 +189,7 @@ def _numbering_of(samples: Sequence[Sample], first_id: str) -> Numbering:
     return Numbering(prefix, int(number) - own if number else 0)
 
 
-def _chosen(shard: Shard, indexes: set[int]) -> list[Sample]:
-    return [shard.samples[index] for index in sorted(indexes)]
-
-
-def _check_ids(source: str, ids: Iterator[str | None], bitmaps: Sequence[Bitmap]) -> None:
+def _check_ids(source: str, ids: Sequence[str | None], bitmaps: Sequence[Bitmap]) -> None:
     """Compare the IDs of the planned samples with the plan, by the sums of their CRC-32."""
     planned = [part.checksum for part in bitmaps if part.checksum is not None]
     if planned and sum(zlib.crc32((one or "").encode()) for one in ids) != sum(planned):

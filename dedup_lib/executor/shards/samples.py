@@ -7,6 +7,7 @@ from typing import NamedTuple
 
 from dedup_lib.executor.shards.curator_numbers import curator_numbers
 from dedup_lib.executor.shards.members import Layout, Member
+from dedup_lib.executor.worker import without_gc
 
 _META_FOLDER = re.compile(r"__[^/]*__/")
 
@@ -84,6 +85,7 @@ def suffix_of(name: str) -> str:
     return name.rpartition("/")[2].partition(".")[2].lower()
 
 
+@without_gc
 def group_samples(layout: Layout) -> Shard:
     """Group the members of a shard into samples. Nothing is read.
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from dedup_lib.executor.annotated_rows import IS_DUPLICATE, KEPT_IMAGE_ID, kept_ids
 from dedup_lib.executor.kept_rows import name_file_in_errors, open_file
 from dedup_lib.executor.shards.header_blocks import changed
 from dedup_lib.executor.shards.members import Member
@@ -19,15 +20,34 @@ _CODEC = "snappy"
 
 
 class Columns(NamedTuple):
-    """The columns of a table: those of the suffixes, and whether there is one for the IDs."""
+    """The columns of a table.
+
+    Attributes:
+        suffixes: The columns of members, which are named by their suffix.
+        has_ids: Whether there is a column for the IDs.
+        has_marks: Whether the last two columns are those that `annotate` adds.
+    """
 
     suffixes: Sequence[str]
     has_ids: bool
+    has_marks: bool = False
 
     @property
     def texts(self) -> list[str]:
         """The names of the columns of text: the key, the shard, and perhaps the ID."""
         return [KEY, URL, IMAGE_ID] if self.has_ids else [KEY, URL]
+
+    @property
+    def marks(self) -> list[str]:
+        """The names of the columns that say whether a sample is a duplicate."""
+        return [IS_DUPLICATE, KEPT_IMAGE_ID] if self.has_marks else []
+
+
+class Mark(NamedTuple):
+    """Whether a sample is a duplicate, and the ID of the image that is kept, if it is known."""
+
+    is_duplicate: bool
+    kept_image_id: bytes | None
 
 
 class Rows(NamedTuple):
@@ -38,16 +58,18 @@ class Rows(NamedTuple):
         source: The URI of the shard.
         samples: The samples.
         ids: The ID of each sample; None if there is no column for IDs.
+        marks: The mark of each sample; empty if there are no columns for marks.
     """
 
     file: Any
     source: str
     samples: Sequence[Sample]
-    ids: Iterable[str | None]
+    ids: Sequence[str | None]
+    marks: Sequence[Mark] = ()
 
 
 def write_rows(rows: Rows, columns: Columns, target: StoreFile) -> None:
-    """Write a row for each sample: its key, its shard, perhaps its ID, and its members' data.
+    """Write a row for each sample: its key, its shard, its members' data, perhaps ID and mark.
 
     A sample without a member of some suffix has NULL there. The file has row groups of 32 MB of
     data, or of one row, and pages of about 1 MB, each with a checksum. A column is compressed only
@@ -69,9 +91,9 @@ def write_rows(rows: Rows, columns: Columns, target: StoreFile) -> None:
     first = next(tables)
     options = {
         "compression": {name: _codec_of(first[name]) for name in columns.suffixes}
-        | dict.fromkeys(columns.texts, _CODEC),
+        | dict.fromkeys([*columns.texts, *columns.marks], _CODEC),
         "use_dictionary": [URL],
-        "write_statistics": columns.texts,
+        "write_statistics": [*columns.texts, *columns.marks],
         "write_page_checksum": True,
         # The number of values after which the writer checks the size of the page.
         "write_batch_size": _rows_at_once(rows.samples),
@@ -87,11 +109,11 @@ def write_rows(rows: Rows, columns: Columns, target: StoreFile) -> None:
             first = next(tables, None)
 
 
-def check_rows(samples: Sequence[Sample], columns: Columns, target: StoreFile) -> None:
+def check_rows(rows: Rows, columns: Columns, target: StoreFile) -> None:
     """Read a written file, and compare it with the headers of the shard.
 
-    Keys and the length of each value must be those of the members. pyarrow compares the checksum
-    of each page.
+    Keys and the length of each value must be those of the members, and marks those of the samples.
+    pyarrow compares the checksum of each page.
 
     Raises:
         FileRefusedError: The file has other values.
@@ -109,13 +131,24 @@ def check_rows(samples: Sequence[Sample], columns: Columns, target: StoreFile) -
         start = 0
         for index in range(file.metadata.num_row_groups):
             table = file.read_row_group(index, use_threads=False)
-            own = samples[start : start + table.num_rows]
+            own = slice(start, start + table.num_rows)
             start += table.num_rows
             lengths = [pc.binary_length(table[name]).to_pylist() for name in columns.suffixes]
-            if [table[KEY].to_pylist(), *lengths] != _expected(own, columns):
+            found = [table[KEY].to_pylist(), *lengths]
+            is_same = found == _expected(rows.samples[own], columns)
+            if not is_same or _marks_in(table, columns) != list(rows.marks[own]):
                 raise _wrong(target)
-    if start != len(samples):
+    if start != len(rows.samples):
         raise _wrong(target)
+
+
+def _marks_in(table: Any, columns: Columns) -> list[tuple[Any, ...]]:
+    import pyarrow as pa
+
+    if not columns.has_marks:
+        return []
+    kept = table[KEPT_IMAGE_ID].cast(pa.binary())
+    return list(zip(table[IS_DUPLICATE].to_pylist(), kept.to_pylist(), strict=True))
 
 
 def _wrong(target: StoreFile) -> FileRefusedError:
@@ -138,13 +171,14 @@ def _row_groups(rows: Rows, columns: Columns) -> Iterator[Any]:
     """Yield tables of rows, one for each row group; at least one, which may have no rows."""
     group: list[tuple[Any, ...]] = []
     num_bytes = 0
-    for sample, image_id in zip(rows.samples, rows.ids, strict=True):
+    marks: Sequence[tuple[Any, ...]] = rows.marks or [()] * len(rows.samples)
+    for sample, image_id, mark in zip(rows.samples, rows.ids, marks, strict=True):
         own_bytes = sum(member.data_bytes for member in sample.members)
         if group and num_bytes + own_bytes > _ROW_GROUP_BYTES:
             yield _table_of(group, columns)
             group, num_bytes = [], 0
         texts = (sample.key, rows.source, image_id)[: len(columns.texts)]
-        group.append((*texts, *_values(rows, sample, columns.suffixes)))
+        group.append((*texts, *_values(rows, sample, columns.suffixes), *mark))
         num_bytes += own_bytes
     yield _table_of(group, columns)
 
@@ -152,10 +186,16 @@ def _row_groups(rows: Rows, columns: Columns) -> Iterator[Any]:
 def _table_of(group: Sequence[tuple[Any, ...]], columns: Columns) -> Any:
     import pyarrow as pa
 
-    fields = [(name, pa.string()) for name in columns.texts]
-    fields += [(name, pa.binary()) for name in columns.suffixes]
+    fields = [pa.field(name, pa.string()) for name in columns.texts]
+    fields += [pa.field(name, pa.binary()) for name in columns.suffixes]
+    if columns.has_marks:
+        fields.append(pa.field(IS_DUPLICATE, pa.bool_(), nullable=False))
+        fields.append(pa.field(KEPT_IMAGE_ID, pa.string()))
     values = zip(*group, strict=True) if group else [()] * len(fields)
-    arrays = [pa.array(of, kind) for of, (_, kind) in zip(values, fields, strict=True)]
+    arrays = [
+        kept_ids(of, field.type) if field.name == KEPT_IMAGE_ID else pa.array(of, field.type)
+        for of, field in zip(values, fields, strict=True)
+    ]
     return pa.Table.from_arrays(arrays, schema=pa.schema(fields))
 
 

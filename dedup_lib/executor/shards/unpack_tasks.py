@@ -3,19 +3,17 @@
 from __future__ import annotations
 
 import dataclasses
-import itertools
-from collections.abc import Mapping, Sequence
-from typing import NamedTuple
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
 
 from dedup_lib.executor import new_file
 from dedup_lib.executor.file_task import FileTask, Rewritten, RowSelection
 from dedup_lib.executor.id_files import encode_path
-from dedup_lib.executor.kept_rows import Bitmap
+from dedup_lib.executor.kept_rows import Bitmap, keepers_by_row
 from dedup_lib.executor.new_file import NewRows, OpenFile
 from dedup_lib.executor.shards.compressed import SHARD_SUFFIXES, open_shard
 from dedup_lib.executor.shards.rewrite_tasks import NO_SAMPLE_GOES, read_planned
-from dedup_lib.executor.shards.sample_ids import find_ids
-from dedup_lib.executor.shards.unpack import Columns, Rows, check_rows, write_rows
+from dedup_lib.executor.shards.unpack import Columns, Mark, Rows, check_rows, write_rows
 from dedup_lib.executor.stores import StoreFile
 
 
@@ -40,7 +38,7 @@ def unpack_shard(
     selection: RowSelection,
     table: NewTable,
 ) -> Rewritten:
-    """Write a shard's samples without the planned ones, or only these, to a Parquet file.
+    """Write a shard's samples without the planned ones, only these, or all with marks, as Parquet.
 
     The target of the task is not used: `file_name` names the file. See `new_file.rewrite`.
 
@@ -81,20 +79,30 @@ class _Unpacking(NamedTuple):
     ) -> NewRows:
         id_from, source = selection.id_column, task.source
         with open_shard(stream.file, task.size_bytes, source, is_remote=stream.is_remote) as plain:
-            shard, planned, numbering = read_planned(
-                plain, task, bitmaps, id_from, self.first_id, options=self.options
+            shard, planned, ids = read_planned(
+                plain,
+                task,
+                bitmaps,
+                id_from,
+                self.first_id,
+                options=self.options,
+                needs_all_ids=self.columns.has_ids,
             )
-            is_chosen = selection.action == "extract"
-            chosen = [
-                sample
-                for index, sample in enumerate(shard.samples)
-                if (index in planned) is is_chosen
-            ]
-            ids = (
-                find_ids(plain.file, source, chosen, id_from, numbering, options=self.options)
-                if self.columns.has_ids
-                else itertools.repeat(None, len(chosen))
+            indexes: Iterable[int] = range(len(shard.samples))
+            if selection.action != "annotate":
+                is_chosen = selection.action == "extract"
+                indexes = [index for index in indexes if (index in planned) is is_chosen]
+            marks: list[Mark] = []
+            if self.columns.has_marks:
+                keepers: Mapping[int, Any] = keepers_by_row(bitmaps)
+                marks = [Mark(index in planned, keepers.get(index)) for index in indexes]
+            rows = Rows(
+                plain.file,
+                source,
+                [shard.samples[index] for index in indexes],
+                [ids.get(index) for index in indexes],
+                marks,
             )
-            write_rows(Rows(plain.file, source, chosen, ids), self.columns, target)
-        check_rows(chosen, self.columns, target)
-        return NewRows(len(chosen), is_empty=not chosen)
+            write_rows(rows, self.columns, target)
+        check_rows(rows, self.columns, target)
+        return NewRows(len(rows.samples), is_empty=not rows.samples)

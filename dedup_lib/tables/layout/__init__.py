@@ -1,1 +1,1 @@
-"""What the names of files and directories say about a Parquet table."""
+"""The files of a table, and what the names of files and directories say."""

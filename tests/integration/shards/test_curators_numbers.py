@@ -113,15 +113,19 @@ def test_a_kept_plan_says_what_curator_read_together(remove_from, tmp_path):
     assert names == [["a.jpg", "b.jpg"], ["a.jpg"], ["a.jpg"]]
 
 
-def test_a_list_to_protect_also_says_what_curator_read_together(remove_from, tmp_path):
+def test_a_list_to_protect_also_says_what_curator_read_together(remove_from, tmp_path, caplog):
+    """The lists are asked for it before the shards are read, but warn only once."""
     for number in range(2):
         write_curators_shard(tmp_path / f"shards/{number}.tar", f"{number}a.jpg", f"{number}b.jpg")
     ids = ["group_0_x2_000001", "group_0_x2_000002"]
     listed = write_list(tmp_path / "list/1.parquet", ids).parent
     kept = write_list(tmp_path / "kept/1.parquet", ids[:1]).parent
+    for directory in (listed, kept):
+        (directory / "notes.docx").write_bytes(b"?")
     given = CURATOR | {"protect_ids": (str(kept),)}
     remove_from(tmp_path / "shards", listed, tmp_path / "out", **given)
     assert keys_in(tmp_path / "out") == ["0a", "0b", "1b"]
+    assert [text.count("notes.docx") for text in caplog.messages if "skipped" in text] == [1, 1]
 
 
 @pytest.mark.parametrize(

@@ -4,6 +4,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib.errors import (
+    InputChangedError,
     OutputExistsError,
     PlanMismatchError,
     UnreadableFileError,
@@ -54,6 +55,33 @@ def test_g10_metadata_that_changes_during_the_run_ends_it(
     monkeypatch.setattr(ShardEngine, "write", changing)
     with pytest.raises(VerificationError, match="other IDs than the plan"):
         remove_from(with_metadata, listed_uids, tmp_path / "out", **BY_UID)
+    assert names_in(tmp_path) == ["list", "shards"]
+
+
+@pytest.mark.parametrize(
+    ("is_alone", "is_deleted"), [(True, False), (False, True)], ids=["one shard", "all shards"]
+)
+def test_g8_metadata_that_changes_ends_the_run_also_if_it_has_no_ids(
+    remove_from, with_metadata, tmp_path, monkeypatch, is_alone, is_deleted
+):
+    """That of the shard that loses nothing, too: it would be copied."""
+    write, shard = ShardEngine.write, with_metadata / "00001.tar"
+
+    def changing(self, *arguments):
+        shard.with_suffix(".parquet").unlink()
+        if not is_deleted:
+            write_metadata(shard, "b2", "b0", "b1", "b1")
+        return write(self, *arguments)
+
+    monkeypatch.setattr(ShardEngine, "write", changing)
+    listed = write_list(tmp_path / "list/1.parquet", ["a1", "x"]).parent
+    with pytest.raises(InputChangedError, match=r"00001\.parquet' of the image table was changed"):
+        remove_from(
+            shard if is_alone else with_metadata,
+            listed,
+            tmp_path / "out",
+            allow_no_matches=is_alone,
+        )
     assert names_in(tmp_path) == ["list", "shards"]
 
 

@@ -6,10 +6,9 @@ import logging
 import pyarrow as pa
 import pytest
 
-from dedup_lib.errors import ColumnTypeError, RunKeyError, TableFormatError, UnsupportedError
+from dedup_lib.errors import ColumnTypeError, RunKeyError, TableFormatError
 from tests.integration.shards.conftest import keys_in, members_of
 from tests.support.tables.made import (
-    delta_table,
     image_bytes,
     image_rows,
     names_in,
@@ -133,13 +132,3 @@ def test_if_no_row_stays_there_is_one_empty_shard(remove_from, images, tmp_path)
     listed = write_list(tmp_path / "list/1.parquet", list("abcd")).parent
     remove_from(images, listed, tmp_path / "out", max_removed_fraction=1.0)
     assert shards_in(tmp_path / "out") == {"00000.tar": []}
-
-
-def test_what_can_not_become_shards_is_told_the_way(refused, spark, images, listed, tmp_path):
-    as_shards = {"output_format": "webdataset"}
-    words = "--action extract for those"
-    refused(UnsupportedError, 2, words, images, listed, action="annotate", **as_shards)
-    rows = spark.createDataFrame([("a", b"1"), ("b", b"2")], "image_id string, image binary")
-    table = delta_table(rows, tmp_path / "delta")
-    words = "a Delta table can't be written as shards: write it with --output-format parquet"
-    refused(UnsupportedError, 2, words, table, listed, **as_shards)

@@ -28,8 +28,9 @@ from dedup_lib.webdataset.sample_ids import count_samples
 from dedup_lib.webdataset.shard_engine import ShardEngine
 from tests.integration.shards.conftest import keys_in, write_shard
 from tests.support.tables.made import image_rows, names_in, write_list, write_parquet
-from tests.support.tables.made_shards import without_end
+from tests.support.tables.made_shards import link, tar_of, without_end
 
+AS_SHARDS = {"output_format": "webdataset"}
 BROKEN = {
     "cut in a header": (lambda content: content[:700], "needs the bytes up to"),
     "cut in data": (lambda content: without_end(content)[:-600], "less than a block"),
@@ -50,6 +51,23 @@ def test_g4_a_broken_shard_is_refused_before_anything_is_written(refused, shards
     )
 
 
+@pytest.mark.parametrize("given", [{}, {"dry_run": True, "output": None}, {"action": "extract"}])
+def test_a_link_whose_target_goes_is_refused_before_anything_is_written(
+    refused, shards, listed, monkeypatch, given
+):
+    monkeypatch.setattr(ShardEngine, "write", None)
+    gone, stays = ("b1.jpg", "a1.png") if given.get("action") == "extract" else ("a1.jpg", "b1.png")
+    (shards / "00002.tar").write_bytes(tar_of(gone, link(stays, gone)))
+    words = rf"00002\.tar' has the link '{stays}' to '{gone}' at byte 1024"
+    refused(UnreadableFileError, 3, words, shards, listed, **given, **AS_SHARDS)
+
+
+def test_links_that_keep_their_target_end_no_run(remove_from, shards, listed, tmp_path):
+    (shards / "00002.tar").write_bytes(tar_of("a1.jpg", link("a1.png", "a1.jpg"), "c.jpg"))
+    remove_from(shards, listed, tmp_path / "out")
+    assert keys_in(tmp_path / "out") == ["a0", "a2", "b0", "b1", "b2", "c"]
+
+
 def test_a_shard_without_an_end_is_read_and_said(remove_from, shards, listed, tmp_path, caplog):
     path = shards / "00001.tar"
     path.write_bytes(without_end(path.read_bytes()))
@@ -65,7 +83,6 @@ def test_a_shard_without_an_end_is_read_and_said(remove_from, shards, listed, tm
         ({"engine": "spark"}, UnreadableFileError, "without --engine spark"),
         ({"output": "default.images_without"}, UnsupportedError, "CONVERT TO DELTA"),
         ({"output_format": "delta", "since_last_run": True}, UnsupportedError, "can't follow"),
-        ({"action": "annotate"}, UnsupportedError, "make the table first"),
         ({"method": "clone"}, UnreadableFileError, "--method rewrite"),
         ({"images_format": "parquet"}, TableFormatError, "--images-format webdataset"),
     ],
@@ -74,9 +91,6 @@ def test_what_shards_can_not_do_ends_before_any_work(
     refused, shards, listed, settings, error, words
 ):
     refused(error, error.exit_code, words, shards, listed, **settings)
-
-
-AS_SHARDS = {"output_format": "webdataset"}
 
 
 @pytest.mark.parametrize(

@@ -13,7 +13,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import DedupError
-from dedup_lib.plan.inputs import read_lists
+from dedup_lib.plan.inputs import ListReader
 from dedup_lib.session.open_storage import open_storage
 from dedup_lib.session.session import Session
 from dedup_lib.tables.image_table import ImageTable
@@ -43,7 +43,7 @@ class ListRuns:
         session = Session(self.spark, open_storage(self.spark))
         asked = self._settings(images.id_column, [item], **settings)
         try:
-            list(read_lists(session, images, asked))
+            list(ListReader(session, asked).read_lists(images))
         except DedupError as error:
             return error
         return None

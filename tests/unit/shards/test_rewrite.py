@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dedup_lib.executor.shards import rewrite
+from dedup_lib.executor.shards import pieces, rewrite
 from dedup_lib.executor.shards.headers import read_layout
 from dedup_lib.executor.shards.json_ids import read_json_id
 from dedup_lib.executor.shards.rewrite import check_written, extract_samples, remove_samples
@@ -164,20 +164,50 @@ def test_a_link_whose_target_was_never_there_stays():
 
 @pytest.mark.parametrize("is_remote", [False, True])
 def test_large_data_are_copied_in_pieces(monkeypatch, is_remote):
-    monkeypatch.setattr(rewrite, "_REMOTE_PIECE_BYTES" if is_remote else "_PIECE_BYTES", 1000)
-    content = tar_of("1.jpg", member("2.jpg", bytes(range(256)) * 40), "3.jpg", "4.jpg")
-    sizes = []
+    """Short ranges share a piece: of all pieces only the last one is not full."""
+    for module in (rewrite, pieces):
+        monkeypatch.setattr(module, "PIECE_BYTES", 1000)
+    monkeypatch.setattr(rewrite, "_REMOTE_PIECE_BYTES", 3500)
+    big = member("2.jpg", bytes(range(256)) * 40)
+    content = tar_of("1.jpg", big, "3.jpg", "4.jpg", "5.jpg", "6.jpg", form="gnu")
+    read, written = [], []
+
+    class File(io.BytesIO):
+        def readinto(self, buffer):
+            read.append(len(buffer))
+            return super().readinto(buffer)
 
     class Sink(io.BytesIO):
         def write(self, piece):
-            sizes.append(len(piece))
+            written.append(len(piece))
             return super().write(piece)
 
-    sink = Sink()
-    shard, file = shard_of(content), io.BytesIO(content)
-    remove_samples(file, shard, {0, 3}, sink, is_remote=is_remote)
-    assert ranges(sink.getvalue()) == ranges(content)[1:3]
-    assert sizes[:-1] == [1000] * 11 + [776]  # adjacent members are one range of 11,776 bytes
+    sink, shard = Sink(), shard_of(content)
+    remove_samples(File(content), shard, {0, 3}, sink, is_remote=is_remote)
+    parts = ranges(content)
+    assert ranges(sink.getvalue()) == [*parts[1:3], *parts[4:]]
+    # Adjacent members are one range: 11,776 bytes, and 2,048 bytes.
+    if is_remote:
+        assert read == [3500, 3500, 3500, 1276, 2048]
+        assert written == ([1000] * 3 + [500]) * 5 + [1000] * 2 + [980]
+    else:
+        assert read == [1000] * 11 + [776, 224, 1000, 824]
+        assert written == [1000] * 20 + [480]
+
+
+def test_a_file_may_give_less_than_was_asked_for(monkeypatch):
+    for module in (rewrite, pieces):
+        monkeypatch.setattr(module, "PIECE_BYTES", 1000)
+    content = tar_of("1.jpg", member("2.jpg", bytes(range(256)) * 4), "3.jpg", "4.jpg")
+
+    class Slow(io.BytesIO):
+        def readinto(self, buffer):
+            return super().readinto(buffer[:7])
+
+    sink, shard = io.BytesIO(), shard_of(content)
+    remove_samples(Slow(content), shard, {0, 2}, sink)
+    assert sink.getvalue() == without(content, "1", "3")
+    assert ranges(sink.getvalue()) == [ranges(content)[1], ranges(content)[3]]
 
 
 def test_a_shard_that_became_shorter_was_changed():

@@ -27,11 +27,11 @@ def target(tmp_path):
 
 
 def write(content, target, *suffixes, ids=None):
-    """Write all samples of a shard; return them."""
+    """Write all samples of a shard; return the rows."""
     samples = shard_of(content).samples
     rows = Rows(io.BytesIO(content), SOURCE, samples, ids or [None] * len(samples))
     write_rows(rows, Columns(suffixes, has_ids=ids is not None), target)
-    return samples
+    return rows
 
 
 def test_suffixes_are_those_of_samples_in_lower_case():
@@ -91,14 +91,14 @@ def test_a_file_has_small_row_groups(target, monkeypatch):
     monkeypatch.setattr(unpack, "_ROW_GROUP_BYTES", 10_000)
     sizes = [4_000, 6_000, 1, 20_000, 5]
     members = [member(f"{key}.jpg", bytes([key]) * size) for key, size in enumerate(sizes)]
-    samples = write(tar_of(*members), target, "jpg", "txt")
+    written = write(tar_of(*members), target, "jpg", "txt")
     file = pq.ParquetFile(target.path)
     groups = [file.metadata.row_group(index) for index in range(file.metadata.num_row_groups)]
     assert [group.num_rows for group in groups] == [2, 1, 1, 1]
     rows = file.read().to_pylist()
     assert [(row["jpg"], row["txt"]) for row in rows] == [(data, None) for _, data in members]
     assert {row["__url__"] for row in rows} == {SOURCE}
-    check_rows(samples, Columns(("jpg", "txt"), has_ids=False), target)
+    check_rows(written, Columns(("jpg", "txt"), has_ids=False), target)
 
 
 def test_only_what_a_codec_makes_smaller_is_compressed(target):
@@ -127,19 +127,19 @@ def test_a_member_without_a_column_shows_that_the_shard_was_changed(target):
     ],
 )
 def test_other_values_than_those_of_the_members_are_found(target, changed):
-    samples = write(tar_of("1.jpg", "2.jpg"), target, "jpg")
-    check_rows(samples, Columns(("jpg",), has_ids=False), target)
+    written = write(tar_of("1.jpg", "2.jpg"), target, "jpg")
+    check_rows(written, Columns(("jpg",), has_ids=False), target)
     pq.write_table(pa.table(changed), target.path)
     with pytest.raises(FileRefusedError, match="other values than were written"):
-        check_rows(samples, Columns(("jpg",), has_ids=False), target)
+        check_rows(written, Columns(("jpg",), has_ids=False), target)
 
 
 def test_a_flipped_byte_of_a_value_is_found(target):
     """By the checksum of its page: the length is the same."""
-    samples = write(tar_of(member("1.jpg", b"picture")), target, "jpg")
+    written = write(tar_of(member("1.jpg", b"picture")), target, "jpg")
     path = Path(target.path)
     content = bytearray(path.read_bytes())
     content[content.index(b"picture")] ^= 1
     path.write_bytes(content)
     with pytest.raises(FileReadError, match=r"0\.parquet.*CRC"):
-        check_rows(samples, Columns(("jpg",), has_ids=False), target)
+        check_rows(written, Columns(("jpg",), has_ids=False), target)

@@ -3,11 +3,14 @@
 import gzip
 import zlib
 
+import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from dedup_lib.executor.file_task import RowSelection
-from dedup_lib.executor.shards.unpack import Columns
+from dedup_lib.executor.kept_rows import Keeper
+from dedup_lib.executor.shards import sample_ids, unpack_tasks
+from dedup_lib.executor.shards.unpack import Columns, Mark, write_rows
 from dedup_lib.executor.shards.unpack_tasks import NewTable, file_name, unpack_shard
 from dedup_lib.executor.stores import FileRefusedError
 from tests.support.tables.arrow_tasks import bitmap, task
@@ -21,9 +24,10 @@ def unpack(tmp_path):
     source = tmp_path / "in/0.TAR"
     source.parent.mkdir()
     source.write_bytes(tar_of("1.jpg", "2.jpg", "3.jpg"))
-    table = NewTable(f"file:{tmp_path}/out", Columns(["jpg"], has_ids=False), {})
 
     def unpack(bitmaps, action="remove", **changed):
+        columns = Columns(["jpg"], has_ids=False, has_marks=action == "annotate")
+        table = NewTable(f"file:{tmp_path}/out", columns, {})
         given = task(tmp_path, source, **({"num_rows": 3} | changed))
         return unpack_shard(given, bitmaps, {}, RowSelection(action, "key"), table)
 
@@ -45,6 +49,49 @@ def test_chosen_samples_are_written(unpack, tmp_path, rows, action, keys, partia
     assert keys_in(tmp_path) == keys
     assert (done.num_rows, done.is_copy) == (len(keys), False)
     assert done.written_bytes == (tmp_path / "out/0.parquet").stat().st_size
+
+
+def marks_in(folder):
+    table = pq.read_table(folder / "out/0.parquet", columns=["is_duplicate", "kept_image_id"])
+    assert not table.schema.field("is_duplicate").nullable
+    return [tuple(row.values()) for row in table.to_pylist()]
+
+
+def test_all_samples_stay_and_are_marked(unpack, tmp_path):
+    planned = [bitmap(0, 2)[0]._replace(keepers=[Keeper(2, bytearray(b"\xc3\xa9"))])]
+    done = unpack(planned, "annotate")
+    assert keys_in(tmp_path) == ["1", "2", "3"]
+    assert marks_in(tmp_path) == [(True, None), (False, None), (True, "é")]
+    assert done.num_rows == 3
+    unpack([], "annotate")
+    assert marks_in(tmp_path) == [(False, None)] * 3
+
+
+def test_wrong_marks_are_found(unpack, tmp_path, monkeypatch):
+    monkeypatch.setattr(unpack_tasks, "write_rows", without_marks)
+    with pytest.raises(FileRefusedError, match="other values than were written"):
+        unpack(bitmap(1), "annotate")
+
+
+def without_marks(rows, columns, target):
+    write_rows(rows._replace(marks=[Mark(False, None)] * 3), columns, target)
+
+
+def test_metadata_is_read_once(tmp_path, monkeypatch):
+    """IDs from it are for the check of the plan, and for the column of IDs."""
+    (tmp_path / "0.tar").write_bytes(tar_of("1.jpg", "2.jpg"))
+    pq.write_table(pa.table({"key": ["1", "2"], "uid": ["x", "y"]}), tmp_path / "0.parquet")
+    read, asked = sample_ids.read_metadata_ids, []
+    monkeypatch.setattr(
+        sample_ids, "read_metadata_ids", lambda *given: asked.append(1) or read(*given)
+    )
+    table = NewTable(f"file:{tmp_path}/out", Columns(["jpg"], has_ids=True), {})
+    given = task(tmp_path, tmp_path / "0.tar", num_rows=2)
+    selection = RowSelection("remove", "parquet:uid")
+    unpack_shard(given, bitmap(0, checksum=zlib.crc32(b"x")), {}, selection, table)
+    rows = pq.read_table(tmp_path / "out/0.parquet", columns=["__key__", "image_id"]).to_pylist()
+    assert rows == [{"__key__": "2", "image_id": "y"}]
+    assert asked == [1]
 
 
 @pytest.mark.parametrize(("rows", "action"), [((0, 1, 2), "remove"), ((), "extract")])

@@ -31,6 +31,7 @@ class SampleColumns(NamedTuple):
         text: The columns of text that are a member; at most one.
         facts: The columns that the JSON holds; also structs of `data`, without their bytes.
         json_suffix: The suffix of the JSON.
+        ids_are_text: Whether the image IDs are text.
         uuids: The columns of UUIDs.
         enums: The columns of enums: bytes for pyarrow, and text for Spark.
     """
@@ -41,6 +42,7 @@ class SampleColumns(NamedTuple):
     text: Sequence[str]
     facts: Sequence[str]
     json_suffix: str
+    ids_are_text: bool
     uuids: frozenset[str]
     enums: frozenset[str]
 
@@ -59,21 +61,37 @@ def is_key(text: str) -> bool:
     )
 
 
-def choose_columns(file: Any, id_column: str, source: str) -> SampleColumns:
+def choose_columns(
+    file: Any, id_column: str, source: str, added: Sequence[str] = ()
+) -> SampleColumns:
     """Choose the members of the samples of a file by its schema.
 
     Args:
         file: pyarrow's reader of a Parquet file.
         id_column: The column of the image ID.
         source: The name of the file in messages.
+        added: Suffixes of members that each sample gets besides.
 
     Raises:
         FileRefusedError: There is no column of bytes, one has bytes within other values, one has a
             name that can't be a suffix, or two have the same name.
     """
     leaves = [file.schema.column(index) for index in range(len(file.schema))]
-    enums = _leaves_of(leaves, "ENUM")
-    types = {field.name: _as_text(field, enums) for field in file.schema_arrow}
+    enums, uuids = _leaves_of(leaves, "ENUM"), _leaves_of(leaves, "UUID")
+    return choose_members(file.schema_arrow, id_column, source, added, enums=enums, uuids=uuids)
+
+
+def choose_members(
+    schema: Any,
+    id_column: str,
+    source: str,
+    added: Sequence[str] = (),
+    *,
+    enums: frozenset[str] = frozenset(),
+    uuids: frozenset[str] = frozenset(),
+) -> SampleColumns:
+    """Choose the members of samples by an Arrow schema, as `choose_columns` does."""
+    types = {field.name: _as_text(field, enums) for field in schema}
     has_keys = KEY in types and _is_text(types[KEY])
     not_members = {id_column, KEY, _URL} if has_keys else {id_column}
     members = {name: of for name, of in types.items() if name not in not_members}
@@ -88,12 +106,13 @@ def choose_columns(file: Any, id_column: str, source: str) -> SampleColumns:
         text,
         facts,
         json_suffix=f"columns.{_JSON}" if has_keys and _JSON in data else _JSON,
-        uuids=_leaves_of(leaves, "UUID"),
+        ids_are_text=_is_text(types[id_column]),
+        uuids=uuids,
         enums=enums,
     )
     nested = [name for name in facts if name not in data and _has_bytes_within(types[name])]
-    reason = _why_not(chosen, nested)
-    if (name := _find_repeated(file.schema_arrow)) is not None:
+    reason = _why_not(chosen, nested, added)
+    if (name := _find_repeated(schema)) is not None:
         reason = f"two columns or fields have the name {name!r}"
     if reason is not None:
         raise FileRefusedError(
@@ -102,7 +121,7 @@ def choose_columns(file: Any, id_column: str, source: str) -> SampleColumns:
     return chosen
 
 
-def _why_not(chosen: SampleColumns, nested: Sequence[str]) -> str | None:
+def _why_not(chosen: SampleColumns, nested: Sequence[str], added: Sequence[str]) -> str | None:
     if nested:
         return f"column {nested[0]!r} has bytes within lists or other values"
     if not chosen.data:
@@ -115,7 +134,8 @@ def _why_not(chosen: SampleColumns, nested: Sequence[str]) -> str | None:
             or name.lower() in _OF_READERS
         ):
             return f"the name of column {name!r} can't be a suffix"
-    lower = [name.lower() for name in (*names, *([chosen.json_suffix] if chosen.facts else ()))]
+    others = (*([chosen.json_suffix] if chosen.facts else ()), *added)
+    lower = [name.lower() for name in (*names, *others)]
     if twice := next((name for name in lower if lower.count(name) > 1), None):
         return f"two members would have the suffix {twice!r}"
     return None
