@@ -3,22 +3,8 @@
 import pytest
 
 from dedup_lib.errors import UnsupportedError
-from tests.support.tables.iceberg import V2, V3, head, iceberg_table
+from tests.support.tables.iceberg import V2, V3, head, iceberg_table, refs
 from tests.support.tables.made import write_list
-
-
-@pytest.fixture
-def remove_here(remove):
-    """remove_here(images, list, **settings)."""
-
-    def remove_here(images, lists, **settings):
-        return remove(images, lists, None, method="in-place", **settings)
-
-    return remove_here
-
-
-def refs(spark, name):
-    return sorted(row[0] for row in spark.sql(f"SELECT name FROM {name}.refs").collect())
 
 
 @pytest.mark.parametrize("properties", [V2, V3], ids=["v2", "v3"])
@@ -76,5 +62,5 @@ def test_version_1_a_branch_and_a_session_without_extensions_are_refused(
         remove_here(f"{name}.branch_other", listed)
     name = iceberg_table(spark)
     monkeypatch.setattr("dedup_lib.iceberg.in_place.get_setting", lambda *_: None)
-    with pytest.raises(UnsupportedError, match="spark.sql.extensions="):
+    with pytest.raises(UnsupportedError, match=r"spark\.sql\.extensions="):
         remove_here(name, listed)
