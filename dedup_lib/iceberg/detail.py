@@ -164,4 +164,9 @@ def _not_readable(name: str, error: Exception) -> Exception:
     condition = str(getattr(error, "getCondition", lambda: None)() or "")
     if any(part in condition for part in _MISSING):
         return TableNotFoundError(f"there is no table {name!r} in the catalog.")
+    if "unsupported version" in str(error):
+        return UnsupportedError(
+            f"table {name!r} has a format version that this Iceberg can't read or write: use a "
+            f"newer one. {first_line(error)}"
+        )
     return TableFormatError(f"table {name!r} can't be read as Iceberg: {first_line(error)}")

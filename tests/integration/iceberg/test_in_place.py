@@ -1,5 +1,7 @@
 """In place: rows are deleted on a branch, verified there, and then published in one step."""
 
+from pathlib import Path
+
 import pytest
 
 from dedup_lib.errors import UnsupportedError
@@ -63,4 +65,15 @@ def test_version_1_a_branch_and_a_session_without_extensions_are_refused(
     name = iceberg_table(spark)
     monkeypatch.setattr("dedup_lib.iceberg.in_place.get_setting", lambda *_: None)
     with pytest.raises(UnsupportedError, match=r"spark\.sql\.extensions="):
+        remove_here(name, listed)
+
+
+def test_a_newer_format_version_than_the_runtimes_is_refused(spark, remove_here, listed):
+    name = iceberg_table(spark, None)
+    described = spark.sql(f"DESCRIBE TABLE EXTENDED {name}").where("col_name = 'Location'")
+    metadata = Path(described.collect()[0]["data_type"].removeprefix("file:")) / "metadata"
+    (metadata / ".v1.metadata.json.crc").unlink()
+    path = metadata / "v1.metadata.json"
+    path.write_text(path.read_text().replace('"format-version":3', '"format-version":99'))
+    with pytest.raises(UnsupportedError, match="use a newer one"):
         remove_here(name, listed)
