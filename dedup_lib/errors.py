@@ -29,6 +29,7 @@ DedupError                    1  any other failure
 └── PublishError              5  the output exists, or can't be published
     ├── OutputExistsError
     ├── ConflictError
+    │   └── PlanOutdatedError
     ├── DiskFullError
     └── VerificationError
 """
@@ -216,6 +217,10 @@ class OutputExistsError(PublishError):
 
 class ConflictError(PublishError):
     """Another writer works on the same output."""
+
+
+class PlanOutdatedError(ConflictError):
+    """Rows were appended to the image table after the plan; a run can plan anew."""
 
 
 class DiskFullError(PublishError):

@@ -13,7 +13,7 @@ from dedup_lib import metrics
 from dedup_lib.errors import DedupError, InputError, SafetyLimitError
 from dedup_lib.lineage import emit_lineage
 from dedup_lib.lists.removal_list import is_plain
-from dedup_lib.methods import repeats, run_key
+from dedup_lib.methods import repeats, run_key, tries
 from dedup_lib.methods.choice import choose_method
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan import from_kept_plan
@@ -82,7 +82,7 @@ def run(spark: SparkSession, settings: Settings, *, report: Report | None = None
                 translate_spark_errors(),
                 emit_lineage(settings, report, session.storage.canonical),
             ):
-                _Run(session, with_output_format(session, settings), report).execute()
+                tries.execute(lambda: _Run(session, with_output_format(session, settings), report))
     except BaseException as error:
         report.fail(error)
         if is_saved and settings.report is not None:

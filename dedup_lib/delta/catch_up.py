@@ -18,7 +18,6 @@ from dedup_lib.delta.history import (
     Commit,
     commit_with,
     count_rows_at,
-    note_text,
 )
 from dedup_lib.delta.image_changes import explain_lost_files
 from dedup_lib.delta.output_state import Reached, deletion_name, transaction_of
@@ -31,7 +30,7 @@ from dedup_lib.plan.planning import PLAN_SETTINGS
 from dedup_lib.session.conf import tuning_settings
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.sql_names import sql_name
-from dedup_lib.tables.history import ImageChanges
+from dedup_lib.tables.history import ImageChanges, note_text
 
 _NEWEST = 1000
 

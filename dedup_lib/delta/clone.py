@@ -14,7 +14,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.delta import delete
 from dedup_lib.delta.delete import DELETION_VECTORS, Purge
-from dedup_lib.delta.history import USER_METADATA, Commit, commit_with, note_text
+from dedup_lib.delta.history import USER_METADATA, Commit, commit_with
 from dedup_lib.errors import InputChangedError, UnsupportedError, VerificationError
 from dedup_lib.methods.new_output import NewOutput
 from dedup_lib.plan.plan import Plan
@@ -24,6 +24,7 @@ from dedup_lib.session.conf import session_settings, tuned_for_rows
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.progress import Step
 from dedup_lib.session.sql_names import quoted, sql_name
+from dedup_lib.tables.history import note_text
 from dedup_lib.tables.pinned import PinnedTable, check_is_readable
 from dedup_lib.tables.schema import column_names
 from dedup_lib.tables.target import Attempt, Staged, Target

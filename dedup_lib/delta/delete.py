@@ -12,7 +12,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.delta.detail import delta_detail
 from dedup_lib.delta.errors import explain_refused_deletes, refusal
-from dedup_lib.delta.history import USER_METADATA, note_text
+from dedup_lib.delta.history import USER_METADATA
 from dedup_lib.errors import UnsupportedError
 from dedup_lib.plan import id_join
 from dedup_lib.plan.id_scan import IdSizes
@@ -20,6 +20,7 @@ from dedup_lib.session.conf import SCAN_SETTINGS, session_settings, tuned_for_ro
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.spark_session import one_row
 from dedup_lib.session.sql_names import quoted, sql_name
+from dedup_lib.tables.history import note_text
 
 DELETION_VECTORS = "delta.enableDeletionVectors"
 _DELETE_SETTINGS = {

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +11,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.session.spark_session import one_row
 from dedup_lib.session.sql_names import sql_name
+from dedup_lib.tables.history import as_note
 
 # The session setting whose value becomes the note of a commit.
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
@@ -147,23 +147,6 @@ def _restored(spark: SparkSession, history: dict[int, Row], restore: Row) -> int
     instant = one_row(spark).select(F.lit(text).cast("timestamp_ltz")).collect()[0][0]
     before = [row["version"] for row in history.values() if row["timestamp"] <= instant]
     return max(before, default=-1)
-
-
-def note_text(note: Mapping[str, Any]) -> str:
-    """Return a note as text for a commit's `userMetadata`, safe as the value of a session setting.
-
-    In such a value Spark would replace ${env:…} by an environment variable.
-    """
-    return json.dumps(note).replace("${", "\\u0024{")
-
-
-def as_note(text: str) -> dict[str, Any]:
-    """Parse a note. Any other text, such as that of another writer, gives an empty note."""
-    try:
-        note = json.loads(text)
-    except ValueError:
-        return {}
-    return note if isinstance(note, dict) else {}
 
 
 def _history(spark: SparkSession, location: str, newest: int | None) -> list[Row]:

@@ -12,6 +12,7 @@ from dedup_lib.delta.readers import columns_with_escapes
 from dedup_lib.methods import repeats
 from dedup_lib.methods.method import Method
 from dedup_lib.methods.run_context import RunContext
+from dedup_lib.plan import id_scan
 from dedup_lib.plan.plan import Plan
 from dedup_lib.session.conf import session_settings, tuned_for_rows
 from dedup_lib.session.sql_names import sql_name
@@ -68,9 +69,10 @@ class InPlace(Method):
         in_place_commit.check_repeated(images.location, earlier.commit)
 
     @staticmethod
-    def make_up(run: RunContext, images: ImageTable, files: Sequence[FileRows]) -> None:
+    def make_up(run: RunContext, images: ImageTable) -> None:
         """Purge if an earlier run with the same key stopped before its purge."""
-        purge(run, images, files)
+        if run.settings.purge:
+            purge(run, images, id_scan.count_files(images))
 
 
 def purge(run: RunContext, images: ImageTable, files: Sequence[FileRows]) -> None:

@@ -14,7 +14,7 @@ from pyspark.sql.types import StructType
 
 from dedup_lib.delta.detail import delta_root, is_delta_path, table_exists
 from dedup_lib.delta.errors import is_conflict
-from dedup_lib.delta.history import LOST_COMMIT, USER_METADATA, commit_with, note_text
+from dedup_lib.delta.history import LOST_COMMIT, USER_METADATA, commit_with
 from dedup_lib.delta.output_state import transaction_of
 from dedup_lib.errors import (
     ConflictError,
@@ -37,6 +37,7 @@ from dedup_lib.session.failures import (
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted, sql_name
 from dedup_lib.session.storage import Storage
+from dedup_lib.tables.history import note_text
 from dedup_lib.tables.target import Attempt, Staged, Target
 
 # Delta accepts column names with these characters only with column mapping.

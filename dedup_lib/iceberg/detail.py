@@ -13,6 +13,7 @@ from dedup_lib.errors import TableFormatError, TableNotFoundError, UnsupportedEr
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.spark_session import get_setting
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
+from dedup_lib.tables.pinned import PinnedTable
 
 MAIN = "main"
 # Maven's coordinates of the runtime that the job was tested with.
@@ -50,12 +51,18 @@ class Detail:
         return int(self.properties.get("format-version", "2"))
 
 
+def detail_of(table: PinnedTable) -> Detail:
+    """Return what was found out about a pinned Iceberg table."""
+    found: Detail = table.detail["iceberg"]
+    return found
+
+
 def is_iceberg_name(spark: SparkSession, name: str) -> bool:
     """Tell whether a name is that of an Iceberg table, or of one that would be Iceberg.
 
     *Cost:* nothing for catalogs of one format; one request for those that hold several.
     """
-    catalog = get_setting(spark, f"spark.sql.catalog.{_catalog_of(spark, name)}")
+    catalog = get_setting(spark, f"spark.sql.catalog.{catalog_of(spark, name)}")
     if catalog is None or catalog.startswith(_NOT_ICEBERG):
         return False
     if catalog == _CATALOG:
@@ -118,7 +125,8 @@ def metadata_table(spark: SparkSession, detail: Detail, name: str) -> DataFrame:
     return reader.table(f"{detail.name}.{quoted(name)}")
 
 
-def _catalog_of(spark: SparkSession, name: str) -> str:
+def catalog_of(spark: SparkSession, name: str) -> str:
+    """Return the catalog of a table's name."""
     first, *rest = name_parts(name)
     if rest and get_setting(spark, f"spark.sql.catalog.{first}") is not None:
         return first
@@ -156,4 +164,9 @@ def _not_readable(name: str, error: Exception) -> Exception:
     condition = str(getattr(error, "getCondition", lambda: None)() or "")
     if any(part in condition for part in _MISSING):
         return TableNotFoundError(f"there is no table {name!r} in the catalog.")
+    if "unsupported version" in str(error):
+        return UnsupportedError(
+            f"table {name!r} has a format version that this Iceberg can't read or write: use a "
+            f"newer one. {first_line(error)}"
+        )
     return TableFormatError(f"table {name!r} can't be read as Iceberg: {first_line(error)}")

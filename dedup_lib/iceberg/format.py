@@ -9,19 +9,22 @@ from typing import Any
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
-from dedup_lib.errors import UnsupportedError
+from dedup_lib.errors import TableNotFoundError, UnsupportedError
 from dedup_lib.iceberg.detail import (
-    Detail,
+    detail_of,
     is_iceberg_name,
     metadata_table,
     read_detail,
     read_snapshot,
 )
+from dedup_lib.iceberg.history import read_snapshots
+from dedup_lib.iceberg.in_place import InPlace
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
 from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.columns import RowPlaces
 from dedup_lib.tables.format import TableFormat
+from dedup_lib.tables.history import EarlierRun
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.pinned import PinnedTable
 
@@ -33,7 +36,7 @@ class IcebergFormat(TableFormat):
 
     traits = find_format("iceberg")
     sign = "name in a catalog"
-    methods: Mapping[str, Any] = MappingProxyType({})
+    methods: Mapping[str, Any] = MappingProxyType({"in-place": InPlace})
 
     def is_at(self, session: Session, location: str) -> bool:
         """Find nothing at a path: only the catalog knows which metadata file is the newest."""
@@ -95,8 +98,18 @@ class IcebergFormat(TableFormat):
         sized = counted.join(files, "file_path", "left")
         return sized.withColumn("size_bytes", found).select(*counted.columns)
 
+    # The runs that wrote a table
 
-def detail_of(table: PinnedTable) -> Detail:
-    """Return what was found out about a pinned Iceberg table."""
-    found: Detail = table.detail["iceberg"]
-    return found
+    def find_run(
+        self, session: Session, location: str, key: str, value: str | None
+    ) -> EarlierRun | None:
+        """Search the snapshots that are or were part of main, as long as they are kept."""
+        try:
+            detail = read_detail(session.spark, location)
+        except TableNotFoundError:
+            return None
+        found = read_snapshots(session.spark, detail.name).find_run(key, value)
+        if found is None:
+            return None
+        snapshot, was_undone = found
+        return EarlierRun(location, snapshot.note, snapshot.snapshot_id, was_undone, snapshot)

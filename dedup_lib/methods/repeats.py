@@ -7,7 +7,6 @@ from typing import Any
 
 from dedup_lib.methods import run_key
 from dedup_lib.methods.run_context import RunContext
-from dedup_lib.plan import id_scan
 from dedup_lib.tables.history import EarlierRun
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.read import root_of
@@ -43,8 +42,7 @@ def repeat(run: RunContext, earlier: EarlierRun | None, images: ImageTable) -> N
         run.report.finish("dry_run")
         return
     run.workspace.clean_up_beside(root_of(run.session, earlier.location))
-    if settings.output is None and settings.purge:
-        files = id_scan.count_files(images)
-        _in_place(images).make_up(run, images, files)
+    if settings.output is None:
+        _in_place(images).make_up(run, images)
     run.finish_records()
     run.report.finish("succeeded")

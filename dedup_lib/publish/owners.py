@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
+import re
 import socket
 import uuid
 from pathlib import Path
 
 _PROCESS_TOKEN = uuid.uuid4().hex
+_NAME = re.compile(r"dedup-[0-9a-f]{12}-(?P<pid>\d+)-(?P<process>\w+)-(?P<machine>\w+)")
 
 
 def owner_text(attempt_id: str) -> str:
@@ -32,10 +35,37 @@ def died_here(owner: str) -> bool:
         machine = values.get("machine")
     except (ValueError, KeyError, TypeError, AttributeError):
         return False
-    if (host, machine) != (socket.gethostname(), _machine()):
+    is_here = (host, machine) == (socket.gethostname(), _machine())
+    return is_here and _has_ended(pid, is_own=process == _PROCESS_TOKEN)
+
+
+def owner_name(attempt_id: str) -> str:
+    """Return a name that identifies an attempt and its process, where no owner file can be."""
+    return f"dedup-{attempt_id}-{os.getpid()}-{_PROCESS_TOKEN[:12]}-{_machine_digest()}"
+
+
+def is_owner_name(name: str) -> bool:
+    """Tell whether `owner_name` made a name."""
+    return _NAME.fullmatch(name) is not None
+
+
+def named_died_here(name: str) -> bool:
+    """Tell whether the owner in a name was a process of this machine and has ended, if certain."""
+    found = _NAME.fullmatch(name)
+    if found is None or found["machine"] != _machine_digest():
         return False
+    return _has_ended(int(found["pid"]), is_own=found["process"] == _PROCESS_TOKEN[:12])
+
+
+def _machine_digest() -> str:
+    text = json.dumps([socket.gethostname(), _machine()])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _has_ended(pid: int, *, is_own: bool) -> bool:
+    """Tell whether a process of this machine has ended; False if unsure."""
     if pid == os.getpid():
-        return bool(process != _PROCESS_TOKEN)
+        return not is_own
     try:
         os.kill(pid, 0)
     except ProcessLookupError:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -63,3 +64,20 @@ class ImageChanges:
 
 
 NOTHING_NEW = ImageChanges(None, None)
+
+
+def note_text(note: Mapping[str, Any]) -> str:
+    """Return a note as text for a table's log, safe as the value of a session setting.
+
+    In such a value Spark would replace ${env:…} by an environment variable.
+    """
+    return json.dumps(note).replace("${", "\\u0024{")
+
+
+def as_note(text: str) -> dict[str, Any]:
+    """Parse a note. Any other text, such as that of another writer, gives an empty note."""
+    try:
+        note = json.loads(text)
+    except ValueError:
+        return {}
+    return note if isinstance(note, dict) else {}

@@ -21,3 +21,13 @@ def pytest_collection_modifyitems(items):
 def listed(tmp_path):
     """A list of two images of the tables, and of one that is not there."""
     return write_list(tmp_path / "list", ["i3", "i17", "unknown"])
+
+
+@pytest.fixture
+def remove_here(remove):
+    """remove_here(images, list, **settings)."""
+
+    def remove_here(images, lists, **settings):
+        return remove(images, lists, None, method="in-place", **settings)
+
+    return remove_here

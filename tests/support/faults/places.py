@@ -1,7 +1,8 @@
 """The places of a run at which it can be stopped, and what tells that a run is there.
 
 A place is the end of a phase (`plan`, `check`, `apply`, `verify`, `publish`); `committed` (Delta's
-commit is made), `deleted` (a Delta commit deleted rows) or `renamed` (between the two renames that
+commit is made), `deleted` (a commit deleted rows, of Iceberg on a branch), `published` (Iceberg's
+main is the branch, which is not dropped yet) or `renamed` (between the two renames that
 replace a directory).
 """
 
@@ -10,6 +11,8 @@ from contextlib import contextmanager
 
 from dedup_lib.delta import delete
 from dedup_lib.delta.format import DeltaFormat
+from dedup_lib.iceberg import branch
+from dedup_lib.iceberg import delete as iceberg_delete
 from dedup_lib.parquet.format import ParquetFormat
 from dedup_lib.session.hadoop_storage import HadoopStorage
 from dedup_lib.session.progress import Progress
@@ -37,7 +40,9 @@ def tell_places(reached: Callable[[str], None], begun: Callable[[str], None]) ->
     Progress.phase, HadoopStorage.rename = phase, renaming
     ParquetFormat.stage = _then(ParquetFormat.stage, reached, "committed")
     DeltaFormat.stage = _then(DeltaFormat.stage, reached, "committed")
-    delete.delete_ids = _then(delete.delete_ids, reached, "deleted")
+    for module in (delete, iceberg_delete):
+        module.delete_ids = _then(module.delete_ids, reached, "deleted")
+    branch.publish = _then(branch.publish, reached, "published")
 
 
 def _then(act, reached, place):

@@ -109,11 +109,17 @@ def stopped_run(where: str, how: str, *arguments: str, cwd: Path) -> Any:
     return result
 
 
-def stopped_runs(how: str, jobs: Sequence[tuple[str, Sequence[str]]], *, cwd: Path) -> None:
+def stopped_runs(
+    how: str,
+    jobs: Sequence[tuple[str, Sequence[str]]],
+    *,
+    cwd: Path,
+    settings: Mapping[str, str] = INTERPRETED,
+) -> None:
     """Run several jobs, each to its place, in one process that is killed: see stopping_jobs.py."""
     notes, script = cwd / "notes", ROOT / "tests/support/faults/stopping_jobs.py"
     environment = {"PYTHONPATH": str(ROOT), "FAULT_NOTES": str(notes)}
-    command = [*SPARK_SUBMIT, *conf_flags(INTERPRETED), script, how, json.dumps(jobs)]
+    command = [*SPARK_SUBMIT, *conf_flags(settings), script, how, json.dumps(jobs)]
     result = run(command, cwd=cwd, **environment)
     assert notes.exists(), result.stderr
     wait_for_group(int(notes.read_text()))

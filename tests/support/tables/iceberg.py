@@ -53,3 +53,8 @@ def head(spark: SparkSession, name: str, ref: str = "main") -> int | None:
     """The snapshot that a branch or tag names."""
     found = spark.sql(f"SELECT snapshot_id FROM {name}.refs WHERE name = '{ref}'").collect()
     return found[0][0] if found else None
+
+
+def refs(spark: SparkSession, name: str) -> list[str]:
+    """The names of its branches and tags, sorted."""
+    return sorted(row[0] for row in spark.sql(f"SELECT name FROM {name}.refs").collect())

@@ -7,7 +7,13 @@ import sys
 
 import pytest
 
-from dedup_lib.publish.owners import died_here, owner_text
+from dedup_lib.publish.owners import (
+    died_here,
+    is_owner_name,
+    named_died_here,
+    owner_name,
+    owner_text,
+)
 
 
 def owner(**values):
@@ -47,3 +53,23 @@ def test_of_what_is_not_of_this_machine_nothing_is_known(child, values):
 @pytest.mark.parametrize("text", ["", "{}", "[]", "null"])
 def test_of_what_names_no_owner_nothing_is_known(text):
     assert not died_here(text)
+
+
+def test_a_name_tells_the_same_of_its_process(child):
+    own = owner_name("0123456789ab")
+    assert is_owner_name(own)
+    assert not named_died_here(own)
+    _, attempt, pid, process, machine = own.split("-")
+    assert named_died_here(f"dedup-{attempt}-{pid}-another-{machine}")
+    running = f"dedup-{attempt}-{child.pid}-{process}-{machine}"
+    assert not named_died_here(running)
+    child.kill()
+    child.wait()
+    assert named_died_here(running)
+    assert not named_died_here(f"dedup-{attempt}-{child.pid}-{process}-elsewhere")
+
+
+@pytest.mark.parametrize("name", ["main", "dedup-7f3a", "dedup-0123456789ab-1"])
+def test_any_other_name_has_no_owner(name):
+    assert not is_owner_name(name)
+    assert not named_died_here(name)

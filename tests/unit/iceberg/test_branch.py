@@ -1,0 +1,70 @@
+"""Statements that move branches are run again where another commit came first."""
+
+from types import SimpleNamespace
+
+import pytest
+from pyspark.errors import PySparkException
+
+from dedup_lib.errors import ConflictError
+from dedup_lib.iceberg import branch
+from dedup_lib.iceberg.detail import Detail
+from dedup_lib.iceberg.history import Snapshot, Snapshots
+
+RACE = PySparkException("CommitFailedException: Table metadata refresh is required")
+ONE, TWO, THREE = (Snapshot(2**40 + n, 2**40 + n - 1, "append", {}) for n in range(3))
+BY_ID = {one.snapshot_id: one for one in (ONE, TWO, THREE)}
+OWN = branch.Branch(
+    SimpleNamespace(
+        location="cat.db.t",
+        detail={"iceberg": Detail("`cat`.`db`.`t`", "main", ONE.snapshot_id, "/t", {})},
+    ),
+    "dedup-1",
+)
+
+
+class Session:
+    """Fails the first statements; the others succeed."""
+
+    def __init__(self, errors):
+        self.errors = list(errors)
+        self.conf = SimpleNamespace(get=lambda *_: "a catalog")
+
+    def sql(self, statement):
+        if self.errors:
+            raise self.errors.pop(0)
+        moved = {"previous_ref": ONE.snapshot_id, "updated_ref": TWO.snapshot_id}
+        return SimpleNamespace(collect=lambda: [moved])
+
+
+def published(monkeypatch, errors, heads):
+    """What `publish` says, where main's head is one after another."""
+    heads = iter(heads)
+    monkeypatch.setattr(
+        branch,
+        "read_snapshots",
+        lambda *_: Snapshots(BY_ID, {"main": next(heads).snapshot_id}, ()),
+    )
+    monkeypatch.setattr(branch, "catalog_of", lambda *_: "cat")
+    return branch.publish(Session(errors), OWN, TWO)
+
+
+def test_a_lost_race_is_run_again_while_main_stays(monkeypatch):
+    assert published(monkeypatch, [RACE] * 3, [ONE, ONE, ONE, TWO])
+    with pytest.raises(ConflictError):
+        published(monkeypatch, [RACE] * 4, [ONE] * 4)
+
+
+def test_main_that_moved_elsewhere_is_not_published_to(monkeypatch):
+    sibling = Snapshot(7, ONE.snapshot_id, "append", {})
+    monkeypatch.setitem(BY_ID, 7, sibling)
+    assert not published(monkeypatch, [RACE], [sibling])
+
+
+@pytest.mark.parametrize("head", [TWO, THREE])
+def test_a_lost_answer_is_looked_up(monkeypatch, head):
+    assert published(monkeypatch, [PySparkException("timed out")], [head])
+
+
+def test_an_unknown_error_where_main_stays_is_raised(monkeypatch):
+    with pytest.raises(PySparkException, match="timed out"):
+        published(monkeypatch, [PySparkException("timed out")], [ONE])
