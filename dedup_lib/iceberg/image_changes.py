@@ -86,7 +86,7 @@ def commits_since(
     by_id = {commit.snapshot_id: commit for commit in commits}
     found: list[Commit] = []
     at = newest
-    while at != earlier:
+    while at is None or at != earlier:
         commit = None if at is None else by_id.get(at)
         if commit is None:
             return None
