@@ -70,7 +70,7 @@ def find_changes(
 
 @contextmanager
 def explain_lost_files(images: PinnedTable) -> Iterator[None]:
-    """Explain the error if a file with new rows is missing because a VACUUM deleted it."""
+    """Explain the error if a file with new rows is missing because it was cleaned up."""
     try:
         yield
     except SPARK_ERRORS as error:
@@ -78,7 +78,8 @@ def explain_lost_files(images: PinnedTable) -> Iterator[None]:
             raise
         raise ImagesChangedError(
             f"image table {images.location!r} lacks a file with rows that were added since the "
-            f"last run: VACUUM deletes compacted files. To go on, {_FULL_RUN}: "
+            "last run: VACUUM, or the expiry of snapshots, deletes compacted files. To go on, "
+            f"{_FULL_RUN}: "
             f"{first_line(error)}"
         ) from error
 

@@ -213,6 +213,7 @@ def _packed(images: ImagesState) -> dict[str, Any]:
         "table_id": images.table_id,
         "version": images.version,
         "files": base64.b64encode(zlib.compress(text.encode(), 9)).decode("ascii"),
+        "columns": images.columns,
     }
 
 
@@ -220,5 +221,10 @@ def _unpacked(values: Mapping[str, Any]) -> ImagesState:
     rows = json.loads(zlib.decompress(base64.b64decode(values["files"])))
     files = {path: (size_bytes, modified_ms) for path, size_bytes, modified_ms in rows}
     return ImagesState(
-        values["location"], values["image_id_column"], values["table_id"], values["version"], files
+        values["location"],
+        values["image_id_column"],
+        values["table_id"],
+        values["version"],
+        files,
+        tuple(values.get("columns", ())),  # earlier releases noted none
     )

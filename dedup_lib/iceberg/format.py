@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -10,6 +11,7 @@ from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import TableNotFoundError, UnsupportedError
+from dedup_lib.iceberg import image_changes
 from dedup_lib.iceberg.detail import (
     detail_of,
     is_iceberg_name,
@@ -24,8 +26,9 @@ from dedup_lib.session.session import Session
 from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.columns import RowPlaces
 from dedup_lib.tables.format import TableFormat
-from dedup_lib.tables.history import EarlierRun
+from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
 from dedup_lib.tables.id_table import WantedIds
+from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import PinnedTable
 
 _HIDDEN = ("_file", "_pos")
@@ -97,6 +100,20 @@ class IcebergFormat(TableFormat):
         found = F.coalesce("found_bytes", F.lit(0)).cast("bigint")
         sized = counted.join(files, "file_path", "left")
         return sized.withColumn("size_bytes", found).select(*counted.columns)
+
+    # Find what is new in it
+
+    def state(self, session: Session, table: ImageTable) -> ImagesState:
+        """Return the pinned snapshot, and the columns: renaming one makes no snapshot."""
+        columns = image_changes.columns_of(table.frame.schema)
+        state = ImagesState(table.location, table.id_column, None, table.version)
+        return dataclasses.replace(state, columns=columns)
+
+    def find_changes(
+        self, session: Session, table: PinnedTable, before: ImagesState, now: ImagesState
+    ) -> ImageChanges:
+        """Read the appended files, and compare the rows of both snapshots if need be."""
+        return image_changes.find_changes(session.spark, table, detail_of(table), before, now)
 
     # The runs that wrote a table
 

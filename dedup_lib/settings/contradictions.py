@@ -250,11 +250,12 @@ def _check_since_last_run(settings: Settings) -> None:
         raise SettingsError(f"{flag} is for --method {able} and --action remove.")
     if settings.output is None:
         raise SettingsError(f"{flag} needs --output, whose commits say what the last run did.")
-    if not find_format(settings.resolved_output_format).takes_commits:
-        committing = _either(item.name for item in all_formats() if item.takes_commits)
+    output = find_format(settings.resolved_output_format)
+    if not output.can_follow_last_run:
+        able = _either(item.name for item in all_formats() if item.can_follow_last_run)
         raise SettingsError(
-            f"{flag} needs an output whose rows can be added and deleted in commits: use "
-            f"--output-format {committing}."
+            f"{flag} can't update an output that is {output.title}: use --output-format {able}, "
+            "with a path or a name that can be such a table, or leave the flag out."
         )
     if settings.eps_sweep is not None:
         raise SettingsError(f"--eps-sweep helps to choose a value: leave {flag} out.")

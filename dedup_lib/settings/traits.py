@@ -24,7 +24,8 @@ class FormatTraits:
         has_plain_files: Whether only the files of a directory show that a table has this format.
         has_shards: Whether its files are shards, whose size a user can choose. Spark can't read
             them.
-        takes_commits: Whether commits can add and delete rows, as --since-last-run does.
+        takes_commits: Whether commits can add and delete rows.
+        can_follow_last_run: Whether --since-last-run can update an output of this format.
     """
 
     name: str
@@ -34,6 +35,7 @@ class FormatTraits:
     has_parquet_files: bool = False
     takes_names: bool = False
     takes_commits: bool = False
+    can_follow_last_run: bool = False
     has_plain_files: bool = False
     has_shards: bool = False
 
@@ -168,6 +170,7 @@ _formats = {
             has_parquet_files=True,
             takes_names=True,
             takes_commits=True,
+            can_follow_last_run=True,
         ),
         FormatTraits(
             name="iceberg",

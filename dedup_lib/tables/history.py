@@ -40,6 +40,8 @@ class ImagesState:
         version: The version; None for a format without versions.
         files: For a format without versions: size in bytes and modification time in ms of each
             data file, by its path below the table's directory. Otherwise empty.
+        columns: Names and types of its columns; empty if the format finds out otherwise whether
+            they changed.
     """
 
     location: str
@@ -47,6 +49,7 @@ class ImagesState:
     table_id: str | None
     version: int | None
     files: Mapping[str, tuple[int, int]] = field(default_factory=dict)
+    columns: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
