@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 from dedup_lib.errors import ConflictError, VerificationError
 from dedup_lib.iceberg import purge
 from dedup_lib.iceberg.purge import Purge, purge_table
-from tests.support.faults.meeting import meet
+from tests.support.faults.meeting import PATIENCE_SECONDS, meet
 from tests.support.tables.iceberg import V2, V3, head, iceberg_table, rows
 
 PARTITIONED = "PARTITIONED BY (shard)"
@@ -133,18 +133,20 @@ def test_a_writer_of_the_same_files_wins_and_the_error_says_how_to_go_on(
     call, parties = purge._call, ("core 0", "core 1", "writer")
 
     def hold(number):
-        meet(tmp_path, "held", f"core {number}", parties[:2])
+        meet(tmp_path, "held", f"core {number}", parties)
         meet(tmp_path, "written", f"core {number}", parties)
         return number
 
-    held = spark.range(2).repartitionByRange(2, "id").select(F.udf(hold, "long")("id"))
+    held = spark.range(0, 2, 1, 2).select(F.udf(hold, "long")("id"))
 
     def write():
-        meet(tmp_path, "held", parties[0], parties[:2])
+        meet(tmp_path, "held", "writer", parties)
+        deadline = time.monotonic() + PATIENCE_SECONDS
         while len(spark.sparkContext.statusTracker().getActiveJobsIds()) < 2:
+            assert time.monotonic() < deadline
             time.sleep(0.01)
         spark.sql(f"DELETE FROM {name} WHERE shard = 0")
-        meet(tmp_path, "written", "writer", parties[2:])
+        meet(tmp_path, "written", "writer", parties)
 
     def call_meanwhile(*arguments, **more):
         threads = [threading.Thread(target=held.collect), threading.Thread(target=write)]
