@@ -8,6 +8,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -28,6 +29,10 @@ _FILES_WITH_HIDDEN_ROWS = {
     "min-file-size-bytes": "0",
     "max-file-size-bytes": "9000000000000",
 }
+# How many rows Iceberg's writer holds before it looks at their size, and how many bytes are many.
+_ROWS_PER_CHECK = "write.parquet.row-group-check-min-record-count"
+_DEFAULT_ROWS_PER_CHECK = 100
+_MANY_BYTES = 128 * 1024**2
 _REPLACE = "replace"  # the operation of a snapshot that has the rows of the one before it
 _KEPT_DAYS = 5  # how long Iceberg keeps snapshots by default
 _CONFLICTS = ("ValidationException", "CommitFailedException")
@@ -88,6 +93,7 @@ def purge_table(spark: SparkSession, location: str, id_column: str) -> Purge:
     *Cost:* the files with hidden rows are read and written. The IDs of the table are scanned twice.
     """
     before = read_detail(spark, location)
+    _warn_of_large_images(spark, before)
     try:
         _call(spark, before, "rewrite_data_files", _FILES_WITH_HIDDEN_ROWS, strategy="binpack")
         if _has_delete_files(spark, read_detail(spark, location)):
@@ -135,6 +141,25 @@ def _literal(value: object) -> str:
     if isinstance(value, int):
         return str(value)
     return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+
+
+def _warn_of_large_images(spark: SparkSession, detail: Detail) -> None:
+    """Warn if the writer would hold many bytes before it looks at the size of a row group."""
+    rows = int(detail.properties.get(_ROWS_PER_CHECK, _DEFAULT_ROWS_PER_CHECK))
+    row_bytes = F.max(F.col("file_size_in_bytes") / F.col("record_count"))
+    found = metadata_table(spark, detail, "data_files").agg(row_bytes).collect()[0][0] or 0
+    if rows > 1 and rows * found > _MANY_BYTES:
+        _log.warning(
+            "a row of %s has %.1f MB, and Iceberg's writer holds %s rows before it looks at their "
+            "size: each core needs about %.1f GB of memory. To prevent this: ALTER TABLE %s SET "
+            "TBLPROPERTIES ('%s' = '1')",
+            detail.name,
+            found / 1e6,
+            rows,
+            3 * rows * found / 1e9,
+            detail.name,
+            _ROWS_PER_CHECK,
+        )
 
 
 def _has_delete_files(spark: SparkSession, detail: Detail) -> bool:
@@ -238,7 +263,7 @@ def _changed_files(spark: SparkSession, before: Detail, after: Detail) -> dict[s
     return found
 
 
-def _result(spark: SparkSession, detail: Detail, changed: Mapping[str, int]) -> Purge:
+def _result(spark: SparkSession, detail: Detail, changed: Mapping[str, Any]) -> Purge:
     """Say which statement deletes the removed files, and when."""
     if detail.properties.get("gc.enabled") == "false":
         _log.warning(

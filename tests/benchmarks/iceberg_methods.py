@@ -65,7 +65,7 @@ def run_methods(
 
 def run_method(spark: SparkSession, folder: Path, format_version: int, method: str) -> Timed:
     made, out, here = folder / "made", folder / "out", folder / "here"
-    settings = {"images": str(made), "method": method.split(" ")[0]}
+    settings = {"images": str(made), "method": method.split(" ", maxsplit=1)[0]}
     if method == "clone (Delta)":
         settings["output"] = str(out)
     elif method == "in-place (Delta)":

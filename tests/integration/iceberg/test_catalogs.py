@@ -1,51 +1,54 @@
-"""Iceberg tables in other catalogs than one of directories."""
+"""Iceberg tables in a catalog that is a database, with the settings that we ship."""
 
-import uuid
+import contextlib
+import sqlite3
 
 import pytest
-from pyspark.sql import functions as F
 
-from dedup_lib.errors import TableNotFoundError
-from dedup_lib.iceberg.purge import purge_table
-from dedup_lib.session.conf import session_settings
-from tests.support.tables.iceberg import V3, head, rows
+from tests.support.jars.sqlite_jar import sqlite_jar
+from tests.support.paths import BIN, ROOT
+from tests.support.processes.runs import QUICK, conf_flags, report_of, run
+from tests.support.tables.iceberg import head, iceberg_table
+
+JOB = ROOT / "jobs/remove_duplicates.py"
+pytestmark = pytest.mark.classic("it starts a process of its own")
 
 
 @pytest.fixture
-def derby(spark, tmp_path):
-    """A JDBC catalog, whose tables are rows of an embedded Derby, which Spark has among its jars."""
-    name = f"jdbc_{uuid.uuid4().hex[:8]}"
-    catalog = f"spark.sql.catalog.{name}"
-    settings = {
-        catalog: "org.apache.iceberg.spark.SparkCatalog",
-        f"{catalog}.type": "jdbc",
-        f"{catalog}.uri": f"jdbc:derby:{tmp_path}/derby;create=true",
-        f"{catalog}.warehouse": (tmp_path / "warehouse").as_uri(),
-        f"{catalog}.cache-enabled": "false",
-    }
-    with session_settings(spark, settings):
-        spark.sql(f"CREATE NAMESPACE {name}.db")
-        yield name
+def registered(spark, tmp_path):
+    """A table, as SQLite's catalog has it: registered(name) enters one of the suite's catalog."""
+
+    def registered(name):
+        newest = "SELECT file FROM {}.metadata_log_entries ORDER BY timestamp DESC LIMIT 1"
+        metadata = spark.sql(newest.format(name)).collect()[0][0]
+        with contextlib.closing(sqlite3.connect(tmp_path / "catalog.db")) as database, database:
+            database.execute(
+                "CREATE TABLE iceberg_tables (catalog_name, table_namespace, table_name, "
+                "metadata_location, previous_metadata_location)"
+            )
+            row = ("lake", "db", "images", metadata, None)
+            database.execute("INSERT INTO iceberg_tables VALUES (?, ?, ?, ?, ?)", row)
+        return "lake.db.images"
+
+    return registered
 
 
-def test_a_jdbc_catalog_is_one_like_others(spark, remove, listed, tmp_path, derby):
-    name = f"{derby}.db.images"
-    properties = ", ".join(f"'{key}' = '{value}'" for key, value in V3.items())
-    spark.sql(
-        f"CREATE TABLE {name} (image_id STRING, image BINARY, shard INT) USING iceberg "
-        f"TBLPROPERTIES ({properties})"
-    )
-    rows(spark, 40).writeTo(name).append()
+def test_a_jdbc_catalog_with_the_settings_that_we_ship(spark, listed, tmp_path, registered):
+    name = iceberg_table(spark)
     spark.sql(f"ALTER TABLE {name} CREATE TAG monday")
     spark.sql(f"DELETE FROM {name} WHERE image_id = 'i5'")
-    expected = spark.table(name).where("image_id NOT IN ('i3', 'i17')")
-    report = remove(name, listed, tmp_path / "out")
-    written = spark.read.parquet(str(tmp_path / "out"))
-    assert sorted(written.collect()) == sorted(expected.collect())
-    assert report.inputs["images"]["format"] == "iceberg"
-    assert report.inputs["images"]["version"] == head(spark, name)
-    assert remove(f"{name}.tag_monday", listed, None, dry_run=True).counts["input_rows"] == 40
-    assert purge_table(spark, name, "image_id").vacuum.startswith(f"CALL `{derby}`.system.")
-    assert spark.table(name).where(F.col("image_id") == "i5").count() == 0
-    with pytest.raises(TableNotFoundError, match="nothing"):
-        remove(f"{derby}.db.nothing", listed, None, dry_run=True)
+    expected = spark.table(name).where("image_id NOT IN ('i3', 'i17')").collect()
+    settings = {
+        "spark.driver.extraClassPath": str(sqlite_jar()),
+        "spark.sql.catalog.lake.type": "jdbc",
+        "spark.sql.catalog.lake.uri": f"jdbc:sqlite:{tmp_path}/catalog.db",
+        "spark.sql.catalog.lake.warehouse": (tmp_path / "warehouse").as_uri(),
+    }
+    conf = ROOT / "conf/spark/iceberg.conf"
+    submit = [BIN / "spark-submit", "--master", "local[2]", "--properties-file", conf, *QUICK]
+    flags = ["--images", registered(name), "--duplicate-ids", listed, "--output", "./out"]
+    result = run([*submit, *conf_flags(settings), JOB, *flags], cwd=tmp_path)
+    assert result.returncode == 0, result.stderr
+    images = report_of(result)["inputs"]["images"]
+    assert (images["format"], images["version"]) == ("iceberg", head(spark, name))
+    assert sorted(spark.read.parquet(str(tmp_path / "out")).collect()) == sorted(expected)

@@ -41,7 +41,8 @@ def test_only_files_with_hidden_rows_are_rewritten(spark, properties, upgraded):
     after = data_files(spark, name)
     assert digests(spark, name) == kept
     gone, new = before.keys() - after.keys(), after.keys() - before.keys()
-    assert gone and all("/shard=0/" in path for path in gone | new)
+    assert gone
+    assert all("/shard=0/" in path for path in gone | new)
     assert spark.table(f"{name}.delete_files").count() == 0
     assert (purged.removed_files, purged.added_files) == (len(gone), len(new))
     assert purged.removed_bytes == sum(before[path] for path in gone)
@@ -73,16 +74,21 @@ def test_the_statement_in_the_report_deletes_the_originals_that_were_taken_in(
     assert spark.table(name).count() == 19
 
 
-def test_files_that_the_table_does_not_own_and_snapshots_with_a_name_stay(spark, caplog):
+def test_files_that_the_table_does_not_own_and_snapshots_with_a_name_stay(
+    spark, caplog, monkeypatch
+):
     name = iceberg_table(spark, properties=V3 | {"gc.enabled": "false"})
     spark.sql(f"DELETE FROM {name} WHERE image_id = 'i3'")
     assert purge_table(spark, name, "image_id").vacuum is None
     assert "does not own its files" in caplog.text
+    assert "looks at their size" not in caplog.text
     name = iceberg_table(spark)
+    monkeypatch.setattr(purge, "_MANY_BYTES", 10_000)  # images of a hundred bytes are large
     spark.sql(f"ALTER TABLE {name} CREATE TAG `it's first`")
     spark.sql(f"DELETE FROM {name} WHERE image_id = 'i3'")
     purge_table(spark, name, "image_id")
     assert "it's first" in caplog.text
+    assert f"ALTER TABLE {purge.read_detail(spark, name).name} SET TBLPROPERTIES" in caplog.text
 
 
 @pytest.mark.parametrize("broken", ["lost", "other"])
@@ -95,7 +101,9 @@ def test_a_purge_that_changes_rows_fails_and_names_the_way_back(spark, monkeypat
     where = "image_id <> 'i7'" if broken == "lost" else "true"
 
     def change(*_, **__):
-        changed = spark.table(name).where(where).selectExpr(f"{image_id} AS image_id", "image", "shard")
+        changed = (
+            spark.table(name).where(where).selectExpr(f"{image_id} AS image_id", "image", "shard")
+        )
         changed.localCheckpoint().writeTo(name).overwritePartitions()
 
     monkeypatch.setattr(purge, "_call", change)
