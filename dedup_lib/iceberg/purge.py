@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import ConflictError, VerificationError
@@ -112,9 +112,10 @@ def purge_table(spark: SparkSession, location: str, id_column: str) -> Purge:
     if after.snapshot_id == before.snapshot_id:
         return Purge()
     changed: Counter[str] = Counter()
-    for first, last in _replacements(spark, before, after):
-        _check_same_ids(spark, first, last, id_column)
-        changed.update(_changed_files(spark, first, last))
+    for first, *replaced in _replacements(spark, before, after):
+        _check_same_ids(spark, first, replaced[-1], id_column)
+        for snapshot in replaced:
+            changed.update(_changed_files(spark, snapshot))
     return _result(spark, after, changed)
 
 
@@ -168,12 +169,10 @@ def _has_delete_files(spark: SparkSession, detail: Detail) -> bool:
     return not files.where("content = 1 AND file_format <> 'PUFFIN'").isEmpty()
 
 
-def _replacements(
-    spark: SparkSession, before: Detail, after: Detail
-) -> Iterator[tuple[Detail, Detail]]:
-    """Yield the first and last snapshot of each sequence that must not change a row.
+def _replacements(spark: SparkSession, before: Detail, after: Detail) -> Iterator[list[Detail]]:
+    """Yield each sequence of snapshots that must all have the same rows; at least two in each.
 
-    There is one, unless others committed meanwhile.
+    There is one sequence, unless others committed meanwhile.
 
     Raises:
         ConflictError: The snapshots don't lead from the first to the last any more.
@@ -181,7 +180,7 @@ def _replacements(
     table = spark.read.table(f"{after.name}.snapshots")
     snapshots = table.select("snapshot_id", "parent_id", "operation").collect()
     by_id = {row["snapshot_id"]: row for row in snapshots}
-    last, current = after.snapshot_id, after.snapshot_id
+    current, same = after.snapshot_id, [after]
     while current != before.snapshot_id:
         if current not in by_id:
             raise ConflictError(
@@ -189,75 +188,54 @@ def _replacements(
                 f"not be compared with those of snapshot {before.snapshot_id}, from before."
             )
         row = by_id[current]
-        if row["operation"] != _REPLACE:
-            if current != last:
-                yield _at(before, current), _at(before, last)
-            last = row["parent_id"]
         current = row["parent_id"]
-    if current != last:
-        yield _at(before, current), _at(before, last)
-
-
-def _at(detail: Detail, snapshot_id: int | None) -> Detail:
-    return dataclasses.replace(detail, snapshot_id=snapshot_id)
+        parent = dataclasses.replace(before, snapshot_id=current)
+        if row["operation"] == _REPLACE:
+            same.insert(0, parent)
+            continue
+        if len(same) > 1:
+            yield same
+        same = [parent]
+    if len(same) > 1:
+        yield same
 
 
 def _check_same_ids(spark: SparkSession, before: Detail, after: Detail, id_column: str) -> None:
-    """Compare the IDs of two snapshots: those of each file, and of all changed files together."""
+    """Compare the number of rows, and a hash of the IDs, of two snapshots."""
 
-    def ids_by_file(detail: Detail, name: str) -> DataFrame:
-        rows = read_snapshot(spark, detail).select(
-            F.col("_file").alias("file"), values_of(id_column).alias("image_id")
-        )
-        counted = rows.groupBy("file").agg(
-            F.count(F.lit(1)).alias("num_rows"), sum_of_hashes("image_id").alias("hash_sum")
-        )
-        return counted.select("file", F.struct("num_rows", "hash_sum").alias(name))
+    def count(detail: Detail) -> Row:
+        ids = read_snapshot(spark, detail).select(values_of(id_column).alias("image_id"))
+        return ids.agg(F.count(F.lit(1)), sum_of_hashes("image_id")).collect()[0]
 
-    files = ids_by_file(before, "old").join(ids_by_file(after, "new"), "file", "full_outer")
-    is_kept = F.col("old").isNotNull() & F.col("new").isNotNull()
-
-    def total(name: str) -> list[Column]:
-        """The rows and the hash of the files that only one of the snapshots has."""
-        return [
-            F.coalesce(F.sum(F.when(~is_kept, F.col(name)[field])), F.lit(0)).alias(
-                f"{name}_{field}"
-            )
-            for field in ("num_rows", "hash_sum")
-        ]
-
-    differing = F.count_if(is_kept & (F.col("old") != F.col("new"))).alias("differing")
+    # Not in one query: over Spark Connect, both would then read the same snapshot.
     with tuning_settings(spark, SCAN_SETTINGS):
-        found = files.agg(differing, *total("old"), *total("new")).collect()[0]
-    if found["differing"] == 0 and found[1:3] == found[3:5]:
+        old, new = count(before), count(after)
+    if old == new:
         return
     back = spell_call(before, "rollback_to_snapshot", snapshot_id=before.snapshot_id)
     raise VerificationError(
-        f"the purge of {before.name} changed rows: {found['new_num_rows']} rows in new files "
-        f"replace {found['old_num_rows']}, or their IDs differ; {found['differing']} files that "
-        f"should be the same differ. To undo it (and all that was committed since): {back}; do so "
-        "before snapshots are expired."
+        f"the purge of {before.name} changed rows: it left {new[0]} of {old[0]} rows, or their IDs "
+        f"differ. To undo it (and all that was committed since): {back}; do so before snapshots "
+        "are expired."
     )
 
 
-def _changed_files(spark: SparkSession, before: Detail, after: Detail) -> dict[str, int]:
-    """Count the data files that a purge removed and added, and their bytes."""
-
-    def files(detail: Detail, size: str) -> DataFrame:
-        return metadata_table(spark, detail, "data_files").select(
-            "file_path", F.col("file_size_in_bytes").alias(size)
+def _changed_files(spark: SparkSession, detail: Detail) -> dict[str, int]:
+    """Count the data files that a snapshot removed and added, and their bytes."""
+    root = detail.properties.get("write.data.path", detail.location).rstrip("/") + "/"
+    is_own = (F.col("snapshot_id") == detail.snapshot_id) & (F.col("data_file.content") == 0)
+    size, path = F.col("data_file.file_size_in_bytes"), F.col("data_file.file_path")
+    is_added, is_removed = F.col("status") == 1, F.col("status") == 2  # 0: was there before
+    counted = (
+        metadata_table(spark, detail, "entries")
+        .where(is_own)
+        .agg(
+            F.count_if(is_removed).alias("removed_files"),
+            F.count_if(is_added).alias("added_files"),
+            F.coalesce(F.sum(F.when(is_removed, size)), F.lit(0)).alias("removed_bytes"),
+            F.coalesce(F.sum(F.when(is_added, size)), F.lit(0)).alias("added_bytes"),
+            F.count_if(is_removed & ~path.startswith(root)).alias("foreign_files"),
         )
-
-    both = files(before, "old").join(files(after, "new"), "file_path", "full_outer")
-    is_removed, is_added = F.col("new").isNull(), F.col("old").isNull()
-    root = before.properties.get("write.data.path", before.location).rstrip("/") + "/"
-    is_foreign = is_removed & ~F.col("file_path").startswith(root)
-    counted = both.agg(
-        F.count_if(is_removed).alias("removed_files"),
-        F.count_if(is_added).alias("added_files"),
-        F.coalesce(F.sum(F.when(is_removed, F.col("old"))), F.lit(0)).alias("removed_bytes"),
-        F.coalesce(F.sum(F.when(is_added, F.col("new"))), F.lit(0)).alias("added_bytes"),
-        F.count_if(is_foreign).alias("foreign_files"),
     )
     found: dict[str, int] = counted.collect()[0].asDict()
     return found
