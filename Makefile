@@ -26,7 +26,7 @@ endef
 # What `make test` runs a second time, on Spark Connect: each question to it takes its time.
 ON_CONNECT := tests/transform tests/integration/publish/test_marked_outputs.py
 
-.PHONY: help setup demo test test-connect test-airflow test-readers test-writers test-shards test-gpu-plan test-lists corpus matrix torture bench bench-delta bench-since bench-lists bench-gpu check format audit lock clean
+.PHONY: help setup demo test test-connect test-airflow test-readers test-writers test-shards test-gpu-plan test-lists corpus matrix torture bench bench-delta bench-iceberg bench-since bench-lists bench-gpu check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -121,6 +121,9 @@ build/bench/ready: requirements-bench.lock requirements-build.lock conf/spark/pr
 
 bench-delta: setup ## Time clone and in-place beside a rewrite, at 3.0 and 12 GB (30 GB of disk)
 	$(BIN)/python -m tests.benchmarks.delta_methods
+
+bench-iceberg: setup ## Time in-place on Iceberg beside Delta's clone, at 3.0 and 12 GB (15 GB of disk); OPTIONS="--images 6000"
+	$(BIN)/python -m tests.benchmarks.iceberg_methods $(OPTIONS)
 
 bench-since: setup ## Time a run of what is new beside a full one, at 3.0 GB (15 GB of disk)
 	$(BIN)/python -m tests.benchmarks.since_last_run

@@ -14,7 +14,7 @@ import json
 import shutil
 import statistics
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     Path("build/delta_methods.json").write_text(json.dumps(results, indent=2))
 
 
-def session(folder: Path) -> SparkSession:
+def session(folder: Path, more: Mapping[str, str] | None = None) -> SparkSession:
     builder = SparkSession.builder.master("local[2]").appName("benchmark")
     for key, value in {
         "spark.driver.memory": "4g",
@@ -72,6 +72,7 @@ def session(folder: Path) -> SparkSession:
         "spark.sql.warehouse.dir": (folder / "warehouse").as_uri(),
         "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+        **(more or {}),
     }.items():
         builder = builder.config(key, value)
     spark = builder.getOrCreate()
