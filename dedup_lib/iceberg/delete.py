@@ -111,8 +111,11 @@ def verify(spark: SparkSession, branch: Branch, snapshot: Snapshot, plan: Plan) 
     and whole deletion vectors: they don't tell which rows a commit hides.)
     """
     detail = branch.detail
-    before = _positions(spark, detail.name, detail.snapshot_id)
-    after = _positions(spark, detail.name, snapshot.snapshot_id)
+    scan = spark.read.options(**_SCAN_OPTIONS)
+    before = _positions(scan.option("snapshot-id", str(detail.snapshot_id)).table(detail.name))
+    # Not by its ID: over Spark Connect, one query reads one snapshot for each name of a table.
+    # `publish` checks that the branch is still at this snapshot.
+    after = _positions(spark.read.options(**_SCAN_OPTIONS).table(branch.written))
     sides = [
         _summed(before, F.lit(1)),
         _summed(after, F.lit(-1)),
@@ -132,14 +135,12 @@ def verify(spark: SparkSession, branch: Branch, snapshot: Snapshot, plan: Plan) 
         )
 
 
-def _positions(spark: SparkSession, table: str, snapshot_id: int | None) -> DataFrame:
+def _positions(rows: DataFrame) -> DataFrame:
     """Return the places of a snapshot's rows: `file_path`, `row_index`.
 
     (With `_deleted` the frame would have the hidden rows, too.)
     """
-    reader = spark.read.options(**_SCAN_OPTIONS).option("snapshot-id", str(snapshot_id))
-    places = F.col("_file").alias("file_path"), F.col("_pos").alias("row_index")
-    return reader.table(table).select(*places)
+    return rows.select(F.col("_file").alias("file_path"), F.col("_pos").alias("row_index"))
 
 
 def _summed(positions: DataFrame, sign: Column) -> DataFrame:

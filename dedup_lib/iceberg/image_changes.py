@@ -11,8 +11,9 @@ from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructType
 
-from dedup_lib.errors import ImagesChangedError
+from dedup_lib.errors import ImagesChangedError, UnsupportedError
 from dedup_lib.iceberg.detail import Detail, metadata_table, read_snapshot
+from dedup_lib.session.spark_session import is_connect
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.tables.history import NOTHING_NEW, ImageChanges, ImagesState
 from dedup_lib.tables.pinned import PinnedTable
@@ -60,12 +61,18 @@ def find_changes(
 
     Raises:
         ImagesChangedError: The changes can't be determined.
+        UnsupportedError: They can't be over Spark Connect.
 
     *Cost:* the table's list of snapshots. If rows were only appended or compacted, the new rows
     are read when they are used. Otherwise also the IDs of both snapshots, and a shuffle of these.
     """
     if before.version == now.version:
         return NOTHING_NEW
+    if is_connect(spark):
+        raise UnsupportedError(
+            f"image table {table.location!r}: over Spark Connect, a query would read the same "
+            "snapshot of it twice, so --since-last-run can't compare two. Run in a classic session."
+        )
     finder = _Finder(spark, table, detail, before, now)
     finder.check_columns()
     return finder.changes()

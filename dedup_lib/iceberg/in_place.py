@@ -11,6 +11,7 @@ from dedup_lib.errors import ConflictError, PlanOutdatedError, UnsupportedError,
 from dedup_lib.iceberg import branch, delete
 from dedup_lib.iceberg.detail import MAIN, RUNTIME, Detail, detail_of
 from dedup_lib.iceberg.history import Snapshot, read_snapshots
+from dedup_lib.iceberg.purge import purge
 from dedup_lib.methods import repeats
 from dedup_lib.methods.method import Method
 from dedup_lib.methods.run_context import RunContext
@@ -35,8 +36,6 @@ class InPlace(Method):
         """Check that rows of the image table can be deleted; write nothing."""
         may_enable = self.run.settings.enable_deletion_vectors
         check_deletes(self.run.session.spark, self.images, may_enable=may_enable)
-        if self.run.settings.purge:  # until `purge` below does it
-            raise UnsupportedError("--purge is not there for Iceberg yet: leave it out.")
 
     def prepare(self, attempt: Attempt | None) -> None:
         """Drop the branches that killed runs left; a dry run (None) writes nothing."""
@@ -128,10 +127,6 @@ class InPlace(Method):
         """Do what an earlier run with the same key has left undone: drop its branch, and purge."""
         branch.drop_left_behind(run.session.spark, images)
         purge(run, images)
-
-
-def purge(run: RunContext, images: ImageTable) -> None:
-    """Rewrite the files with hidden rows (--purge), after the deletion is published."""
 
 
 def check_deletes(spark: SparkSession, images: ImageTable, *, may_enable: bool) -> None:
