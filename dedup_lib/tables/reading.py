@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
 from dedup_lib.errors import TableFormatError, UnsupportedError
+from dedup_lib.locations import decode_path
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import ColumnChunkSizes, FileInfo
 from dedup_lib.settings import FormatTraits
@@ -124,6 +125,10 @@ class ReadableFormat:
             metadata(frame, "file_size"),
             modified,
         )
+
+    def path_of(self, file_path: str) -> str:
+        """Return the path or URI of a file as storage takes it, from `row_places`."""
+        return decode_path(file_path)
 
     def with_file_sizes(self, table: PinnedTable, counted: DataFrame) -> DataFrame:
         """Fill in `size_bytes` of counted files, if `row_places` does not know it."""
