@@ -19,6 +19,7 @@ from dedup_lib.iceberg.detail import (
     read_detail,
     read_snapshot,
 )
+from dedup_lib.iceberg.row_groups import check_row_groups
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted
@@ -108,6 +109,10 @@ class IcebergFormat(TableFormat):
     def path_of(self, file_path: str) -> str:
         """Return the path as it is: Iceberg does not escape it."""
         return file_path
+
+    def check_heap(self, session: Session, table: PinnedTable) -> None:
+        """Compare the row groups with the heap of executors."""
+        check_row_groups(session.spark, detail_of(table), table.location)
 
     def column_sizes(
         self, session: Session, files: Sequence[FileInfo]

@@ -21,7 +21,9 @@ _ROW_GROUP_BYTES = "write.parquet.row-group-size-bytes"
 _DISTRIBUTION = "write.distribution-mode"
 _SORTED_BY = re.compile(r"(.+) (ASC|DESC) NULLS (FIRST|LAST)", re.DOTALL)
 _TRANSFORM = re.compile(
-    r"(bucket|truncate)\((\d+), (.+)\)|(years?|months?|days?|hours?)\((.+)\)", re.DOTALL
+    r"bucket\((?P<buckets>\d+), (?P<hashed>.+)\)|truncate\((?P<cut>.+), (?P<width>\d+)\)"
+    r"|(?P<unit>years?|months?|days?|hours?)\((?P<instant>.+)\)",
+    re.DOTALL,
 )
 
 
@@ -141,10 +143,12 @@ def _spelled(term: str, names: Mapping[str, str]) -> str | None:
     match = _TRANSFORM.fullmatch(term)
     if match is None:
         return None
-    column = names.get(match[3] or match[5])
+    column = names.get(match["hashed"] or match["cut"] or match["instant"])
     if column is None:
         return None
-    return f"{match[1]}({match[2]}, {column})" if match[1] else f"{match[4]}({column})"
+    if match["buckets"]:
+        return f"bucket({match['buckets']}, {column})"
+    return f"truncate({match['width']}, {column})" if match["cut"] else f"{match['unit']}({column})"
 
 
 def _identifier_fields(shown: str, names: Mapping[str, str], location: str) -> list[str]:

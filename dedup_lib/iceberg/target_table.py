@@ -52,8 +52,7 @@ def find_target(
             f"output {location!r} is a path, but only a catalog can tell which state of an Iceberg "
             "table is the newest: give a table name (catalog.schema.table)."
         )
-    if names_ref(session.spark, location):
-        raise SettingsError(f"output {location!r} is a branch or tag: give the name of a table.")
+    _check_is_table(session, location)
     try:
         detail = read_detail(session.spark, location)
     except TableNotFoundError:
@@ -86,6 +85,7 @@ def root_of_new(session: Session, name: str) -> str:
 
     If the catalog does not reveal it, return a URI made from the name, which no file can have.
     """
+    _check_is_table(session, name)
     *schema, table = name_parts(full_name(session.spark, name))
     spelled = ".".join(map(quoted, schema))
     try:
@@ -101,12 +101,19 @@ def root_of_new(session: Session, name: str) -> str:
     return f"{session.storage.canonical(found)}/{table}"
 
 
+def _check_is_table(session: Session, location: str) -> None:
+    if names_ref(session.spark, location):
+        raise SettingsError(f"output {location!r} is a branch or tag: give the name of a table.")
+
+
 def check_keeps(images: PinnedTable) -> None:
-    """Refuse columns that Iceberg does not have as they are.
+    """Refuse columns and a layout that a new Iceberg table does not have as they are.
 
     Raises:
         ColumnTypeError: Iceberg would change the type, or has such a column itself.
+        UnsupportedError: The sort order or identifier fields can't be spelled.
     """
+    layout_of(images.frame.sparkSession, images)
     for column in images.frame.schema:
         if column.name in _HIDDEN_COLUMNS:
             raise ColumnTypeError(

@@ -82,6 +82,7 @@ class Rewrite(NewOutput):
         plan.images.table_format.check_listed(plan.images, unmatched)
         if report.engine != _SPARK or not plan.output_rows(settings.action):
             return
+        plan.images.table_format.check_heap(run.session, plan.images)
         if not settings.require_gpu and not uses_gpu(run.session.spark):
             return
         tuning = self._tuning = self._tune(plan)

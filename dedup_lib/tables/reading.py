@@ -194,6 +194,13 @@ class ReadableFormat:
         """Return the names of the table's columns in its files; None if they are unknown."""
         return FileColumns()
 
+    def check_heap(self, session: Session, table: PinnedTable) -> None:
+        """Check that executors can hold what Spark reads of the table at once.
+
+        Raises:
+            UnsupportedError: They can't, by the sizes in the table's metadata.
+        """
+
     def column_sizes(
         self, session: Session, files: Sequence[FileInfo]
     ) -> Iterable[ColumnChunkSizes]:
