@@ -42,7 +42,7 @@ from dedup_lib.tables.id_table import FileRows, WantedIds
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.layout.data_files import DataFiles
 from dedup_lib.tables.pinned import Pinned, PinnedTable, has_row_index
-from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
+from dedup_lib.tables.target import NO_ORIGIN, Attempt, Origin, Publishing, Staged, Target
 
 
 class DeltaFormat(TableFormat):
@@ -199,6 +199,7 @@ class DeltaFormat(TableFormat):
         schema: StructType,
         num_rows: int,
         note: Mapping[str, Any],
+        origin: Origin = NO_ORIGIN,
     ) -> Staged:
         """Write a table beside the location, or in one commit at the location."""
         return output.stage(session, target, writer, attempt, column_names=schema.names, note=note)

@@ -125,6 +125,21 @@ def metadata_table(spark: SparkSession, detail: Detail, name: str) -> DataFrame:
     return reader.table(f"{detail.name}.{quoted(name)}")
 
 
+def names_ref(spark: SparkSession, name: str) -> bool:
+    """Tell whether a name is that of a branch or tag of a table."""
+    return _split(spark, name)[1] != MAIN
+
+
+def full_name(spark: SparkSession, name: str) -> str:
+    """Spell a table's name for SQL with its catalog and schema, as procedures need them."""
+    parts = name_parts(name)
+    if len(parts) == 1:
+        parts.insert(0, spark.catalog.currentDatabase())
+    catalog = catalog_of(spark, name)
+    parts = parts if parts[0] == catalog and len(parts) > 2 else [catalog, *parts]
+    return ".".join(map(quoted, parts))
+
+
 def catalog_of(spark: SparkSession, name: str) -> str:
     """Return the catalog of a table's name."""
     first, *rest = name_parts(name)

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, DataFrameWriter
 from pyspark.sql import functions as F
+from pyspark.sql.types import StructField, StructType
 
-from dedup_lib.errors import TableNotFoundError, UnsupportedError
-from dedup_lib.iceberg import image_changes
+from dedup_lib.errors import StorageError, TableNotFoundError, UnsupportedError
+from dedup_lib.iceberg import image_changes, output, target_table
 from dedup_lib.iceberg.detail import (
     detail_of,
     is_iceberg_name,
@@ -21,8 +22,12 @@ from dedup_lib.iceberg.detail import (
 )
 from dedup_lib.iceberg.history import read_snapshots
 from dedup_lib.iceberg.in_place import InPlace
+from dedup_lib.iceberg.row_groups import check_row_groups
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
+from dedup_lib.session.sql_names import quoted
+from dedup_lib.session.storage import ColumnChunkSizes, FileInfo
+from dedup_lib.settings import OutputMode
 from dedup_lib.settings.traits import find_format
 from dedup_lib.tables.columns import RowPlaces
 from dedup_lib.tables.format import TableFormat
@@ -30,6 +35,7 @@ from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.target import NO_ORIGIN, Attempt, Origin, Staged, Target
 
 _HIDDEN = ("_file", "_pos")
 
@@ -54,6 +60,10 @@ class IcebergFormat(TableFormat):
         if is_path(location):
             return session.storage.canonical(location)
         return session.storage.canonical(read_detail(session.spark, location).location)
+
+    def root_of_new(self, session: Session, name: str) -> str:
+        """Ask the catalog where the tables of the schema are."""
+        return target_table.root_of_new(session, name)
 
     # Read it
 
@@ -100,6 +110,95 @@ class IcebergFormat(TableFormat):
         found = F.coalesce("found_bytes", F.lit(0)).cast("bigint")
         sized = counted.join(files, "file_path", "left")
         return sized.withColumn("size_bytes", found).select(*counted.columns)
+
+    def path_of(self, file_path: str) -> str:
+        """Return the path as it is: Iceberg does not escape it."""
+        return file_path
+
+    def check_heap(self, session: Session, table: PinnedTable) -> None:
+        """Compare the row groups with the heap of executors."""
+        check_row_groups(session.spark, detail_of(table), table.location)
+
+    def column_sizes(
+        self, session: Session, files: Sequence[FileInfo]
+    ) -> Iterable[ColumnChunkSizes]:
+        """Read footers; nothing if only Iceberg itself can open the files, or they have none."""
+        try:
+            return list(super().column_sizes(session, files))
+        except StorageError:
+            return ()
+
+    # Write it
+
+    def find_target(
+        self,
+        session: Session,
+        location: str,
+        mode: OutputMode,
+        *,
+        may_replace: bool = True,
+        may_append: bool = False,
+        is_unfinished: bool = False,
+    ) -> Target:
+        """Look in the catalog."""
+        return target_table.find_target(
+            session, location, mode, may_replace=may_replace, may_append=may_append
+        )
+
+    def check_keeps(self, table: PinnedTable) -> None:
+        """Refuse columns that Iceberg does not have as they are."""
+        target_table.check_keeps(table)
+
+    def stage(
+        self,
+        session: Session,
+        target: Target,
+        writer: DataFrameWriter,
+        attempt: Attempt,
+        *,
+        schema: StructType,
+        num_rows: int,
+        note: Mapping[str, Any],
+        origin: Origin = NO_ORIGIN,
+    ) -> Staged:
+        """Write a branch of the table."""
+        return output.stage(
+            session, target, writer, attempt, schema=schema, note=note, origin=origin
+        )
+
+    def count_rows(self, session: Session, staged: Staged) -> int:
+        """Count by the files of the branch's snapshot, not by its metadata."""
+        return output.read_staged(session.spark, staged).count()
+
+    def read_column(self, session: Session, staged: Staged, field: StructField) -> DataFrame:
+        """Read the branch's snapshot."""
+        return output.read_staged(session.spark, staged).select(quoted(field.name))
+
+    def written_bytes(self, session: Session, staged: Staged) -> int:
+        """Add up the sizes in the snapshot's manifests."""
+        return output.written_bytes(session.spark, staged)
+
+    def promote(
+        self, session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]
+    ) -> None:
+        """Make the branch the table's main branch."""
+        output.promote(session, staged, attempt)
+
+    def discard(self, session: Session, staged: Staged, attempt: Attempt) -> None:
+        """Drop the branch, and a new table that was not published."""
+        output.discard(session, staged, attempt)
+
+    def append_row(
+        self,
+        session: Session,
+        location: str,
+        row: DataFrame,
+        *,
+        name: str,
+        check: Callable[[StructType, bool], None],
+    ) -> None:
+        """Append the row in one commit; the first such run makes the table."""
+        output.append_row(session.spark, location, row, check)
 
     # Find what is new in it
 

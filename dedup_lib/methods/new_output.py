@@ -33,12 +33,13 @@ class NewOutput(Method):
                         marker.open_output(storage, output.location, run.attempt_id)
                     )
                 staged = self.write(plan, output, attempt, cleanup)
+                written = format_named(output.format)
+                cleanup.callback(written.discard, run.session, staged, attempt)
             few_rows = tuned_for_rows(run.session.spark, plan.image_ids.num_rows)
             with run.phase("verify"), few_rows:
                 self.verify(plan, staged)
             with run.phase("publish"):
                 run.keep_records(plan)
-                written = format_named(output.format)
                 written.promote(run.session, staged, attempt, run.note(plan))
                 run.finish_records()
             run.report.finish("succeeded")

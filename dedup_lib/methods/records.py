@@ -90,6 +90,7 @@ def keep(
             num_rows=max(record.num_rows, 1),  # Spark writes a file even if there are no rows
             note=note,
         )
+        cleanup.callback(written.discard, session, staged, attempt)
         found = written.count_rows(session, staged)
         stage.check_rows(staged, expected_rows=record.num_rows, found_rows=found)
         state = {"unfinished": True} if is_unfinished else {}

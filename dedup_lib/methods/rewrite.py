@@ -30,7 +30,7 @@ from dedup_lib.tables.kept_types import (
 )
 from dedup_lib.tables.pinned import check_is_readable
 from dedup_lib.tables.registry import format_named
-from dedup_lib.tables.target import Attempt, Staged, Target
+from dedup_lib.tables.target import Attempt, Origin, Staged, Target
 
 _SPARK = "spark"
 _log = logging.getLogger(__name__)
@@ -81,6 +81,7 @@ class Rewrite(NewOutput):
         plan.images.table_format.check_plan(run, plan)
         if report.engine != _SPARK or not plan.output_rows(settings.action):
             return
+        plan.images.table_format.check_heap(run.session, plan.images)
         if not settings.require_gpu and not uses_gpu(run.session.spark):
             return
         tuning = self._tuning = self._tune(plan)
@@ -160,6 +161,7 @@ class Rewrite(NewOutput):
                 schema=rows.schema,
                 num_rows=plan.output_rows(action),
                 note=run.note(plan),
+                origin=Origin(images, tuning.settings),
             )
 
     @contextmanager

@@ -26,7 +26,7 @@ from dedup_lib.tables.kept_types import check_names_are_kept
 from dedup_lib.tables.layout.leftovers import delete_magic_directories
 from dedup_lib.tables.layout.partitions import partition_columns_of
 from dedup_lib.tables.pinned import PinnedTable
-from dedup_lib.tables.target import Attempt, Staged, Target
+from dedup_lib.tables.target import NO_ORIGIN, Attempt, Origin, Staged, Target
 
 # Where a record keeps its note: a key of the metadata of its first column.
 NOTE_KEY = "remove_duplicates"
@@ -92,6 +92,7 @@ class ParquetOutput(FilesFormat):
         schema: StructType,
         num_rows: int,
         note: Mapping[str, Any],
+        origin: Origin = NO_ORIGIN,
     ) -> Staged:
         """Write the files; for an output without rows, write one file with the schema.
 

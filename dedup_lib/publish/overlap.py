@@ -14,6 +14,7 @@ from dedup_lib.errors import (
     OverlapError,
     StorageError,
     TableFormatError,
+    TableNotFoundError,
 )
 from dedup_lib.locations import contains, has_scheme, is_path
 from dedup_lib.report import report_file
@@ -181,5 +182,7 @@ def _output_root(session: Session, location: str) -> str:
             return table_format.root_of_new(session, location)
     try:
         return root_of(session, location)
+    except TableNotFoundError:  # the name is in a catalog of this format, whose table is to be made
+        return format_of_name(session, location).root_of_new(session, location)
     except TableFormatError as error:
         raise OutputExistsError(f"output {location!r} is not replaced: {error}") from error

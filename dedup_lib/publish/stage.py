@@ -56,6 +56,8 @@ def describe(staged: Staged) -> dict[str, Any]:
         "format": staged.target.format,
         "version": staged.version,
     }
+    if staged.target.version is not None:
+        described["previous_version"] = staged.target.version
     if staged.deletion_vectors is not None:
         described["deletion_vectors"] = staged.deletion_vectors
         if not staged.target.is_renamed:

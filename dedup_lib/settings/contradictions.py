@@ -240,6 +240,12 @@ def _check_output(settings: Settings) -> None:
             f"--output {settings.output!r} is a table name, which can't be "
             f"--output-format {output.name}: use {named}, or give a path with a slash."
         )
+    if settings.output is not None and not to_table and not output.takes_paths:
+        raise SettingsError(
+            f"--output {settings.output!r} is a path, which can't be --output-format "
+            f"{output.name}: only a catalog can tell which state of such a table is the newest. "
+            "Give a table name (catalog.schema.table)."
+        )
 
 
 def _check_since_last_run(settings: Settings) -> None:

@@ -21,6 +21,7 @@ class FormatTraits:
         engines: The engines that can write it in a rewrite.
         has_parquet_files: Whether its rows are in Parquet files.
         takes_names: Whether a table of a catalog can have this format.
+        takes_paths: Whether a table at a path can be written in this format.
         has_plain_files: Whether only the files of a directory show that a table has this format.
         has_shards: Whether its files are shards, whose size a user can choose. Spark can't read
             them.
@@ -34,6 +35,7 @@ class FormatTraits:
     engines: frozenset[str]
     has_parquet_files: bool = False
     takes_names: bool = False
+    takes_paths: bool = True
     takes_commits: bool = False
     can_follow_last_run: bool = False
     has_plain_files: bool = False
@@ -178,6 +180,7 @@ _formats = {
             methods=frozenset({"rewrite", "clone", "in-place"}),
             engines=frozenset({"spark"}),
             takes_names=True,
+            takes_paths=False,
             takes_commits=True,
         ),
         FormatTraits(

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
 from dedup_lib.errors import TableFormatError, UnsupportedError
+from dedup_lib.locations import decode_path
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import ColumnChunkSizes, FileInfo
 from dedup_lib.settings import FormatTraits
@@ -130,6 +131,10 @@ class ReadableFormat:
             modified,
         )
 
+    def path_of(self, file_path: str) -> str:
+        """Return the path or URI of a file as storage takes it, from `row_places`."""
+        return decode_path(file_path)
+
     def with_file_sizes(self, table: PinnedTable, counted: DataFrame) -> DataFrame:
         """Fill in `size_bytes` of counted files, if `row_places` does not know it."""
         return counted
@@ -217,6 +222,13 @@ class ReadableFormat:
         }
         files = sorted(table.files, key=lambda file: file.path)
         return DataFiles(table.root, tuple(files), partitions)
+
+    def check_heap(self, session: Session, table: PinnedTable) -> None:
+        """Check that executors can hold what Spark reads of the table at once.
+
+        Raises:
+            UnsupportedError: They can't, by the sizes in the table's metadata.
+        """
 
     def column_sizes(
         self, session: Session, files: Sequence[FileInfo]

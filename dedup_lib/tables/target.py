@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Literal, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 from dedup_lib.errors import OutputExistsError
 from dedup_lib.settings import OutputMode
+
+if TYPE_CHECKING:
+    from dedup_lib.tables.pinned import PinnedTable
 
 Publishing = Literal["rename", "commit", "marker"]
 # The scheme of the location of a table whose catalog does not reveal its location.
@@ -27,6 +30,7 @@ class Target:
         root: The canonical URI of its directory; None for a table that does not exist yet.
         exists: Whether there is a table to replace.
         may_replace: Whether `overwrite` could replace it; a clone can't.
+        version: The version that it would replace, if the format publishes only over that one.
     """
 
     location: str
@@ -36,6 +40,7 @@ class Target:
     root: str | None
     exists: bool
     may_replace: bool = True
+    version: int | None = None
 
     @property
     def is_renamed(self) -> bool:
@@ -96,6 +101,22 @@ class Attempt:
     def partial(self) -> str:
         """The location of unfinished files, and of files from failed tasks."""
         return f"{self.directory}/partial"
+
+
+@dataclass(frozen=True)
+class Origin:
+    """The image table that the rows of an output are from; nothing for the rows of a record.
+
+    Attributes:
+        images: The table.
+        settings: The session settings that were chosen for reading and writing its images.
+    """
+
+    images: PinnedTable | None = None
+    settings: Mapping[str, str] = field(default_factory=dict)
+
+
+NO_ORIGIN = Origin()
 
 
 class CountedFile(NamedTuple):

@@ -15,7 +15,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.settings import OutputMode
 from dedup_lib.tables.foreign import check_written
 from dedup_lib.tables.reading import ReadableFormat
-from dedup_lib.tables.target import Attempt, Publishing, Staged, Target
+from dedup_lib.tables.target import NO_ORIGIN, Attempt, Origin, Publishing, Staged, Target
 
 if TYPE_CHECKING:
     from dedup_lib.tables.pinned import PinnedTable
@@ -125,6 +125,7 @@ class WritableFormat(ReadableFormat):
         schema: StructType,
         num_rows: int,
         note: Mapping[str, Any],
+        origin: Origin = NO_ORIGIN,
     ) -> Staged:
         """Write a table where no reader sees it, or in one commit.
 
@@ -136,6 +137,7 @@ class WritableFormat(ReadableFormat):
             schema: The schema of the rows.
             num_rows: How many rows the plan expects.
             note: The note for the commit.
+            origin: What the rows are from.
 
         Returns:
             The written table, not yet verified.
@@ -196,6 +198,12 @@ class WritableFormat(ReadableFormat):
             ConflictError: Another run is publishing, or has published, to the same location.
         """
         raise NotImplementedError
+
+    def discard(self, session: Session, staged: Staged, attempt: Attempt) -> None:
+        """Take away a written table that is not published, if it is not in the attempt's directory.
+
+        It may have been published: then it stays.
+        """
 
     def append_row(
         self,

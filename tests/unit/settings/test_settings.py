@@ -72,6 +72,11 @@ def test_every_choice_is_taken_by_flag_and_by_toml(toml, name, choice):
     if (name, choice) == ("method", "in-place"):  # it takes no output
         flags = FLAGS[: FLAGS.index("--output")]
         argv = [*flags, "--method", choice]
+    if (name, choice) == ("output_format", "iceberg"):  # it takes no path
+        with pytest.raises(SettingsError, match=r"catalog\.schema\.table"):
+            parse(argv)
+        flags = [*FLAGS[: FLAGS.index("--output")], "--output", "ice.db.out"]
+        argv = [*flags, "--output-format", choice]
     assert getattr(parse(argv), name) == choice
     assert getattr(parse([*flags, "--config", toml(f'{name} = "{choice}"')]), name) == choice
 

@@ -1,0 +1,239 @@
+"""The Iceberg table that a run writes to: examine it, make it, prepare it, drop it unfinished."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from pyspark.sql import SparkSession
+from pyspark.sql.types import ByteType, DataType, ShortType, StructType
+
+from dedup_lib.errors import (
+    ColumnTypeError,
+    ConflictError,
+    OutputExistsError,
+    SettingsError,
+    TableFormatError,
+    TableNotFoundError,
+    UnsupportedError,
+)
+from dedup_lib.iceberg import branches
+from dedup_lib.iceberg.detail import Detail, full_name, names_ref, read_detail
+from dedup_lib.iceberg.layout import codec_of, layout_of, memory_properties
+from dedup_lib.locations import is_path
+from dedup_lib.publish.owners import died_here
+from dedup_lib.session.failures import SPARK_ERRORS, exists_already, first_line
+from dedup_lib.session.session import Session
+from dedup_lib.session.sql_names import name_parts, quoted
+from dedup_lib.settings import OutputMode
+from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.target import UNKNOWN_SCHEME, Attempt, Origin, Target
+
+_NAME = "iceberg"
+_HIDDEN_COLUMNS = frozenset(
+    {
+        *("_file", "_pos", "_deleted", "_spec_id", "_partition"),
+        *("_row_id", "_last_updated_sequence_number"),
+    }
+)
+
+
+def find_target(
+    session: Session, location: str, mode: OutputMode, *, may_replace: bool, may_append: bool
+) -> Target:
+    """Look a table up that a run wants to write.
+
+    Raises:
+        SettingsError: The location is a path, or names a branch.
+        OutputExistsError: There is a table that the run may not replace.
+        ConflictError: Another run is making the table.
+    """
+    if is_path(location):
+        raise SettingsError(
+            f"output {location!r} is a path, but only a catalog can tell which state of an Iceberg "
+            "table is the newest: give a table name (catalog.schema.table)."
+        )
+    _check_is_table(session, location)
+    try:
+        detail = read_detail(session.spark, location)
+    except TableNotFoundError:
+        return Target(location, _NAME, mode, "commit", None, exists=False, may_replace=may_replace)
+    except TableFormatError as error:
+        raise OutputExistsError(
+            f"output {location!r} exists and is not an Iceberg table that can be replaced: {error}"
+        ) from error
+    root = session.storage.canonical(detail.location)
+    is_left = _is_unfinished(session.spark, detail)
+    target = Target(
+        location,
+        _NAME,
+        mode,
+        "commit",
+        root,
+        exists=not is_left,
+        may_replace=may_replace,
+        version=detail.snapshot_id,
+    )
+    if is_left:
+        _check_was_left(detail, location)
+    elif mode == "error" and not may_append:
+        raise target.exists_error()
+    return target
+
+
+def root_of_new(session: Session, name: str) -> str:
+    """Return the canonical URI of the directory that the catalog would give a new table.
+
+    If the catalog does not reveal it, return a URI made from the name, which no file can have.
+    """
+    _check_is_table(session, name)
+    *schema, table = name_parts(full_name(session.spark, name))
+    spelled = ".".join(map(quoted, schema))
+    try:
+        rows = session.spark.sql(f"DESCRIBE NAMESPACE {spelled}").collect()
+    except SPARK_ERRORS as error:
+        raise UnsupportedError(
+            f"output {name!r}: its catalog does not know the schema {spelled}. Make it first "
+            f"(CREATE SCHEMA {spelled}): {first_line(error)}"
+        ) from error
+    found = {row[0]: row[1] for row in rows}.get("Location")
+    if not found:
+        return "/".join([f"{UNKNOWN_SCHEME}:", *schema, table])
+    return f"{session.storage.canonical(found)}/{table}"
+
+
+def _check_is_table(session: Session, location: str) -> None:
+    if names_ref(session.spark, location):
+        raise SettingsError(f"output {location!r} is a branch or tag: give the name of a table.")
+
+
+def check_keeps(images: PinnedTable) -> None:
+    """Refuse columns and a layout that a new Iceberg table does not have as they are.
+
+    Raises:
+        ColumnTypeError: Iceberg would change the type, or has such a column itself.
+        UnsupportedError: The sort order or identifier fields can't be spelled.
+    """
+    layout_of(images.frame.sparkSession, images)
+    for column in images.frame.schema:
+        if column.name in _HIDDEN_COLUMNS:
+            raise ColumnTypeError(
+                f"image table {images.location!r} has a column {column.name!r}, which hides "
+                "Iceberg's own column of that name. Rename it where the table is made, or use "
+                "--output-format parquet or delta."
+            )
+        if _has_small_integers(column.dataType):
+            raise ColumnTypeError(
+                f"image table {images.location!r}: column {column.name!r} is "
+                f"{column.dataType.simpleString()}, and Iceberg would write its integers of 8 or "
+                "16 bits as int. Cast it where the table is made, or use --output-format parquet "
+                "or delta."
+            )
+
+
+def create(
+    spark: SparkSession,
+    target: Target,
+    attempt: Attempt,
+    schema: StructType,
+    origin: Origin,
+) -> None:
+    """Make a table without rows. Until its `main` has a snapshot, its owner is known."""
+    table = full_name(spark, target.location)
+    if target.root is not None:  # a run that died left it
+        drop_unfinished(spark, target.location, died_here)
+    layout = layout_of(spark, origin.images)
+    codec = codec_of(origin.settings)
+    properties = {
+        **layout.properties,
+        **memory_properties(schema, origin.settings),
+        **({} if codec is None else {"write.parquet.compression-codec": codec}),
+        "write.delete.mode": "merge-on-read",
+        "format-version": str(layout.format_version),
+        **branches.owner_properties(attempt.attempt_id),
+    }
+    try:
+        spark.catalog.createTable(table, source="iceberg", schema=schema, **properties)
+    except SPARK_ERRORS as error:
+        if exists_already(error):
+            raise target.exists_error() from error
+        raise
+    try:
+        # Spark notes each property twice.
+        doubled = ", ".join(f"'option.{key}'" for key in properties)
+        spark.sql(f"ALTER TABLE {table} UNSET TBLPROPERTIES IF EXISTS ({doubled})").collect()
+        for statement in layout.statements(table):
+            spark.sql(statement).collect()
+    except BaseException:
+        drop_own(spark, target.location, attempt)
+        raise
+
+
+def prepare(
+    spark: SparkSession,
+    target: Target,
+    attempt: Attempt,
+    schema: StructType,
+    origin: Origin,
+) -> None:
+    """Prepare a table whose rows are replaced; it keeps its properties, partitions and order."""
+    table = full_name(spark, target.location)
+    detail = read_detail(spark, target.location)
+    _check_same_columns(spark.table(table).schema, schema, target.location)
+    branches.drop_dead_branches(spark, detail)
+    bounds = memory_properties(schema, origin.settings)
+    missing = {key: value for key, value in bounds.items() if key not in detail.properties}
+    branches.set_properties(spark, table, missing | branches.owner_properties(attempt.attempt_id))
+
+
+def _check_same_columns(there: StructType, schema: StructType, location: str) -> None:
+    """Refuse to replace rows by rows of other columns: readers share one schema."""
+    old = {field.name: field.dataType.simpleString() for field in there}
+    new = {field.name: field.dataType.simpleString() for field in schema}
+    if old == new:
+        return
+    differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
+    raise UnsupportedError(
+        f"output {location!r} has other columns than the new rows ({', '.join(differing)}), and "
+        "all snapshots of an Iceberg table share their columns. Drop the table, or choose another "
+        "location."
+    )
+
+
+def _is_unfinished(spark: SparkSession, detail: Detail) -> bool:
+    """Tell whether a run made a table and has not published its rows; nobody else wrote there."""
+    if detail.snapshot_id is not None or not (owners := branches.owners(detail.properties)):
+        return False
+    refs = spark.sql(f"SELECT name FROM {detail.name}.refs").collect()
+    return owners.keys() >= {row["name"] for row in refs}
+
+
+def _check_was_left(detail: Detail, location: str) -> None:
+    if all(map(died_here, branches.owners(detail.properties).values())):
+        return
+    raise ConflictError(
+        f"another run is making table {location!r}, or a run on another machine died while it did. "
+        "If none is running, drop the table, which has no rows. Then run again."
+    )
+
+
+def drop_own(spark: SparkSession, location: str, attempt: Attempt) -> None:
+    """Drop the table that an attempt made, and did not publish."""
+    own = branches.owner_properties(attempt.attempt_id).values()
+    drop_unfinished(spark, location, lambda owner: owner in own)
+
+
+def drop_unfinished(spark: SparkSession, location: str, may_go: Callable[[str], bool]) -> None:
+    """Drop a table that a run made, and did not publish, if all its owners may go."""
+    detail = read_detail(spark, location)
+    owners = branches.owners(detail.properties).values()
+    if all(map(may_go, owners)) and _is_unfinished(spark, detail):
+        spark.sql(f"DROP TABLE {detail.name} PURGE").collect()
+
+
+def _has_small_integers(data_type: DataType) -> bool:
+    if isinstance(data_type, ByteType | ShortType):
+        return True
+    if isinstance(data_type, StructType):
+        return any(_has_small_integers(field.dataType) for field in data_type)
+    parts = (getattr(data_type, name, None) for name in ("elementType", "keyType", "valueType"))
+    return any(_has_small_integers(part) for part in parts if part is not None)
