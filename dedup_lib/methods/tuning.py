@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructType
 
 from dedup_lib.errors import InputChangedError, StorageError
-from dedup_lib.locations import decode_path
 from dedup_lib.methods.gpu import SPLIT_BYTES, image_batch_settings, writable_codec
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import ColumnChunkSizes, FileInfo, ParquetSchema
@@ -81,8 +81,9 @@ def _sample(images: PinnedTable, files: Sequence[FileRows]) -> Sequence[FileInfo
     if images.id_table is not None and (copies := images.id_table.facts.footer_copies):
         return list(copies.values())[:_SAMPLED_FILES]
     largest = sorted(files, key=lambda file: file.size_bytes)[-_SAMPLED_FILES:]
+    path_of = partial(images.table_format.file_path_of, images)
     return [
-        FileInfo(decode_path(file.file_path), file.size_bytes, file.modified_ms) for file in largest
+        FileInfo(path_of(file.file_path), file.size_bytes, file.modified_ms) for file in largest
     ]
 
 

@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 from pyspark.sql.types import StructField
 
 from dedup_lib.errors import TableFormatError, UnsupportedError
+from dedup_lib.locations import decode_path
 from dedup_lib.session.session import Session
 from dedup_lib.session.storage import ColumnChunkSizes, FileInfo
 from dedup_lib.settings import FormatTraits
@@ -39,6 +40,7 @@ class ReadableFormat:
         sign: For messages: what identifies such a table.
         has_image_column: Whether images are in a column of the table; otherwise `draw_rows` finds
             them.
+        why_no_ids: Why rows of such a table may have no ID, as a sentence without a full stop.
         takes_id_from: Whether --image-id-from says where the IDs are.
         deletes_by_log_counts: Whether deletions rely on row counts in a log. `check_log` compares
             these counts.
@@ -47,6 +49,7 @@ class ReadableFormat:
     traits: FormatTraits
     sign: str = ""
     has_image_column = True
+    why_no_ids = ""
     takes_id_from = False
     deletes_by_log_counts = False
 
@@ -129,6 +132,10 @@ class ReadableFormat:
             metadata(frame, "file_size"),
             modified,
         )
+
+    def file_path_of(self, table: PinnedTable, stored: str) -> str:
+        """Return the path of a file as in `FileInfo`, from the spelling in `row_places`."""
+        return decode_path(stored)
 
     def with_file_sizes(self, table: PinnedTable, counted: DataFrame) -> DataFrame:
         """Fill in `size_bytes` of counted files, if `row_places` does not know it."""
