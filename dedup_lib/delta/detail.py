@@ -10,6 +10,7 @@ from pyspark.errors import AnalysisException
 from pyspark.sql import Row, SparkSession
 
 from dedup_lib.errors import InputError, TableFormatError
+from dedup_lib.locations import is_path
 from dedup_lib.session.no_table import no_table
 from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import get_setting
@@ -23,6 +24,7 @@ _LOG_BYTES_PER_PARTITION = 4 * 1024**2
 _LOG_BYTES_PER_FILE = 2048
 # Spark's own catalog gets a name if its first part is no catalog.
 _NO_SUCH_CATALOG = "REQUIRES_SINGLE_PART_NAMESPACE"
+_MOST_PARTS = 3  # a catalog, a schema and a table
 _NO_TABLE = ("NOT_FOUND", "PATH", "MISSING", _NO_SUCH_CATALOG)
 _WRITE_ANEW = "read it with Spark, write it as Parquet or Delta, and give that copy."
 
@@ -58,6 +60,8 @@ def delta_detail(spark: SparkSession, location: str) -> Row:
         TableNotFoundError: There is no table of that name.
         TableFormatError: It is a view, or not a Delta table.
     """
+    if not is_path(location) and len(name_parts(location)) > _MOST_PARTS:
+        raise no_table(spark, location)
     try:
         detail = spark.sql(f"DESCRIBE DETAIL {sql_name(location)}").collect()[0]
     except AnalysisException as error:

@@ -75,7 +75,7 @@ def test_a_type_that_spark_lacks_is_told_with_its_column(spark, dry, listed, tmp
     name = iceberg_table(spark, 2)
     add_java_column(spark, name, "taken at", kind)
     images = write_parquet(image_rows(["i1"]), tmp_path / "images/1.parquet").parent
-    for of_run in ((name, listed), (images, name)):
+    for of_run in ((name, listed), (images, name))[: 2 if said == "time" else 1]:
         with pytest.raises(ColumnTypeError, match=f"'taken at' of type {said}") as caught:
             dry(*of_run)
         assert caught.value.exit_code == 3
@@ -223,6 +223,22 @@ def parted_anew(spark, name):
     spark.sql(f"ALTER TABLE {name} ADD PARTITION FIELD truncate(1, image_id)")
     rows(spark, 20, start=100).writeTo(name).append()
     by_position_deletes(spark, name)
+
+
+def test_a_session_that_remembers_a_table_reads_what_others_committed(spark, dry):
+    """By a second catalog of the same tables, with Iceberg's default: it caches them."""
+    name = iceberg_table(spark)
+    warehouse = location_of(spark, name).removesuffix("/" + name[len("ice.") :].replace(".", "/"))
+    caching = iceberg_catalog(warehouse, catalog := f"ice_{uuid.uuid4().hex}")
+    caching[f"spark.sql.catalog.{catalog}.cache-enabled"] = "true"
+    with session_settings(spark, caching):
+        remembered = name.replace("ice.", f"{catalog}.", 1)
+        assert spark.table(remembered).count() == 40
+        rows(spark, 10, start=100).writeTo(name).append()
+        spark.sql(f"DELETE FROM {name} WHERE image_id = 'i3'")
+        assert spark.table(remembered).count() == 40
+        counts = dry(remembered).counts
+        assert (counts["input_rows"], counts["removed_rows"]) == (49, 1)
 
 
 @pytest.mark.classic("py4j makes one of the tables")
