@@ -9,7 +9,9 @@ from urllib.parse import unquote
 from pyspark.errors import AnalysisException
 from pyspark.sql import Row, SparkSession
 
-from dedup_lib.errors import InputError, TableFormatError, TableNotFoundError
+from dedup_lib.errors import InputError, TableFormatError
+from dedup_lib.locations import is_path
+from dedup_lib.session.no_table import no_table
 from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import get_setting
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
@@ -20,6 +22,10 @@ _SNAPSHOT_PARTITIONS = "spark.databricks.delta.snapshotPartitions"
 _LOG_BYTES_PER_PARTITION = 4 * 1024**2
 # An entry of a data file has its statistics, and a file that loses rows has two more entries.
 _LOG_BYTES_PER_FILE = 2048
+# Spark's own catalog gets a name if its first part is no catalog.
+_NO_SUCH_CATALOG = "REQUIRES_SINGLE_PART_NAMESPACE"
+_MOST_PARTS = 3  # a catalog, a schema and a table
+_NO_TABLE = ("NOT_FOUND", "PATH", "MISSING", _NO_SUCH_CATALOG)
 _WRITE_ANEW = "read it with Spark, write it as Parquet or Delta, and give that copy."
 
 
@@ -54,10 +60,12 @@ def delta_detail(spark: SparkSession, location: str) -> Row:
         TableNotFoundError: There is no table of that name.
         TableFormatError: It is a view, or not a Delta table.
     """
+    if not is_path(location) and len(name_parts(location)) > _MOST_PARTS:
+        raise no_table(spark, location)
     try:
         detail = spark.sql(f"DESCRIBE DETAIL {sql_name(location)}").collect()[0]
     except AnalysisException as error:
-        raise _no_delta_table(location, error) from error
+        raise _no_delta_table(spark, location, error) from error
     if (found := detail["format"]) != "delta":
         is_parquet = found == "parquet"
         advice = "give the path of its directory instead." if is_parquet else _WRITE_ANEW
@@ -73,7 +81,12 @@ def delta_version(spark: SparkSession, location: str) -> int:
 
 def table_exists(spark: SparkSession, name: str) -> bool:
     """Tell whether the catalog has a table or view of that name."""
-    return spark.catalog.tableExists(sql_name(name))
+    try:
+        return spark.catalog.tableExists(sql_name(name))
+    except AnalysisException as error:
+        if error.getCondition() == _NO_SUCH_CATALOG:
+            return False
+        raise
 
 
 def new_table_root(session: Session, name: str) -> str:
@@ -115,14 +128,14 @@ def is_delta_path(storage: Storage, location: str) -> bool:
     return storage.is_directory(f"{location}/_delta_log")
 
 
-def _no_delta_table(location: str, error: AnalysisException) -> InputError:
+def _no_delta_table(spark: SparkSession, location: str, error: AnalysisException) -> InputError:
     condition = error.getCondition() or ""
     if condition == "DELTA_OPERATION_MISSING_PATH":  # Delta's error for another catalog's table
         return TableFormatError(
             f"table {location!r} is not a Delta table, but one of another format, such as "
             f"Iceberg: {_WRITE_ANEW}"
         )
-    if "NOT_FOUND" in condition or "PATH" in condition or "MISSING" in condition:
-        return TableNotFoundError(f"there is no table {location!r} in the catalog.")
+    if any(word in condition for word in _NO_TABLE):
+        return no_table(spark, location)
     reason = str(error).splitlines()[0]
     return TableFormatError(f"table {location!r} can't be read as Delta: {reason}")

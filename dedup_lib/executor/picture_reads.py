@@ -254,11 +254,13 @@ class _Reading:
         return {RowPosition(path, group.first_row + row): one for row, one in found.items()}
 
     def _read_texts(self, chunks: _Chunks, rows: Sequence[int]) -> dict[int, Texts]:
-        """Read the texts of rows; return no texts if one of the columns can't be read."""
-        found: dict[int, dict[str, str | None]] = {row: {} for row in rows}
+        """Read texts; NULL if the file lacks the column; no texts if one column can't be read."""
+        none = dict.fromkeys(self.columns.texts)
+        found: dict[int, dict[str, str | None]] = {row: dict(none) for row in rows}
         try:
             for name, column in self.columns.texts.items():
-                for row, value in chunks.values(column, rows):
+                is_there = column in chunks.group.chunks
+                for row, value in chunks.values(column, rows) if is_there else ():
                     found[row][name] = None if value is None else read_text(value)
         except UnreadValueError:
             return {}

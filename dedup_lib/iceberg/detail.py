@@ -10,21 +10,19 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import TableFormatError, TableNotFoundError, UnsupportedError
-from dedup_lib.session.failures import SPARK_ERRORS, first_line
+from dedup_lib.iceberg.bad_tables import is_of_iceberg, why_unread
+from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.spark_session import get_setting
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
 from dedup_lib.tables.pinned import PinnedTable
 
 MAIN = "main"
-# Maven's coordinates of the runtime that the job was tested with.
-RUNTIME = "org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.11.0"
 _REF = re.compile(r"(branch|tag)_(.+)", re.DOTALL)
 # Catalogs whose tables are Iceberg's only, and those that may also hold others.
 _CATALOG = "org.apache.iceberg.spark.SparkCatalog"
 _NOT_ICEBERG = ("org.apache.spark.sql.delta.",)
 # Settings of a session that redirect reads and writes of tables with `write.wap.enabled`.
 _WAP_SETTINGS = ("spark.wap.branch", "spark.wap.id")
-_MISSING = ("NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
 
 
 @dataclass(frozen=True)
@@ -69,8 +67,8 @@ def is_iceberg_name(spark: SparkSession, name: str) -> bool:
         return True
     try:
         return _described(spark, sql_name(name)).get("Provider") == "iceberg"
-    except SPARK_ERRORS:
-        return False
+    except SPARK_ERRORS as error:
+        return is_of_iceberg(error)
 
 
 def read_detail(spark: SparkSession, name: str) -> Detail:
@@ -78,11 +76,14 @@ def read_detail(spark: SparkSession, name: str) -> Detail:
 
     Raises:
         TableNotFoundError: There is no such table, branch or tag.
-        TableFormatError: It is not an Iceberg table, or has a column that Spark can't read.
-        UnsupportedError: Settings of the session would redirect reads or writes.
+        TableFormatError: It is not an Iceberg table.
+        ColumnTypeError: It has a column that Spark can't read.
+        UnsupportedError: Settings of the session would redirect reads or writes; or Iceberg's
+            runtime is missing.
     """
-    table, ref = _split(spark, name)
+    table, ref = sql_name(name), MAIN
     try:
+        table, ref = _split(spark, name)
         described = _described(spark, table)
         if described.get("Provider") != "iceberg":
             raise TableFormatError(f"table {name!r} is not an Iceberg table.")
@@ -91,7 +92,7 @@ def read_detail(spark: SparkSession, name: str) -> Detail:
         properties = {row["key"]: row["value"] for row in rows}
         snapshot_id = snapshot_of(spark, table, ref)
     except SPARK_ERRORS as error:
-        raise _not_readable(name, error) from error
+        raise why_unread(spark, name, table, error) from error
     if snapshot_id is None and ref != MAIN:
         raise TableNotFoundError(f"table {name!r} has no branch or tag {ref!r}.")
     if properties.get("write.wap.enabled") == "true":
@@ -173,15 +174,3 @@ def _check_not_redirected(spark: SparkSession, name: str) -> None:
                 f"the session sets {key}, which redirects reads and writes of {name!r} (it has "
                 "write.wap.enabled): leave the setting out for this run."
             )
-
-
-def _not_readable(name: str, error: Exception) -> Exception:
-    condition = str(getattr(error, "getCondition", lambda: None)() or "")
-    if any(part in condition for part in _MISSING):
-        return TableNotFoundError(f"there is no table {name!r} in the catalog.")
-    if "unsupported version" in str(error):
-        return UnsupportedError(
-            f"table {name!r} has a format version that this Iceberg can't read or write: use a "
-            f"newer one. {first_line(error)}"
-        )
-    return TableFormatError(f"table {name!r} can't be read as Iceberg: {first_line(error)}")

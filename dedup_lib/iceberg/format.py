@@ -11,9 +11,11 @@ from pyspark.sql import DataFrame, DataFrameWriter
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from dedup_lib.errors import StorageError, TableNotFoundError, UnsupportedError
+from dedup_lib.errors import DedupError, StorageError, TableNotFoundError, UnsupportedError
 from dedup_lib.iceberg import image_changes, output, target_table
+from dedup_lib.iceberg.bad_tables import WHY_NO_IDS
 from dedup_lib.iceberg.detail import (
+    Detail,
     detail_of,
     is_iceberg_name,
     metadata_table,
@@ -22,19 +24,20 @@ from dedup_lib.iceberg.detail import (
 )
 from dedup_lib.iceberg.history import read_snapshots
 from dedup_lib.iceberg.in_place import InPlace
+from dedup_lib.iceberg.metadata_file import FieldIds, read_fields
 from dedup_lib.iceberg.row_groups import check_row_groups
-from dedup_lib.locations import is_path
+from dedup_lib.locations import is_path, with_parents
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.session.storage import ColumnChunkSizes, FileInfo
 from dedup_lib.settings import OutputMode
 from dedup_lib.settings.traits import find_format
-from dedup_lib.tables.columns import RowPlaces
+from dedup_lib.tables.columns import FileColumns, RowPlaces
 from dedup_lib.tables.format import TableFormat
 from dedup_lib.tables.history import EarlierRun, ImageChanges, ImagesState
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.image_table import ImageTable
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.pinned import Pinned, PinnedTable
 from dedup_lib.tables.target import NO_ORIGIN, Attempt, Origin, Staged, Target
 
 _HIDDEN = ("_file", "_pos")
@@ -45,6 +48,8 @@ class IcebergFormat(TableFormat):
 
     traits = find_format("iceberg")
     sign = "name in a catalog"
+    serves_as_list = True
+    why_no_ids = WHY_NO_IDS
     methods: Mapping[str, Any] = MappingProxyType({"in-place": InPlace})
 
     def is_at(self, session: Session, location: str) -> bool:
@@ -59,7 +64,7 @@ class IcebergFormat(TableFormat):
         """Ask the catalog where the table's files are."""
         if is_path(location):
             return session.storage.canonical(location)
-        return session.storage.canonical(read_detail(session.spark, location).location)
+        return _root_of(session, read_detail(session.spark, location))
 
     def root_of_new(self, session: Session, name: str) -> str:
         """Ask the catalog where the tables of the schema are."""
@@ -75,12 +80,12 @@ class IcebergFormat(TableFormat):
         frame = read_snapshot(session.spark, detail)
         if taken := [name for name in frame.columns if name.lower() in _HIDDEN]:
             raise UnsupportedError(
-                f"image table {location!r} has a column {taken[0]!r}, which hides Iceberg's own "
+                f"table {location!r} has a column {taken[0]!r}, which hides Iceberg's own "
                 "column of that name: rename it."
             )
         return PinnedTable(
             location=location,
-            root=session.storage.canonical(detail.location),
+            root=_root_of(session, detail),
             format=self.name,
             version=detail.snapshot_id,
             fingerprint=None,
@@ -99,6 +104,33 @@ class IcebergFormat(TableFormat):
         """Return Iceberg's hidden columns; the sizes of files are in its metadata."""
         return RowPlaces(F.col("_file"), F.col("_pos"), F.lit(0), F.lit(0))
 
+    def file_path_of(self, table: PinnedTable, stored: str) -> str:
+        """Return a path of `_file` as Hadoop knows it; it is raw, so nothing is decoded."""
+        if stored.startswith("/"):  # as the location of a table in Spark's default file system
+            return with_parents(table.root)[-1].rstrip("/") + stored
+        return f"s3a{stored[2:]}" if stored.startswith("s3://") else stored
+
+    def file_columns(self, session: Session, table: PinnedTable) -> FileColumns | None:
+        """Find columns by the IDs of their fields, in the current metadata file."""
+        fields = read_fields(session.spark, detail_of(table).name)
+        return None if fields is None else FieldIds(fields)
+
+    def column_sizes(
+        self, session: Session, files: Sequence[FileInfo]
+    ) -> Iterable[ColumnChunkSizes]:
+        """Read footers; nothing if a file is not Parquet, or only Iceberg reaches its store."""
+        try:
+            return list(super().column_sizes(session, files))
+        except DedupError:
+            return ()
+
+    def read_kept(
+        self, session: Session, location: str, schema: StructType
+    ) -> tuple[Pinned, DataFrame]:
+        """Pin the table and read it."""
+        table = self.pin(session, location)
+        return Pinned(table.location, self.name, table.version, None), table.frame
+
     def with_file_sizes(self, table: PinnedTable, counted: DataFrame) -> DataFrame:
         """Look the sizes of data files up in the snapshot's manifests."""
         detail = detail_of(table)
@@ -111,22 +143,9 @@ class IcebergFormat(TableFormat):
         sized = counted.join(files, "file_path", "left")
         return sized.withColumn("size_bytes", found).select(*counted.columns)
 
-    def path_of(self, file_path: str) -> str:
-        """Return the path as it is: Iceberg does not escape it."""
-        return file_path
-
     def check_heap(self, session: Session, table: PinnedTable) -> None:
         """Compare the row groups with the heap of executors."""
         check_row_groups(session.spark, detail_of(table), table.location)
-
-    def column_sizes(
-        self, session: Session, files: Sequence[FileInfo]
-    ) -> Iterable[ColumnChunkSizes]:
-        """Read footers; nothing if only Iceberg itself can open the files, or they have none."""
-        try:
-            return list(super().column_sizes(session, files))
-        except StorageError:
-            return ()
 
     # Write it
 
@@ -229,3 +248,16 @@ class IcebergFormat(TableFormat):
             return None
         snapshot, was_undone = found
         return EarlierRun(location, snapshot.note, snapshot.snapshot_id, was_undone, snapshot)
+
+
+def _root_of(session: Session, detail: Detail) -> str:
+    """Return the canonical URI of a table's directory; in a store, at least as Iceberg spells it.
+
+    Iceberg may reach a store that Hadoop does not know, by a FileIO of its own.
+    """
+    try:
+        return session.storage.canonical(detail.location)
+    except StorageError:
+        if "://" not in detail.location:
+            raise
+        return detail.location.rstrip("/")

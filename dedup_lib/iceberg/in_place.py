@@ -9,7 +9,8 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.errors import ConflictError, PlanOutdatedError, UnsupportedError, VerificationError
 from dedup_lib.iceberg import branch, delete
-from dedup_lib.iceberg.detail import MAIN, RUNTIME, Detail, detail_of
+from dedup_lib.iceberg.bad_tables import RUNTIME
+from dedup_lib.iceberg.detail import MAIN, Detail, detail_of
 from dedup_lib.iceberg.history import Snapshot, read_snapshots
 from dedup_lib.iceberg.purge import purge
 from dedup_lib.methods import repeats

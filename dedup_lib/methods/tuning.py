@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructType
 
@@ -80,7 +81,7 @@ def _sample(images: PinnedTable, files: Sequence[FileRows]) -> Sequence[FileInfo
     if images.id_table is not None and (copies := images.id_table.facts.footer_copies):
         return list(copies.values())[:_SAMPLED_FILES]
     largest = sorted(files, key=lambda file: file.size_bytes)[-_SAMPLED_FILES:]
-    path_of = images.table_format.path_of
+    path_of = partial(images.table_format.file_path_of, images)
     return [
         FileInfo(path_of(file.file_path), file.size_bytes, file.modified_ms) for file in largest
     ]

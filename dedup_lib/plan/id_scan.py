@@ -159,6 +159,18 @@ def _counted(placed: DataFrame) -> DataFrame:
     )
 
 
+def why_without_ids(images: ImageTable, image_ids: IdSizes) -> str | None:
+    """Return a hint if half of the rows or more have no ID; a sentence without a full stop."""
+    if image_ids.num_nulls * 2 < image_ids.num_rows or not image_ids.num_nulls:
+        return None
+    said = (
+        f"{image_ids.num_nulls} of {image_ids.num_rows} rows of the image table have no ID (NULL "
+        f"in column {images.id_column!r}), so no list can name them"
+    )
+    reason = images.table_format.why_no_ids
+    return f"{said}. {reason}" if reason else said
+
+
 def total(files: Sequence[FileRows]) -> IdSizes:
     """Add up the sizes of all files."""
     return IdSizes(

@@ -86,7 +86,8 @@ class Plan:
     @property
     def hint_texts(self) -> list[str]:
         """The possible reasons why only few IDs match, as sentences without a full stop."""
-        return [hint.text for hint in self.match_hints or ()]
+        no_ids = id_scan.why_without_ids(self.images, self.image_ids)
+        return [hint for hint in (no_ids, *(hint.text for hint in self.match_hints or ())) if hint]
 
     @property
     def matches_few(self) -> bool:

@@ -149,6 +149,8 @@ class _Planning:
         files = id_scan.scan_image_ids(self.images, self.settings, self.materialise)
         if not any(file.num_rows for file in files):
             raise NoImageRowsError(f"image table {self.images.location!r} has no rows.")
+        if (warning := id_scan.why_without_ids(self.images, id_scan.total(files))) is not None:
+            _log.warning("%s", warning)
         return files
 
     def weigh(self, files: Sequence[FileRows]) -> tuple[_Sizes, int | None, dict[str, Any]]:

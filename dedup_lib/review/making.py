@@ -7,14 +7,13 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from typing import Any
 
 from pyspark.sql import DataFrame
 from pyspark.sql import functions as F
 
 from dedup_lib.lists.removal_list import RemovalList
-from dedup_lib.locations import decode_path
 from dedup_lib.plan import id_join, list_counts
 from dedup_lib.plan.inputs import Inputs
 from dedup_lib.plan.plan import Plan
@@ -172,7 +171,9 @@ class _Making:
         return {"parts": parts, "part_kind": "partitions" if by_directory else "input files"}
 
     def name_of(self, file_path: str) -> str:
-        path, root = decode_path(file_path), self.plan.images.root.rstrip("/")
+        images = self.plan.images
+        path = images.table_format.file_path_of(images, file_path)
+        root = images.root.rstrip("/")
         return redact(path.removeprefix(root).lstrip("/") or path.rpartition("/")[2])
 
     def scores(self) -> Scores | None:
@@ -209,7 +210,8 @@ class _Making:
     def pairs(self, sample: Sequence[RemovedRow], sizes: Mapping[ImageId, int]) -> list[Pair]:
         images = self.plan.images
         keepers = find_row_locations(images, keepers_of(sample))
-        sizes_of_files = {decode_path(file.file_path): file.size_bytes for file in self.plan.files}
+        path_of = partial(images.table_format.file_path_of, images)
+        sizes_of_files = {path_of(file.file_path): file.size_bytes for file in self.plan.files}
         showing = PictureReader(self.session, images, self.columns, sizes_of_files)
         pictures = showing.pictures(sample, keepers, self.why_no_pictures)
         self.numbers["read_bytes"] = showing.read_bytes

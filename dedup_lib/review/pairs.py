@@ -11,7 +11,6 @@ from pyspark.sql.types import StructField
 from dedup_lib.executor.bounds import Bounds
 from dedup_lib.executor.picture_reads import ReadColumns, RowPicture, RowPosition
 from dedup_lib.executor.thumbnails import Thumbnail
-from dedup_lib.locations import decode_path
 from dedup_lib.review.columns import ShownColumns
 from dedup_lib.review.data import Pair, Picture
 from dedup_lib.review.sample import RemovedRow, RowLocation
@@ -66,12 +65,12 @@ class PictureReader:
             why_none = _NO_NAMES
         if why_none is not None:
             none = RowPicture(Thumbnail(reason=why_none))
-            return {key: _picture(key, none) for key in wanted}
+            return {key: self.picture(key, none) for key in wanted}
         positions = self.row_positions(list(wanted))
         shown = self.read_pictures(list(dict.fromkeys(positions.values())))
         missing = RowPicture(Thumbnail(reason=_NO_INDEX))
         return {
-            key: _picture(key, shown[positions[key]] if key in positions else missing)
+            key: self.picture(key, shown[positions[key]] if key in positions else missing)
             for key in wanted
         }
 
@@ -98,17 +97,26 @@ class PictureReader:
         unknown = [key for key in wanted if key[1].row_index is None]
         indexes = self.images.table_format.find_rows(
             self.session,
-            sorted({decode_path(location.file_path) for _, location in unknown}),
+            sorted({self.path_of(location) for _, location in unknown}),
             self.id_field,
             {image_id for image_id, _ in unknown},
         )
         positions = {}
         for image_id, location in wanted:
-            path, index = decode_path(location.file_path), location.row_index
+            path, index = self.path_of(location), location.row_index
             index = indexes.get((path, image_id)) if index is None else index
             if index is not None:
                 positions[image_id, location] = RowPosition(path, index, self.file_bytes.get(path))
         return positions
+
+    def path_of(self, location: RowLocation) -> str:
+        """Return the path of a row's file, spelled as in `FileInfo`."""
+        return self.images.table_format.file_path_of(self.images, location.file_path)
+
+    def picture(self, key: tuple[ImageId, RowLocation], shown: RowPicture) -> Picture:
+        """Return what the page shows of a row."""
+        path = self.path_of(key[1])
+        return Picture(key[0], shown.thumbnail, shown.size_bytes, shown.texts, path)
 
     def read_pictures(self, positions: Sequence[RowPosition]) -> Mapping[RowPosition, RowPicture]:
         """Read rows and draw them; return the pictures by position."""
@@ -167,8 +175,3 @@ def _reason(reason: Mapping[str, object]) -> str:
     if reason["keeper_id"] is not None:
         words += f", as a duplicate of {reason['keeper_id']!r}"
     return words
-
-
-def _picture(key: tuple[ImageId, RowLocation], shown: RowPicture) -> Picture:
-    path = decode_path(key[1].file_path)
-    return Picture(key[0], shown.thumbnail, shown.size_bytes, shown.texts, path)

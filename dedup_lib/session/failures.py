@@ -11,6 +11,7 @@ from pyspark.errors import PySparkException
 from dedup_lib.errors import (
     DedupError,
     DiskFullError,
+    InputChangedError,
     PublishError,
     StorageError,
     UnreadableFileError,
@@ -38,6 +39,13 @@ _DELETION_VECTOR = re.compile(
     r"^Caused by: .*?([\w+.-]+:/.*deletion_vector_[\w-]+\.bin)", re.MULTILINE
 )
 _DATA_FILE = re.compile(r"error while reading file (.+?\.parquet)\b", re.IGNORECASE)
+# Iceberg's own words: a snapshot, or a file of one, that is not there any more.
+_EXPIRED = re.compile(r"Cannot find snapshot with ID (\d+)")
+_GONE = re.compile(
+    r"iceberg\.exceptions\.NotFoundException: "
+    r"(?:File does not exist|Failed to open input stream for file): (.+)$",
+    re.MULTILINE,
+)
 _MISSING_FILE = re.compile(r"FileNotFoundException: File (file:.+) does not exist$", re.MULTILINE)
 
 
@@ -73,6 +81,7 @@ def translate_spark_errors() -> Iterator[None]:
         DiskFullError: A disk was full.
         PublishError: A file that the run wrote was lost.
         UnreadableFileError: An input file can't be read.
+        InputChangedError: The snapshot of an Iceberg table that the run reads was removed.
     """
     try:
         yield
@@ -84,6 +93,8 @@ def translate_spark_errors() -> Iterator[None]:
                 "(--output, --work-location, spark.local.dir), and run again."
             ) from error
         is_foreign = isinstance(error, SPARK_ERRORS)
+        if is_foreign and (reason := _find_removed_snapshot(failure)) is not None:
+            raise InputChangedError(reason) from error
         if is_foreign and (reason := _find_unread_file(failure)) is not None:
             if ".dedup-" in reason or "/remove-duplicates-" in reason:
                 raise PublishError(
@@ -103,6 +114,21 @@ def translate_spark_errors() -> Iterator[None]:
                 "all of them can read: a shared file system, or an object store."
             ) from error
         raise
+
+
+def _find_removed_snapshot(failure: str) -> str | None:
+    if (snapshot := _EXPIRED.search(failure)) is not None:
+        return (
+            f"snapshot {snapshot[1]} of an Iceberg table was removed while the run read it, as "
+            "expire_snapshots does. Run again."
+        )
+    if (file := _GONE.search(failure)) is not None:
+        return (
+            f"{redact(file[1])!r} of an Iceberg table does not exist: its snapshot was removed "
+            "while the run read it, as expire_snapshots does, or somebody deleted the file. Run "
+            "again; if it is missing then, too, restore it."
+        )
+    return None
 
 
 def _advice_on(reason: str) -> str:

@@ -51,7 +51,7 @@ KINDS = (
             ("metadata/version-hint.text",),
         ),
         "its metadata",
-        _write_anew("Spark with its Iceberg catalog"),
+        "Give the table by its name in an Iceberg catalog, such as catalog.schema.table.",
     ),
     TableKind(
         "Hudi table",

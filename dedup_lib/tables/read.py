@@ -8,7 +8,6 @@ from dedup_lib.errors import TableFormatError, UnsupportedError
 from dedup_lib.locations import is_path
 from dedup_lib.session.session import Session
 from dedup_lib.settings import ImagesFormat
-from dedup_lib.tables.columns import metadata
 from dedup_lib.tables.id_table import WantedIds
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.registry import format_asked_for, format_named, format_of
@@ -64,7 +63,7 @@ def root_of(session: Session, location: str) -> str:
 
 def _check_files_are_told(table: PinnedTable) -> None:
     try:
-        _ = table.frame.select(metadata(table.frame, "file_path")).schema
+        _ = table.frame.select(table.table_format.row_places(table.frame).file_path).schema
     except AnalysisException as error:
         raise UnsupportedError(
             f"image table {table.location!r} has a column '_metadata', which Spark Connect "

@@ -40,6 +40,7 @@ class ReadableFormat:
         sign: For messages: what identifies such a table.
         has_image_column: Whether images are in a column of the table; otherwise `draw_rows` finds
             them.
+        why_no_ids: Why rows of such a table may have no ID, as a sentence without a full stop.
         takes_id_from: Whether --image-id-from says where the IDs are.
         deletes_by_log_counts: Whether deletions rely on row counts in a log. `check_log` compares
             these counts.
@@ -48,6 +49,7 @@ class ReadableFormat:
     traits: FormatTraits
     sign: str = ""
     has_image_column = True
+    why_no_ids = ""
     takes_id_from = False
     deletes_by_log_counts = False
 
@@ -131,9 +133,9 @@ class ReadableFormat:
             modified,
         )
 
-    def path_of(self, file_path: str) -> str:
-        """Return the path or URI of a file as storage takes it, from `row_places`."""
-        return decode_path(file_path)
+    def file_path_of(self, table: PinnedTable, stored: str) -> str:
+        """Return the path of a file as in `FileInfo`, from the spelling in `row_places`."""
+        return decode_path(stored)
 
     def with_file_sizes(self, table: PinnedTable, counted: DataFrame) -> DataFrame:
         """Fill in `size_bytes` of counted files, if `row_places` does not know it."""

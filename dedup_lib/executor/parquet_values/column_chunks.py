@@ -7,9 +7,9 @@ Source: Apache Parquet, file format: parquet.thrift
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 from dedup_lib.executor.parquet_values.file_slices import (
     FileSlice,
@@ -30,6 +30,28 @@ _OPTIONAL, _REPEATED = 1, 2
 _CODECS = ("uncompressed", "snappy", "gzip", "lzo", "brotli", "lz4", "zstd", "lz4_raw")
 # The names of a leaf column, from the outside to the inside.
 LeafColumn = tuple[str, ...]
+
+
+class FieldColumn(LeafColumn):
+    """A leaf column that is found by its field ID; by its names in a file without field IDs.
+
+    The names are those of the table. Columns are equal if their names are.
+
+    Attributes:
+        field_id: The ID that the schema of a file gives to the column.
+    """
+
+    field_id: int
+
+    def __new__(cls, names: Iterable[str], field_id: int) -> Self:
+        """Make a column from its names, from outside to inside, and its ID."""
+        column = super().__new__(cls, names)
+        column.field_id = field_id
+        return column
+
+    def __getnewargs__(self) -> tuple[tuple[str, ...], int]:
+        """Return what `__new__` needs, for copies on executors."""
+        return tuple(self), self.field_id
 
 
 @dataclass(frozen=True)
@@ -106,11 +128,12 @@ def row_groups(
     with explain_damage(), hold(_HELD_PER_FOOTER_BYTE * len(footer)):
         metadata, _ = read_struct(footer, 0)
         leaves = dict(_find_leaves(metadata[2]))
+        names = _names_in_file(metadata[2], columns)
         found, first = [], 0
         for group in metadata[4]:
             num_rows = int(group[3])
             if any(first <= row < first + num_rows for row in rows):
-                chunks = dict(_find_chunks(group[1], leaves, columns))
+                chunks = dict(_find_chunks(group[1], leaves, names))
                 found.append(RowGroup(first, num_rows, chunks))
             first += num_rows
     return found
@@ -171,14 +194,28 @@ def _find_leaves(elements: Sequence[Mapping[int, Any]]) -> Iterator[tuple[LeafCo
 def _find_chunks(
     chunks: Sequence[Mapping[int, Any]],
     leaves: Mapping[LeafColumn, _Node],
-    columns: Collection[LeafColumn],
+    names: Mapping[LeafColumn, LeafColumn],
 ) -> Iterator[tuple[LeafColumn, ColumnChunk | UnreadValueError]]:
     for path, chunk in zip(leaves, chunks, strict=True):
-        if path in columns:
+        if path in names:
             try:
-                yield path, _parse_chunk(chunk, leaves[path])
+                yield names[path], _parse_chunk(chunk, leaves[path])
             except UnreadValueError as reason:
-                yield path, reason
+                yield names[path], reason
+
+
+def _names_in_file(
+    elements: Sequence[Mapping[int, Any]], columns: Collection[LeafColumn]
+) -> dict[LeafColumn, LeafColumn]:
+    """Return the wanted columns by their paths in a file."""
+    by_id = {element[9]: path for path, element in walk_schema(elements) if 9 in element}
+    found: dict[LeafColumn, LeafColumn] = {}
+    for column in columns:
+        if not isinstance(column, FieldColumn) or not by_id:
+            found[tuple(column)] = column
+        elif column.field_id in by_id:
+            found[by_id[column.field_id]] = column
+    return found
 
 
 def _parse_chunk(chunk: Mapping[int, Any], leaf: _Node) -> ColumnChunk:

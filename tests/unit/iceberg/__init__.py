@@ -1,0 +1,1 @@
+"""Iceberg's metadata and errors, without Spark."""

@@ -3,7 +3,7 @@
 import pytest
 from py4j.protocol import Py4JError
 
-from dedup_lib.errors import UnreadableFileError
+from dedup_lib.errors import InputChangedError, UnreadableFileError
 from dedup_lib.session.failures import translate_spark_errors
 
 # As Spark says it where executors don't have the driver's disk; shortened.
@@ -67,3 +67,31 @@ def test_a_file_that_went_during_the_run_is_not_to_be_restored():
         raise Py4JError(READING)
     assert "estore" not in str(caught.value)
     assert ": :" not in str(caught.value)
+
+
+# As Iceberg says it after expire_snapshots, and where a file was deleted; shortened.
+EXPIRED = """An error occurred while calling o93.table.
+: java.lang.IllegalArgumentException: Cannot find snapshot with ID 7258375469624495892
+\tat org.apache.iceberg.relocated.com.google.common.base.Preconditions.checkArgument(P.java:445)
+"""
+GONE = """An error occurred while calling o91.collectToPython.
+: org.apache.spark.SparkException: Job aborted due to stage failure: Task 0 in stage 1.0 failed: \
+org.apache.iceberg.exceptions.NotFoundException: File does not exist: /w ü%41/data/1.parquet
+Caused by: java.io.FileNotFoundException: File /w ü%41/data/1.parquet does not exist
+"""
+MANIFEST = GONE.replace("File does not exist", "Failed to open input stream for file")
+
+
+@pytest.mark.parametrize(
+    ("trace", "said"),
+    [
+        (EXPIRED, "snapshot 7258375469624495892 of an Iceberg table was removed"),
+        (GONE, "'/w ü%41/data/1.parquet' of an Iceberg table does not exist"),
+        (MANIFEST, "'/w ü%41/data/1.parquet' of an Iceberg table does not exist"),
+    ],
+)
+def test_a_snapshot_that_is_gone_is_told(trace, said):
+    with pytest.raises(InputChangedError) as caught, translate_spark_errors():
+        raise Py4JError(trace)
+    assert str(caught.value).startswith(said)
+    assert "Run again" in str(caught.value)

@@ -104,8 +104,8 @@ def test_what_lies_in_a_table_is_refused_with_the_name_of_the_table(below):
     assert str(caught.value) == (
         f"image table 'file:/w/t/{below}' lies in the Iceberg table 'file:/w/t' (known by its "
         "'metadata/v1.metadata.json'). Only its metadata says which rows are valid: its files also "
-        "hold rows that were deleted, replaced or never committed. Read the table by Spark with "
-        "its Iceberg catalog, write it as Parquet or Delta, and give that copy."
+        "hold rows that were deleted, replaced or never committed. Give the table by its name "
+        "in an Iceberg catalog, such as catalog.schema.table."
     )
 
 
