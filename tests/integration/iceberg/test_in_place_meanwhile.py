@@ -104,6 +104,20 @@ def test_a_run_whose_branch_is_dropped_ends_and_main_stays(
     assert (head(spark, name), refs(spark, name)) == (before_it, ["main"])
 
 
+def test_a_branch_that_others_changed_is_not_published(spark, remove_here, listed, monkeypatch):
+    name = iceberg_table(spark)
+    before_it = head(spark, name)
+
+    def append():
+        (other,) = set(refs(spark, name)) - {"main"}
+        rows(spark, 1, start=40).writeTo(f"{name}.`branch_{other}`").append()
+
+    before(monkeypatch, delete, "own_snapshot", append)
+    with pytest.raises(ConflictError, match="dropped or changed"):
+        remove_here(name, listed)
+    assert (head(spark, name), refs(spark, name)) == (before_it, ["main"])
+
+
 @pytest.mark.parametrize(
     "change",
     [
