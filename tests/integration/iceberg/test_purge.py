@@ -83,7 +83,7 @@ def test_files_that_the_table_does_not_own_and_snapshots_with_a_name_stay(
     assert "does not own its files" in caplog.text
     assert "looks at their size" not in caplog.text
     name = iceberg_table(spark)
-    monkeypatch.setattr(purge, "_MANY_BYTES", 10_000)  # images of a hundred bytes are large
+    monkeypatch.setattr(purge, "_MANY_BYTES", 1_000)  # images of ten bytes are large
     spark.sql(f"ALTER TABLE {name} CREATE TAG `it's first`")
     spark.sql(f"DELETE FROM {name} WHERE image_id = 'i3'")
     purge_table(spark, name, "image_id")
