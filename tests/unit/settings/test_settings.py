@@ -73,7 +73,7 @@ def test_every_choice_is_taken_by_flag_and_by_toml(toml, name, choice):
         flags = FLAGS[: FLAGS.index("--output")]
         argv = [*flags, "--method", choice]
     if (name, choice) == ("output_format", "iceberg"):  # it takes no path
-        with pytest.raises(SettingsError, match="catalog.schema.table"):
+        with pytest.raises(SettingsError, match=r"catalog\.schema\.table"):
             parse(argv)
         flags = [*FLAGS[: FLAGS.index("--output")], "--output", "ice.db.out"]
         argv = [*flags, "--output-format", choice]
