@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -13,13 +12,13 @@ from pyspark.sql.types import StructType
 from dedup_lib.errors import TableNotFoundError
 from dedup_lib.iceberg import branches, target_table
 from dedup_lib.iceberg.detail import MAIN, full_name, read_detail, snapshot_of
+from dedup_lib.iceberg.history import NOTE
 from dedup_lib.iceberg.layout import codec_of
 from dedup_lib.session.failures import SPARK_ERRORS, exists_already, first_line
 from dedup_lib.session.session import Session
+from dedup_lib.tables.history import note_text
 from dedup_lib.tables.target import Attempt, Origin, Staged, Target
 
-# The property of a snapshot that holds the note of the run that made it.
-NOTE = "dedup-run"
 # Rows are written as they come: no shuffle, no sort, and one open file for each partition.
 _WRITER_OPTIONS = {
     "distribution-mode": "none",
@@ -58,7 +57,7 @@ def stage(
             writer.partitionBy()  # the table knows its partitions
             .format("iceberg")
             .mode("overwrite" if target.exists else "append")
-            .options(**_WRITER_OPTIONS, **{f"snapshot-property.{NOTE}": json.dumps(note)})
+            .options(**_WRITER_OPTIONS, **{f"snapshot-property.{NOTE}": note_text(note)})
             .options(**({} if codec is None else {"compression-codec": codec}))
             .save(branches.branch_of(table, branch))
         )
