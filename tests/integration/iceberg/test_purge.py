@@ -54,6 +54,22 @@ def test_only_files_with_hidden_rows_are_rewritten(spark, properties, upgraded):
     assert purge_table(spark, name, "image_id") == Purge()
 
 
+@pytest.mark.parametrize("is_repeated", [False, True], ids=["at once", "by the next run"])
+def test_a_run_in_place_purges_and_a_repeated_run_makes_up_for_it(
+    spark, remove, listed, is_repeated
+):
+    name = iceberg_table(spark, 60, V2, spec=PARTITIONED)
+    settings = {"method": "in-place", "run_key": "monday"}
+    if is_repeated:
+        assert remove(name, listed, None, **settings).purge is None
+    report = remove(name, listed, None, purge=True, **settings)
+    assert report.repeated == is_repeated
+    assert report.purge["removed_files"] == 2  # i3 is of shard 0, i17 of shard 2
+    assert report.purge["added_bytes"] == report.bytes["output"]
+    assert spark.table(f"{name}.delete_files").count() == 0
+    assert spark.table(name).where("image_id IN ('i3', 'i17')").count() == 0
+
+
 def test_the_statement_in_the_report_deletes_the_originals_that_were_taken_in(
     spark, tmp_path, caplog
 ):
