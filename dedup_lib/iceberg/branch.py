@@ -53,14 +53,14 @@ def own_branch(spark: SparkSession, images: ImageTable, attempt_id: str) -> Iter
     """
     branch = Branch(images, owner_name(attempt_id))
     try:
-        create(spark, branch)
+        create(spark, branch, branch.detail.snapshot_id)
         yield branch
     finally:
         drop(spark, branch.detail.name, branch.name)
 
 
-def create(spark: SparkSession, branch: Branch) -> None:
-    """Make a branch of the pinned snapshot.
+def create(spark: SparkSession, branch: Branch, snapshot_id: int | None) -> None:
+    """Make a branch of a snapshot.
 
     Raises:
         ConflictError: The snapshot has expired, or other writers always came first.
@@ -69,7 +69,7 @@ def create(spark: SparkSession, branch: Branch) -> None:
     _change_refs(
         spark,
         f"ALTER TABLE {detail.name} CREATE BRANCH {quoted(branch.name)} "
-        f"AS OF VERSION {detail.snapshot_id}",
+        f"AS OF VERSION {snapshot_id}",
         branch.images.location,
     )
 
@@ -114,11 +114,10 @@ def publish(spark: SparkSession, branch: Branch, verified: Snapshot) -> bool:
         VerificationError: Main is not as it must be; the message says how to go back.
     """
     table, location = branch.detail.name, branch.images.location
-    catalog = quoted(catalog_of(spark, location))
-    arguments = f"table => {_text(table)}, branch => '{MAIN}', to => {_text(branch.name)}"
+    statement = spell_publish(spark, branch)
     for attempt in range(1, _TRIES + 1):
         try:
-            moved = spark.sql(f"CALL {catalog}.system.fast_forward({arguments})").collect()
+            moved = spark.sql(statement).collect()
         except SPARK_ERRORS as error:
             # An error does not prove that nothing was published: the answer may have been lost.
             snapshots = read_snapshots(spark, table)
@@ -134,6 +133,13 @@ def publish(spark: SparkSession, branch: Branch, verified: Snapshot) -> bool:
         _check_published(spark, branch, verified, moved[0])
         return True
     return False
+
+
+def spell_publish(spark: SparkSession, branch: Branch) -> str:
+    """Return the command that makes a branch's snapshot the head of main."""
+    catalog = quoted(catalog_of(spark, branch.images.location))
+    arguments = f"table => {_text(branch.detail.name)}, branch => '{MAIN}'"
+    return f"CALL {catalog}.system.fast_forward({arguments}, to => {_text(branch.name)})"
 
 
 def _check_published(spark: SparkSession, branch: Branch, verified: Snapshot, moved: Row) -> None:

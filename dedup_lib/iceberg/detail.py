@@ -83,7 +83,7 @@ def read_detail(spark: SparkSession, name: str) -> Detail:
     """
     table, ref = sql_name(name), MAIN
     try:
-        table, ref = _split(spark, name)
+        table, ref = split_ref(spark, name)
         described = _described(spark, table)
         if described.get("Provider") != "iceberg":
             raise TableFormatError(f"table {name!r} is not an Iceberg table.")
@@ -128,7 +128,7 @@ def metadata_table(spark: SparkSession, detail: Detail, name: str) -> DataFrame:
 
 def names_ref(spark: SparkSession, name: str) -> bool:
     """Tell whether a name is that of a branch or tag of a table."""
-    return _split(spark, name)[1] != MAIN
+    return split_ref(spark, name)[1] != MAIN
 
 
 def full_name(spark: SparkSession, name: str) -> str:
@@ -149,7 +149,7 @@ def catalog_of(spark: SparkSession, name: str) -> str:
     return str(spark.catalog.currentCatalog())
 
 
-def _split(spark: SparkSession, name: str) -> tuple[str, str]:
+def split_ref(spark: SparkSession, name: str) -> tuple[str, str]:
     """Return a table's name for SQL, and its branch or tag."""
     *parents, last = name_parts(name)
     match = _REF.fullmatch(last)

@@ -14,11 +14,13 @@ from pyspark.sql.types import StructField, StructType
 from dedup_lib.errors import DedupError, StorageError, TableNotFoundError, UnsupportedError
 from dedup_lib.iceberg import image_changes, output, target_table
 from dedup_lib.iceberg.bad_tables import WHY_NO_IDS
+from dedup_lib.iceberg.branch_clone import BranchClone
 from dedup_lib.iceberg.detail import (
     Detail,
     detail_of,
     is_iceberg_name,
     metadata_table,
+    names_ref,
     read_detail,
     read_snapshot,
 )
@@ -50,7 +52,7 @@ class IcebergFormat(TableFormat):
     sign = "name in a catalog"
     serves_as_list = True
     why_no_ids = WHY_NO_IDS
-    methods: Mapping[str, Any] = MappingProxyType({"in-place": InPlace})
+    methods: Mapping[str, Any] = MappingProxyType({"in-place": InPlace, "clone": BranchClone})
 
     def is_at(self, session: Session, location: str) -> bool:
         """Find nothing at a path: only the catalog knows which metadata file is the newest."""
@@ -65,6 +67,10 @@ class IcebergFormat(TableFormat):
         if is_path(location):
             return session.storage.canonical(location)
         return _root_of(session, read_detail(session.spark, location))
+
+    def is_part(self, session: Session, name: str) -> bool:
+        """Look for a branch or tag."""
+        return names_ref(session.spark, name)
 
     def root_of_new(self, session: Session, name: str) -> str:
         """Ask the catalog where the tables of the schema are."""
@@ -243,7 +249,7 @@ class IcebergFormat(TableFormat):
             detail = read_detail(session.spark, location)
         except TableNotFoundError:
             return None
-        found = read_snapshots(session.spark, detail.name).find_run(key, value)
+        found = read_snapshots(session.spark, detail.name).find_run(key, value, detail.ref)
         if found is None:
             return None
         snapshot, was_undone = found

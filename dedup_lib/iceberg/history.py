@@ -33,6 +33,12 @@ class Snapshot:
     summary: Mapping[str, str]
 
     @property
+    def deletion_vectors(self) -> int:
+        """How many deletion vectors or position delete files it added."""
+        added = self.summary.get("added-dvs") or self.summary.get("added-position-delete-files")
+        return int(added or 0)
+
+    @property
     def note(self) -> dict[str, Any]:
         """The values that a run of this library noted; empty for any other snapshot."""
         return as_note(self.summary.get(NOTE, ""))
@@ -76,16 +82,20 @@ class Snapshots:
                 return False
         return False
 
-    def find_run(self, key: str, value: str | None) -> tuple[Snapshot, bool] | None:
+    def find_run(
+        self, key: str, value: str | None, ref: str = MAIN
+    ) -> tuple[Snapshot, bool] | None:
         """Find the newest snapshot of main whose note has a key with a value (None: any value).
 
         Returns:
             The snapshot, and whether main was rolled back behind it. None if there is none: a
             snapshot that was never main's, such as one on a branch, does not count.
         """
-        for one in self.ancestors(self.main):
+        for one in self.ancestors(self.heads.get(ref)):
             if _fits(one.note, key, value):
                 return one, False
+        if ref != MAIN:
+            return None
         for snapshot_id in reversed(self.was_main):
             found = self.by_id.get(snapshot_id)
             if found is not None and _fits(found.note, key, value):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from contextlib import ExitStack
 
 from pyspark.sql import SparkSession
 
@@ -64,25 +63,29 @@ class InPlace(Method):
     def _publish(self, plan: Plan) -> Snapshot | None:
         """Delete on a branch, verify, publish; return the snapshot, or None if main has moved."""
         run, spark, detail = self.run, self.run.session.spark, detail_of(self.images)
-        with ExitStack() as cleanup:
-            with run.phase("apply"):
-                if read_snapshots(spark, detail.name).main != detail.snapshot_id:
-                    return None
-                run.keep_records(plan)
-                if not has_merge_on_read(detail):
-                    enable_merge_on_read(spark, detail)
-                with run.step("delete"):
-                    own = cleanup.enter_context(
-                        branch.own_branch(spark, self.images, run.attempt_id)
-                    )
-                    note = {**run.note(plan), "planned_version": detail.snapshot_id}
-                    delete.delete_ids(spark, own, plan, note)
-            with run.phase("verify"):
-                snapshot = delete.own_snapshot(spark, own, run.attempt_id)
-                delete.verify(spark, own, snapshot, plan)
+        with run.phase("apply"):
+            if read_snapshots(spark, detail.name).main != detail.snapshot_id:
+                return None
+            run.keep_records(plan)
+        with branch.own_branch(spark, self.images, run.attempt_id) as own:
+            snapshot = self.delete(plan, own)
             with run.phase("publish"):
                 is_published = branch.publish(spark, own, snapshot)
         return snapshot if is_published else None
+
+    def delete(self, plan: Plan, own: branch.Branch) -> Snapshot:
+        """Delete the planned rows on a branch, and verify it."""
+        run, spark, detail = self.run, self.run.session.spark, detail_of(self.images)
+        with run.phase("apply"):
+            if not has_merge_on_read(detail):
+                enable_merge_on_read(spark, detail)
+            with run.step("delete"):
+                note = {**run.note(plan), "planned_version": detail.snapshot_id}
+                delete.delete_ids(spark, own, plan, note)
+        with run.phase("verify"):
+            snapshot = delete.own_snapshot(spark, own, run.attempt_id)
+            delete.verify(spark, own, snapshot, plan)
+        return snapshot
 
     def _moved(self) -> ConflictError:
         """Return the error of a run whose table changed meanwhile: may it plan anew?"""
@@ -107,9 +110,8 @@ class InPlace(Method):
             "deletion_vectors": 0,
         }
         if published is not None:
-            summary, undo = published.summary, branch.rollback(self.run.session.spark, plan.images)
-            added = summary.get("added-dvs", summary.get("added-position-delete-files", "0"))
-            described |= {"deletion_vectors": int(added), "undo": undo}
+            undo = branch.rollback(self.run.session.spark, plan.images)
+            described |= {"deletion_vectors": published.deletion_vectors, "undo": undo}
             _log.info("the rows are hidden, not erased. To go back: %s", undo)
         self.run.report.note_deleted(described, plan.image_ids.num_rows, plan.kept_rows)
 

@@ -17,7 +17,14 @@ from dedup_lib.errors import (
     UnsupportedError,
 )
 from dedup_lib.iceberg import branches
-from dedup_lib.iceberg.detail import Detail, full_name, names_ref, read_detail
+from dedup_lib.iceberg.detail import (
+    Detail,
+    full_name,
+    names_ref,
+    read_detail,
+    snapshot_of,
+    split_ref,
+)
 from dedup_lib.iceberg.layout import codec_of, layout_of, memory_properties
 from dedup_lib.locations import is_path
 from dedup_lib.publish.owners import died_here
@@ -52,7 +59,8 @@ def find_target(
             f"output {location!r} is a path, but only a catalog can tell which state of an Iceberg "
             "table is the newest: give a table name (catalog.schema.table)."
         )
-    _check_is_table(session, location)
+    if names_ref(session.spark, location):
+        return _find_branch(session, location, mode, may_replace=may_replace)
     try:
         detail = read_detail(session.spark, location)
     except TableNotFoundError:
@@ -85,7 +93,8 @@ def root_of_new(session: Session, name: str) -> str:
 
     If the catalog does not reveal it, return a URI made from the name, which no file can have.
     """
-    _check_is_table(session, name)
+    if names_ref(session.spark, name):
+        return "/".join([f"{UNKNOWN_SCHEME}:", *name_parts(full_name(session.spark, name))])
     *schema, table = name_parts(full_name(session.spark, name))
     spelled = ".".join(map(quoted, schema))
     try:
@@ -101,9 +110,20 @@ def root_of_new(session: Session, name: str) -> str:
     return f"{session.storage.canonical(found)}/{table}"
 
 
-def _check_is_table(session: Session, location: str) -> None:
-    if names_ref(session.spark, location):
-        raise SettingsError(f"output {location!r} is a branch or tag: give the name of a table.")
+def _find_branch(session: Session, location: str, mode: OutputMode, *, may_replace: bool) -> Target:
+    """Look up a branch of a table, for a method that makes branches: it replaces nothing."""
+    if may_replace:
+        raise SettingsError(
+            f"output {location!r} is a branch or tag: give the name of a table, or use --method "
+            "clone."
+        )
+    table, ref = split_ref(session.spark, location)
+    root = session.storage.canonical(read_detail(session.spark, table).location)
+    exists = snapshot_of(session.spark, table, ref) is not None
+    target = Target(location, _NAME, mode, "commit", root, exists, may_replace=False)
+    if exists:
+        raise target.exists_error()
+    return target
 
 
 def check_keeps(images: PinnedTable) -> None:

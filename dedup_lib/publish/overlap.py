@@ -178,7 +178,8 @@ def inputs_of(settings: Settings) -> list[tuple[str, str]]:
 def _output_root(session: Session, location: str) -> str:
     if not is_path(location):
         table_format = format_of_name(session, location)
-        if not table_format.has_named(session, location):
+        is_table = table_format.has_named(session, location)
+        if not is_table or table_format.is_part(session, location):
             return table_format.root_of_new(session, location)
     try:
         return root_of(session, location)

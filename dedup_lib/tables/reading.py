@@ -77,6 +77,10 @@ class ReadableFormat:
         """Return the canonical URI of a table's directory; the directory need not exist yet."""
         return session.storage.canonical(location)
 
+    def is_part(self, session: Session, name: str) -> bool:
+        """Tell whether a name in the catalog is that of a part of a table, such as a branch."""
+        return False
+
     def root_of_new(self, session: Session, name: str) -> str:
         """Return the canonical URI of the directory that the catalog would give a new table."""
         raise NotImplementedError
