@@ -84,6 +84,7 @@ def read_detail(spark: SparkSession, name: str) -> Detail:
     table, ref = sql_name(name), MAIN
     try:
         table, ref = split_ref(spark, name)
+        table = full_name(spark, table)
         described = _described(spark, table)
         if described.get("Provider") != "iceberg":
             raise TableFormatError(f"table {name!r} is not an Iceberg table.")
@@ -135,18 +136,20 @@ def full_name(spark: SparkSession, name: str) -> str:
     """Spell a table's name for SQL with its catalog and schema, as procedures need them."""
     parts = name_parts(name)
     if len(parts) == 1:
-        parts.insert(0, spark.catalog.currentDatabase())
-    catalog = catalog_of(spark, name)
-    parts = parts if parts[0] == catalog and len(parts) > 2 else [catalog, *parts]
+        parts = [*name_parts(spark.catalog.currentDatabase()), *parts]
+    if not _has_catalog(spark, parts):
+        parts.insert(0, spark.catalog.currentCatalog())
     return ".".join(map(quoted, parts))
 
 
 def catalog_of(spark: SparkSession, name: str) -> str:
     """Return the catalog of a table's name."""
-    first, *rest = name_parts(name)
-    if rest and get_setting(spark, f"spark.sql.catalog.{first}") is not None:
-        return first
-    return str(spark.catalog.currentCatalog())
+    parts = name_parts(name)
+    return parts[0] if _has_catalog(spark, parts) else spark.catalog.currentCatalog()
+
+
+def _has_catalog(spark: SparkSession, parts: list[str]) -> bool:
+    return len(parts) > 1 and get_setting(spark, f"spark.sql.catalog.{parts[0]}") is not None
 
 
 def split_ref(spark: SparkSession, name: str) -> tuple[str, str]:
@@ -157,7 +160,7 @@ def split_ref(spark: SparkSession, name: str) -> tuple[str, str]:
         return sql_name(name), MAIN
     table = ".".join(map(quoted, parents))
     # A table may have such a name; Iceberg then reads that table.
-    is_table = len(parents) < 2 or not spark.catalog.tableExists(table)  # a schema
+    is_table = not spark.catalog.tableExists(full_name(spark, table))
     return (sql_name(name), MAIN) if is_table else (table, match[2])
 
 

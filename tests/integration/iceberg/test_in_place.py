@@ -77,3 +77,19 @@ def test_a_newer_format_version_than_the_runtimes_is_refused(spark, remove_here,
     path.write_text(path.read_text().replace('"format-version":3', '"format-version":99'))
     with pytest.raises(UnsupportedError, match="use a newer one"):
         remove_here(name, listed)
+
+
+def test_a_name_without_its_catalog_is_that_of_the_current_one(spark, remove_here, listed):
+    name = iceberg_table(spark)
+    spark.sql(f"ALTER TABLE {name} CREATE BRANCH main2")
+    spark.sql("USE ice.db")
+    try:
+        short = name.rpartition(".")[2]
+        with pytest.raises(UnsupportedError, match="a branch or tag"):
+            remove_here(f"{short}.branch_main2", listed)
+        report = remove_here(short, listed, purge=True)
+    finally:
+        spark.sql("USE spark_catalog.default")
+    assert spark.table(name).count() == 38
+    assert "`ice`.`db`" in report.output["undo"]
+    assert report.purge["removed_files"] == 1
