@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from pyspark.sql import Column, DataFrame, SparkSession
+from pyspark.sql import Column, DataFrame, Row, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import ConflictError, VerificationError
@@ -115,7 +115,23 @@ def verify(spark: SparkSession, branch: Branch, snapshot: Snapshot, plan: Plan) 
     before = _positions(scan.option("snapshot-id", str(detail.snapshot_id)).table(detail.name))
     # Not by its ID: over Spark Connect, one query reads one snapshot for each name of a table.
     # `publish` checks that the branch is still at this snapshot.
-    after = _positions(spark.read.options(**_SCAN_OPTIONS).table(branch.written))
+    try:
+        after = _positions(spark.read.options(**_SCAN_OPTIONS).table(branch.written))
+        wrong = _find_wrong(before, after, plan)
+    except SPARK_ERRORS as error:
+        if (refused := conflict(branch.images.location, error)) is not None:
+            raise refused from error
+        raise
+    if wrong is not None:
+        raise VerificationError(
+            f"snapshot {snapshot.snapshot_id} of {branch.images.location!r} hides other rows than "
+            f"the plan's, such as in {wrong['file_path']!r} ({wrong['num_rows']:+} rows "
+            "beyond the plan). It was not published: the table is as it was."
+        )
+
+
+def _find_wrong(before: DataFrame, after: DataFrame, plan: Plan) -> Row | None:
+    """Return `file_path` and `num_rows` of a file that does not hide the planned rows, or None."""
     sides = [
         _summed(before, F.lit(1)),
         _summed(after, F.lit(-1)),
@@ -125,14 +141,8 @@ def verify(spark: SparkSession, branch: Branch, snapshot: Snapshot, plan: Plan) 
     sums = both.groupBy("file_path").agg(
         F.sum("num_rows").alias("num_rows"), F.sum("hash_sum").alias("hash_sum")
     )
-    with tuned_for_rows(spark, plan.image_ids.num_rows):
-        wrong = sums.where("num_rows <> 0 OR hash_sum <> 0").orderBy("file_path").limit(1).collect()
-    if wrong:
-        raise VerificationError(
-            f"snapshot {snapshot.snapshot_id} of {branch.images.location!r} hides other rows than "
-            f"the plan's, such as in {wrong[0]['file_path']!r} ({wrong[0]['num_rows']:+} rows "
-            "beyond the plan). It was not published: the table is as it was."
-        )
+    with tuned_for_rows(before.sparkSession, plan.image_ids.num_rows):
+        return sums.where("num_rows <> 0 OR hash_sum <> 0").orderBy("file_path").head()
 
 
 def _positions(rows: DataFrame) -> DataFrame:
