@@ -255,6 +255,7 @@ def test_no_image_is_shuffled_for_partitions_or_a_sort_order(spark, remove, list
         assert properties(spark, made)["sort-order"] == "image_id DESC NULLS LAST"
 
 
+@pytest.mark.classic("a session there does not know the memory of executors")
 def test_row_groups_that_no_heap_holds_are_told_before_an_image_is_read(
     spark, remove, listed, monkeypatch
 ):
