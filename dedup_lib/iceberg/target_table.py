@@ -36,6 +36,8 @@ from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import UNKNOWN_SCHEME, Attempt, Origin, Target
 
 _NAME = "iceberg"
+# The branch of a table that a dead run left, by which one run claims it.
+_CLAIM = "dedup-claim"
 _HIDDEN_COLUMNS = frozenset(
     {
         *("_file", "_pos", "_deleted", "_spec_id", "_partition"),
@@ -160,7 +162,7 @@ def create(
     """Make a table without rows. Until its `main` has a snapshot, its owner is known."""
     table = full_name(spark, target.location)
     if target.root is not None:  # a run that died left it
-        drop_unfinished(spark, target.location, died_here)
+        _drop_left(spark, target.location)
     layout = layout_of(spark, origin.images)
     codec = codec_of(origin.settings)
     properties = {
@@ -224,7 +226,7 @@ def _is_unfinished(spark: SparkSession, detail: Detail) -> bool:
     if detail.snapshot_id is not None or not (owners := branches.owners(detail.properties)):
         return False
     refs = spark.sql(f"SELECT name FROM {detail.name}.refs").collect()
-    return owners.keys() >= {row["name"] for row in refs}
+    return {*owners, _CLAIM} >= {row["name"] for row in refs}
 
 
 def _check_was_left(detail: Detail, location: str) -> None:
@@ -242,12 +244,35 @@ def drop_own(spark: SparkSession, location: str, attempt: Attempt) -> None:
     drop_unfinished(spark, location, lambda owner: owner in own)
 
 
-def drop_unfinished(spark: SparkSession, location: str, may_go: Callable[[str], bool]) -> None:
-    """Drop a table that a run made, and did not publish, if all its owners may go."""
+def _drop_left(spark: SparkSession, location: str) -> None:
+    """Drop the table that a dead run left. Of several runs only one can make the branch, and may.
+
+    Otherwise one run could drop the table that another one has just made in its place.
+    """
+    table = full_name(spark, location)
+    try:
+        branches.create_branch(spark, table, _CLAIM, None)
+    except SPARK_ERRORS as error:
+        raise ConflictError(
+            f"another run replaces table {location!r}, which a killed run left without rows. Run "
+            f"again. If no other run is at work: DROP TABLE {table}. {first_line(error)}"
+        ) from error
+    if not drop_unfinished(spark, location, died_here):
+        branches.drop_branch(spark, table, _CLAIM)
+
+
+def drop_unfinished(spark: SparkSession, location: str, may_go: Callable[[str], bool]) -> bool:
+    """Drop a table that a run made, and did not publish, if all its owners may go.
+
+    Returns:
+        Whether it was dropped.
+    """
     detail = read_detail(spark, location)
     owners = branches.owners(detail.properties).values()
-    if all(map(may_go, owners)) and _is_unfinished(spark, detail):
-        spark.sql(f"DROP TABLE {detail.name} PURGE").collect()
+    if not all(map(may_go, owners)) or not _is_unfinished(spark, detail):
+        return False
+    spark.sql(f"DROP TABLE {detail.name} PURGE").collect()
+    return True
 
 
 def _has_small_integers(data_type: DataType) -> bool:

@@ -5,6 +5,7 @@ import json
 import pytest
 from pyspark.sql import functions as F
 
+from dedup_lib import DuplicateIds, Settings, run
 from dedup_lib.errors import (
     ColumnTypeError,
     ConflictError,
@@ -12,7 +13,7 @@ from dedup_lib.errors import (
     SettingsError,
     UnsupportedError,
 )
-from dedup_lib.iceberg import branches, output, row_groups
+from dedup_lib.iceberg import branches, output, row_groups, target_table
 from dedup_lib.publish.owners import owner_text
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.sql_names import quoted
@@ -207,6 +208,28 @@ def test_a_killed_run_leaves_what_the_next_run_replaces(
     assert spark.table(made).count() == 38
     left = set() if is_new or step == "write" else {"alive"}
     assert len(refs(spark, made)) == 1 + len(left)
+
+
+@pytest.mark.classic("newSession()")
+def test_of_two_runs_that_find_a_dead_table_one_replaces_it(spark, remove, listed, monkeypatch):
+    name, made = iceberg_table(spark), new_name()
+    properties = {branches._OWNER + "dedup-x": dead(owner_text("x"))}
+    spark.catalog.createTable(made, source="iceberg", schema=spark.table(name).schema, **properties)
+    drop = target_table._drop_left
+
+    def late(*arguments):
+        monkeypatch.setattr(target_table, "_drop_left", drop)
+        lists = (DuplicateIds(str(listed)),)
+        run(spark.newSession(), Settings(images=name, duplicate_ids=lists, output=made))
+        drop(*arguments)
+
+    monkeypatch.setattr(target_table, "_drop_left", late)
+    with pytest.raises(OutputExistsError):
+        remove(name, listed, made)
+    assert (spark.table(made).count(), refs(spark, made)) == (38, {"main"})
+    spark.sql(f"ALTER TABLE {made} CREATE BRANCH `dedup-claim`")
+    with pytest.raises(ConflictError, match="another run replaces"):
+        drop(spark, made)
 
 
 def test_what_others_commit_meanwhile_is_not_replaced(spark, remove, listed, monkeypatch):
