@@ -36,10 +36,12 @@ def stored_schema(session: Session, images: ImageTable) -> StoredSchema:
     """
     if images.id_column in images.partition_columns:
         raise _unsupported(images, f"its ID column {images.id_column!r} is a partition column")
-    # The details of now, as a mapping can be switched on between the details and the version.
-    properties = delta_detail(session.spark, images.location)["properties"]
+    # The details from before the version was pinned, and those of now: others may switch a mapping
+    # on or off meanwhile. A name that is taken for one in the files would read as NULL.
+    now = delta_detail(session.spark, images.location)["properties"]
+    modes = {properties.get(MODE, "none") for properties in (images.detail["properties"], now)}
     text, by_id = images.frame.schema.json(), False
-    if properties.get(MODE, "none") != "none":
+    if modes != {"none"}:
         found = read_metadata(session.spark, images)
         text = "" if found is None else found["schemaString"]
         # A log that hides commits could tell an older schema.

@@ -3,46 +3,54 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from pyspark.sql import Row, SparkSession
 
-from dedup_lib.errors import DedupError, VerificationError
-from dedup_lib.iceberg.detail import MAIN, Detail, catalog_of, detail_of
+from dedup_lib.errors import ConflictError, DedupError, OutputExistsError, VerificationError
+from dedup_lib.iceberg.detail import MAIN, catalog_of, detail_of
 from dedup_lib.iceberg.errors import conflict, is_lost_race
-from dedup_lib.iceberg.history import Snapshot, read_snapshots
+from dedup_lib.iceberg.history import read_snapshots
 from dedup_lib.publish.owners import is_owner_name, named_died_here, owner_name
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
-from dedup_lib.session.sql_names import quoted
+from dedup_lib.session.sql_names import quoted, sql_text
 from dedup_lib.tables.image_table import ImageTable
 
 _TRIES = 4
+_EXISTS = re.compile(r"already exists", re.IGNORECASE)
 _log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
 class Branch:
-    """A branch of an image table.
+    """A branch on which a run commits once, before it publishes.
 
     Attributes:
-        images: The image table, whose pinned snapshot the branch begins with.
+        location: The table's name, as the user gave it.
+        table: The table's name for SQL, with its catalog.
         name: The branch's name.
+        parent_id: The ID of the snapshot that the branch begins with, and that main must still have
+            when the branch is published; None for a table without a snapshot.
     """
 
-    images: ImageTable
+    location: str
+    table: str
     name: str
-
-    @property
-    def detail(self) -> Detail:
-        """What was found out about the table when it was pinned."""
-        return detail_of(self.images)
+    parent_id: int | None
 
     @property
     def written(self) -> str:
         """The name of the branch for SQL statements that read or write rows."""
-        return f"{self.detail.name}.{quoted(f'branch_{self.name}')}"
+        return f"{self.table}.{quoted(f'branch_{self.name}')}"
+
+
+def branch_of(images: ImageTable, name: str) -> Branch:
+    """Return a branch of an image table that begins with the pinned snapshot."""
+    detail = detail_of(images)
+    return Branch(images.location, detail.name, name, detail.snapshot_id)
 
 
 @contextmanager
@@ -51,27 +59,33 @@ def own_branch(spark: SparkSession, images: ImageTable, attempt_id: str) -> Iter
 
     Its name says which process it belongs to: see `drop_left_behind`.
     """
-    branch = Branch(images, owner_name(attempt_id))
+    branch = branch_of(images, owner_name(attempt_id))
     try:
-        create(spark, branch, branch.detail.snapshot_id)
+        create(spark, branch, branch.parent_id)
         yield branch
     finally:
-        drop(spark, branch.detail.name, branch.name)
+        drop(spark, branch.table, branch.name)
 
 
 def create(spark: SparkSession, branch: Branch, snapshot_id: int | None) -> None:
-    """Make a branch of a snapshot.
+    """Make a branch of a snapshot; without one, the branch begins with an empty snapshot.
 
     Raises:
+        OutputExistsError: There is a branch of that name with another snapshot.
         ConflictError: The snapshot has expired, or other writers always came first.
     """
-    detail = branch.detail
-    _change_refs(
-        spark,
-        f"ALTER TABLE {detail.name} CREATE BRANCH {quoted(branch.name)} "
-        f"AS OF VERSION {snapshot_id}",
-        branch.images.location,
-    )
+    of = "" if snapshot_id is None else f" AS OF VERSION {snapshot_id}"
+    statement = f"ALTER TABLE {branch.table} CREATE BRANCH {quoted(branch.name)}{of}"
+    try:
+        _change_refs(spark, statement, branch.location)
+    except SPARK_ERRORS as error:
+        if _EXISTS.search(str(error)) is None:
+            raise
+        # It may have been made by this statement, if only the answer was lost.
+        if read_snapshots(spark, branch.table).heads.get(branch.name) != snapshot_id:
+            raise OutputExistsError(
+                f"branch {branch.name!r} of {branch.location!r} exists. Choose another name."
+            ) from error
 
 
 def drop(spark: SparkSession, table: str, name: str) -> None:
@@ -83,12 +97,11 @@ def drop(spark: SparkSession, table: str, name: str) -> None:
         _log.warning("the branch stays behind: %s. To drop it: %s", first_line(error), statement)
 
 
-def drop_left_behind(spark: SparkSession, images: ImageTable) -> None:
+def drop_left_behind(spark: SparkSession, table: str) -> None:
     """Drop the branches of runs that died on this machine; name those of other runs.
 
     The branch of a run that may still be at work is never dropped.
     """
-    table = detail_of(images).name
     for name in read_snapshots(spark, table).heads:
         if not is_owner_name(name):
             continue
@@ -103,31 +116,45 @@ def drop_left_behind(spark: SparkSession, images: ImageTable) -> None:
             )
 
 
-def publish(spark: SparkSession, branch: Branch, verified: Snapshot) -> bool:
+def publish(spark: SparkSession, branch: Branch, verified: int) -> bool:
     """Make the verified snapshot the head of main, in one step.
 
+    Args:
+        spark: The session.
+        branch: The branch.
+        verified: The ID of the branch's snapshot that was verified.
+
     Returns:
-        False if main moved since it was pinned: then nothing was published.
+        False if main moved since the branch was made: then nothing was published.
 
     Raises:
-        ConflictError: The branch was dropped, or other writers always came first.
+        ConflictError: The branch was dropped or changed, or other writers always came first.
         VerificationError: Main is not as it must be; the message says how to go back.
     """
-    table, location = branch.detail.name, branch.images.location
-    statement = spell_publish(spark, branch)
     for attempt in range(1, _TRIES + 1):
+        # Iceberg would also go on from an ancestor, to which somebody has rolled main back.
+        snapshots = read_snapshots(spark, branch.table)
+        if snapshots.is_in_main(verified):
+            return True
+        if snapshots.main != branch.parent_id:
+            return False
+        if snapshots.heads.get(branch.name) != verified:
+            raise ConflictError(
+                f"branch {branch.name!r} of {branch.location!r} was dropped or changed while this "
+                "run was at work; nothing was published. Run again."
+            )
         try:
-            moved = spark.sql(statement).collect()
+            moved = spark.sql(spell_publish(spark, branch)).collect()
         except SPARK_ERRORS as error:
-            # An error does not prove that nothing was published: the answer may have been lost.
-            snapshots = read_snapshots(spark, table)
-            if snapshots.is_in_main(verified.snapshot_id):
-                return True
-            if snapshots.main != branch.detail.snapshot_id:
-                return False
-            if is_lost_race(error) and attempt < _TRIES:
+            if attempt < _TRIES and is_lost_race(error):
                 continue
-            if (refused := conflict(location, error)) is not None:
+            # An error does not prove that nothing was published: the answer may have been lost.
+            snapshots = read_snapshots(spark, branch.table)
+            if snapshots.is_in_main(verified):
+                return True
+            if snapshots.main != branch.parent_id:
+                return False
+            if (refused := conflict(branch.location, error)) is not None:
                 raise refused from error
             raise
         _check_published(spark, branch, verified, moved[0])
@@ -137,40 +164,38 @@ def publish(spark: SparkSession, branch: Branch, verified: Snapshot) -> bool:
 
 def spell_publish(spark: SparkSession, branch: Branch) -> str:
     """Return the command that makes a branch's snapshot the head of main."""
-    catalog = quoted(catalog_of(spark, branch.images.location))
-    arguments = f"table => {_text(branch.detail.name)}, branch => '{MAIN}'"
-    return f"CALL {catalog}.system.fast_forward({arguments}, to => {_text(branch.name)})"
+    arguments = f"table => {sql_text(branch.table)}, branch => '{MAIN}'"
+    call = f"CALL {quoted(catalog_of(spark, branch.location))}.system.fast_forward"
+    return f"{call}({arguments}, to => {sql_text(branch.name)})"
 
 
-def _check_published(spark: SparkSession, branch: Branch, verified: Snapshot, moved: Row) -> None:
+def _check_published(spark: SparkSession, branch: Branch, verified: int, moved: Row) -> None:
     """Check what the fast-forward says, and main itself.
 
     Iceberg accepts a misspelt name, and makes a branch of that name. Spark Connect may send the
     statement again: then main was at the snapshot already.
     """
     before, after = moved["previous_ref"], moved["updated_ref"]
-    pinned = branch.detail.snapshot_id
-    is_in_main = read_snapshots(spark, branch.detail.name).is_in_main(verified.snapshot_id)
-    if is_in_main and after == verified.snapshot_id and before in {pinned, after}:
+    is_in_main = read_snapshots(spark, branch.table).is_in_main(verified)
+    if is_in_main and after == verified and before in {branch.parent_id, after}:
         return
     raise VerificationError(
-        f"main of {branch.images.location!r} went from snapshot {before} to {after}, but snapshot "
-        f"{verified.snapshot_id} should follow {pinned}. {undo(spark, branch.images)}"
+        f"main of {branch.location!r} went from snapshot {before} to {after}, but snapshot "
+        f"{verified} should follow {branch.parent_id}. Look at the table's refs and history. To go "
+        f"back (and lose all that was committed since): {rollback(spark, branch, before)}; after "
+        "that, use another --run-key."
     )
 
 
-def undo(spark: SparkSession, images: ImageTable) -> str:
-    """Say how to go back. A program should not do it: others may have written since then."""
-    return (
-        f"To go back (and lose all that was committed since): {rollback(spark, images)}; "
-        "after that, use another --run-key."
-    )
+def rollback(spark: SparkSession, branch: Branch, snapshot_id: int | None) -> str:
+    """Return the command that goes back to a snapshot, until it expires; for None, to no table.
 
-
-def rollback(spark: SparkSession, images: ImageTable) -> str:
-    """Return the command that goes back to the pinned snapshot, until that has expired."""
-    detail, catalog = detail_of(images), quoted(catalog_of(spark, images.location))
-    return f"CALL {catalog}.system.rollback_to_snapshot({_text(detail.name)}, {detail.snapshot_id})"
+    A program should not run it: others may have written since then.
+    """
+    if snapshot_id is None:
+        return f"DROP TABLE {branch.table}"
+    call = f"CALL {quoted(catalog_of(spark, branch.location))}.system.rollback_to_snapshot"
+    return f"{call}({sql_text(branch.table)}, {snapshot_id})"
 
 
 def _change_refs(spark: SparkSession, statement: str, location: str) -> None:
@@ -185,8 +210,3 @@ def _change_refs(spark: SparkSession, statement: str, location: str) -> None:
                 raise refused from error
             raise
         return
-
-
-def _text(value: str) -> str:
-    """Spell a text for SQL."""
-    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"

@@ -24,8 +24,13 @@ class BranchClone(InPlace):
         Raises:
             UnsupportedError: They can't, or the output is something else.
         """
-        super().check()
         spark, images, output = self.run.session.spark, self.images, self.output
+        if images.format != "iceberg":
+            raise UnsupportedError(
+                f"image table {images.location!r} is {images.table_format.title}: only a clone of "
+                "an Iceberg table is Iceberg. Use --method rewrite, or give --output as a path."
+            )
+        super().check()
         if self.run.settings.purge:
             raise UnsupportedError(
                 "--purge needs --method in-place: a second commit on a branch can't be published "
@@ -49,8 +54,8 @@ class BranchClone(InPlace):
         run, spark, images = self.run, self.run.session.spark, self.images
         if self.output is None:
             raise TypeError("a branch that is to be made has a name")
-        kept = branch.Branch(images, split_ref(spark, self.output.location)[1])
-        version, vectors = kept.detail.snapshot_id, 0
+        kept = branch.branch_of(images, split_ref(spark, self.output.location)[1])
+        version, vectors = kept.parent_id, 0
         with branch.own_branch(spark, images, run.attempt_id) as own:
             if plan.counts.removed_rows:
                 snapshot = self.delete(plan, own)

@@ -82,16 +82,12 @@ def own_snapshot(spark: SparkSession, branch: Branch, run: str) -> Snapshot:
     Raises:
         ConflictError: The branch was dropped, or is not as this run made it.
     """
-    snapshots = read_snapshots(spark, branch.detail.name)
+    snapshots = read_snapshots(spark, branch.table)
     head = snapshots.by_id.get(snapshots.heads.get(branch.name, -1))
-    is_own = (
-        head is not None
-        and head.parent_id == branch.detail.snapshot_id
-        and head.note.get("run") == run
-    )
+    is_own = head is not None and head.parent_id == branch.parent_id and head.note.get("run") == run
     if head is None or not is_own:
         raise ConflictError(
-            f"branch {branch.name!r} of {branch.images.location!r} was dropped or changed while "
+            f"branch {branch.name!r} of {branch.location!r} was dropped or changed while "
             "this run was at work; no row of the table was deleted. Run again."
         )
     return head
@@ -110,21 +106,20 @@ def verify(spark: SparkSession, branch: Branch, snapshot: Snapshot, plan: Plan) 
     one of the plan. A row per file and task is shuffled. (Iceberg's summaries count hidden rows,
     and whole deletion vectors: they don't tell which rows a commit hides.)
     """
-    detail = branch.detail
     scan = spark.read.options(**_SCAN_OPTIONS)
-    before = _positions(scan.option("snapshot-id", str(detail.snapshot_id)).table(detail.name))
+    before = _positions(scan.option("snapshot-id", str(branch.parent_id)).table(branch.table))
     # Not by its ID: over Spark Connect, one query reads one snapshot for each name of a table.
     # `publish` checks that the branch is still at this snapshot.
     try:
         after = _positions(spark.read.options(**_SCAN_OPTIONS).table(branch.written))
         wrong = _find_wrong(before, after, plan)
     except SPARK_ERRORS as error:
-        if (refused := conflict(branch.images.location, error)) is not None:
+        if (refused := conflict(branch.location, error)) is not None:
             raise refused from error
         raise
     if wrong is not None:
         raise VerificationError(
-            f"snapshot {snapshot.snapshot_id} of {branch.images.location!r} hides other rows than "
+            f"snapshot {snapshot.snapshot_id} of {branch.location!r} hides other rows than "
             f"the plan's, such as in {wrong['file_path']!r} ({wrong['num_rows']:+} rows "
             "beyond the plan). It was not published: the table is as it was."
         )

@@ -9,10 +9,15 @@ from dataclasses import dataclass
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
 
-from dedup_lib.errors import TableFormatError, TableNotFoundError, UnsupportedError
+from dedup_lib.errors import (
+    SettingsError,
+    TableFormatError,
+    TableNotFoundError,
+    UnsupportedError,
+)
 from dedup_lib.iceberg.bad_tables import is_of_iceberg, why_unread
 from dedup_lib.session.failures import SPARK_ERRORS
-from dedup_lib.session.spark_session import get_setting
+from dedup_lib.session.spark_session import get_setting, is_connect
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
 from dedup_lib.tables.pinned import PinnedTable
 
@@ -35,6 +40,7 @@ class Detail:
         snapshot_id: The ID of the snapshot that the ref names; None for a table without one.
         location: The directory, as the catalog spells it.
         properties: The table's properties, and `format-version`.
+        ref_name: The name for SQL with the branch or tag; None for main.
     """
 
     name: str
@@ -42,6 +48,7 @@ class Detail:
     snapshot_id: int | None
     location: str
     properties: Mapping[str, str]
+    ref_name: str | None = None
 
     @property
     def format_version(self) -> int:
@@ -96,9 +103,10 @@ def read_detail(spark: SparkSession, name: str) -> Detail:
         raise why_unread(spark, name, table, error) from error
     if snapshot_id is None and ref != MAIN:
         raise TableNotFoundError(f"table {name!r} has no branch or tag {ref!r}.")
-    if properties.get("write.wap.enabled") == "true":
+    if properties.get("write.wap.enabled", "").lower() == "true":
         _check_not_redirected(spark, name)
-    return Detail(table, ref, snapshot_id, described["Location"], properties)
+    ref_name = None if ref == MAIN else f"{table}.{quoted(name_parts(name)[-1])}"
+    return Detail(table, ref, snapshot_id, described["Location"], properties, ref_name)
 
 
 def snapshot_of(spark: SparkSession, table: str, ref: str) -> int | None:
@@ -116,6 +124,9 @@ def read_snapshot(spark: SparkSession, detail: Detail) -> DataFrame:
     """
     if detail.snapshot_id is None:
         return spark.table(detail.name).where(F.lit(False))
+    if detail.ref_name is not None and is_connect(spark):
+        # There, one query reads one snapshot for each name: the name tells a tag from its table.
+        return spark.table(detail.ref_name)
     return spark.read.option("snapshot-id", str(detail.snapshot_id)).table(detail.name)
 
 
@@ -136,7 +147,8 @@ def full_name(spark: SparkSession, name: str) -> str:
     """Spell a table's name for SQL with its catalog and schema, as procedures need them."""
     parts = name_parts(name)
     if len(parts) == 1:
-        parts = [*name_parts(spark.catalog.currentDatabase()), *parts]
+        schema = spark.catalog.currentDatabase()
+        parts = [*(name_parts(schema) if schema else ()), *parts]
     if not _has_catalog(spark, parts):
         parts.insert(0, spark.catalog.currentCatalog())
     return ".".join(map(quoted, parts))
@@ -159,14 +171,16 @@ def split_ref(spark: SparkSession, name: str) -> tuple[str, str]:
     if match is None or not parents:
         return sql_name(name), MAIN
     table = ".".join(map(quoted, parents))
-    # A table may have such a name; Iceberg then reads that table.
-    is_table = not spark.catalog.tableExists(full_name(spark, table))
+    try:  # a table may have such a name; Iceberg then reads that table
+        is_table = name_parts(_described(spark, sql_name(name))["Name"])[-1] == last
+    except (*SPARK_ERRORS, KeyError, SettingsError):
+        is_table = not spark.catalog.tableExists(full_name(spark, table))
     return (sql_name(name), MAIN) if is_table else (table, match[2])
 
 
 def _described(spark: SparkSession, table: str) -> dict[str, str]:
     rows = spark.sql(f"DESCRIBE TABLE EXTENDED {table}").collect()
-    facts = ("Provider", "Location", "Type")
+    facts = ("Name", "Provider", "Location", "Type")
     return {row["col_name"]: row["data_type"] for row in rows if row["col_name"] in facts}
 
 

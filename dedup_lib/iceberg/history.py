@@ -113,11 +113,12 @@ def read_snapshots(spark: SparkSession, table: str) -> Snapshots:
     *Cost:* a few small queries of the table's metadata.
     """
     spark.sql(f"REFRESH TABLE {table}").collect()
+    # In this order, each head is among the snapshots, even if others commit meanwhile.
+    refs = spark.sql(f"SELECT name, snapshot_id FROM {table}.refs").collect()
+    log = spark.sql(f"SELECT snapshot_id FROM {table}.history ORDER BY made_current_at").collect()
     snapshots = spark.sql(
         f"SELECT snapshot_id, parent_id, operation, summary FROM {table}.snapshots"
     ).collect()
-    refs = spark.sql(f"SELECT name, snapshot_id FROM {table}.refs").collect()
-    log = spark.sql(f"SELECT snapshot_id FROM {table}.history ORDER BY made_current_at").collect()
     return Snapshots(
         {
             row["snapshot_id"]: Snapshot(

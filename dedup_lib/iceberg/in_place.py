@@ -41,7 +41,7 @@ class InPlace(Method):
         """Drop the branches that killed runs left; a dry run (None) writes nothing."""
         super().prepare(attempt)
         if attempt is not None:
-            branch.drop_left_behind(self.run.session.spark, self.images)
+            branch.drop_left_behind(self.run.session.spark, detail_of(self.images).name)
 
     def apply(self, plan: Plan) -> None:
         """Delete, verify and publish. If another run with the key was faster, report its result."""
@@ -70,7 +70,7 @@ class InPlace(Method):
         with branch.own_branch(spark, self.images, run.attempt_id) as own:
             snapshot = self.delete(plan, own)
             with run.phase("publish"):
-                is_published = branch.publish(spark, own, snapshot)
+                is_published = branch.publish(spark, own, snapshot.snapshot_id)
         return snapshot if is_published else None
 
     def delete(self, plan: Plan, own: branch.Branch) -> Snapshot:
@@ -110,7 +110,8 @@ class InPlace(Method):
             "deletion_vectors": 0,
         }
         if published is not None:
-            undo = branch.rollback(self.run.session.spark, plan.images)
+            pinned = branch.branch_of(plan.images, MAIN)
+            undo = branch.rollback(self.run.session.spark, pinned, pinned.parent_id)
             described |= {"deletion_vectors": published.deletion_vectors, "undo": undo}
             _log.info("the rows are hidden, not erased. To go back: %s", undo)
         self.run.report.note_deleted(described, plan.image_ids.num_rows, plan.kept_rows)
@@ -128,7 +129,7 @@ class InPlace(Method):
     @staticmethod
     def make_up(run: RunContext, images: ImageTable) -> None:
         """Do what an earlier run with the same key has left undone: drop its branch, and purge."""
-        branch.drop_left_behind(run.session.spark, images)
+        branch.drop_left_behind(run.session.spark, detail_of(images).name)
         purge(run, images)
 
 

@@ -9,11 +9,14 @@ from typing import Any
 from pyspark.sql import DataFrame, DataFrameReader, DataFrameWriter, SparkSession
 from pyspark.sql.types import StructType
 
-from dedup_lib.errors import TableNotFoundError
-from dedup_lib.iceberg import branches, target_table
-from dedup_lib.iceberg.detail import MAIN, full_name, read_detail, snapshot_of
+from dedup_lib.errors import ConflictError, SettingsError, TableNotFoundError
+from dedup_lib.iceberg import branch as branches
+from dedup_lib.iceberg import target_table
+from dedup_lib.iceberg.branch import Branch
+from dedup_lib.iceberg.detail import MAIN, full_name, names_ref, read_detail, snapshot_of
 from dedup_lib.iceberg.history import NOTE
 from dedup_lib.iceberg.layout import codec_of
+from dedup_lib.publish.owners import owner_name
 from dedup_lib.session.failures import SPARK_ERRORS, exists_already, first_line
 from dedup_lib.session.session import Session
 from dedup_lib.tables.history import note_text
@@ -46,12 +49,13 @@ def stage(
         OutputExistsError: Another writer made the table in the meantime.
         UnsupportedError: The table to replace has other columns.
     """
-    spark, table = session.spark, full_name(session.spark, target.location)
-    branch = branches.branch_name(attempt.attempt_id)
-    make = target_table.prepare if target.exists else target_table.create
-    make(spark, target, attempt, schema, origin)
+    spark, branch = session.spark, _branch_of(session.spark, target, attempt)
+    if target.exists:
+        target_table.prepare(spark, target, schema, origin)
+    else:
+        target_table.create(spark, target, attempt, schema, origin)
     try:
-        branches.create_branch(spark, table, branch, target.version)
+        branches.create(spark, branch, target.version)
         codec = codec_of(origin.settings)
         (
             writer.partitionBy()  # the table knows its partitions
@@ -59,30 +63,32 @@ def stage(
             .mode("overwrite" if target.exists else "append")
             .options(**_WRITER_OPTIONS, **{f"snapshot-property.{NOTE}": note_text(note)})
             .options(**({} if codec is None else {"compression-codec": codec}))
-            .save(branches.branch_of(table, branch))
+            .save(branch.written)
         )
-        version = snapshot_of(spark, table, branch)
+        version = snapshot_of(spark, branch.table, branch.name)
     except BaseException:
-        _discard(spark, target, table, attempt)
+        _discard(spark, target, attempt)
         raise
-    return Staged(target, branches.branch_of(table, branch), version)
+    return Staged(target, branch.written, version)
 
 
 def promote(session: Session, staged: Staged, attempt: Attempt) -> None:
     """Publish a verified branch."""
     spark, target = session.spark, staged.target
-    table = full_name(spark, target.location)
-    branch = branches.branch_name(attempt.attempt_id)
+    branch = _branch_of(spark, target, attempt)
     if staged.version is None:
         raise TypeError("a branch that was written has a snapshot")
-    branches.publish(spark, table, branch, verified=staged.version, previous=target.version)
-    _log.info("to go back: %s", branches.rollback(table, target.version))
+    if not branches.publish(spark, branch, staged.version):
+        raise ConflictError(
+            f"another writer changed output {target.location!r} in the meantime, so nothing was "
+            "published. Run again."
+        )
+    _log.info("to go back: %s", branches.rollback(spark, branch, target.version))
 
 
 def discard(session: Session, staged: Staged, attempt: Attempt) -> None:
-    """Drop the branch of an output that was not published, and a table made for it."""
-    table = full_name(session.spark, staged.target.location)
-    _discard(session.spark, staged.target, table, attempt)
+    """Drop the branch of an output, and a table that was made for it and not published."""
+    _discard(session.spark, staged.target, attempt)
 
 
 def read_staged(spark: SparkSession, staged: Staged) -> DataFrame:
@@ -101,6 +107,8 @@ def append_row(
     spark: SparkSession, location: str, row: DataFrame, check: Callable[[StructType, bool], None]
 ) -> None:
     """Append a row of metrics in one commit; the first run makes the table."""
+    if names_ref(spark, location):
+        raise SettingsError(f"{location!r} is a branch or tag: give the name of a table.")
     table = full_name(spark, location)
     try:
         read_detail(spark, location)
@@ -120,13 +128,18 @@ def _reader_of(spark: SparkSession, staged: Staged) -> DataFrameReader:
     return spark.read.options(**options)
 
 
-def _discard(spark: SparkSession, target: Target, table: str, attempt: Attempt) -> None:
+def _branch_of(spark: SparkSession, target: Target, attempt: Attempt) -> Branch:
+    table = full_name(spark, target.location)
+    return Branch(target.location, table, owner_name(attempt.attempt_id), target.version)
+
+
+def _discard(spark: SparkSession, target: Target, attempt: Attempt) -> None:
     """Drop a run's branch, and the table if the run made it and did not publish it."""
-    branch = branches.branch_name(attempt.attempt_id)
+    branch = _branch_of(spark, target, attempt)
     try:
-        if not target.exists and snapshot_of(spark, table, MAIN) is None:
+        if not target.exists and snapshot_of(spark, branch.table, MAIN) is None:
             target_table.drop_own(spark, target.location, attempt)
-        else:
-            branches.drop_branch(spark, table, branch)
+            return
     except (*SPARK_ERRORS, TableNotFoundError) as error:
-        _log.warning("branch %r of table %s stays behind: %s", branch, table, first_line(error))
+        _log.warning("table %s stays behind, without rows: %s", branch.table, first_line(error))
+    branches.drop(spark, branch.table, branch.name)

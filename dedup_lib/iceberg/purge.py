@@ -19,7 +19,7 @@ from dedup_lib.lists.removal_list import sum_of_hashes
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
-from dedup_lib.session.sql_names import name_parts, quoted, values_of
+from dedup_lib.session.sql_names import name_parts, quoted, sql_text, values_of
 from dedup_lib.tables.image_table import ImageTable
 
 _log = logging.getLogger(__name__)
@@ -139,9 +139,7 @@ def _call(
 
 
 def _literal(value: object) -> str:
-    if isinstance(value, int):
-        return str(value)
-    return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
+    return str(value) if isinstance(value, int) else sql_text(str(value))
 
 
 def _warn_of_large_images(spark: SparkSession, detail: Detail) -> None:

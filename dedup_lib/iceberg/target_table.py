@@ -16,7 +16,7 @@ from dedup_lib.errors import (
     TableNotFoundError,
     UnsupportedError,
 )
-from dedup_lib.iceberg import branches
+from dedup_lib.iceberg import branch as branches
 from dedup_lib.iceberg.detail import (
     Detail,
     full_name,
@@ -27,15 +27,17 @@ from dedup_lib.iceberg.detail import (
 )
 from dedup_lib.iceberg.layout import codec_of, layout_of, memory_properties
 from dedup_lib.locations import is_path
-from dedup_lib.publish.owners import died_here
+from dedup_lib.publish.owners import named_died_here, owner_name
 from dedup_lib.session.failures import SPARK_ERRORS, exists_already, first_line
 from dedup_lib.session.session import Session
-from dedup_lib.session.sql_names import name_parts, quoted
+from dedup_lib.session.sql_names import name_parts, quoted, sql_text
 from dedup_lib.settings import OutputMode
 from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import UNKNOWN_SCHEME, Attempt, Origin, Target
 
 _NAME = "iceberg"
+# The property of a table that a run makes: its owner, until the table is published.
+MADE_BY = "dedup-made-by"
 # The branch of a table that a dead run left, by which one run claims it.
 _CLAIM = "dedup-claim"
 _HIDDEN_COLUMNS = frozenset(
@@ -171,7 +173,7 @@ def create(
         **({} if codec is None else {"write.parquet.compression-codec": codec}),
         "write.delete.mode": "merge-on-read",
         "format-version": str(layout.format_version),
-        **branches.owner_properties(attempt.attempt_id),
+        MADE_BY: owner_name(attempt.attempt_id),
     }
     try:
         spark.catalog.createTable(table, source="iceberg", schema=schema, **properties)
@@ -181,7 +183,7 @@ def create(
         raise
     try:
         # Spark notes each property twice.
-        doubled = ", ".join(f"'option.{key}'" for key in properties)
+        doubled = ", ".join(sql_text(f"option.{key}") for key in properties)
         spark.sql(f"ALTER TABLE {table} UNSET TBLPROPERTIES IF EXISTS ({doubled})").collect()
         for statement in layout.statements(table):
             spark.sql(statement).collect()
@@ -190,21 +192,17 @@ def create(
         raise
 
 
-def prepare(
-    spark: SparkSession,
-    target: Target,
-    attempt: Attempt,
-    schema: StructType,
-    origin: Origin,
-) -> None:
+def prepare(spark: SparkSession, target: Target, schema: StructType, origin: Origin) -> None:
     """Prepare a table whose rows are replaced; it keeps its properties, partitions and order."""
     table = full_name(spark, target.location)
     detail = read_detail(spark, target.location)
     _check_same_columns(spark.table(table).schema, schema, target.location)
-    branches.drop_dead_branches(spark, detail)
+    branches.drop_left_behind(spark, table)
     bounds = memory_properties(schema, origin.settings)
     missing = {key: value for key, value in bounds.items() if key not in detail.properties}
-    branches.set_properties(spark, table, missing | branches.owner_properties(attempt.attempt_id))
+    if missing:
+        spelled = ", ".join(f"{sql_text(key)} = {sql_text(of)}" for key, of in missing.items())
+        spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ({spelled})").collect()
 
 
 def _check_same_columns(there: StructType, schema: StructType, location: str) -> None:
@@ -223,25 +221,25 @@ def _check_same_columns(there: StructType, schema: StructType, location: str) ->
 
 def _is_unfinished(spark: SparkSession, detail: Detail) -> bool:
     """Tell whether a run made a table and has not published its rows; nobody else wrote there."""
-    if detail.snapshot_id is not None or not (owners := branches.owners(detail.properties)):
+    if detail.snapshot_id is not None or MADE_BY not in detail.properties:
         return False
     refs = spark.sql(f"SELECT name FROM {detail.name}.refs").collect()
-    return {*owners, _CLAIM} >= {row["name"] for row in refs}
+    return {detail.properties[MADE_BY], _CLAIM} >= {row["name"] for row in refs}
 
 
 def _check_was_left(detail: Detail, location: str) -> None:
-    if all(map(died_here, branches.owners(detail.properties).values())):
+    if named_died_here(detail.properties[MADE_BY]):
         return
     raise ConflictError(
         f"another run is making table {location!r}, or a run on another machine died while it did. "
-        "If none is running, drop the table, which has no rows. Then run again."
+        f"If none is running: DROP TABLE {detail.name}, which has no rows. Then run again."
     )
 
 
 def drop_own(spark: SparkSession, location: str, attempt: Attempt) -> None:
     """Drop the table that an attempt made, and did not publish."""
-    own = branches.owner_properties(attempt.attempt_id).values()
-    drop_unfinished(spark, location, lambda owner: owner in own)
+    own = owner_name(attempt.attempt_id)
+    _drop_unfinished(spark, location, lambda owner: owner == own)
 
 
 def _drop_left(spark: SparkSession, location: str) -> None:
@@ -250,26 +248,26 @@ def _drop_left(spark: SparkSession, location: str) -> None:
     Otherwise one run could drop the table that another one has just made in its place.
     """
     table = full_name(spark, location)
+    claim = branches.Branch(location, table, _CLAIM, None)
     try:
-        branches.create_branch(spark, table, _CLAIM, None)
-    except SPARK_ERRORS as error:
+        branches.create(spark, claim, None)
+    except OutputExistsError as error:
         raise ConflictError(
             f"another run replaces table {location!r}, which a killed run left without rows. Run "
-            f"again. If no other run is at work: DROP TABLE {table}. {first_line(error)}"
+            f"again. If no other run is at work: DROP TABLE {table}."
         ) from error
-    if not drop_unfinished(spark, location, died_here):
-        branches.drop_branch(spark, table, _CLAIM)
+    if not _drop_unfinished(spark, location, named_died_here):
+        branches.drop(spark, table, _CLAIM)
 
 
-def drop_unfinished(spark: SparkSession, location: str, may_go: Callable[[str], bool]) -> bool:
-    """Drop a table that a run made, and did not publish, if all its owners may go.
+def _drop_unfinished(spark: SparkSession, location: str, may_go: Callable[[str], bool]) -> bool:
+    """Drop a table that a run made, and did not publish, if its owner may go.
 
     Returns:
         Whether it was dropped.
     """
     detail = read_detail(spark, location)
-    owners = branches.owners(detail.properties).values()
-    if not all(map(may_go, owners)) or not _is_unfinished(spark, detail):
+    if not _is_unfinished(spark, detail) or not may_go(detail.properties[MADE_BY]):
         return False
     spark.sql(f"DROP TABLE {detail.name} PURGE").collect()
     return True

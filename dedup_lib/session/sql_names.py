@@ -43,6 +43,12 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
+def sql_text(value: str) -> str:
+    """Spell a text for SQL."""
+    escaped = value.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
+
+
 def values_of(name: str, *fields: str) -> Column:
     """Refer to a column so that only its values, not statistics, decide conditions on it.
 

@@ -1,7 +1,5 @@
 """Iceberg tables as outputs: new ones, replaced ones, and those of records."""
 
-import json
-
 import pytest
 from pyspark.sql import functions as F
 
@@ -13,8 +11,8 @@ from dedup_lib.errors import (
     SettingsError,
     UnsupportedError,
 )
-from dedup_lib.iceberg import branches, output, row_groups, target_table
-from dedup_lib.publish.owners import owner_text
+from dedup_lib.iceberg import branch, output, row_groups, target_table
+from dedup_lib.publish.owners import owner_name
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.sql_names import quoted
 from tests.support.spark.stages import newest_stage, stages_since
@@ -123,7 +121,7 @@ def test_an_existing_table_is_replaced_in_one_commit(spark, remove, listed):
     assert [row.parent_id for row in snapshots] == [None, before]
     assert refs(spark, made) == {"main"}
     assert spark.read.option("snapshot-id", before).table(made).count() == 7
-    spark.sql(branches.rollback(made, before)).collect()
+    spark.sql(f"CALL ice.system.rollback_to_snapshot('{made}', {before})").collect()
     assert spark.table(made).count() == 7
     other = iceberg_table(spark)
     spark.sql(f"ALTER TABLE {other} ADD COLUMN more INT")
@@ -174,9 +172,10 @@ class Killed(BaseException):
     """Ends a run like a kill."""
 
 
-def dead(owner):
-    """The owner as a process that has ended would have left it."""
-    return json.dumps({**json.loads(owner), "process": "another"})
+def dead_name(attempt_id):
+    """The name of an owner as a process that has ended would have left it."""
+    *parts, _, machine = owner_name(attempt_id).split("-")
+    return "-".join([*parts, "another", machine])
 
 
 @pytest.mark.parametrize("is_new", [True, False])
@@ -193,10 +192,10 @@ def test_a_killed_run_leaves_what_the_next_run_replaces(
     for owner in ("alive", "dead"):
         with monkeypatch.context() as patched:
             if owner == "dead":
-                patched.setattr(branches, "owner_text", lambda run: dead(owner_text(run)))
+                patched.setattr(output, "owner_name", dead_name)
+                patched.setattr(target_table, "owner_name", dead_name)
             patched.setattr(output, "_discard", lambda *_: None)
-            killed = "create_branch" if step == "write" else "publish"
-            patched.setattr(branches, killed, kill)
+            patched.setattr(branch, "create" if step == "write" else "publish", kill)
             with pytest.raises(Killed):
                 remove(name, listed, made, output_mode="overwrite")
         assert spark.table(made).count() == (0 if is_new else 7)
@@ -213,7 +212,7 @@ def test_a_killed_run_leaves_what_the_next_run_replaces(
 @pytest.mark.classic("newSession()")
 def test_of_two_runs_that_find_a_dead_table_one_replaces_it(spark, remove, listed, monkeypatch):
     name, made = iceberg_table(spark), new_name()
-    properties = {branches._OWNER + "dedup-x": dead(owner_text("x"))}
+    properties = {target_table.MADE_BY: dead_name("0123456789ab")}
     spark.catalog.createTable(made, source="iceberg", schema=spark.table(name).schema, **properties)
     drop = target_table._drop_left
 

@@ -7,19 +7,12 @@ from pyspark.errors import PySparkException
 
 from dedup_lib.errors import ConflictError
 from dedup_lib.iceberg import branch
-from dedup_lib.iceberg.detail import Detail
 from dedup_lib.iceberg.history import Snapshot, Snapshots
 
 RACE = PySparkException("CommitFailedException: Table metadata refresh is required")
 ONE, TWO, THREE = (Snapshot(2**40 + n, 2**40 + n - 1, "append", {}) for n in range(3))
 BY_ID = {one.snapshot_id: one for one in (ONE, TWO, THREE)}
-OWN = branch.Branch(
-    SimpleNamespace(
-        location="cat.db.t",
-        detail={"iceberg": Detail("`cat`.`db`.`t`", "main", ONE.snapshot_id, "/t", {})},
-    ),
-    "dedup-1",
-)
+OWN = branch.Branch("cat.db.t", "`cat`.`db`.`t`", "dedup-1", ONE.snapshot_id)
 
 
 class Session:
@@ -42,29 +35,45 @@ def published(monkeypatch, errors, heads):
     monkeypatch.setattr(
         branch,
         "read_snapshots",
-        lambda *_: Snapshots(BY_ID, {"main": next(heads).snapshot_id}, ()),
+        lambda *_: Snapshots(
+            BY_ID, {"main": next(heads).snapshot_id, "dedup-1": TWO.snapshot_id}, ()
+        ),
     )
     monkeypatch.setattr(branch, "catalog_of", lambda *_: "cat")
-    return branch.publish(Session(errors), OWN, TWO)
+    return branch.publish(Session(errors), OWN, TWO.snapshot_id)
 
 
 def test_a_lost_race_is_run_again_while_main_stays(monkeypatch):
-    assert published(monkeypatch, [RACE] * 3, [ONE, ONE, ONE, TWO])
+    assert published(monkeypatch, [RACE] * 3, [ONE, ONE, ONE, ONE, TWO])
     with pytest.raises(ConflictError):
-        published(monkeypatch, [RACE] * 4, [ONE] * 4)
+        published(monkeypatch, [RACE] * 4, [ONE] * 5)
 
 
 def test_main_that_moved_elsewhere_is_not_published_to(monkeypatch):
     sibling = Snapshot(7, ONE.snapshot_id, "append", {})
     monkeypatch.setitem(BY_ID, 7, sibling)
-    assert not published(monkeypatch, [RACE], [sibling])
+    assert not published(monkeypatch, [RACE], [ONE, sibling])
+    assert not published(monkeypatch, [], [sibling])
 
 
 @pytest.mark.parametrize("head", [TWO, THREE])
 def test_a_lost_answer_is_looked_up(monkeypatch, head):
-    assert published(monkeypatch, [PySparkException("timed out")], [head])
+    assert published(monkeypatch, [PySparkException("timed out")], [ONE, head])
 
 
 def test_an_unknown_error_where_main_stays_is_raised(monkeypatch):
     with pytest.raises(PySparkException, match="timed out"):
-        published(monkeypatch, [PySparkException("timed out")], [ONE])
+        published(monkeypatch, [PySparkException("timed out")], [ONE, ONE])
+
+
+def test_main_that_was_rolled_back_and_a_branch_of_others_are_not_published(monkeypatch):
+    """Iceberg itself would fast-forward an ancestor, and a commit of others on the branch."""
+    earlier = Snapshot(2**40 - 1, None, "append", {})
+    assert not published(monkeypatch, [], [earlier])
+    monkeypatch.setattr(
+        branch,
+        "read_snapshots",
+        lambda *_: Snapshots(BY_ID, {"main": ONE.snapshot_id, "dedup-1": THREE.snapshot_id}, ()),
+    )
+    with pytest.raises(ConflictError, match="dropped or changed"):
+        branch.publish(Session([]), OWN, TWO.snapshot_id)

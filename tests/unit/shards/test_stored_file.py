@@ -2,6 +2,7 @@
 
 import io
 import json
+from types import SimpleNamespace
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -11,7 +12,7 @@ from dedup_lib.executor.checked_ids import rows_with_ids
 from dedup_lib.executor.file_task import RowSelection
 from dedup_lib.executor.shards.packing.pack_tasks import ShardsOfFile, pack_file
 from dedup_lib.executor.shards.packing.stored_columns import StoredSchema, columns_of
-from dedup_lib.executor.shards.packing.stored_file import StoredFile
+from dedup_lib.executor.shards.packing.stored_file import StoredFile, _may_be_julian
 from dedup_lib.executor.stores import FileRefusedError
 from tests.support.tables.arrow_tasks import bitmap, task
 from tests.support.tables.made import names_in, write_parquet
@@ -159,8 +160,16 @@ def test_planned_ids_are_found_and_counted(tmp_path):
         assert caught.value.kind == "ids"
 
 
-def pack(folder, visible, planned=(), **changed):
-    table = pa.table({"id": list("abcd"), "image": [b"1", b"2", b"3", b"4"]})
+def test_spark_2_left_only_the_version_of_its_library():
+    old, other = "parquet-mr version 1.10.1 (build a89df8f)", "parquet-cpp-arrow version 25.0.0"
+    assert _may_be_julian(SimpleNamespace(metadata=None, created_by=old))
+    assert not _may_be_julian(SimpleNamespace(metadata=None, created_by=other))
+    newer = {b"org.apache.spark.version": b"4.0.4"}
+    assert not _may_be_julian(SimpleNamespace(metadata=newer, created_by=old))
+
+
+def pack(folder, visible, planned=(), stored="image", **changed):
+    table = pa.table({"id": list("abcd"), stored: [b"1", b"2", b"3", b"4"]})
     source = write_parquet(table, folder / "in/1.parquet")
     (folder / "out").mkdir(exist_ok=True)
     schema = schema_of(field("id", "string"), field("image", "binary"))
@@ -189,6 +198,13 @@ def test_what_spark_shows_and_what_the_file_has_must_agree(
 ):
     with pytest.raises(FileRefusedError, match=words):
         pack(tmp_path, visible, planned, num_rows=num_rows)
+    assert names_in(tmp_path / "out") == []
+
+
+def test_a_file_in_which_no_picture_is_found_is_refused(tmp_path):
+    """If a name is mistaken, all pictures would be NULL, and all counts would fit."""
+    with pytest.raises(FileRefusedError, match="none of the table's columns of bytes"):
+        pack(tmp_path, bitmap(0, 2), num_rows=2, stored="col-1234")
     assert names_in(tmp_path / "out") == []
 
 

@@ -175,6 +175,11 @@ def _choose_rows(
     columns = choose_members(
         stored.arrow_schema, selection.id_column, task.source, _added(selection)
     )
+    if is_left_out.false_count and not {*columns.data} & {*stored.stored_names}:
+        raise FileRefusedError(
+            "types",
+            f"file {task.source!r} has none of the table's columns of bytes: {columns.data}",
+        )
     return _Rows(tables, is_left_out, is_planned, columns)
 
 

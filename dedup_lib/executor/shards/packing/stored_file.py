@@ -47,7 +47,7 @@ class StoredFile:
             FileRefusedError: A column can't be found without doubt.
         """
         self._source = source
-        self._is_julian = _may_be_julian(file.metadata.metadata or {})
+        self._is_julian = _may_be_julian(file.metadata)
         self._columns = columns_of(schema)
         self.arrow_schema = arrow_schema(self._columns)
         self._constants = {
@@ -99,7 +99,7 @@ class StoredFile:
         stored_name = self.stored_names.get(column.name)
         if stored_name is None:
             return pa.nulls(batch.num_rows, column.type)
-        array = batch.column(batch.schema.get_field_index(stored_name))
+        array = batch.column(stored_name)
         try:
             return self._as_typed(array, column)
         except (pa.ArrowInvalid, pa.ArrowNotImplementedError, pa.ArrowTypeError) as error:
@@ -201,9 +201,14 @@ class StoredFile:
         )
 
 
-def _may_be_julian(key_values: Mapping[bytes, bytes]) -> bool:
-    """Tell whether Spark may change old dates of a file when it reads them."""
-    major, minor, *_ = key_values.get(_WRITTEN_BY, b"9.9").split(b".")
+def _may_be_julian(metadata: Any) -> bool:
+    """Tell whether Spark may change old dates of a file when it reads them.
+
+    Spark 2.4 did not leave its version, only that of its library.
+    """
+    key_values: Mapping[bytes, bytes] = metadata.metadata or {}
+    unknown = b"2.4" if str(metadata.created_by).startswith("parquet-mr") else b"9.9"
+    major, minor, *_ = key_values.get(_WRITTEN_BY, unknown).split(b".")
     return any(key in key_values for key in _JULIAN) or (int(major), int(minor)) < (3, 1)
 
 
