@@ -7,11 +7,14 @@ import gc
 import os
 import sys
 from collections.abc import Callable
-from typing import Any, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Any
 from zipimport import zipimporter
 
-_Given = ParamSpec("_Given")
-_Result = TypeVar("_Result")
+if TYPE_CHECKING:  # executors get this module by value, and could get these only by their names
+    from typing import ParamSpec, TypeVar
+
+    _Given = ParamSpec("_Given")
+    _Result = TypeVar("_Result")
 
 
 def run(function: Callable[..., Any], *arguments: Any) -> Any:

@@ -173,6 +173,9 @@ SQL_PARTS = {
     "quoted(image_id_column)", "quoted(name)", "quoted(staged.location)", "quoted_schema", "table",
     "column", "name", "view", "version", "limit", "source",
     "DELETION_VECTORS", "staged.version or 0",
+    # Of Iceberg: names and texts that are spelled for SQL already, and constants.
+    "detail.name", "self.detail.name", "branch.written", "spelled", "doubled", "columns", "hint",
+    "DELETE_MODE", "MERGE_ON_READ",
 }  # fmt: skip
 
 
