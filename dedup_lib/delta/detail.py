@@ -9,7 +9,7 @@ from urllib.parse import unquote
 from pyspark.errors import AnalysisException
 from pyspark.sql import Row, SparkSession
 
-from dedup_lib.errors import InputError, TableFormatError
+from dedup_lib.errors import InputError, SettingsError, TableFormatError
 from dedup_lib.locations import is_path
 from dedup_lib.session.no_table import no_table
 from dedup_lib.session.session import Session
@@ -19,6 +19,7 @@ from dedup_lib.session.storage import Storage
 from dedup_lib.tables.target import UNKNOWN_SCHEME
 
 _SNAPSHOT_PARTITIONS = "spark.databricks.delta.snapshotPartitions"
+_MOST_PARENTS = 2  # a catalog and a schema
 _LOG_BYTES_PER_PARTITION = 4 * 1024**2
 # An entry of a data file has its statistics, and a file that loses rows has two more entries.
 _LOG_BYTES_PER_FILE = 2048
@@ -96,6 +97,11 @@ def new_table_root(session: Session, name: str) -> str:
     have.
     """
     *schema, table = name_parts(name)
+    if len(schema) > _MOST_PARENTS:
+        raise SettingsError(
+            f"{name!r} is not the name of a Delta table, which has one to three parts; and the "
+            f"session has no Iceberg catalog {schema[0]!r}."
+        )
     quoted_schema = ".".join(map(quoted, schema or [session.spark.catalog.currentDatabase()]))
     described = session.spark.sql(f"DESCRIBE SCHEMA {quoted_schema}")
     rows = {row[0]: row[1] for row in described.collect()}

@@ -179,11 +179,16 @@ def _check_published(spark: SparkSession, branch: Branch, verified: int, moved: 
     is_in_main = read_snapshots(spark, branch.table).is_in_main(verified)
     if is_in_main and after == verified and before in {branch.parent_id, after}:
         return
+    back = ""
+    if before is not None:
+        back = (
+            f" To go back (and lose all that was committed since): "
+            f"{rollback(spark, branch, before)}; after that, use another --run-key."
+        )
     raise VerificationError(
-        f"main of {branch.location!r} went from snapshot {before} to {after}, but snapshot "
-        f"{verified} should follow {branch.parent_id}. Look at the table's refs and history. To go "
-        f"back (and lose all that was committed since): {rollback(spark, branch, before)}; after "
-        "that, use another --run-key."
+        f"a branch of {branch.location!r} went from snapshot {before} to {after}, but main should "
+        f"have gone from {branch.parent_id} to {verified}. Look at the table's refs and "
+        f"history.{back}"
     )
 
 

@@ -83,6 +83,8 @@ def promote(session: Session, staged: Staged, attempt: Attempt) -> None:
             f"another writer changed output {target.location!r} in the meantime, so nothing was "
             "published. Run again."
         )
+    if not target.exists:
+        target_table.forget_owner(spark, branch.table)
     _log.info("to go back: %s", branches.rollback(spark, branch, target.version))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 
 from pyspark.sql import SparkSession
@@ -36,6 +37,7 @@ from dedup_lib.tables.pinned import PinnedTable
 from dedup_lib.tables.target import UNKNOWN_SCHEME, Attempt, Origin, Target
 
 _NAME = "iceberg"
+_log = logging.getLogger(__name__)
 # The property of a table that a run makes: its owner, until the table is published.
 MADE_BY = "dedup-made-by"
 # The branch of a table that a dead run left, by which one run claims it.
@@ -234,6 +236,14 @@ def _check_was_left(detail: Detail, location: str) -> None:
         f"another run is making table {location!r}, or a run on another machine died while it did. "
         f"If none is running: DROP TABLE {detail.name}, which has no rows. Then run again."
     )
+
+
+def forget_owner(spark: SparkSession, table: str) -> None:
+    """Take the note of its owner from a published table. It does no harm there."""
+    try:
+        spark.sql(f"ALTER TABLE {table} UNSET TBLPROPERTIES IF EXISTS ('{MADE_BY}')").collect()
+    except SPARK_ERRORS as error:
+        _log.warning("property %s of %s stays: %s", MADE_BY, table, first_line(error))
 
 
 def drop_own(spark: SparkSession, location: str, attempt: Attempt) -> None:

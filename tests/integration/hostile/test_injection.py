@@ -175,7 +175,7 @@ SQL_PARTS = {
     "DELETION_VECTORS", "staged.version or 0",
     # Of Iceberg: names and texts that are spelled for SQL already, and constants.
     "detail.name", "self.detail.name", "branch.written", "spelled", "doubled", "columns", "hint",
-    "DELETE_MODE", "MERGE_ON_READ",
+    "DELETE_MODE", "MERGE_ON_READ", "MADE_BY",
 }  # fmt: skip
 
 

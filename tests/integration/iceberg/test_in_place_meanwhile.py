@@ -144,7 +144,7 @@ def test_a_publication_that_moves_another_branch_is_noticed(
 ):
     name = iceberg_table(spark)
     monkeypatch.setattr(branch, "MAIN", "Main")
-    with pytest.raises(VerificationError, match="rollback_to_snapshot"):
+    with pytest.raises(VerificationError, match="refs and history"):
         remove_here(name, listed)
     assert spark.table(name).count() == 40
 
@@ -159,7 +159,7 @@ def test_an_answer_that_is_lost_does_not_fail_a_run_that_is_published(
     def twice(spark, own, snapshot):
         assert publish(spark, own, snapshot)
         assert publish(spark, own, snapshot)
-        drop(spark, own.detail.name, own.name)
+        drop(spark, own.table, own.name)
         return publish(spark, own, snapshot)
 
     monkeypatch.setattr(branch, "publish", twice)

@@ -172,7 +172,8 @@ def test_a_malformed_table_name_is_a_usage_error(refused, images, listed):
     message = "is not a path .*, and not a table name"
     refused(SettingsError, 2, message, "a b", listed)
     refused(SettingsError, 2, message, images, "a..b")
-    refused(SettingsError, 2, message, images, listed, output="a.b.c.d")
+    words = "has one to three parts; and the session has no Iceberg catalog 'a'"
+    refused(SettingsError, 2, words, images, listed, output="a.b.c.d")
 
 
 def test_a_table_name_with_images_format_parquet_is_a_usage_error(refused, spark, listed, name):
