@@ -143,7 +143,7 @@ def _find_wrong(before: DataFrame, after: DataFrame, plan: Plan) -> Row | None:
 def _positions(rows: DataFrame) -> DataFrame:
     """Return the places of a snapshot's rows: `file_path`, `row_index`.
 
-    (With `_deleted` the frame would have the hidden rows, too.)
+    (With `_deleted` the frame would also have the hidden rows.)
     """
     return rows.select(F.col("_file").alias("file_path"), F.col("_pos").alias("row_index"))
 

@@ -88,8 +88,8 @@ class Snapshots:
         """Find the newest snapshot of main whose note has a key with a value (None: any value).
 
         Returns:
-            The snapshot, and whether main was rolled back behind it. None if there is none: a
-            snapshot that was never main's, such as one on a branch, does not count.
+            The snapshot, and whether main was rolled back behind it; or None. A snapshot that was
+            never main's, such as one on a branch, does not count.
         """
         for one in self.ancestors(self.heads.get(ref)):
             if _fits(one.note, key, value):

@@ -253,7 +253,7 @@ def drop_own(spark: SparkSession, location: str, attempt: Attempt) -> None:
 
 
 def _drop_left(spark: SparkSession, location: str) -> None:
-    """Drop the table that a dead run left. Of several runs only one can make the branch, and may.
+    """Drop the table that a dead run left. Only the run that makes the branch may do it.
 
     Otherwise one run could drop the table that another one has just made in its place.
     """

@@ -15,7 +15,7 @@ def java_table(spark: SparkSession, name: str) -> Any:
 
 def add_java_column(spark: SparkSession, name: str, column: str, kind: str) -> None:
     """Add a column of a type such as `TimeType.get`."""
-    of: Any = spark._jvm.org.apache.iceberg.types.Types  # type: ignore[union-attr]
+    of: Any = spark._jvm.org.apache.iceberg.types.Types  # type: ignore[union-attr]  # a JVM
     for part in kind.split("."):
         of = getattr(of, part)
     java_table(spark, name).updateSchema().addColumn(column, of()).commit()
@@ -23,10 +23,10 @@ def add_java_column(spark: SparkSession, name: str, column: str, kind: str) -> N
 
 def delete_by_equality(spark: SparkSession, name: str, image_id: str) -> None:
     """Delete rows by a file of IDs, as Flink does. The ID column is the first field."""
-    iceberg: Any = spark._jvm.org.apache.iceberg  # type: ignore[union-attr]
+    iceberg: Any = spark._jvm.org.apache.iceberg  # type: ignore[union-attr]  # a JVM
     table = java_table(spark, name)
     schema = table.schema().select(["image_id"])
-    equal = spark.sparkContext._gateway.new_array(spark._jvm.int, 1)  # type: ignore[union-attr]
+    equal = spark.sparkContext._gateway.new_array(spark._jvm.int, 1)  # type: ignore[union-attr]  # a JVM
     equal[0] = 1
     made = iceberg.data.GenericAppenderFactory(table.schema(), table.spec(), equal, schema, None)
     file = table.io().newOutputFile(f"{table.location()}/data/equal-{image_id}.parquet")
