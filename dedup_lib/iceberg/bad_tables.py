@@ -1,4 +1,4 @@
-"""Say why a name can't be read as an Iceberg table."""
+"""Say why a name can't be read as an Iceberg table, or no table be written."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from dedup_lib.errors import (
 from dedup_lib.iceberg.metadata_file import read_fields, unread_columns
 from dedup_lib.session.failures import first_line
 from dedup_lib.session.no_table import no_table
+from dedup_lib.session.spark_session import get_setting
 
 # Maven's coordinates of the runtime that the job was tested with.
 RUNTIME = "org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.11.0"
@@ -24,10 +25,25 @@ WHY_NO_IDS = (
     "a column of files that add_files took in, if they spell its name otherwise, even if only "
     "upper and lower case differ"
 )
+_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 _NO_CLASS = re.compile(r"Cannot find catalog plugin class for catalog '(.+?)': ([\w.$]+)")
 _UNREAD_TYPE = re.compile(r"Spark does not support \w+ fields|unsupported type to Spark: \w+")
 _RESERVED = re.compile(r"names reserved for Iceberg metadata columns: \[(.+?)\]")
 _MISSING = ("NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
+
+
+def check_extensions(spark: SparkSession) -> None:
+    """Check that the session can make branches.
+
+    Raises:
+        UnsupportedError: It lacks Iceberg's SQL extensions.
+    """
+    if _EXTENSIONS not in (get_setting(spark, "spark.sql.extensions") or ""):
+        raise UnsupportedError(
+            "the session lacks Iceberg's SQL extensions, which branches need. Start it with "
+            f"spark.sql.extensions={_EXTENSIONS} (beside others, with a comma), and with "
+            f"{RUNTIME} among its jars."
+        )
 
 
 def is_of_iceberg(error: Exception) -> bool:

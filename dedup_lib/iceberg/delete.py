@@ -10,6 +10,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.errors import ConflictError, VerificationError
 from dedup_lib.iceberg.branch import Branch
+from dedup_lib.iceberg.detail import detail_of, scan_options
 from dedup_lib.iceberg.errors import conflict
 from dedup_lib.iceberg.history import Snapshot, note_settings, read_snapshots
 from dedup_lib.lists.removal_list import sum_of_hashes
@@ -20,8 +21,8 @@ from dedup_lib.session.conf import session_settings, tuned_for_rows, tuning_sett
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.sql_names import quoted
 
-# As `SCAN_SETTINGS` of other tables: positions take next to nothing of a file.
-_SCAN_OPTIONS = {"split-size": str(16 * 1024**3)}
+# The scan of a DELETE takes no options: without this, a small table would have many small tasks.
+_DELETE_SETTINGS = {"spark.sql.iceberg.read.adaptive-split-size.enabled": "false"}
 
 
 def delete_ids(spark: SparkSession, branch: Branch, plan: Plan, note: Mapping[str, Any]) -> None:
@@ -52,7 +53,7 @@ def delete_ids(spark: SparkSession, branch: Branch, plan: Plan, note: Mapping[st
     plan.removed_ids.createOrReplaceTempView(view)
     try:
         with (
-            tuning_settings(spark, partitions),
+            tuning_settings(spark, {**_DELETE_SETTINGS, **partitions}),
             session_settings(spark, note_settings(note)),
             tuned_for_rows(spark, image_ids.num_rows),
         ):
@@ -106,12 +107,13 @@ def verify(spark: SparkSession, branch: Branch, snapshot: Snapshot, plan: Plan) 
     one of the plan. A row per file and task is shuffled. (Iceberg's summaries count hidden rows,
     and whole deletion vectors: they don't tell which rows a commit hides.)
     """
-    scan = spark.read.options(**_SCAN_OPTIONS)
-    before = _positions(scan.option("snapshot-id", str(branch.parent_id)).table(branch.table))
+    options = scan_options(spark, detail_of(plan.images))
+    pinned = spark.read.options(**options).option("snapshot-id", str(branch.parent_id))
+    before = _positions(pinned.table(branch.table))
     # Not by its ID: over Spark Connect, one query reads one snapshot for each name of a table.
     # `publish` checks that the branch is still at this snapshot.
     try:
-        after = _positions(spark.read.options(**_SCAN_OPTIONS).table(branch.written))
+        after = _positions(spark.read.options(**options).table(branch.written))
         wrong = _find_wrong(before, after, plan)
     except SPARK_ERRORS as error:
         if (refused := conflict(branch.location, error)) is not None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -16,8 +17,9 @@ from dedup_lib.errors import (
     UnsupportedError,
 )
 from dedup_lib.iceberg.bad_tables import is_of_iceberg, why_unread
+from dedup_lib.session.conf import SCAN_SETTINGS
 from dedup_lib.session.failures import SPARK_ERRORS
-from dedup_lib.session.spark_session import get_setting, is_connect
+from dedup_lib.session.spark_session import cores, get_setting, is_connect
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name
 from dedup_lib.tables.pinned import PinnedTable
 
@@ -26,6 +28,9 @@ _REF = re.compile(r"(branch|tag)_(.+)", re.DOTALL)
 # Catalogs whose tables are Iceberg's only, and those that may also hold others.
 _CATALOG = "org.apache.iceberg.spark.SparkCatalog"
 _NOT_ICEBERG = ("org.apache.spark.sql.delta.",)
+# As Spark weighs the files of other tables: opening one takes as long as reading so many bytes.
+_FILE_WEIGHT = 4 * 1024**2
+_MAX_SPLIT_BYTES = int(SCAN_SETTINGS["spark.sql.files.maxPartitionBytes"])
 # Settings of a session that redirect reads and writes of tables with `write.wap.enabled`.
 _WAP_SETTINGS = ("spark.wap.branch", "spark.wap.id")
 
@@ -116,18 +121,40 @@ def snapshot_of(spark: SparkSession, table: str, ref: str) -> int | None:
     return int(found[0]) if found else None
 
 
-def read_snapshot(spark: SparkSession, detail: Detail) -> DataFrame:
+def read_snapshot(
+    spark: SparkSession, detail: Detail, options: Mapping[str, str] = MappingProxyType({})
+) -> DataFrame:
     """Read the rows of a table's snapshot, lazily, under the table's current schema.
 
     A column is found by its field ID, whatever its name was then. (`VERSION AS OF` would give the
     names and types of that time.)
     """
+    reader = spark.read.options(**options)
     if detail.snapshot_id is None:
-        return spark.table(detail.name).where(F.lit(False))
+        return reader.table(detail.name).where(F.lit(False))
     if detail.ref_name is not None and is_connect(spark):
         # There, one query reads one snapshot for each name: the name tells a tag from its table.
-        return spark.table(detail.ref_name)
-    return spark.read.option("snapshot-id", str(detail.snapshot_id)).table(detail.name)
+        return reader.table(detail.ref_name)
+    return reader.option("snapshot-id", str(detail.snapshot_id)).table(detail.name)
+
+
+def scan_options(spark: SparkSession, detail: Detail) -> dict[str, str]:
+    """Return options for a scan that reads next to nothing of a file, such as one of IDs.
+
+    Iceberg knows no setting for it: by itself it makes a task for every 128 MB of files, or even
+    every 16 MB. These options do what `SCAN_SETTINGS` does for other tables.
+
+    *Cost:* a scan of the snapshot's manifests. (Its summary does not tell the size: `add_files`
+    counts no bytes.)
+    """
+    if detail.snapshot_id is None:
+        return {}
+    weights = metadata_table(spark, detail, "data_files").select(
+        F.coalesce(F.sum(F.col("file_size_in_bytes") + _FILE_WEIGHT), F.lit(0))
+    )
+    weight = int(weights.collect()[0][0])
+    split = max(min(_MAX_SPLIT_BYTES, -(-weight // cores(spark))), _FILE_WEIGHT)
+    return {"split-size": str(split), "file-open-cost": str(_FILE_WEIGHT)}
 
 
 def metadata_table(spark: SparkSession, detail: Detail, name: str) -> DataFrame:

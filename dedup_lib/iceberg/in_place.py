@@ -8,7 +8,7 @@ from pyspark.sql import SparkSession
 
 from dedup_lib.errors import ConflictError, PlanOutdatedError, UnsupportedError, VerificationError
 from dedup_lib.iceberg import branch, delete
-from dedup_lib.iceberg.bad_tables import RUNTIME
+from dedup_lib.iceberg.bad_tables import check_extensions
 from dedup_lib.iceberg.detail import MAIN, Detail, detail_of
 from dedup_lib.iceberg.history import Snapshot, read_snapshots
 from dedup_lib.iceberg.purge import purge
@@ -16,14 +16,12 @@ from dedup_lib.methods import repeats
 from dedup_lib.methods.method import Method
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.plan import Plan
-from dedup_lib.session.spark_session import get_setting
 from dedup_lib.tables.history import EarlierRun
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.target import Attempt
 
 DELETE_MODE = "write.delete.mode"
 MERGE_ON_READ = "merge-on-read"
-_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 _log = logging.getLogger(__name__)
 
 
@@ -156,12 +154,7 @@ def check_deletes(spark: SparkSession, images: ImageTable, *, may_enable: bool) 
             f"it: ALTER TABLE {detail.name} SET TBLPROPERTIES ('format-version' = '2'). Or use "
             "--method rewrite."
         )
-    if _EXTENSIONS not in (get_setting(spark, "spark.sql.extensions") or ""):
-        raise UnsupportedError(
-            "the session lacks Iceberg's SQL extensions, which branches need. Start it with "
-            f"spark.sql.extensions={_EXTENSIONS} (beside others, with a comma), and with "
-            f"{RUNTIME} among its jars."
-        )
+    check_extensions(spark)
     if not may_enable and not has_merge_on_read(detail):
         raise UnsupportedError(
             f"table {location!r} deletes by copy-on-write ({DELETE_MODE}), so a delete would "

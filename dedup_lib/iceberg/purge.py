@@ -14,10 +14,16 @@ from pyspark.sql import Row, SparkSession
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import ConflictError, VerificationError
-from dedup_lib.iceberg.detail import MAIN, Detail, metadata_table, read_detail, read_snapshot
+from dedup_lib.iceberg.detail import (
+    MAIN,
+    Detail,
+    metadata_table,
+    read_detail,
+    read_snapshot,
+    scan_options,
+)
 from dedup_lib.lists.removal_list import sum_of_hashes
 from dedup_lib.methods.run_context import RunContext
-from dedup_lib.session.conf import SCAN_SETTINGS, tuning_settings
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
 from dedup_lib.session.sql_names import name_parts, quoted, sql_text, values_of
 from dedup_lib.tables.image_table import ImageTable
@@ -202,12 +208,12 @@ def _check_same_ids(spark: SparkSession, before: Detail, after: Detail, id_colum
     """Compare the number of rows, and a hash of the IDs, of two snapshots."""
 
     def count(detail: Detail) -> Row:
-        ids = read_snapshot(spark, detail).select(values_of(id_column).alias("image_id"))
+        rows = read_snapshot(spark, detail, scan_options(spark, detail))
+        ids = rows.select(values_of(id_column).alias("image_id"))
         return ids.agg(F.count(F.lit(1)), sum_of_hashes("image_id")).collect()[0]
 
     # Not in one query: over Spark Connect, both would then read the same snapshot.
-    with tuning_settings(spark, SCAN_SETTINGS):
-        old, new = count(before), count(after)
+    old, new = count(before), count(after)
     if old == new:
         return
     back = spell_call(before, "rollback_to_snapshot", snapshot_id=before.snapshot_id)

@@ -18,6 +18,7 @@ from dedup_lib.errors import (
     UnsupportedError,
 )
 from dedup_lib.iceberg import branch as branches
+from dedup_lib.iceberg.bad_tables import check_extensions
 from dedup_lib.iceberg.detail import (
     Detail,
     full_name,
@@ -59,12 +60,14 @@ def find_target(
         SettingsError: The location is a path, or names a branch.
         OutputExistsError: There is a table that the run may not replace.
         ConflictError: Another run is making the table.
+        UnsupportedError: The session lacks Iceberg's extensions.
     """
     if is_path(location):
         raise SettingsError(
             f"output {location!r} is a path, but only a catalog can tell which state of an Iceberg "
             "table is the newest: give a table name (catalog.schema.table)."
         )
+    check_extensions(session.spark)
     if names_ref(session.spark, location):
         return _find_branch(session, location, mode, may_replace=may_replace)
     try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import logging
 import os
+import re
 import shlex
 import shutil
 import sys
@@ -43,6 +44,10 @@ _DELTA_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
+_EXTENSIONS = "spark.sql.extensions"
+_ICEBERG_EXTENSION = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+# A line of spark-defaults.conf.
+_SETTING = re.compile(r"\s*(spark\.[^\s=:]+)[\s=:]+(.*?)\s*")
 # Where Hadoop's configuration is; and settings that are one, or add jars.
 _CONFIGURES_HADOOP = {
     *("HADOOP_CONF_DIR", "YARN_CONF_DIR", "HADOOP_HOME", "SPARK_DIST_CLASSPATH"),
@@ -83,7 +88,7 @@ def start_session() -> SparkSession:
     # Otherwise Spark's workers would run the first python3 on the PATH.
     os.environ.setdefault("PYSPARK_PYTHON", sys.executable)
     settings = _LOCAL_SETTINGS | ({} if _settings_folder().exists() else _JAVA_SETTINGS)
-    return _start(settings | (_DELTA_SETTINGS if _has_delta_jars() else {}))
+    return _start(_beside_own(settings | _table_settings()))
 
 
 def _spark_home() -> str:
@@ -178,5 +183,39 @@ def _check_java() -> None:
         raise JavaMissingError(f"Spark needs Java 17 or newer; no Java was found {where}.")
 
 
-def _has_delta_jars() -> bool:
-    return any(Path(_spark_home(), "jars").glob("*delta-spark_*.jar"))
+def _table_settings() -> dict[str, str]:
+    """Return the settings of the table formats whose jars Spark has."""
+    settings = _DELTA_SETTINGS if _has_jar("*delta-spark_*") else {}
+    if not _has_jar("iceberg-spark-runtime-*"):
+        return settings
+    extensions = [settings.get(_EXTENSIONS), _ICEBERG_EXTENSION]
+    return settings | {_EXTENSIONS: ",".join(filter(None, extensions))}
+
+
+def _has_jar(pattern: str) -> bool:
+    return any(Path(_spark_home(), "jars").glob(f"{pattern}.jar"))
+
+
+def _beside_own(settings: dict[str, str]) -> dict[str, str]:
+    """Leave out the settings that the user set; extensions stand beside the user's."""
+    own = _own_settings()
+    extensions = [*own.get(_EXTENSIONS, "").split(","), *settings.get(_EXTENSIONS, "").split(",")]
+    joined = ",".join(filter(None, dict.fromkeys(extensions)))
+    missing = {key: value for key, value in settings.items() if key not in own}
+    return missing | ({_EXTENSIONS: joined} if joined else {})
+
+
+def _own_settings() -> dict[str, str]:
+    """Return the settings that Spark takes from the user, as texts."""
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    parser.add_argument("--conf", "-c", action="append", default=[])
+    parser.add_argument("--properties-file", default=_settings_folder() / "spark-defaults.conf")
+    arguments = shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
+    try:
+        known, _ = parser.parse_known_args(arguments)
+    except argparse.ArgumentError:  # Spark will say what is wrong with them
+        return {}
+    file = Path(known.properties_file)
+    lines = file.read_text().splitlines() if file.is_file() else []
+    in_file = {match[1]: match[2] for line in lines if (match := _SETTING.fullmatch(line))}
+    return in_file | dict(item.partition("=")[::2] for item in known.conf)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from pyspark.sql import Column, DataFrame
@@ -68,6 +69,11 @@ class ImageTable(PinnedTable):
         """The column `image_id` for reading only: statistics may decide a condition on it."""
         return F.col(quoted(self.id_column)).alias("image_id")
 
+    @cached_property
+    def id_frame(self) -> DataFrame:
+        """The rows of the table, for scans of IDs."""
+        return self.table_format.id_frame(self)
+
     @property
     def row_index(self) -> Column:
         """The column `row_index`, each row's position in its file; NULL if Spark can't read it."""
@@ -107,15 +113,16 @@ class ImageTable(PinnedTable):
         """`image_id`, one row per row of the table."""
         if self.id_table is not None:
             return self.located_ids.select("image_id")
-        return self.frame.select(self.id)
+        return self.id_frame.select(self.id)
 
     @property
     def located_ids(self) -> DataFrame:
         """`image_id`, `file_path`, `row_index` (NULL if unknown), one row per row of the table."""
         if self.id_table is not None:
             return self.id_table.rows
-        file_path = self.places.file_path.alias("file_path")
-        return self.frame.select(self.id, file_path, self.row_index)
+        frame = self.id_frame
+        file_path = self.table_format.row_places(frame).file_path.alias("file_path")
+        return frame.select(self.id, file_path, self.row_index)
 
     @property
     def compared(self) -> DataFrame:

@@ -137,6 +137,10 @@ class ReadableFormat:
             modified,
         )
 
+    def id_frame(self, table: PinnedTable) -> DataFrame:
+        """Return a frame of the table's rows for scans that read next to nothing of a file."""
+        return table.frame
+
     def file_path_of(self, table: PinnedTable, stored: str) -> str:
         """Return the path of a file as in `FileInfo`, from the spelling in `row_places`."""
         return decode_path(stored)

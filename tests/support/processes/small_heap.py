@@ -1,7 +1,7 @@
 """Several runs of the job, one after the other, in a process of its own whose heap is given.
 
-Usage: small_heap.py SETTINGS, a JSON list of keyword arguments of Settings; prints each run's
-report as one line.
+Usage: small_heap.py STEPS, a JSON list: keyword arguments of Settings, or a statement of SQL as a
+text. Prints the report of each run as one line.
 """
 
 import json
@@ -12,6 +12,9 @@ from dedup_lib.session.start import start_session
 
 spark = start_session()
 spark.sparkContext.setLogLevel("ERROR")
-for values in json.loads(sys.argv[1]):
-    lists = (DuplicateIds(values.pop("duplicate_ids")),)
-    print(run(spark, Settings(**values, duplicate_ids=lists)).to_json(), flush=True)
+for step in json.loads(sys.argv[1]):
+    if isinstance(step, str):
+        spark.sql(step).collect()
+        continue
+    lists = (DuplicateIds(step.pop("duplicate_ids")),)
+    print(run(spark, Settings(**step, duplicate_ids=lists)).to_json(), flush=True)

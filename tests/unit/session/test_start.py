@@ -1,4 +1,4 @@
-"""When it is certain, before there is a session, that a path is a file of this machine."""
+"""What is known before there is a session: whether a path is local, and what the user set."""
 
 from concurrent.futures import ThreadPoolExecutor
 from types import SimpleNamespace
@@ -94,3 +94,41 @@ def test_another_thread_is_left_to_spark():
     """It does not see the active session of the thread that made it."""
     with ThreadPoolExecutor() as pool:
         assert not pool.submit(start.is_surely_local).result()
+
+
+@pytest.fixture
+def spark_home(monkeypatch, tmp_path):
+    """A Spark with the jars of Delta and Iceberg."""
+    for jar in ("delta-spark_2.13-4.0.1", "iceberg-spark-runtime-4.0_2.13-1.11.0"):
+        (tmp_path / f"jars/{jar}.jar").parent.mkdir(exist_ok=True)
+        (tmp_path / f"jars/{jar}.jar").touch()
+    monkeypatch.setenv("SPARK_HOME", str(tmp_path))
+    return tmp_path
+
+
+def own(settings):
+    return start._beside_own(settings | start._table_settings())
+
+
+def test_extensions_of_the_jars_that_are_there_stand_beside_the_users(monkeypatch, spark_home):
+    delta, iceberg = start._DELTA_SETTINGS[start._EXTENSIONS], start._ICEBERG_EXTENSION
+    assert own({})[start._EXTENSIONS] == f"{delta},{iceberg}"
+    arguments = f"--packages a:b:1 --conf {start._EXTENSIONS}=a.B,{delta} pyspark-shell"
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", arguments)
+    assert own({})[start._EXTENSIONS] == f"a.B,{delta},{iceberg}"
+    monkeypatch.setenv("SPARK_HOME", str(spark_home / "other"))
+    assert own({}) == {start._EXTENSIONS: f"a.B,{delta}"}
+
+
+def test_what_the_user_set_is_not_set_again(monkeypatch, spark_home):
+    (spark_home / "conf").mkdir()
+    text = "# a comment\nspark.a.b  1 2\nspark.sql.catalog.spark_catalog=my.Catalog\n\n"
+    (spark_home / "conf/spark-defaults.conf").write_text(text)
+    ours = {"spark.a.b": "3", "spark.c": "4"}
+    assert own(ours).keys() == {"spark.c", start._EXTENSIONS}
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--conf spark.c=5 pyspark-shell")
+    assert own(ours).keys() == {start._EXTENSIONS}
+    (spark_home / "other.conf").write_text("spark.c=6")
+    arguments = f"--properties-file {spark_home}/other.conf pyspark-shell"  # no defaults then
+    monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", arguments)
+    assert own(ours).keys() == {"spark.a.b", "spark.sql.catalog.spark_catalog", start._EXTENSIONS}
