@@ -10,7 +10,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.errors import ConflictError, VerificationError
 from dedup_lib.iceberg.branch import Branch
-from dedup_lib.iceberg.detail import detail_of, scan_options
+from dedup_lib.iceberg.detail import detail_of, reader_options
 from dedup_lib.iceberg.errors import conflict
 from dedup_lib.iceberg.history import Snapshot, note_settings, read_snapshots
 from dedup_lib.lists.removal_list import sum_of_hashes
@@ -107,7 +107,7 @@ def verify(spark: SparkSession, branch: Branch, snapshot: Snapshot, plan: Plan) 
     one of the plan. A row per file and task is shuffled. (Iceberg's summaries count hidden rows,
     and whole deletion vectors: they don't tell which rows a commit hides.)
     """
-    options = scan_options(spark, detail_of(plan.images))
+    options = reader_options(spark, detail_of(plan.images))
     pinned = spark.read.options(**options).option("snapshot-id", str(branch.parent_id))
     before = _positions(pinned.table(branch.table))
     # Not by its ID: over Spark Connect, one query reads one snapshot for each name of a table.

@@ -30,7 +30,8 @@ _CATALOG = "org.apache.iceberg.spark.SparkCatalog"
 _NOT_ICEBERG = ("org.apache.spark.sql.delta.",)
 # As Spark weighs the files of other tables: opening one takes as long as reading so many bytes.
 _FILE_WEIGHT = 4 * 1024**2
-_MAX_SPLIT_BYTES = int(SCAN_SETTINGS["spark.sql.files.maxPartitionBytes"])
+_SPLIT = "spark.sql.files.maxPartitionBytes"
+_BATCH = "spark.sql.parquet.columnarReaderBatchSize"
 # Settings of a session that redirect reads and writes of tables with `write.wap.enabled`.
 _WAP_SETTINGS = ("spark.wap.branch", "spark.wap.id")
 
@@ -138,11 +139,18 @@ def read_snapshot(
     return reader.option("snapshot-id", str(detail.snapshot_id)).table(detail.name)
 
 
-def scan_options(spark: SparkSession, detail: Detail) -> dict[str, str]:
-    """Return options for a scan that reads next to nothing of a file, such as one of IDs.
+def reader_options(
+    spark: SparkSession, detail: Detail, settings: Mapping[str, str] = SCAN_SETTINGS
+) -> dict[str, str]:
+    """Return options that do what settings do for other tables; Iceberg does not know these.
 
-    Iceberg knows no setting for it: by itself it makes a task for every 128 MB of files, or even
-    every 16 MB. These options do what `SCAN_SETTINGS` does for other tables.
+    By itself it makes a task for every 128 MB of files, or even every 16 MB.
+
+    Args:
+        spark: The session.
+        detail: The table.
+        settings: How many bytes of files a task reads at most, and perhaps how many rows a batch
+            has. A small table still gets a task for each core.
 
     *Cost:* a scan of the snapshot's manifests. (Its summary does not tell the size: `add_files`
     counts no bytes.)
@@ -153,8 +161,9 @@ def scan_options(spark: SparkSession, detail: Detail) -> dict[str, str]:
         F.coalesce(F.sum(F.col("file_size_in_bytes") + _FILE_WEIGHT), F.lit(0))
     )
     weight = int(weights.collect()[0][0])
-    split = max(min(_MAX_SPLIT_BYTES, -(-weight // cores(spark))), _FILE_WEIGHT)
-    return {"split-size": str(split), "file-open-cost": str(_FILE_WEIGHT)}
+    split = max(min(int(settings[_SPLIT]), -(-weight // cores(spark))), _FILE_WEIGHT)
+    options = {"split-size": str(split), "file-open-cost": str(_FILE_WEIGHT)}
+    return options | ({"batch-size": settings[_BATCH]} if _BATCH in settings else {})
 
 
 def metadata_table(spark: SparkSession, detail: Detail, name: str) -> DataFrame:

@@ -23,7 +23,7 @@ from dedup_lib.iceberg.detail import (
     names_ref,
     read_detail,
     read_snapshot,
-    scan_options,
+    reader_options,
 )
 from dedup_lib.iceberg.history import read_snapshots
 from dedup_lib.iceberg.in_place import InPlace
@@ -111,10 +111,10 @@ class IcebergFormat(TableFormat):
         """Return Iceberg's hidden columns; the sizes of files are in its metadata."""
         return RowPlaces(F.col("_file"), F.col("_pos"), F.lit(0), F.lit(0))
 
-    def id_frame(self, table: PinnedTable) -> DataFrame:
-        """Read the snapshot in few tasks."""
+    def tuned_frame(self, table: PinnedTable, settings: Mapping[str, str]) -> DataFrame:
+        """Read the snapshot with options, for Iceberg knows no such settings of a session."""
         spark, detail = table.frame.sparkSession, detail_of(table)
-        return read_snapshot(spark, detail, scan_options(spark, detail))
+        return read_snapshot(spark, detail, reader_options(spark, detail, settings))
 
     def file_path_of(self, table: PinnedTable, stored: str) -> str:
         """Return a path of `_file` as Hadoop knows it; it is raw, so nothing is decoded."""

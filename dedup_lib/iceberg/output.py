@@ -28,6 +28,7 @@ _WRITER_OPTIONS = {
     "use-table-distribution-and-ordering": "false",
     "fanout-enabled": "true",
 }
+_USUAL_FILE_BYTES = 512 * 1024**2
 _log = logging.getLogger(__name__)
 
 
@@ -63,6 +64,7 @@ def stage(
             .mode("overwrite" if target.exists else "append")
             .options(**_WRITER_OPTIONS, **{f"snapshot-property.{NOTE}": note_text(note)})
             .options(**({} if codec is None else {"compression-codec": codec}))
+            .options(**_file_size(origin.settings))
             .save(branch.written)
         )
         version = snapshot_of(spark, branch.table, branch.name)
@@ -123,6 +125,12 @@ def append_row(
         read_detail(spark, location)
     check(spark.table(table).schema, True)
     row.write.format("iceberg").mode("append").options(**_WRITER_OPTIONS).save(table)
+
+
+def _file_size(settings: Mapping[str, str]) -> dict[str, str]:
+    """Return the option by which a task writes one file, where tasks read more than usually."""
+    split_bytes = int(settings.get("spark.sql.files.maxPartitionBytes", "0"))
+    return {"target-file-size-bytes": str(split_bytes)} if split_bytes > _USUAL_FILE_BYTES else {}
 
 
 def _reader_of(spark: SparkSession, staged: Staged) -> DataFrameReader:

@@ -20,7 +20,7 @@ from dedup_lib.iceberg.detail import (
     metadata_table,
     read_detail,
     read_snapshot,
-    scan_options,
+    reader_options,
 )
 from dedup_lib.lists.removal_list import sum_of_hashes
 from dedup_lib.methods.run_context import RunContext
@@ -208,7 +208,7 @@ def _check_same_ids(spark: SparkSession, before: Detail, after: Detail, id_colum
     """Compare the number of rows, and a hash of the IDs, of two snapshots."""
 
     def count(detail: Detail) -> Row:
-        rows = read_snapshot(spark, detail, scan_options(spark, detail))
+        rows = read_snapshot(spark, detail, reader_options(spark, detail))
         ids = rows.select(values_of(id_column).alias("image_id"))
         return ids.agg(F.count(F.lit(1)), sum_of_hashes("image_id")).collect()[0]
 

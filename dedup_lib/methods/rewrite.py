@@ -139,7 +139,7 @@ class Rewrite(NewOutput):
     ) -> Staged:
         run, images, action = self.run, plan.images, self.run.settings.action
         spark = run.session.spark
-        rows = spark_engine.apply(images, plan.rows, tuning.strategy, action)
+        rows = spark_engine.apply(images.tuned(tuning.settings), plan.rows, tuning.strategy, action)
         written = format_named(output.format)
         writer = spark_engine.writer(rows, images.partition_columns).options(**tuning.options)
         # With --since-last-run, later runs delete rows from this output.

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -11,6 +11,7 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as F
 from pyspark.sql.types import DataType
 
+from dedup_lib.session.conf import SCAN_SETTINGS
 from dedup_lib.session.sql_names import quoted, values_of
 from dedup_lib.tables import id_types
 from dedup_lib.tables.columns import RowPlaces
@@ -71,8 +72,12 @@ class ImageTable(PinnedTable):
 
     @cached_property
     def id_frame(self) -> DataFrame:
-        """The rows of the table, for scans of IDs."""
-        return self.table_format.id_frame(self)
+        """The rows of the table, for scans that read next to nothing of a file."""
+        return self.tuned(SCAN_SETTINGS).frame
+
+    def tuned(self, settings: Mapping[str, str]) -> ImageTable:
+        """Return the table, to be read as settings say; the caller also sets them."""
+        return replace(self, frame=self.table_format.tuned_frame(self, settings))
 
     @property
     def row_index(self) -> Column:

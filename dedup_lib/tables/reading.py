@@ -137,8 +137,11 @@ class ReadableFormat:
             modified,
         )
 
-    def id_frame(self, table: PinnedTable) -> DataFrame:
-        """Return a frame of the table's rows for scans that read next to nothing of a file."""
+    def tuned_frame(self, table: PinnedTable, settings: Mapping[str, str]) -> DataFrame:
+        """Return the table's rows, to be read as settings say: splits, and rows of a batch.
+
+        By default the reader follows the session, where the caller sets them.
+        """
         return table.frame
 
     def file_path_of(self, table: PinnedTable, stored: str) -> str:

@@ -63,7 +63,7 @@ def test_version_1_a_branch_and_a_session_without_extensions_are_refused(
     with pytest.raises(UnsupportedError, match="is a branch or tag"):
         remove_here(f"{name}.branch_other", listed)
     name = iceberg_table(spark)
-    monkeypatch.setattr("dedup_lib.iceberg.in_place.get_setting", lambda *_: None)
+    monkeypatch.setattr("dedup_lib.iceberg.bad_tables.get_setting", lambda *_: None)
     with pytest.raises(UnsupportedError, match=r"spark\.sql\.extensions="):
         remove_here(name, listed)
 

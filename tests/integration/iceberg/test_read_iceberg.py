@@ -4,7 +4,7 @@ import pytest
 from pyspark.sql import functions as F
 
 from dedup_lib.errors import NoImageRowsError, TableNotFoundError, UnsupportedError
-from dedup_lib.iceberg.detail import read_detail, scan_options
+from dedup_lib.iceberg.detail import read_detail, reader_options
 from dedup_lib.session.conf import session_settings
 from tests.support.spark.stages import newest_stage, stages_since
 from tests.support.tables.iceberg import V2, V3, head, iceberg_table, rows
@@ -14,9 +14,7 @@ def ids(spark, path):
     return sorted(row[0] for row in spark.read.parquet(str(path)).select("image_id").collect())
 
 
-def test_a_scan_of_ids_makes_a_task_for_each_core_or_for_many_files(
-    spark, remove, listed, tmp_path
-):
+def test_tasks_are_as_large_as_for_other_tables(spark, remove, listed, tmp_path):
     """By itself Iceberg makes tasks of 16 MB to 128 MB, most of which would find no ID."""
     for start in range(6):
         one = rows(spark, 1, start=start).coalesce(1)
@@ -28,11 +26,15 @@ def test_a_scan_of_ids_makes_a_task_for_each_core_or_for_many_files(
     detail = read_detail(spark, name)
     sizes = [path.stat().st_size for path in tmp_path.glob("taken/*.parquet")]
     weight = sum(sizes) + len(sizes) * 4 * 1024**2
-    assert scan_options(spark, detail)["split-size"] == str(-(-weight // 2))
+    assert reader_options(spark, detail)["split-size"] == str(-(-weight // 2))
     newest = newest_stage(spark)
     report = remove(name, listed, None, dry_run=True)
     assert report.counts["input_rows"] == len(sizes) == 6
     assert max(stage.numTasks() for stage in stages_since(spark, newest)) == 2
+    for target_file_bytes, num_files in ((None, 2), (4 * 1024**2, 5)):
+        out = tmp_path / f"out-{target_file_bytes}"
+        remove(name, listed, out, target_file_bytes=target_file_bytes)
+        assert len(list(out.glob("*.parquet"))) == num_files
 
 
 @pytest.mark.parametrize("properties", [V2, V3], ids=["v2", "v3"])
