@@ -64,7 +64,7 @@ class BranchClone(InPlace):
                 run.keep_records(plan)
                 branch.create(spark, kept, version)
                 run.finish_records()
-        publish = branch.spell_publish(spark, kept)
+        publish = branch.spell_publish(kept)
         described = {
             "location": self.output.location,
             "format": images.format,

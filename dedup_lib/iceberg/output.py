@@ -16,7 +16,6 @@ from dedup_lib.iceberg.branch import Branch
 from dedup_lib.iceberg.detail import MAIN, full_name, names_ref, read_detail, snapshot_of
 from dedup_lib.iceberg.history import NOTE
 from dedup_lib.iceberg.layout import codec_of
-from dedup_lib.publish.owners import owner_name
 from dedup_lib.session.failures import SPARK_ERRORS, exists_already, first_line
 from dedup_lib.session.session import Session
 from dedup_lib.tables.history import note_text
@@ -85,7 +84,7 @@ def promote(session: Session, staged: Staged, attempt: Attempt) -> None:
         )
     if not target.exists:
         target_table.forget_owner(spark, branch.table)
-    _log.info("to go back: %s", branches.rollback(spark, branch, target.version))
+    _log.info("to go back: %s", branches.rollback(branch, target.version))
 
 
 def discard(session: Session, staged: Staged, attempt: Attempt) -> None:
@@ -131,8 +130,7 @@ def _reader_of(spark: SparkSession, staged: Staged) -> DataFrameReader:
 
 
 def _branch_of(spark: SparkSession, target: Target, attempt: Attempt) -> Branch:
-    table = full_name(spark, target.location)
-    return Branch(target.location, table, owner_name(attempt.attempt_id), target.version)
+    return branches.branch_of_run(spark, target.location, attempt.attempt_id, target.version)
 
 
 def _discard(spark: SparkSession, target: Target, attempt: Attempt) -> None:
