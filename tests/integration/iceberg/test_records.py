@@ -3,7 +3,7 @@
 import pytest
 
 from dedup_lib.errors import ConflictError, OutputExistsError
-from dedup_lib.iceberg import branch
+from dedup_lib.iceberg import delete
 from dedup_lib.methods import records
 from dedup_lib.publish.owners import owner_name
 from tests.support.faults.in_process import StoppedError
@@ -31,7 +31,7 @@ def ids(spark, table):
 def stopped(remove_here, listed, record, monkeypatch):
     """Stop a run before it publishes, or after it."""
 
-    def stopped(images, module=branch, step="publish"):
+    def stopped(images, module=delete, step="delete_ids"):
         with monkeypatch.context() as patch:
             patch.setattr(module, step, stop)
             with pytest.raises(StoppedError):
@@ -43,14 +43,14 @@ def stopped(remove_here, listed, record, monkeypatch):
 def test_a_plan_that_is_made_anew_replaces_its_record(
     spark, remove_here, listed, record, monkeypatch
 ):
-    images, publish = iceberg_table(spark), branch.publish
+    images, verify = iceberg_table(spark), delete.verify
 
     def late(*arguments):
-        monkeypatch.setattr(branch, "publish", publish)
+        monkeypatch.setattr(delete, "verify", verify)
         rows(spark, 40).where("image_id IN ('i17', 'i4')").writeTo(images).append()
-        return publish(*arguments)
+        verify(*arguments)
 
-    monkeypatch.setattr(branch, "publish", late)
+    monkeypatch.setattr(delete, "verify", late)
     remove_here(images, listed, removed_output=record)
     assert (spark.table(images).count(), ids(spark, record)) == (39, ["i17", "i17", "i3"])
     with pytest.raises(OutputExistsError, match="exists"):
