@@ -243,7 +243,7 @@ class DeltaFormat(TableFormat):
 
     def note_of_record(self, session: Session, name: str) -> Mapping[str, Any]:
         """Read the note of the newest commit."""
-        return output.note_of_record(session.spark, name)
+        return output.note_of_record(session, name)
 
     def finish_record(self, session: Session, name: str, run: str) -> None:
         """Commit once more."""

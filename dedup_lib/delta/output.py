@@ -124,11 +124,12 @@ def append_row(
             return
 
 
-def note_of_record(spark: SparkSession, name: str) -> Mapping[str, Any]:
+def note_of_record(session: Session, name: str) -> Mapping[str, Any]:
     """Return the note of a table's newest commit, if it is an unfinished record's; otherwise {}."""
-    if not table_exists(spark, name):
+    if not table_exists(session.spark, name):
         return {}
-    commit = commit_with(spark, name, UNFINISHED, None, newest=1)
+    delta_root(session, name)  # raises if it is not a Delta table
+    commit = commit_with(session.spark, name, UNFINISHED, None, newest=1)
     return {} if commit is None else commit.note
 
 

@@ -90,7 +90,7 @@ def find_target(
         root,
         exists=not is_left,
         may_replace=may_replace,
-        version=detail.snapshot_id,
+        version=None if is_left else detail.snapshot_id,
     )
     if is_left:
         if not is_unfinished:
@@ -223,7 +223,7 @@ def note_of_record(spark: SparkSession, location: str) -> Mapping[str, Any]:
     """
     try:
         detail = read_detail(spark, location)
-    except TableNotFoundError:
+    except (TableNotFoundError, TableFormatError):
         return {}
     if detail.ref != MAIN or not _has_no_other_refs(spark, detail):
         return {}
