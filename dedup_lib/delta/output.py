@@ -135,8 +135,8 @@ def note_of_record(session: Session, name: str) -> Mapping[str, Any]:
 
 def finish_record(spark: SparkSession, name: str, run: str) -> None:
     """Commit to a record after its run has published: the newest commit is not unfinished then."""
-    properties = f"('dedup.finished' = {sql_text(run)})"
-    spark.sql(f"ALTER TABLE {sql_name(name)} SET TBLPROPERTIES {properties}").collect()
+    table, spelled = sql_name(name), f"'dedup.finished' = {sql_text(run)}"
+    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ({spelled})").collect()
 
 
 def why_no_files(target: Target | None) -> DedupError | None:
