@@ -228,7 +228,7 @@ def note_of_record(spark: SparkSession, location: str) -> Mapping[str, Any]:
     if detail.ref != MAIN or not _has_no_other_refs(spark, detail):
         return {}
     head = read_snapshots(spark, detail.name).by_id.get(detail.snapshot_id or 0)
-    return {} if head is None or head.parent_id is not None else head.note
+    return {} if head is None else head.note
 
 
 def _check_was_left(detail: Detail, location: str) -> None:
