@@ -16,7 +16,9 @@ HEADER = f"| what works from an image table | {' | '.join(FORMATS)} |"
 IDS = [f"i{number}" for number in range(20)]
 GONE = {"i3", "i17"}
 # What a run says where the docs say `no`.
-REFUSED = {("`--since-last-run`", "WebDataset"): (UnsupportedError, 2, "can't follow")}
+REFUSED = {
+    ("`--since-last-run` to a Delta table", "WebDataset"): (UnsupportedError, 2, "can't follow")
+}
 
 
 def documented():
@@ -201,7 +203,7 @@ FEATURES = {
     "`--action annotate`": annotate,
     "`--action extract`": extract,
     "`--run-key`": run_key,
-    "`--since-last-run`": since_last_run,
+    "`--since-last-run` to a Delta table": since_last_run,
 }
 
 
