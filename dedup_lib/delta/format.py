@@ -241,6 +241,14 @@ class DeltaFormat(TableFormat):
         """Rename the table to its location, or make the output a clone of a staged clone."""
         output.promote(session, staged, attempt, note)
 
+    def note_of_record(self, session: Session, name: str) -> Mapping[str, Any]:
+        """Read the note of the newest commit."""
+        return output.note_of_record(session, name)
+
+    def finish_record(self, session: Session, name: str, run: str) -> None:
+        """Commit once more."""
+        output.finish_record(session.spark, name, run)
+
     def append_row(
         self,
         session: Session,

@@ -35,9 +35,9 @@ from dedup_lib.session.failures import (
     holds_files_already,
 )
 from dedup_lib.session.session import Session
-from dedup_lib.session.sql_names import quoted, sql_name
+from dedup_lib.session.sql_names import quoted, sql_name, sql_text
 from dedup_lib.session.storage import Storage
-from dedup_lib.tables.history import note_text
+from dedup_lib.tables.history import UNFINISHED, note_text
 from dedup_lib.tables.target import Attempt, Staged, Target
 
 # Delta accepts column names with these characters only with column mapping.
@@ -122,6 +122,21 @@ def append_row(
             time.sleep(attempt)
         else:
             return
+
+
+def note_of_record(session: Session, name: str) -> Mapping[str, Any]:
+    """Return the note of a table's newest commit, if it is an unfinished record's; otherwise {}."""
+    if not table_exists(session.spark, name):
+        return {}
+    delta_root(session, name)  # raises if it is not a Delta table
+    commit = commit_with(session.spark, name, UNFINISHED, None, newest=1)
+    return {} if commit is None else commit.note
+
+
+def finish_record(spark: SparkSession, name: str, run: str) -> None:
+    """Commit to a record after its run has published: the newest commit is not unfinished then."""
+    table, spelled = sql_name(name), f"'dedup.finished' = {sql_text(run)}"
+    spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ({spelled})").collect()
 
 
 def why_no_files(target: Target | None) -> DedupError | None:

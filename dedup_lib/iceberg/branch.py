@@ -11,12 +11,12 @@ from dataclasses import dataclass
 from pyspark.sql import Row, SparkSession
 
 from dedup_lib.errors import ConflictError, DedupError, OutputExistsError, VerificationError
-from dedup_lib.iceberg.detail import MAIN, catalog_of, detail_of
+from dedup_lib.iceberg.detail import MAIN, detail_of, full_name, spell_call
 from dedup_lib.iceberg.errors import conflict, is_lost_race
 from dedup_lib.iceberg.history import read_snapshots
 from dedup_lib.publish.owners import is_owner_name, named_died_here, owner_name
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
-from dedup_lib.session.sql_names import quoted, sql_text
+from dedup_lib.session.sql_names import quoted
 from dedup_lib.tables.image_table import ImageTable
 
 _TRIES = 4
@@ -53,13 +53,20 @@ def branch_of(images: ImageTable, name: str) -> Branch:
     return Branch(images.location, detail.name, name, detail.snapshot_id)
 
 
+def branch_of_run(
+    spark: SparkSession, location: str, attempt_id: str, parent_id: int | None
+) -> Branch:
+    """Return the branch of a run; its name says which process it belongs to."""
+    return Branch(location, full_name(spark, location), owner_name(attempt_id), parent_id)
+
+
 @contextmanager
 def own_branch(spark: SparkSession, images: ImageTable, attempt_id: str) -> Iterator[Branch]:
     """Make a branch of the pinned snapshot, and drop it at the end, also after a failure.
 
-    Its name says which process it belongs to: see `drop_left_behind`.
+    If the process is killed, `drop_left_behind` of a later run drops it.
     """
-    branch = branch_of(images, owner_name(attempt_id))
+    branch = branch_of_run(spark, images.location, attempt_id, detail_of(images).snapshot_id)
     try:
         create(spark, branch, branch.parent_id)
         yield branch
@@ -144,7 +151,7 @@ def publish(spark: SparkSession, branch: Branch, verified: int) -> bool:
                 "run was at work; nothing was published. Run again."
             )
         try:
-            moved = spark.sql(spell_publish(spark, branch)).collect()
+            moved = spark.sql(spell_publish(branch)).collect()
         except SPARK_ERRORS as error:
             if attempt < _TRIES and is_lost_race(error):
                 continue
@@ -162,11 +169,9 @@ def publish(spark: SparkSession, branch: Branch, verified: int) -> bool:
     return False
 
 
-def spell_publish(spark: SparkSession, branch: Branch) -> str:
+def spell_publish(branch: Branch) -> str:
     """Return the command that makes a branch's snapshot the head of main."""
-    arguments = f"table => {sql_text(branch.table)}, branch => '{MAIN}'"
-    call = f"CALL {quoted(catalog_of(spark, branch.location))}.system.fast_forward"
-    return f"{call}({arguments}, to => {sql_text(branch.name)})"
+    return spell_call(branch.table, "fast_forward", branch=MAIN, to=branch.name)
 
 
 def _check_published(spark: SparkSession, branch: Branch, verified: int, moved: Row) -> None:
@@ -183,7 +188,7 @@ def _check_published(spark: SparkSession, branch: Branch, verified: int, moved: 
     if before is not None:
         back = (
             f" To go back (and lose all that was committed since): "
-            f"{rollback(spark, branch, before)}; after that, use another --run-key."
+            f"{rollback(branch, before)}; after that, use another --run-key."
         )
     raise VerificationError(
         f"a branch of {branch.location!r} went from snapshot {before} to {after}, but main should "
@@ -192,15 +197,14 @@ def _check_published(spark: SparkSession, branch: Branch, verified: int, moved: 
     )
 
 
-def rollback(spark: SparkSession, branch: Branch, snapshot_id: int | None) -> str:
+def rollback(branch: Branch, snapshot_id: int | None) -> str:
     """Return the command that goes back to a snapshot, until it expires; for None, to no table.
 
     A program should not run it: others may have written since then.
     """
     if snapshot_id is None:
         return f"DROP TABLE {branch.table}"
-    call = f"CALL {quoted(catalog_of(spark, branch.location))}.system.rollback_to_snapshot"
-    return f"{call}({sql_text(branch.table)}, {snapshot_id})"
+    return spell_call(branch.table, "rollback_to_snapshot", snapshot_id=snapshot_id)
 
 
 def _change_refs(spark: SparkSession, statement: str, location: str) -> None:

@@ -49,29 +49,29 @@ class BranchClone(InPlace):
     def apply(self, plan: Plan) -> None:
         """Delete on a branch of the run, verify, and give the snapshot the name of the output.
 
-        A killed run leaves no branch of that name.
+        A killed run leaves no branch of that name. A plan without rows also makes a snapshot: it
+        has the run's key, and a person who expects the branch can publish it.
         """
         run, spark, images = self.run, self.run.session.spark, self.images
         if self.output is None:
             raise TypeError("a branch that is to be made has a name")
         kept = branch.branch_of(images, split_ref(spark, self.output.location)[1])
-        version, vectors = kept.parent_id, 0
         with branch.own_branch(spark, images, run.attempt_id) as own:
-            if plan.counts.removed_rows:
-                snapshot = self.delete(plan, own)
-                version, vectors = snapshot.snapshot_id, snapshot.deletion_vectors
+            snapshot = self.delete(plan, own)
             with run.phase("publish"):
                 run.keep_records(plan)
-                branch.create(spark, kept, version)
+                branch.create(spark, kept, snapshot.snapshot_id)
                 run.finish_records()
-        publish = branch.spell_publish(spark, kept)
+        publish = branch.spell_publish(kept)
         described = {
             "location": self.output.location,
             "format": images.format,
-            "version": version,
-            "deletion_vectors": vectors,
+            "version": snapshot.snapshot_id,
+            "deletion_vectors": snapshot.deletion_vectors,
             "publish": publish,
         }
+        if plan.counts.removed_rows == 0:
+            _log.info("nothing is to be removed: %s has the rows of main", self.output.location)
         _log.info("readers of main still see all rows. To publish the branch: %s", publish)
         run.report.note_deleted(described, plan.image_ids.num_rows, plan.kept_rows)
         run.report.finish("succeeded")

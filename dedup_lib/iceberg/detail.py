@@ -20,7 +20,7 @@ from dedup_lib.iceberg.bad_tables import is_of_iceberg, why_unread
 from dedup_lib.session.conf import SCAN_SETTINGS
 from dedup_lib.session.failures import SPARK_ERRORS
 from dedup_lib.session.spark_session import cores, get_setting, is_connect
-from dedup_lib.session.sql_names import name_parts, quoted, sql_name
+from dedup_lib.session.sql_names import name_parts, quoted, sql_name, sql_text
 from dedup_lib.tables.pinned import PinnedTable
 
 MAIN = "main"
@@ -194,6 +194,29 @@ def catalog_of(spark: SparkSession, name: str) -> str:
     """Return the catalog of a table's name."""
     parts = name_parts(name)
     return parts[0] if _has_catalog(spark, parts) else spark.catalog.currentCatalog()
+
+
+def spell_call(
+    table: str, procedure: str, options: Mapping[str, str] | None = None, **arguments: object
+) -> str:
+    """Spell the call of one of a catalog's procedures for a table.
+
+    Args:
+        table: The table's name for SQL, with its catalog.
+        procedure: The procedure's name.
+        options: Its map of options, if it takes one.
+        arguments: Its other arguments.
+    """
+    given = {"table": table, **arguments}
+    spelled = [f"{key} => {_literal(value)}" for key, value in given.items()]
+    if options is not None:
+        pairs = ", ".join(_literal(text) for pair in options.items() for text in pair)
+        spelled.append(f"options => map({pairs})")
+    return f"CALL {quoted(name_parts(table)[0])}.system.{procedure}({', '.join(spelled)})"
+
+
+def _literal(value: object) -> str:
+    return str(value) if isinstance(value, int) else sql_text(str(value))
 
 
 def _has_catalog(spark: SparkSession, parts: list[str]) -> bool:

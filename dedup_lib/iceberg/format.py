@@ -18,6 +18,7 @@ from dedup_lib.iceberg.branch_clone import BranchClone
 from dedup_lib.iceberg.detail import (
     Detail,
     detail_of,
+    full_name,
     is_iceberg_name,
     metadata_table,
     names_ref,
@@ -27,6 +28,7 @@ from dedup_lib.iceberg.detail import (
 )
 from dedup_lib.iceberg.history import read_snapshots
 from dedup_lib.iceberg.in_place import InPlace
+from dedup_lib.iceberg.layout import check_keeps
 from dedup_lib.iceberg.metadata_file import FieldIds, read_fields
 from dedup_lib.iceberg.row_groups import check_row_groups
 from dedup_lib.locations import is_path, with_parents
@@ -173,12 +175,17 @@ class IcebergFormat(TableFormat):
     ) -> Target:
         """Look in the catalog."""
         return target_table.find_target(
-            session, location, mode, may_replace=may_replace, may_append=may_append
+            session,
+            location,
+            mode,
+            may_replace=may_replace,
+            may_append=may_append,
+            is_unfinished=is_unfinished,
         )
 
     def check_keeps(self, table: PinnedTable) -> None:
         """Refuse columns that Iceberg does not have as they are."""
-        target_table.check_keeps(table)
+        check_keeps(table)
 
     def stage(
         self,
@@ -213,7 +220,15 @@ class IcebergFormat(TableFormat):
         self, session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]
     ) -> None:
         """Make the branch the table's main branch."""
-        output.promote(session, staged, attempt)
+        output.promote(session, staged, attempt, note)
+
+    def note_of_record(self, session: Session, name: str) -> Mapping[str, Any]:
+        """Read the note of the only snapshot, if the table is still noted as the run's."""
+        return target_table.note_of_record(session.spark, name)
+
+    def finish_record(self, session: Session, name: str, run: str) -> None:
+        """Take the owner from the table's properties."""
+        target_table.forget_owner(session.spark, full_name(session.spark, name))
 
     def discard(self, session: Session, staged: Staged, attempt: Attempt) -> None:
         """Drop the branch, and a new table that was not published."""

@@ -109,7 +109,7 @@ class InPlace(Method):
         }
         if published is not None:
             pinned = branch.branch_of(plan.images, MAIN)
-            undo = branch.rollback(self.run.session.spark, pinned, pinned.parent_id)
+            undo = branch.rollback(pinned, pinned.parent_id)
             described |= {"deletion_vectors": published.deletion_vectors, "undo": undo}
             _log.info("the rows are hidden, not erased. To go back: %s", undo)
         self.run.report.note_deleted(described, plan.image_ids.num_rows, plan.kept_rows)

@@ -7,14 +7,28 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from pyspark.sql import SparkSession
-from pyspark.sql.types import ArrayType, BinaryType, DataType, MapType, StructType
+from pyspark.sql.types import (
+    ArrayType,
+    BinaryType,
+    ByteType,
+    DataType,
+    MapType,
+    ShortType,
+    StructType,
+)
 
-from dedup_lib.errors import UnsupportedError
+from dedup_lib.errors import ColumnTypeError, UnsupportedError
 from dedup_lib.iceberg.detail import Detail
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.tables.pinned import PinnedTable
 
 _DEFAULT_VERSION = 2
+_HIDDEN_COLUMNS = frozenset(
+    {
+        *("_file", "_pos", "_deleted", "_spec_id", "_partition"),
+        *("_row_id", "_last_updated_sequence_number"),
+    }
+)
 _CODEC = "spark.sql.parquet.compression.codec"
 _CODECS = frozenset({"uncompressed", "snappy", "gzip", "zstd"})
 _ROW_GROUP_BYTES = "write.parquet.row-group-size-bytes"
@@ -203,3 +217,36 @@ def _binary_leaves(data_type: DataType, name: str) -> Iterator[str]:
         yield from _binary_leaves(data_type.elementType, f"{name}.element")
     elif isinstance(data_type, MapType):
         yield from _binary_leaves(data_type.valueType, f"{name}.value")
+
+
+def check_keeps(images: PinnedTable) -> None:
+    """Refuse columns and a layout that a new Iceberg table does not have as they are.
+
+    Raises:
+        ColumnTypeError: Iceberg would change the type, or has such a column itself.
+        UnsupportedError: The sort order or identifier fields can't be spelled.
+    """
+    layout_of(images.frame.sparkSession, images)
+    for column in images.frame.schema:
+        if column.name in _HIDDEN_COLUMNS:
+            raise ColumnTypeError(
+                f"image table {images.location!r} has a column {column.name!r}, which hides "
+                "Iceberg's own column of that name. Rename it where the table is made, or use "
+                "--output-format parquet or delta."
+            )
+        if _has_small_integers(column.dataType):
+            raise ColumnTypeError(
+                f"image table {images.location!r}: column {column.name!r} is "
+                f"{column.dataType.simpleString()}, and Iceberg would write its integers of 8 or "
+                "16 bits as int. Cast it where the table is made, or use --output-format parquet "
+                "or delta."
+            )
+
+
+def _has_small_integers(data_type: DataType) -> bool:
+    if isinstance(data_type, ByteType | ShortType):
+        return True
+    if isinstance(data_type, StructType):
+        return any(_has_small_integers(field.dataType) for field in data_type)
+    parts = (getattr(data_type, name, None) for name in ("elementType", "keyType", "valueType"))
+    return any(_has_small_integers(part) for part in parts if part is not None)

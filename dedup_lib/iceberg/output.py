@@ -16,10 +16,9 @@ from dedup_lib.iceberg.branch import Branch
 from dedup_lib.iceberg.detail import MAIN, full_name, names_ref, read_detail, snapshot_of
 from dedup_lib.iceberg.history import NOTE
 from dedup_lib.iceberg.layout import codec_of
-from dedup_lib.publish.owners import owner_name
 from dedup_lib.session.failures import SPARK_ERRORS, exists_already, first_line
 from dedup_lib.session.session import Session
-from dedup_lib.tables.history import note_text
+from dedup_lib.tables.history import UNFINISHED, note_text
 from dedup_lib.tables.target import Attempt, Origin, Staged, Target
 
 # Rows are written as they come: no shuffle, no sort, and one open file for each partition.
@@ -74,8 +73,8 @@ def stage(
     return Staged(target, branch.written, version)
 
 
-def promote(session: Session, staged: Staged, attempt: Attempt) -> None:
-    """Publish a verified branch."""
+def promote(session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]) -> None:
+    """Publish a verified branch. An unfinished record is still noted as its maker's."""
     spark, target = session.spark, staged.target
     branch = _branch_of(spark, target, attempt)
     if staged.version is None:
@@ -85,9 +84,9 @@ def promote(session: Session, staged: Staged, attempt: Attempt) -> None:
             f"another writer changed output {target.location!r} in the meantime, so nothing was "
             "published. Run again."
         )
-    if not target.exists:
+    if not target.exists and UNFINISHED not in note:
         target_table.forget_owner(spark, branch.table)
-    _log.info("to go back: %s", branches.rollback(spark, branch, target.version))
+    _log.info("to go back: %s", branches.rollback(branch, target.version))
 
 
 def discard(session: Session, staged: Staged, attempt: Attempt) -> None:
@@ -139,8 +138,7 @@ def _reader_of(spark: SparkSession, staged: Staged) -> DataFrameReader:
 
 
 def _branch_of(spark: SparkSession, target: Target, attempt: Attempt) -> Branch:
-    table = full_name(spark, target.location)
-    return Branch(target.location, table, owner_name(attempt.attempt_id), target.version)
+    return branches.branch_of_run(spark, target.location, attempt.attempt_id, target.version)
 
 
 def _discard(spark: SparkSession, target: Target, attempt: Attempt) -> None:

@@ -21,11 +21,13 @@ from dedup_lib.iceberg.detail import (
     read_detail,
     read_snapshot,
     reader_options,
+    spell_call,
 )
+from dedup_lib.iceberg.errors import is_conflict
 from dedup_lib.lists.removal_list import sum_of_hashes
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.session.failures import SPARK_ERRORS, first_line
-from dedup_lib.session.sql_names import name_parts, quoted, sql_text, values_of
+from dedup_lib.session.sql_names import values_of
 from dedup_lib.tables.image_table import ImageTable
 
 _log = logging.getLogger(__name__)
@@ -41,7 +43,6 @@ _DEFAULT_ROWS_PER_CHECK = 100
 _MANY_BYTES = 128 * 1024**2
 _REPLACE = "replace"  # the operation of a snapshot that has the rows of the one before it
 _KEPT_DAYS = 5  # how long Iceberg keeps snapshots by default
-_CONFLICTS = ("ValidationException", "CommitFailedException")
 
 
 @dataclass(frozen=True)
@@ -106,9 +107,9 @@ def purge_table(spark: SparkSession, location: str, id_column: str) -> Purge:
             # Version 2: the rewrite leaves them, though they no longer hide a row.
             _call(spark, before, "rewrite_position_delete_files", {"rewrite-all": "true"})
     except SPARK_ERRORS as error:
-        if not any(name in str(error) for name in _CONFLICTS):
+        if not is_conflict(error):
             raise
-        statement = spell_call(before, "rewrite_data_files", _FILES_WITH_HIDDEN_ROWS)
+        statement = spell_call(before.name, "rewrite_data_files", _FILES_WITH_HIDDEN_ROWS)
         raise ConflictError(
             f"the rows of {location!r} are deleted, but they could not be purged, because "
             f"another writer changed the same files in the meantime. Run {statement}; or run again "
@@ -125,27 +126,10 @@ def purge_table(spark: SparkSession, location: str, id_column: str) -> Purge:
     return _result(spark, after, changed)
 
 
-def spell_call(
-    detail: Detail, procedure: str, options: Mapping[str, str] | None = None, **arguments: object
-) -> str:
-    """Spell the call of one of the catalog's procedures for a table."""
-    catalog, *_ = name_parts(detail.name)
-    given = {"table": detail.name, **arguments}
-    spelled = [f"{key} => {_literal(value)}" for key, value in given.items()]
-    if options is not None:
-        pairs = ", ".join(_literal(text) for pair in options.items() for text in pair)
-        spelled.append(f"options => map({pairs})")
-    return f"CALL {quoted(catalog)}.system.{procedure}({', '.join(spelled)})"
-
-
 def _call(
     spark: SparkSession, detail: Detail, procedure: str, options: Mapping[str, str], **more: object
 ) -> None:
-    spark.sql(spell_call(detail, procedure, options, **more)).collect()
-
-
-def _literal(value: object) -> str:
-    return str(value) if isinstance(value, int) else sql_text(str(value))
+    spark.sql(spell_call(detail.name, procedure, options, **more)).collect()
 
 
 def _warn_of_large_images(spark: SparkSession, detail: Detail) -> None:
@@ -216,7 +200,7 @@ def _check_same_ids(spark: SparkSession, before: Detail, after: Detail, id_colum
     old, new = count(before), count(after)
     if old == new:
         return
-    back = spell_call(before, "rollback_to_snapshot", snapshot_id=before.snapshot_id)
+    back = spell_call(before.name, "rollback_to_snapshot", snapshot_id=before.snapshot_id)
     raise VerificationError(
         f"the purge of {before.name} changed rows: it left {new[0]} of {old[0]} rows, or their IDs "
         f"differ. To undo it (and all that was committed since): {back}; do so before snapshots "
@@ -273,4 +257,4 @@ def _result(spark: SparkSession, detail: Detail, changed: Mapping[str, Any]) -> 
     kept_ms = detail.properties.get("history.expire.max-snapshot-age-ms")
     kept = timedelta(days=_KEPT_DAYS) if kept_ms is None else timedelta(milliseconds=int(kept_ms))
     after = (datetime.now(UTC) + kept).strftime("%Y-%m-%dT%H:%M:%SZ")
-    return Purge(**changed, vacuum=spell_call(detail, "expire_snapshots"), vacuum_after=after)
+    return Purge(**changed, vacuum=spell_call(detail.name, "expire_snapshots"), vacuum_after=after)

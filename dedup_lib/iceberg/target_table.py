@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from pyspark.sql import SparkSession
-from pyspark.sql.types import ByteType, DataType, ShortType, StructType
+from pyspark.sql.types import StructType
 
 from dedup_lib.errors import (
-    ColumnTypeError,
     ConflictError,
     OutputExistsError,
     SettingsError,
@@ -20,6 +20,7 @@ from dedup_lib.errors import (
 from dedup_lib.iceberg import branch as branches
 from dedup_lib.iceberg.bad_tables import check_extensions
 from dedup_lib.iceberg.detail import (
+    MAIN,
     Detail,
     full_name,
     names_ref,
@@ -27,6 +28,7 @@ from dedup_lib.iceberg.detail import (
     snapshot_of,
     split_ref,
 )
+from dedup_lib.iceberg.history import read_snapshots
 from dedup_lib.iceberg.layout import codec_of, layout_of, memory_properties
 from dedup_lib.locations import is_path
 from dedup_lib.publish.owners import named_died_here, owner_name
@@ -34,7 +36,7 @@ from dedup_lib.session.failures import SPARK_ERRORS, exists_already, first_line
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import name_parts, quoted, sql_text
 from dedup_lib.settings import OutputMode
-from dedup_lib.tables.pinned import PinnedTable
+from dedup_lib.tables.history import UNFINISHED
 from dedup_lib.tables.target import UNKNOWN_SCHEME, Attempt, Origin, Target
 
 _NAME = "iceberg"
@@ -43,18 +45,18 @@ _log = logging.getLogger(__name__)
 MADE_BY = "dedup-made-by"
 # The branch of a table that a dead run left, by which one run claims it.
 _CLAIM = "dedup-claim"
-_HIDDEN_COLUMNS = frozenset(
-    {
-        *("_file", "_pos", "_deleted", "_spec_id", "_partition"),
-        *("_row_id", "_last_updated_sequence_number"),
-    }
-)
 
 
 def find_target(
-    session: Session, location: str, mode: OutputMode, *, may_replace: bool, may_append: bool
+    session: Session,
+    location: str,
+    mode: OutputMode,
+    *,
+    may_replace: bool,
+    may_append: bool,
+    is_unfinished: bool,
 ) -> Target:
-    """Look a table up that a run wants to write.
+    """Look a table up that a run wants to write; a table that a dead run left counts as none.
 
     Raises:
         SettingsError: The location is a path, or names a branch.
@@ -79,7 +81,7 @@ def find_target(
             f"output {location!r} exists and is not an Iceberg table that can be replaced: {error}"
         ) from error
     root = session.storage.canonical(detail.location)
-    is_left = _is_unfinished(session.spark, detail)
+    is_left = is_unfinished or _is_unpublished(session.spark, detail)
     target = Target(
         location,
         _NAME,
@@ -88,10 +90,11 @@ def find_target(
         root,
         exists=not is_left,
         may_replace=may_replace,
-        version=detail.snapshot_id,
+        version=None if is_left else detail.snapshot_id,
     )
     if is_left:
-        _check_was_left(detail, location)
+        if not is_unfinished:
+            _check_was_left(detail, location)
     elif mode == "error" and not may_append:
         raise target.exists_error()
     return target
@@ -133,30 +136,6 @@ def _find_branch(session: Session, location: str, mode: OutputMode, *, may_repla
     if exists:
         raise target.exists_error()
     return target
-
-
-def check_keeps(images: PinnedTable) -> None:
-    """Refuse columns and a layout that a new Iceberg table does not have as they are.
-
-    Raises:
-        ColumnTypeError: Iceberg would change the type, or has such a column itself.
-        UnsupportedError: The sort order or identifier fields can't be spelled.
-    """
-    layout_of(images.frame.sparkSession, images)
-    for column in images.frame.schema:
-        if column.name in _HIDDEN_COLUMNS:
-            raise ColumnTypeError(
-                f"image table {images.location!r} has a column {column.name!r}, which hides "
-                "Iceberg's own column of that name. Rename it where the table is made, or use "
-                "--output-format parquet or delta."
-            )
-        if _has_small_integers(column.dataType):
-            raise ColumnTypeError(
-                f"image table {images.location!r}: column {column.name!r} is "
-                f"{column.dataType.simpleString()}, and Iceberg would write its integers of 8 or "
-                "16 bits as int. Cast it where the table is made, or use --output-format parquet "
-                "or delta."
-            )
 
 
 def create(
@@ -224,12 +203,32 @@ def _check_same_columns(there: StructType, schema: StructType, location: str) ->
     )
 
 
-def _is_unfinished(spark: SparkSession, detail: Detail) -> bool:
+def _is_unpublished(spark: SparkSession, detail: Detail) -> bool:
     """Tell whether a run made a table and has not published its rows; nobody else wrote there."""
-    if detail.snapshot_id is not None or MADE_BY not in detail.properties:
+    return detail.snapshot_id is None and _has_no_other_refs(spark, detail)
+
+
+def _has_no_other_refs(spark: SparkSession, detail: Detail) -> bool:
+    """Tell whether a table is still noted as its maker's, and has no branches but the maker's."""
+    if MADE_BY not in detail.properties:
         return False
     refs = spark.sql(f"SELECT name FROM {detail.name}.refs").collect()
-    return {detail.properties[MADE_BY], _CLAIM} >= {row["name"] for row in refs}
+    return {detail.properties[MADE_BY], _CLAIM, MAIN} >= {row["name"] for row in refs}
+
+
+def note_of_record(spark: SparkSession, location: str) -> Mapping[str, Any]:
+    """Return the note of the run whose record a table is, until `forget_owner`; otherwise none.
+
+    Somebody else may have written to the table since: then there is none, either.
+    """
+    try:
+        detail = read_detail(spark, location)
+    except (TableNotFoundError, TableFormatError):
+        return {}
+    if detail.ref != MAIN or not _has_no_other_refs(spark, detail):
+        return {}
+    head = read_snapshots(spark, detail.name).by_id.get(detail.snapshot_id or 0)
+    return {} if head is None else head.note
 
 
 def _check_was_left(detail: Detail, location: str) -> None:
@@ -280,16 +279,8 @@ def _drop_unfinished(spark: SparkSession, location: str, may_go: Callable[[str],
         Whether it was dropped.
     """
     detail = read_detail(spark, location)
-    if not _is_unfinished(spark, detail) or not may_go(detail.properties[MADE_BY]):
+    may_drop = _is_unpublished(spark, detail) or note_of_record(spark, location).get(UNFINISHED)
+    if not may_drop or not may_go(detail.properties[MADE_BY]):
         return False
     spark.sql(f"DROP TABLE {detail.name} PURGE").collect()
     return True
-
-
-def _has_small_integers(data_type: DataType) -> bool:
-    if isinstance(data_type, ByteType | ShortType):
-        return True
-    if isinstance(data_type, StructType):
-        return any(_has_small_integers(field.dataType) for field in data_type)
-    parts = (getattr(data_type, name, None) for name in ("elementType", "keyType", "valueType"))
-    return any(_has_small_integers(part) for part in parts if part is not None)

@@ -7,55 +7,73 @@ from collections.abc import Mapping
 from contextlib import ExitStack
 from typing import Any
 
+from dedup_lib.errors import ConflictError
 from dedup_lib.locations import is_path
 from dedup_lib.methods import spark_engine
 from dedup_lib.plan.plan import Record
 from dedup_lib.publish import marker, stage, targets
 from dedup_lib.publish.attempts import attempt_directory, attempt_without_directory
+from dedup_lib.publish.owners import named_died_here, owner_name
 from dedup_lib.publish.sweep import sweep
 from dedup_lib.session.session import Session
+from dedup_lib.session.sql_names import sql_name
 from dedup_lib.session.storage import Storage
-from dedup_lib.settings import OutputMode, Settings
+from dedup_lib.settings import Settings
+from dedup_lib.tables.history import UNFINISHED
 from dedup_lib.tables.manifest import change_note, read_manifest
 from dedup_lib.tables.registry import format_named, format_of, format_of_record
 from dedup_lib.tables.target import Attempt, Target
 
 
 def find_target(session: Session, settings: Settings, location: str) -> Target:
-    """Examine a location that the run will write to: the output's or a record's."""
+    """Examine a location that the run will write to: the output's or a record's.
+
+    A record whose run died before it published is replaced, whatever the mode.
+    """
     mode = settings.output_mode
-    is_left = not settings.dry_run and is_unfinished(session.storage, location)
-    if is_left:
-        mode = _mode_for_unfinished(session, settings, location)
     is_output = location == settings.output
     if is_output:
         table_format = format_named(settings.resolved_output_format)
     else:
         table_format = format_of_record(session, location)
+    is_left = False
+    if not settings.dry_run and (is_path(location) or not is_output):
+        is_left = _was_left(session, settings, location)
     return table_format.find_target(
         session,
         location,
-        mode,
+        "overwrite" if is_left else mode,
         may_replace=not is_output or settings.method_traits.can_replace,
         may_append=is_output and settings.since_last_run,
         is_unfinished=is_left,
     )
 
 
-def _mode_for_unfinished(session: Session, settings: Settings, location: str) -> OutputMode:
-    """Return `overwrite` for a record whose run never published.
+def _was_left(session: Session, settings: Settings, location: str) -> bool:
+    """Tell whether the run of a record has ended without publishing, so that it may be replaced.
 
-    If that run deleted its rows from the image table, the record stays: it is noted as finished,
-    and the mode from the settings is returned.
+    If that run deleted its rows from the image table, the record stays: it is noted as finished.
+
+    Raises:
+        ConflictError: The record is a table in a catalog, and its run may still be at work.
     """
+    note = _unfinished_note(session, location)
+    if not note:
+        return False
     if settings.changes_images:
-        images, run = settings.images, run_of(session.storage, location)
+        images, run = settings.images, note.get("run", "")
         if is_path(images):
             images = session.storage.canonical(images)
         if format_of(session, images).find_run(session, images, "run", run) is not None:
-            finish(session.storage, location)
-            return settings.output_mode
-    return "overwrite"
+            finish(session, location)
+            return False
+    if not is_path(location) and not named_died_here(note[UNFINISHED]):
+        raise ConflictError(
+            f"table {location!r} is the record of a run that is at work, or that died on another "
+            f"machine before it published. If none is running: DROP TABLE {sql_name(location)}. "
+            "Then run again."
+        )
+    return True
 
 
 def keep(
@@ -78,6 +96,7 @@ def keep(
     """
     base = targets.default_base(session, target)
     note = {**note, "holds": record.holds}
+    state = {UNFINISHED: owner_name(note["run"])} if is_unfinished else {}
     with ExitStack() as cleanup:
         attempt = _open_attempt(session.storage, target, base, note["run"], cleanup)
         written = format_named(target.format)
@@ -88,12 +107,11 @@ def keep(
             attempt,
             schema=record.rows.schema,
             num_rows=max(record.num_rows, 1),  # Spark writes a file even if there are no rows
-            note=note,
+            note=note | state,
         )
         cleanup.callback(written.discard, session, staged, attempt)
         found = written.count_rows(session, staged)
         stage.check_rows(staged, expected_rows=record.num_rows, found_rows=found)
-        state = {"unfinished": True} if is_unfinished else {}
         written.promote(session, staged, attempt, note | state)
 
 
@@ -109,23 +127,24 @@ def _open_attempt(
     return attempt_without_directory(base, run)
 
 
-def is_unfinished(storage: Storage, location: str) -> bool:
-    """Tell whether the run that left a record died before it published its output."""
-    if not is_path(location):
-        return False
-    return bool(read_manifest(storage, storage.canonical(location)).get("unfinished", False))
-
-
-def run_of(storage: Storage, location: str) -> str:
-    """Return the name of the attempt that kept a record at a path; empty if it is unknown."""
-    return str(read_manifest(storage, storage.canonical(location)).get("run", ""))
-
-
-def finish(storage: Storage, location: str) -> None:
-    """Note in a record's manifest that its run has published its output."""
-    if not is_unfinished(storage, location):
+def finish(session: Session, location: str) -> None:
+    """Note with a record that its run has published its output."""
+    note = dict(_unfinished_note(session, location))
+    if not note:
         return
-    location = storage.canonical(location)
-    manifest = read_manifest(storage, location)
-    del manifest["unfinished"]
-    change_note(storage, location, manifest)
+    if is_path(location):
+        del note[UNFINISHED]
+        change_note(session.storage, session.storage.canonical(location), note)
+    else:
+        format_of_record(session, location).finish_record(session, location, note["run"])
+
+
+def _unfinished_note(session: Session, location: str) -> Mapping[str, Any]:
+    """Return the note of a record whose run has yet to publish its output; otherwise {}."""
+    if is_path(location):
+        note: Mapping[str, Any] = read_manifest(
+            session.storage, session.storage.canonical(location)
+        )
+    else:
+        note = format_of_record(session, location).note_of_record(session, location)
+    return note if note.get(UNFINISHED) else {}

@@ -88,7 +88,7 @@ class RunContext:
     def finish_records(self) -> None:
         """Note in the records that the run has published its output."""
         for location in self.settings.record_locations.values():
-            records.finish(self.session.storage, location)
+            records.finish(self.session, location)
 
     def image_settings(self, images: PinnedTable, files: Sequence[FileRows]) -> dict[str, str]:
         """Choose the session settings for reading and writing images."""

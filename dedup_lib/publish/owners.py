@@ -11,7 +11,11 @@ import uuid
 from pathlib import Path
 
 _PROCESS_TOKEN = uuid.uuid4().hex
-_NAME = re.compile(r"dedup-[0-9a-f]{12}-(?P<pid>\d+)-(?P<process>\w+)-(?P<machine>\w+)")
+# The attempts of this process that have ended.
+_ENDED: set[str] = set()
+_NAME = re.compile(
+    r"dedup-(?P<attempt>[0-9a-f]{12})-(?P<pid>\d+)-(?P<process>\w+)-(?P<machine>\w+)"
+)
 
 
 def owner_text(attempt_id: str) -> str:
@@ -50,11 +54,17 @@ def is_owner_name(name: str) -> bool:
 
 
 def named_died_here(name: str) -> bool:
-    """Tell whether the owner in a name was a process of this machine and has ended, if certain."""
+    """Tell whether the owner in a name was a run on this machine and has ended, if certain."""
     found = _NAME.fullmatch(name)
     if found is None or found["machine"] != _machine_digest():
         return False
-    return _has_ended(int(found["pid"]), is_own=found["process"] == _PROCESS_TOKEN[:12])
+    is_own = found["process"] == _PROCESS_TOKEN[:12]
+    return (is_own and found["attempt"] in _ENDED) or _has_ended(int(found["pid"]), is_own=is_own)
+
+
+def note_ended(attempt_id: str) -> None:
+    """Note that an attempt of this process has ended, so that a later one may take its place."""
+    _ENDED.add(attempt_id)
 
 
 def _machine_digest() -> str:

@@ -18,6 +18,7 @@ from dedup_lib.errors import PublishError, SettingsError
 from dedup_lib.locations import is_path
 from dedup_lib.publish import marker, swap, sweep, targets
 from dedup_lib.publish.attempts import attempt_directory, attempt_without_directory
+from dedup_lib.publish.owners import note_ended
 from dedup_lib.publish.shared_disks import check_shared
 from dedup_lib.session.conf import PARQUET_READER_OPTIONS
 from dedup_lib.session.failures import storage_errors_as
@@ -72,6 +73,7 @@ class Workspace:
 
         The directory is deleted when `cleanup` ends.
         """
+        cleanup.callback(note_ended, self.attempt_id)
         return functools.cache(lambda root: self._open_attempt(output, root, cleanup))
 
     def wanted_ids(self, open_attempt: OpenAttempt, cleanup: ExitStack) -> WantedIds | None:

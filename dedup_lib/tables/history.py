@@ -9,6 +9,10 @@ from typing import Any
 
 from pyspark.sql import DataFrame
 
+# The key in the note of a record whose run has yet to publish its output: the name of the run's
+# process, as `publish.owners` makes it.
+UNFINISHED = "unfinished"
+
 
 @dataclass(frozen=True)
 class EarlierRun:

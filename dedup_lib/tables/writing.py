@@ -205,6 +205,16 @@ class WritableFormat(ReadableFormat):
         It may have been published: then it stays.
         """
 
+    def note_of_record(self, session: Session, name: str) -> Mapping[str, Any]:
+        """Return the note of the run that left a record in the catalog, if the run is unfinished.
+
+        The note of any other table is empty, or has no key `UNFINISHED`.
+        """
+        return {}
+
+    def finish_record(self, session: Session, name: str, run: str) -> None:
+        """Note in the catalog that the run of a record has published its output."""
+
     def append_row(
         self,
         session: Session,

@@ -3,6 +3,9 @@
 import pytest
 
 from dedup_lib.errors import OutputExistsError, SettingsError, UnsupportedError
+from dedup_lib.iceberg import branch
+from dedup_lib.methods.run_context import RunContext
+from tests.support.faults.in_process import StoppedError
 from tests.support.tables.iceberg import V3, head, iceberg_table, refs
 
 
@@ -22,11 +25,36 @@ def test_the_branch_waits_and_the_printed_command_publishes_it(spark, remove, li
     assert head(spark, name) == report.output["version"]
 
 
-def test_a_plan_without_rows_makes_a_branch_like_main(spark, remove, tmp_path, listed):
+def test_a_plan_without_rows_makes_a_branch_that_can_be_published(spark, remove, listed, caplog):
     name = iceberg_table(spark)
     spark.sql(f"DELETE FROM {name} WHERE image_id IN ('i3', 'i17')")
-    report = remove(name, listed, f"{name}.branch_b", method="clone", allow_no_matches=True)
-    assert head(spark, name, "b") == head(spark, name) == report.output["version"]
+    given = {"method": "clone", "allow_no_matches": True, "run_key": "k"}
+    with caplog.at_level("INFO"):
+        report = remove(name, listed, f"{name}.branch_b", **given)
+    assert "nothing is to be removed" in caplog.text
+    assert (report.counts["removed_rows"], report.output["deletion_vectors"]) == (0, 0)
+    assert head(spark, name, "b") == report.output["version"] != head(spark, name)
+    again = remove(name, listed, f"{name}.branch_b", **given)
+    assert (again.repeated, again.output["version"]) == (True, report.output["version"])
+    spark.sql(report.output["publish"])
+    assert (spark.table(name).count(), head(spark, name)) == (38, report.output["version"])
+
+
+def test_a_branch_that_a_dead_run_left_half_made_is_dropped(spark, remove, listed, monkeypatch):
+    name, given = iceberg_table(spark), {"method": "clone", "run_key": "k"}
+
+    def stop(*_):
+        raise StoppedError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(branch, "drop", lambda *_: None)
+        patch.setattr(RunContext, "keep_records", stop)
+        with pytest.raises(StoppedError):
+            remove(name, listed, f"{name}.branch_b", **given)
+    (left,) = set(refs(spark, name)) - {"main"}
+    assert left != "b"
+    assert not remove(name, listed, f"{name}.branch_b", **given).repeated
+    assert refs(spark, name) == ["b", "main"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dedup_lib.errors import (
     UnsupportedError,
 )
 from dedup_lib.iceberg import branch, output, row_groups, target_table
+from dedup_lib.publish import workspace
 from dedup_lib.publish.owners import owner_name
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.sql_names import quoted
@@ -192,17 +193,18 @@ def test_a_killed_run_leaves_what_the_next_run_replaces(
     for owner in ("alive", "dead"):
         with monkeypatch.context() as patched:
             if owner == "dead":
-                patched.setattr(output, "owner_name", dead_name)
+                patched.setattr(branch, "owner_name", dead_name)
                 patched.setattr(target_table, "owner_name", dead_name)
+            patched.setattr(workspace, "note_ended", lambda _: None)
             patched.setattr(output, "_discard", lambda *_: None)
             patched.setattr(branch, "create" if step == "write" else "publish", kill)
             with pytest.raises(Killed):
                 remove(name, listed, made, output_mode="overwrite")
         assert spark.table(made).count() == (0 if is_new else 7)
         if owner == "alive" and is_new:
-            with pytest.raises(ConflictError, match="another run"):
+            with pytest.raises(ConflictError, match="another run") as caught:
                 remove(name, listed, made)
-            spark.sql(f"DROP TABLE {made}")
+            spark.sql("DROP TABLE" + str(caught.value).split("DROP TABLE")[1].split(",")[0])
     remove(name, listed, made, output_mode="error" if is_new else "overwrite")
     assert spark.table(made).count() == 38
     left = set() if is_new or step == "write" else {"alive"}

@@ -39,7 +39,6 @@ def published(monkeypatch, errors, heads):
             BY_ID, {"main": next(heads).snapshot_id, "dedup-1": TWO.snapshot_id}, ()
         ),
     )
-    monkeypatch.setattr(branch, "catalog_of", lambda *_: "cat")
     return branch.publish(Session(errors), OWN, TWO.snapshot_id)
 
 

@@ -7,10 +7,12 @@ import sys
 
 import pytest
 
+from dedup_lib.publish import owners
 from dedup_lib.publish.owners import (
     died_here,
     is_owner_name,
     named_died_here,
+    note_ended,
     owner_name,
     owner_text,
 )
@@ -67,6 +69,15 @@ def test_a_name_tells_the_same_of_its_process(child):
     child.wait()
     assert named_died_here(running)
     assert not named_died_here(f"dedup-{attempt}-{child.pid}-{process}-elsewhere")
+
+
+def test_an_attempt_that_has_ended_leaves_what_the_next_of_its_process_may_replace(monkeypatch):
+    monkeypatch.setattr(owners, "_ENDED", set())
+    own, next_one = owner_name("0123456789ab"), owner_name("ba9876543210")
+    note_ended("0123456789ab")
+    assert named_died_here(own)
+    assert not named_died_here(next_one)
+    assert not named_died_here(f"{own.rpartition('-')[0]}-elsewhere")
 
 
 @pytest.mark.parametrize("name", ["main", "dedup-7f3a", "dedup-0123456789ab-1"])
