@@ -90,7 +90,7 @@ build/judges/ready: tests/judges/requirements.lock tests/benchmarks/curator-alon
 test-gpu-plan: setup ## Ask the RAPIDS Accelerator itself what a GPU would run; needs none (two minutes; a jar of 1 GB)
 	$(BIN)/python -m pytest tests/gpu
 
-test-iceberg-rest: setup build/iceberg-rest/ready ## Run the job on Iceberg tables in a REST catalog and on S3 (four minutes; jars of 74 MB)
+test-iceberg-rest: setup build/iceberg-rest/ready ## Run the job on Iceberg tables in a REST catalog and on S3 (five minutes; jars of 74 MB)
 	$(BIN)/python -m pytest tests/iceberg_servers
 
 build/iceberg-rest/ready: tests/support/jars/iceberg-rest-jars.sha256 tests/support/jars/iceberg_rest_jars.py $(READY)

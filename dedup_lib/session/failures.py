@@ -48,8 +48,8 @@ _GONE = re.compile(
 )
 # Iceberg's errors if not the table, but its catalog or the server of that fails.
 _CATALOG_FAILED = re.compile(
-    r"\.(?:RESTException|NotAuthorizedException|ForbiddenException|Service(?:Failure|Unavailable)"
-    r"Exception|CommitStateUnknownException|UncheckedSQLException|RuntimeMetaException)\b.*"
+    r"\.((?:REST|NotAuthorized|Forbidden|ServiceFailure|ServiceUnavailable|CommitStateUnknown"
+    r"|UncheckedSQL|RuntimeMeta)Exception)[):] *(.*)"
 )
 _MISSING_FILE = re.compile(r"FileNotFoundException: File (file:.+) does not exist$", re.MULTILINE)
 
@@ -152,7 +152,7 @@ def find_catalog_failure(failure: str) -> str | None:
     if (found := _CATALOG_FAILED.search(failure)) is None:
         return None
     causes = re.findall(r"^Caused by: (.+)", failure, flags=re.MULTILINE)
-    said = found[0].removeprefix(".").strip()
+    said = f"{found[1]}: {found[2].strip()}"
     cause = "" if not causes or causes[-1] in said else f" ({causes[-1].strip()})"
     return redact(f"{said}{cause}")
 

@@ -1,4 +1,4 @@
-"""Spark without Iceberg's jar, in a process of its own: what is missing is said, not Java's words."""
+"""Spark without Iceberg's jar, in a process of its own: the run says what is missing."""
 
 import pytest
 
