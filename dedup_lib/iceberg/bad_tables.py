@@ -31,6 +31,8 @@ _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions
 _NO_CLASS = re.compile(r"Cannot find catalog plugin class for catalog '(.+?)': ([\w.$]+)")
 _UNREAD_TYPE = re.compile(r"Spark does not support \w+ fields|unsupported type to Spark: \w+")
 _RESERVED = re.compile(r"names reserved for Iceberg metadata columns: \[(.+?)\]")
+# As a JDBC catalog says it of a missing table, which may be a view: its default can't hold views.
+_NO_VIEWS = "JDBC catalog is initialized without view support"
 _MISSING = ("NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
 
 
@@ -81,7 +83,7 @@ def why_unread(spark: SparkSession, name: str, table: str, error: Exception) -> 
     if (failed := _why_no_catalog(spark, name, table, text)) is not None:
         return failed
     condition = str(getattr(error, "getCondition", lambda: None)() or "")
-    if any(part in condition for part in _MISSING):
+    if any(part in condition for part in _MISSING) or _NO_VIEWS in text:
         return no_table(spark, name)
     if "unsupported version" in text:
         return UnsupportedError(

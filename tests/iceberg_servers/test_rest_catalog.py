@@ -2,13 +2,21 @@
 
 import pytest
 
-from dedup_lib.errors import ConflictError, InputError, PublishError, TableNotFoundError
+from dedup_lib.errors import (
+    ColumnTypeError,
+    ConflictError,
+    InputError,
+    PublishError,
+    TableNotFoundError,
+)
 from dedup_lib.iceberg import branch
 from tests.support.paths import BIN, ROOT
 from tests.support.processes.runs import QUICK, conf_flags, report_of, run
 from tests.support.servers.rest_catalog import running_catalog
 from tests.support.servers.s3_server import BUCKET, KEY_ID, SECRET, running_server
 from tests.support.tables.iceberg import head, refs, rows
+from tests.support.tables.iceberg_java import add_java_column
+from tests.support.tables.made import write_list
 
 JOB = ROOT / "jobs/remove_duplicates.py"
 GONE = "image_id IN ('i3', 'i17')"
@@ -63,6 +71,14 @@ def test_a_table_in_place_and_rewritten(spark, remove, table, server, listed, tm
     review = remove(name, listed, f"{name}.branch_review", method="clone", output_format="iceberg")
     spark.sql(review.output["publish"]).collect()
     assert sorted(spark.table(name).collect()) == kept
+
+    page = tmp_path / "page.html"
+    remove(output, write_list(tmp_path / "more", ["i4"]), None, dry_run=True, review=str(page))
+    assert "i4" in page.read_text()
+    add_java_column(spark, name, "taken at", "TimeType.get")  # no Hadoop can look it up on S3
+    with pytest.raises(ColumnTypeError, match="does not support time") as caught:
+        remove(name, listed, None, method="in-place")
+    assert caught.value.exit_code == 3
 
 
 def test_a_commit_of_others_is_planned_anew_or_a_conflict(
