@@ -1,7 +1,7 @@
 """The errors of this library, and the exit code of each kind.
 
 DedupError                    1  any other failure
-├── StorageError              1  a file system refuses
+├── StorageError              1  a file system or a catalog refuses
 ├── UsageError                2  flags, TOML, impossible combinations
 │   ├── SettingsError
 │   ├── OverlapError
@@ -53,7 +53,7 @@ class DedupError(Exception):
 
 
 class StorageError(DedupError):
-    """A file system refuses an operation."""
+    """A file system or a catalog refuses an operation."""
 
 
 class UsageError(DedupError):

@@ -9,16 +9,18 @@ from pyspark.sql import SparkSession
 from dedup_lib.errors import (
     ColumnTypeError,
     DedupError,
+    InputError,
     TableFormatError,
     UnsupportedError,
 )
 from dedup_lib.iceberg.metadata_file import read_fields, unread_columns
-from dedup_lib.session.failures import first_line
+from dedup_lib.session.failures import find_catalog_failure, first_line
 from dedup_lib.session.no_table import no_table
 from dedup_lib.session.spark_session import get_setting
+from dedup_lib.session.sql_names import name_parts
 
-# Maven's coordinates of the runtime that the job was tested with.
-RUNTIME = "org.apache.iceberg:iceberg-spark-runtime-4.0_2.13:1.11.0"
+_RUNTIME = "org.apache.iceberg:iceberg-spark-runtime-{}_2.13:1.11.0"
+_VERSIONS_WITH_RUNTIME = ("4.0", "4.1")
 # Why rows of a table may have no ID, for messages.
 WHY_NO_IDS = (
     "In an Iceberg table, a column that was dropped and added again is NULL in older files; so is "
@@ -29,7 +31,20 @@ _EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions
 _NO_CLASS = re.compile(r"Cannot find catalog plugin class for catalog '(.+?)': ([\w.$]+)")
 _UNREAD_TYPE = re.compile(r"Spark does not support \w+ fields|unsupported type to Spark: \w+")
 _RESERVED = re.compile(r"names reserved for Iceberg metadata columns: \[(.+?)\]")
+# As a JDBC catalog says it of a missing table, which may be a view: its default can't hold views.
+_NO_VIEWS = "JDBC catalog is initialized without view support"
 _MISSING = ("NOT_FOUND", "REQUIRES_SINGLE_PART_NAMESPACE")
+
+
+def get_runtime(spark_version: str) -> str:
+    """Return advice that names Maven's coordinates of the runtime for a version of Spark."""
+    minor = ".".join(spark_version.split(".")[:2])
+    if minor in _VERSIONS_WITH_RUNTIME:
+        return f"start Spark with --packages {_RUNTIME.format(minor)}"
+    return (
+        f"this job was not tested with one for Spark {minor}. It is needed, or Spark "
+        f"{_VERSIONS_WITH_RUNTIME[0]} with --packages {_RUNTIME.format(_VERSIONS_WITH_RUNTIME[0])}"
+    )
 
 
 def check_extensions(spark: SparkSession) -> None:
@@ -41,8 +56,8 @@ def check_extensions(spark: SparkSession) -> None:
     if _EXTENSIONS not in (get_setting(spark, "spark.sql.extensions") or ""):
         raise UnsupportedError(
             "the session lacks Iceberg's SQL extensions, which branches need. Start it with "
-            f"spark.sql.extensions={_EXTENSIONS} (beside others, with a comma), and with "
-            f"{RUNTIME} among its jars."
+            f"spark.sql.extensions={_EXTENSIONS} (beside others, with a comma). If Iceberg's jar "
+            f"is missing, too: {get_runtime(spark.version)}."
         )
 
 
@@ -65,14 +80,10 @@ def why_unread(spark: SparkSession, name: str, table: str, error: Exception) -> 
         error: What Spark or Iceberg said.
     """
     text = str(error)
-    if (missing := _NO_CLASS.search(text)) is not None:
-        return UnsupportedError(
-            f"table {name!r} can't be read: Spark has no class {missing[2]}, which is set for "
-            f"catalog {missing[1]!r}. Iceberg's runtime is missing: start Spark with "
-            f"--packages {RUNTIME}, or the like for another version of Spark."
-        )
+    if (failed := _why_no_catalog(spark, name, table, text)) is not None:
+        return failed
     condition = str(getattr(error, "getCondition", lambda: None)() or "")
-    if any(part in condition for part in _MISSING):
+    if any(part in condition for part in _MISSING) or _NO_VIEWS in text:
         return no_table(spark, name)
     if "unsupported version" in text:
         return UnsupportedError(
@@ -93,3 +104,19 @@ def why_unread(spark: SparkSession, name: str, table: str, error: Exception) -> 
             "Make a table without that column, or drop it, by a program that knows its type."
         )
     return TableFormatError(f"table {name!r} can't be read as Iceberg: {first_line(error)}")
+
+
+def _why_no_catalog(spark: SparkSession, name: str, table: str, text: str) -> DedupError | None:
+    """Return the error of a catalog that can't be used or does not answer; None for others."""
+    if (missing := _NO_CLASS.search(text)) is not None:
+        return UnsupportedError(
+            f"table {name!r} can't be read: Spark has no class {missing[2]}, which is set for "
+            f"catalog {missing[1]!r}. Iceberg's runtime is missing: "
+            f"{get_runtime(spark.version)}."
+        )
+    if (failure := find_catalog_failure(text)) is not None:
+        return InputError(
+            f"catalog {name_parts(table)[0]!r} of table {name!r} can't be asked: {failure}. Check "
+            f"its settings (spark.sql.catalog.{name_parts(table)[0]}.…), and that it is there."
+        )
+    return None

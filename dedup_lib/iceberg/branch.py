@@ -10,12 +10,18 @@ from dataclasses import dataclass
 
 from pyspark.sql import Row, SparkSession
 
-from dedup_lib.errors import ConflictError, DedupError, OutputExistsError, VerificationError
+from dedup_lib.errors import (
+    ConflictError,
+    DedupError,
+    OutputExistsError,
+    PublishError,
+    VerificationError,
+)
 from dedup_lib.iceberg.detail import MAIN, detail_of, full_name, spell_call
-from dedup_lib.iceberg.errors import conflict, is_lost_race
-from dedup_lib.iceberg.history import read_snapshots
+from dedup_lib.iceberg.errors import conflict, is_answer_lost, is_lost_race
+from dedup_lib.iceberg.history import Snapshots, read_snapshots
 from dedup_lib.publish.owners import is_owner_name, named_died_here, owner_name
-from dedup_lib.session.failures import SPARK_ERRORS, first_line
+from dedup_lib.session.failures import SPARK_ERRORS, find_catalog_failure, first_line
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.tables.image_table import ImageTable
 
@@ -156,17 +162,45 @@ def publish(spark: SparkSession, branch: Branch, verified: int) -> bool:
             if attempt < _TRIES and is_lost_race(error):
                 continue
             # An error does not prove that nothing was published: the answer may have been lost.
-            snapshots = read_snapshots(spark, branch.table)
+            snapshots = _look_again(spark, branch, verified, error)
             if snapshots.is_in_main(verified):
                 return True
             if snapshots.main != branch.parent_id:
                 return False
-            if (refused := conflict(branch.location, error)) is not None:
+            if (refused := _why_refused(branch.location, error)) is not None:
                 raise refused from error
             raise
         _check_published(spark, branch, verified, moved[0])
         return True
     return False
+
+
+def _why_refused(location: str, error: Exception) -> PublishError | None:
+    """Return this library's error for a command that did not publish; None if it is unknown."""
+    if (refused := conflict(location, error)) is not None:
+        return refused
+    if (failure := find_catalog_failure(str(error))) is None:
+        return None
+    return PublishError(
+        f"nothing was published to {location!r}, because its catalog failed: {failure}. Run again."
+    )
+
+
+def _look_again(spark: SparkSession, branch: Branch, verified: int, error: Exception) -> Snapshots:
+    """Read the snapshots after the command to publish failed.
+
+    Raises:
+        PublishError: They can't be read, so it is not known whether main has moved.
+    """
+    try:
+        return read_snapshots(spark, branch.table)
+    except SPARK_ERRORS as again:
+        raise PublishError(
+            f"the catalog of {branch.location!r} failed while the run published, and does not "
+            f"answer, so main may be at snapshot {verified} (published) or {branch.parent_id} (as "
+            "it was); both are sound. Run again: with the same --run-key, if the run had one. "
+            f"{find_catalog_failure(str(error)) or first_line(error)}"
+        ) from again
 
 
 def spell_publish(branch: Branch) -> str:
@@ -208,12 +242,15 @@ def rollback(branch: Branch, snapshot_id: int | None) -> str:
 
 
 def _change_refs(spark: SparkSession, statement: str, location: str) -> None:
-    """Run a statement that changes branches; again if another commit came first."""
+    """Run a statement that changes branches; again if another commit came first.
+
+    It is also run again if the catalog does not tell whether it succeeded: twice does no harm.
+    """
     for attempt in range(1, _TRIES + 1):
         try:
             spark.sql(statement).collect()
         except SPARK_ERRORS as error:
-            if attempt < _TRIES and is_lost_race(error):
+            if attempt < _TRIES and (is_lost_race(error) or is_answer_lost(error)):
                 continue
             if (refused := conflict(location, error)) is not None:
                 raise refused from error

@@ -12,6 +12,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.errors import (
     SettingsError,
+    StorageError,
     TableFormatError,
     TableNotFoundError,
     UnsupportedError,
@@ -19,6 +20,7 @@ from dedup_lib.errors import (
 from dedup_lib.iceberg.bad_tables import is_of_iceberg, why_unread
 from dedup_lib.session.conf import SCAN_SETTINGS
 from dedup_lib.session.failures import SPARK_ERRORS
+from dedup_lib.session.session import Session
 from dedup_lib.session.spark_session import cores, get_setting, is_connect
 from dedup_lib.session.sql_names import name_parts, quoted, sql_name, sql_text
 from dedup_lib.tables.pinned import PinnedTable
@@ -172,6 +174,19 @@ def metadata_table(spark: SparkSession, detail: Detail, name: str) -> DataFrame:
     if detail.snapshot_id is not None:
         reader = reader.option("snapshot-id", str(detail.snapshot_id))
     return reader.table(f"{detail.name}.{quoted(name)}")
+
+
+def root_of(session: Session, location: str) -> str:
+    """Return the canonical URI of a table's directory; in a store, at least as Iceberg spells it.
+
+    Iceberg may reach a store that Hadoop does not know, by a FileIO of its own.
+    """
+    try:
+        return session.storage.canonical(location)
+    except StorageError:
+        if "://" not in location:
+            raise
+        return location.rstrip("/")
 
 
 def names_ref(spark: SparkSession, name: str) -> bool:

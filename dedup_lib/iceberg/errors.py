@@ -20,6 +20,11 @@ def is_lost_race(error: Exception) -> bool:
     return _LOST_RACE.search(str(error)) is not None
 
 
+def is_answer_lost(error: Exception) -> bool:
+    """Tell whether the catalog did not say if it made the commit."""
+    return "CommitStateUnknownException" in str(error)
+
+
 def is_conflict(error: Exception) -> bool:
     """Tell whether Iceberg refused a commit because others changed the table."""
     return _CONFLICT.search(str(error)) is not None

@@ -11,12 +11,11 @@ from pyspark.sql import DataFrame, DataFrameWriter
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from dedup_lib.errors import DedupError, StorageError, TableNotFoundError, UnsupportedError
+from dedup_lib.errors import DedupError, TableNotFoundError, UnsupportedError
 from dedup_lib.iceberg import image_changes, output, target_table
 from dedup_lib.iceberg.bad_tables import WHY_NO_IDS
 from dedup_lib.iceberg.branch_clone import BranchClone
 from dedup_lib.iceberg.detail import (
-    Detail,
     detail_of,
     full_name,
     is_iceberg_name,
@@ -25,6 +24,7 @@ from dedup_lib.iceberg.detail import (
     read_detail,
     read_snapshot,
     reader_options,
+    root_of,
 )
 from dedup_lib.iceberg.history import read_snapshots
 from dedup_lib.iceberg.in_place import InPlace
@@ -69,7 +69,7 @@ class IcebergFormat(TableFormat):
         """Ask the catalog where the table's files are."""
         if is_path(location):
             return session.storage.canonical(location)
-        return _root_of(session, read_detail(session.spark, location))
+        return root_of(session, read_detail(session.spark, location).location)
 
     def is_part(self, session: Session, name: str) -> bool:
         """Look for a branch or tag."""
@@ -94,7 +94,7 @@ class IcebergFormat(TableFormat):
             )
         return PinnedTable(
             location=location,
-            root=_root_of(session, detail),
+            root=root_of(session, detail.location),
             format=self.name,
             version=detail.snapshot_id,
             fingerprint=None,
@@ -275,16 +275,3 @@ class IcebergFormat(TableFormat):
             return None
         snapshot, was_undone = found
         return EarlierRun(location, snapshot.note, snapshot.snapshot_id, was_undone, snapshot)
-
-
-def _root_of(session: Session, detail: Detail) -> str:
-    """Return the canonical URI of a table's directory; in a store, at least as Iceberg spells it.
-
-    Iceberg may reach a store that Hadoop does not know, by a FileIO of its own.
-    """
-    try:
-        return session.storage.canonical(detail.location)
-    except StorageError:
-        if "://" not in detail.location:
-            raise
-        return detail.location.rstrip("/")

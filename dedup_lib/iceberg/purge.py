@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import logging
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -41,6 +42,8 @@ _FILES_WITH_HIDDEN_ROWS = {
 _ROWS_PER_CHECK = "write.parquet.row-group-check-min-record-count"
 _DEFAULT_ROWS_PER_CHECK = 100
 _MANY_BYTES = 128 * 1024**2
+# Hadoop writes `file:/x` for a file in the table's directory `file:///x`.
+_EMPTY_HOST = "^([^:/]+:)//(?=/)"
 _REPLACE = "replace"  # the operation of a snapshot that has the rows of the one before it
 _KEPT_DAYS = 5  # how long Iceberg keeps snapshots by default
 
@@ -211,6 +214,7 @@ def _check_same_ids(spark: SparkSession, before: Detail, after: Detail, id_colum
 def _changed_files(spark: SparkSession, detail: Detail) -> dict[str, int]:
     """Count the data files that a snapshot removed and added, and their bytes."""
     root = detail.properties.get("write.data.path", detail.location).rstrip("/") + "/"
+    root = re.sub(_EMPTY_HOST, r"\1", root)
     is_own = (F.col("snapshot_id") == detail.snapshot_id) & (F.col("data_file.content") == 0)
     size, path = F.col("data_file.file_size_in_bytes"), F.col("data_file.file_path")
     is_added, is_removed = F.col("status") == 1, F.col("status") == 2  # 0: was there before
@@ -222,7 +226,9 @@ def _changed_files(spark: SparkSession, detail: Detail) -> dict[str, int]:
             F.count_if(is_added).alias("added_files"),
             F.coalesce(F.sum(F.when(is_removed, size)), F.lit(0)).alias("removed_bytes"),
             F.coalesce(F.sum(F.when(is_added, size)), F.lit(0)).alias("added_bytes"),
-            F.count_if(is_removed & ~path.startswith(root)).alias("foreign_files"),
+            F.count_if(
+                is_removed & ~F.regexp_replace(path, _EMPTY_HOST, "$1").startswith(root)
+            ).alias("foreign_files"),
         )
     )
     found: dict[str, int] = counted.collect()[0].asDict()

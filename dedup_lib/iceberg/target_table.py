@@ -25,6 +25,7 @@ from dedup_lib.iceberg.detail import (
     full_name,
     names_ref,
     read_detail,
+    root_of,
     snapshot_of,
     split_ref,
 )
@@ -80,7 +81,7 @@ def find_target(
         raise OutputExistsError(
             f"output {location!r} exists and is not an Iceberg table that can be replaced: {error}"
         ) from error
-    root = session.storage.canonical(detail.location)
+    root = root_of(session, detail.location)
     is_left = is_unfinished or _is_unpublished(session.spark, detail)
     target = Target(
         location,
@@ -119,7 +120,7 @@ def root_of_new(session: Session, name: str) -> str:
     found = {row[0]: row[1] for row in rows}.get("Location")
     if not found:
         return "/".join([f"{UNKNOWN_SCHEME}:", *schema, table])
-    return f"{session.storage.canonical(found)}/{table}"
+    return f"{root_of(session, found).rstrip('/')}/{table}"
 
 
 def _find_branch(session: Session, location: str, mode: OutputMode, *, may_replace: bool) -> Target:
@@ -130,7 +131,7 @@ def _find_branch(session: Session, location: str, mode: OutputMode, *, may_repla
             "clone."
         )
     table, ref = split_ref(session.spark, location)
-    root = session.storage.canonical(read_detail(session.spark, table).location)
+    root = root_of(session, read_detail(session.spark, table).location)
     exists = snapshot_of(session.spark, table, ref) is not None
     target = Target(location, _NAME, mode, "commit", root, exists, may_replace=False)
     if exists:

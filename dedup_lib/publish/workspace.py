@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import functools
 import itertools
+import logging
 import os
 import tempfile
 from collections.abc import Callable, Iterator
@@ -14,8 +15,8 @@ from dataclasses import dataclass, field
 from pyspark import StorageLevel
 from pyspark.sql import DataFrame
 
-from dedup_lib.errors import PublishError, SettingsError
-from dedup_lib.locations import is_path
+from dedup_lib.errors import PublishError, SettingsError, StorageError
+from dedup_lib.locations import get_scheme, is_path
 from dedup_lib.publish import marker, swap, sweep, targets
 from dedup_lib.publish.attempts import attempt_directory, attempt_without_directory
 from dedup_lib.publish.owners import note_ended
@@ -29,11 +30,12 @@ from dedup_lib.tables.foreign import check_written
 from dedup_lib.tables.id_table import WantedIds, columns_to_copy
 from dedup_lib.tables.read import root_of
 from dedup_lib.tables.registry import format_named
-from dedup_lib.tables.target import Attempt, Target
+from dedup_lib.tables.target import UNKNOWN_SCHEME, Attempt, Target
 
 # Makes the run's directory when it is first called, for the root of the image table. In a dry run
 # there is none.
 OpenAttempt = Callable[[str], Attempt | None]
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -121,7 +123,8 @@ class Workspace:
         if output is not None:
             base = targets.default_base(self.session, output)
         work_base = self._work_base(base)
-        if self.session.storage.is_remote and (output is None or output.is_committed):
+        may_lack_one = self.session.storage.is_remote or not self._is_reached(work_base)
+        if may_lack_one and (output is None or output.is_committed):
             return attempt_without_directory(work_base, self.attempt_id)
         targets.check_base_is_known(
             work_base, "give --work-location, such as a directory of a volume."
@@ -172,9 +175,20 @@ class Workspace:
         self._sweep_at({base, self._work_base(base)})
 
     def _sweep_at(self, locations: set[str]) -> None:
-        for location in locations - self._swept:
+        for location in filter(self._is_reached, locations - self._swept):
             sweep.sweep(self.session.storage, location, self.attempt_id)
             self._swept.add(location)
+
+    def _is_reached(self, base: str) -> bool:
+        """Tell whether files can be kept beside a table: a format may reach a store by itself."""
+        if get_scheme(base) == UNKNOWN_SCHEME:
+            return True  # `check_base_is_known` says what to do
+        try:
+            self.session.storage.canonical(base)
+        except StorageError as error:
+            _log.info("the plan is kept on the disks of executors: %s", error)
+            return False
+        return True
 
     def _work_base(self, base: str) -> str:
         """Return the location beside which the attempt works: `base`, or one in --work-location."""

@@ -46,6 +46,11 @@ _GONE = re.compile(
     r"(?:File does not exist|Failed to open input stream for file): (.+)$",
     re.MULTILINE,
 )
+# Iceberg's errors if not the table, but its catalog or the server of that fails.
+_CATALOG_FAILED = re.compile(
+    r"\.((?:REST|NotAuthorized|Forbidden|ServiceFailure|ServiceUnavailable|CommitStateUnknown"
+    r"|UncheckedSQL|RuntimeMeta)Exception)[):] *(.*)"
+)
 _MISSING_FILE = re.compile(r"FileNotFoundException: File (file:.+) does not exist$", re.MULTILINE)
 
 
@@ -82,6 +87,7 @@ def translate_spark_errors() -> Iterator[None]:
         PublishError: A file that the run wrote was lost.
         UnreadableFileError: An input file can't be read.
         InputChangedError: The snapshot of an Iceberg table that the run reads was removed.
+        StorageError: The catalog of an Iceberg table failed.
     """
     try:
         yield
@@ -95,6 +101,11 @@ def translate_spark_errors() -> Iterator[None]:
         is_foreign = isinstance(error, SPARK_ERRORS)
         if is_foreign and (reason := _find_removed_snapshot(failure)) is not None:
             raise InputChangedError(reason) from error
+        if is_foreign and (reason := find_catalog_failure(failure)) is not None:
+            raise StorageError(
+                f"the catalog of an Iceberg table failed while the run was at work: {reason}. Run "
+                "again once it answers."
+            ) from error
         if is_foreign and (reason := _find_unread_file(failure)) is not None:
             if ".dedup-" in reason or "/remove-duplicates-" in reason:
                 raise PublishError(
@@ -134,6 +145,16 @@ def _find_removed_snapshot(failure: str) -> str | None:
 def _advice_on(reason: str) -> str:
     fitting = (advice for words, advice in _ADVICE.items() if words in reason)
     return next(fitting, "Restore or remove that file.")
+
+
+def find_catalog_failure(failure: str) -> str | None:
+    """Return why an Iceberg catalog failed; None for other errors."""
+    if (found := _CATALOG_FAILED.search(failure)) is None:
+        return None
+    causes = re.findall(r"^Caused by: (.+)", failure, flags=re.MULTILINE)
+    said = f"{found[1]}: {found[2].strip()}"
+    cause = "" if not causes or causes[-1] in said else f" ({causes[-1].strip()})"
+    return redact(f"{said}{cause}")
 
 
 def find_task_failure(failure: Exception) -> str:

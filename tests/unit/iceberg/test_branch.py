@@ -5,11 +5,15 @@ from types import SimpleNamespace
 import pytest
 from pyspark.errors import PySparkException
 
-from dedup_lib.errors import ConflictError
+from dedup_lib.errors import ConflictError, PublishError
 from dedup_lib.iceberg import branch
 from dedup_lib.iceberg.history import Snapshot, Snapshots
 
 RACE = PySparkException("CommitFailedException: Table metadata refresh is required")
+UNKNOWN = (
+    ": org.apache.iceberg.exceptions.CommitStateUnknownException: Server error\n"
+    "Cannot determine whether the commit was successful or not\n\tat x.Y(Z.java:1)"
+)
 ONE, TWO, THREE = (Snapshot(2**40 + n, 2**40 + n - 1, "append", {}) for n in range(3))
 BY_ID = {one.snapshot_id: one for one in (ONE, TWO, THREE)}
 OWN = branch.Branch("cat.db.t", "`cat`.`db`.`t`", "dedup-1", ONE.snapshot_id)
@@ -63,6 +67,34 @@ def test_a_lost_answer_is_looked_up(monkeypatch, head):
 def test_an_unknown_error_where_main_stays_is_raised(monkeypatch):
     with pytest.raises(PySparkException, match="timed out"):
         published(monkeypatch, [PySparkException("timed out")], [ONE, ONE])
+
+
+def test_a_catalog_that_fails_is_told_with_what_was_published(monkeypatch):
+    lost = PySparkException(UNKNOWN)
+    with pytest.raises(PublishError, match=r"nothing was published .* Server error"):
+        published(monkeypatch, [lost], [ONE, ONE])
+    assert published(monkeypatch, [lost], [ONE, TWO])
+
+    def no_answer(*_):
+        if looks.pop():
+            raise PySparkException("RESTException: refused")
+        return Snapshots(BY_ID, {"main": ONE.snapshot_id, "dedup-1": TWO.snapshot_id}, ())
+
+    looks = [True, False]
+    monkeypatch.setattr(branch, "read_snapshots", no_answer)
+    both = rf"main may be at snapshot {TWO.snapshot_id} .* or {ONE.snapshot_id} "
+    with pytest.raises(PublishError, match=both):
+        branch.publish(Session([lost]), OWN, TWO.snapshot_id)
+
+
+def test_a_branch_whose_answer_is_lost_is_made_again():
+    """That it is there already is then no surprise."""
+    session = Session([PySparkException(UNKNOWN), PySparkException("dedup-1 already exists")])
+    with pytest.MonkeyPatch.context() as patch:
+        heads = {"dedup-1": ONE.snapshot_id}
+        patch.setattr(branch, "read_snapshots", lambda *_: Snapshots(BY_ID, heads, ()))
+        branch.create(session, OWN, ONE.snapshot_id)
+    assert session.errors == []
 
 
 def test_main_that_was_rolled_back_and_a_branch_of_others_are_not_published(monkeypatch):

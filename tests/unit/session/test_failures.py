@@ -3,8 +3,8 @@
 import pytest
 from py4j.protocol import Py4JError
 
-from dedup_lib.errors import InputChangedError, UnreadableFileError
-from dedup_lib.session.failures import translate_spark_errors
+from dedup_lib.errors import InputChangedError, StorageError, UnreadableFileError
+from dedup_lib.session.failures import find_catalog_failure, translate_spark_errors
 
 # As Spark says it where executors don't have the driver's disk; shortened.
 TRACE = """An error occurred while calling o150.parquet.
@@ -95,3 +95,38 @@ def test_a_snapshot_that_is_gone_is_told(trace, said):
         raise Py4JError(trace)
     assert str(caught.value).startswith(said)
     assert "Run again" in str(caught.value)
+
+
+# As Iceberg says it of a REST server that is not there; shortened.
+DOWN = """An error occurred while calling o65.sql.
+: org.apache.iceberg.exceptions.RESTException: Error occurred while processing GET request
+\tat org.apache.iceberg.rest.HTTPClient.execute(HTTPClient.java:360)
+Caused by: org.apache.iceberg.shaded.HttpHostConnectException: Connect to http://me:key@host:1 \
+failed: Connection refused
+\tat java.base/sun.nio.ch.Net.pollConnect(Native Method)
+"""
+
+
+def test_a_catalog_that_does_not_answer_is_told_in_one_line():
+    with (
+        pytest.raises(StorageError, match=r"catalog .* Connection refused\)\. Run") as caught,
+        translate_spark_errors(),
+    ):
+        raise Py4JError(DOWN)
+    assert "\n" not in str(caught.value)
+    assert "key" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("failure", "told"),
+    [
+        (
+            "(org.apache.iceberg.exceptions.NotAuthorizedException) Not authorized: no token",
+            "NotAuthorizedException: Not authorized: no token",
+        ),
+        (": java.lang.IllegalStateException: RESTExceptional", None),
+        ("org.apache.iceberg.exceptions.CommitFailedException: stale", None),
+    ],
+)
+def test_other_failures_of_catalogs(failure, told):
+    assert find_catalog_failure(failure) == told
