@@ -20,7 +20,7 @@ from dedup_lib.session.session import Session
 from dedup_lib.tables.read import read_images
 from tests.support.faults.in_process import StoppedError, act_after
 from tests.support.spark.stages import newest_stage, stages_since
-from tests.support.tables.iceberg import V2, V3, head, iceberg_table, new_name, refs
+from tests.support.tables.iceberg import V2, V3, dead_name, head, iceberg_table, new_name, refs
 from tests.support.tables.made import row_digests, write_list
 
 GIVEN = {"output_format": "iceberg", "allow_no_matches": True, "allow_empty_list": True}
@@ -145,19 +145,20 @@ def stop(*_, **__):
 def test_g6_g7_a_run_that_stopped_is_no_run_and_the_next_one_is_right(
     catch_up, spark, images, out, monkeypatch, place
 ):
-    """Stopped between both commits, or before the branch is published; its branch stays."""
+    """Stopped between both commits, or before the branch is published; the branch is left."""
     catch_up(images, ["b"], run_key="monday")
     before = head(spark, out)
     images.add(["e"])
     with monkeypatch.context() as patch:
         patch.setattr(output if place == "write_rows" else branch, place, stop)
-        patch.setattr(branch, "drop", lambda *_: None)
+        patch.setattr(output, "owner_name", dead_name)
+        patch.setattr(output, "_discard", lambda *_: None)
         with pytest.raises(StoppedError):
             catch_up(images, ["c"], run_key="tuesday")
     assert (head(spark, out), len(refs(spark, out))) == (before, 2)
     report = catch_up(images, ["c"], run_key="tuesday")
     assert (report.repeated, report.since_last_run["added_rows"]) == (False, 1)
-    assert head(spark, out) == report.output["version"]
+    assert (head(spark, out), refs(spark, out)) == (report.output["version"], ["main"])
     again = catch_up(images, ["c"], run_key="tuesday")
     assert (again.repeated, again.output["version"]) == (True, report.output["version"])
 
