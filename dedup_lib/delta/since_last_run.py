@@ -44,9 +44,12 @@ class DeltaSinceLastRun(SinceLastRun):
         commit = catch_up.append_rows(spark, self.target.location, rows, note)
         self.note_output(commit.version, note["kept_rows"], written_bytes=commit.written_bytes)
 
-    def update(self, plan: Plan, difference: Difference) -> None:
-        """Commit the difference, and count the rows."""
-        run = self.run
+    def apply(self, plan: Plan) -> None:
+        """Commit the difference, and count the rows; or make all of the output."""
+        run, difference = self.run, self.difference
+        if difference is None:
+            super().apply(plan)
+            return
         with run.phase("apply"):
             plan.images.table_format.check_unchanged(run.session, plan.images)
             commit = self._commit(plan, difference)
@@ -59,7 +62,8 @@ class DeltaSinceLastRun(SinceLastRun):
     def _commit(self, plan: Plan, difference: Difference) -> Commit | None:
         """Make the commits and return the last one; None if no commit is needed."""
         run = self.run
-        if self.needs_no_commit(difference):
+        is_known = self.reached.done is not None and run.settings.run_key is None
+        if difference.is_empty and is_known:
             return None
         return catch_up.CatchingUp(
             run.session.spark,

@@ -13,7 +13,6 @@ from dedup_lib.iceberg import delete, in_place, output, output_schema
 from dedup_lib.iceberg.branch import Branch
 from dedup_lib.iceberg.detail import full_name, read_detail
 from dedup_lib.iceberg.history import read_snapshots
-from dedup_lib.methods.new_output import NewOutput
 from dedup_lib.methods.since_last_run.difference import Difference, due_rows, no_rows
 from dedup_lib.methods.since_last_run.following import SinceLastRun
 from dedup_lib.methods.since_last_run.output_state import deletion_name
@@ -56,26 +55,17 @@ class IcebergSinceLastRun(SinceLastRun):
         spark, attempt = self.run.session.spark, Attempt(self.run.attempt_id, "")
         with output.open_branch(spark, self.target, attempt) as branch:
             staged = self._append(branch, no_rows(self.images), note, {})
-        self._publish(staged, attempt)
-        self.note_output(staged.version or 0, note["kept_rows"], written_bytes=0)
-
-    def _publish(self, staged: Staged, attempt: Attempt) -> None:
         try:
             output.promote(self.run.session, staged, attempt)
         finally:
             output.discard(self.run.session, staged, attempt)
-
-    def update(self, plan: Plan, difference: Difference) -> None:
-        """Write the difference to a branch, verify all IDs there, and publish it."""
-        if not self.needs_no_commit(difference):
-            NewOutput.apply(self, plan)
-            return
-        with self.run.phase("verify"):
-            self.verify(plan, self._found(self.target.version))
-        self.run.report.finish("succeeded")
+        self.note_output(staged.version or 0, note["kept_rows"], written_bytes=0)
 
     def write(self, plan: Plan, output: Target, attempt: Attempt, cleanup: ExitStack) -> Staged:
-        """Write the difference to a branch, unless it is a full run."""
+        """Write the difference to a branch, unless it is a full run.
+
+        Even if there is no difference, a snapshot notes how far the output is now.
+        """
         if self.difference is None:
             return super().write(plan, output, attempt, cleanup)
         return self._stage(plan, self.difference, attempt)
@@ -124,12 +114,10 @@ class IcebergSinceLastRun(SinceLastRun):
         if self.difference is None:
             super().note_written(staged)
             return
-        spark, written_bytes = self.run.session.spark, 0
-        if staged.version != self.target.version:
-            snapshots = read_snapshots(spark, full_name(spark, self.target.location))
-            summary = snapshots.by_id[staged.version or 0].summary
-            written_bytes = int(summary.get("added-files-size", 0))
-        self.run.report.bytes["output"] = written_bytes
+        spark = self.run.session.spark
+        snapshots = read_snapshots(spark, full_name(spark, self.target.location))
+        summary = snapshots.by_id[staged.version or 0].summary
+        self.run.report.bytes["output"] = int(summary.get("added-files-size", 0))
 
     def _found(self, version: int | None) -> Staged:
         """Return a snapshot of main that was there before."""

@@ -31,7 +31,8 @@ _log = logging.getLogger(__name__)
 class SinceLastRun(Rewrite):
     """Update an output with the changes; if there is no output yet, make it by a full run.
 
-    A format with commits derives its own class, which reads the output and commits to it.
+    A format with commits derives its own class. It overrides `write` if it can stage the difference
+    where no reader sees it, otherwise `apply`.
 
     Attributes:
         reached_class: The class of the output's progress.
@@ -39,6 +40,8 @@ class SinceLastRun(Rewrite):
             upper case.
         target: The output.
         reached: The progress of the output.
+        difference: How the output differs from that of a full run; None before `compare`, and in a
+            full run.
     """
 
     name = "since-last-run"
@@ -80,15 +83,6 @@ class SinceLastRun(Rewrite):
 
     def keep_note(self, note: Mapping[str, Any]) -> None:
         """Commit a note, but no rows, and report the output."""
-        raise NotImplementedError
-
-    def update(self, plan: Plan, difference: Difference) -> None:
-        """Update the output by the difference, verify it, and report it.
-
-        Raises:
-            ConflictError: Another run changed the output in the meantime.
-            VerificationError: The output has other rows than the plan keeps.
-        """
         raise NotImplementedError
 
     # The steps of a run
@@ -156,18 +150,6 @@ class SinceLastRun(Rewrite):
         """Check the plan with the accelerator only for a full run."""
         if self.difference is None:
             super().check_plan(plan)
-
-    def apply(self, plan: Plan) -> None:
-        """Update the output, or make all of it."""
-        if self.difference is None:
-            super().apply(plan)
-        else:
-            self.update(plan, self.difference)
-
-    def needs_no_commit(self, difference: Difference) -> bool:
-        """Tell whether the output stays as it is: its last commit says all that there is to say."""
-        is_known = self.reached.done is not None and self.run.settings.run_key is None
-        return difference.is_empty and is_known
 
     def note_output(self, version: int, kept_rows: int, *, written_bytes: int) -> None:
         """Report the version of the output that has the rows to keep."""
