@@ -54,6 +54,17 @@ class Images:
     def sql(self, statement):
         self.spark.sql(statement.format(self.table))
 
+    def compact(self):
+        if self.kind == "delta":
+            self.sql("OPTIMIZE {}")
+        else:
+            compact(self.spark, self.at)
+
+
+def compact(spark, name):
+    options = "options => map('rewrite-all', 'true')"
+    spark.sql(f"CALL ice.system.rewrite_data_files(table => '{name}', {options})")
+
 
 @pytest.fixture
 def images(request, spark, tmp_path):
@@ -191,7 +202,7 @@ def test_g8_who_commits_while_a_run_is_at_work_keeps_it_and_the_run_is_told(
     with pytest.raises(OutputExistsError, match=r"another writer changed it \(append\)"):
         catch_up(images, ["b"])
     assert catch_up(images, ["b"], output_mode="overwrite").since_last_run is None
-    spark.sql(f"CALL ice.system.rewrite_data_files('{out}', options => map('rewrite-all', 'true'))")
+    compact(spark, out)
     images.add(["f"])
     assert catch_up(images, ["b"]).since_last_run == NOTHING | {"added_rows": 1}
 
@@ -304,11 +315,8 @@ def test_any_sequence_of_what_can_happen_ends_as_a_full_run(
             entries.discard(name)
         elif step == "delete":
             images.sql(f"DELETE FROM {{}} WHERE image_id = '{name}'")
-        elif step == "compact" and images.kind == "delta":
-            images.sql("OPTIMIZE {}")
         elif step == "compact":
-            options = "options => map('rewrite-all', 'true')"
-            spark.sql(f"CALL ice.system.rewrite_data_files(table => '{images.at}', {options})")
+            images.compact()
         elif step == "stop":
             with monkeypatch.context() as patch, contextlib.suppress(StoppedError):
                 patch.setattr(output, "write_rows", stop)
