@@ -262,6 +262,21 @@ def test_a_column_that_came_is_to_be_added_first(catch_up, spark, images, out):
     assert catch_up(images, ["b"]).since_last_run == NOTHING | {"added_rows": 1}
 
 
+def test_a_table_of_others_is_replaced_when_asked_and_one_of_version_1_is_not_updated(
+    catch_up, spark, images, out
+):
+    columns = "image_id STRING, image BINARY, shard INT"
+    spark.sql(
+        f"CREATE TABLE {out} ({columns}) USING iceberg TBLPROPERTIES ('format-version' = '1')"
+    )
+    with pytest.raises(OutputExistsError, match="its history has no run with --since-last-run"):
+        catch_up(images, ["b"])
+    assert catch_up(images, ["b"], output_mode="overwrite").since_last_run is None
+    images.add(["e"])
+    with pytest.raises(UnsupportedError, match="format version 1, which has no row-level deletes"):
+        catch_up(images, ["b"])
+
+
 def test_no_image_is_shuffled(catch_up, remove, spark, out, listed):
     """For no partition, no sort order, no deletion, and no copied row."""
     name = iceberg_table(spark, properties=V2, spec="PARTITIONED BY (shard)")
