@@ -43,6 +43,7 @@ LONGEST_FIRST = (
     "integration/clone/test_clone.py",
     "integration/platforms/test_connect_server.py",
     "integration/platforms/test_standalone_cluster.py",
+    "integration/iceberg/test_since_last_run_output.py",
     "integration/iceberg/test_outputs.py",
     "integration/iceberg/test_since_last_run.py",
     "integration/iceberg/test_kills.py",
