@@ -26,7 +26,7 @@ endef
 # What `make test` runs a second time, on Spark Connect: each question to it takes its time.
 ON_CONNECT := tests/transform tests/integration/publish/test_marked_outputs.py
 
-.PHONY: help setup demo test test-connect test-airflow test-readers test-writers test-shards test-gpu-plan test-iceberg-rest test-lists corpus matrix torture bench bench-delta bench-iceberg bench-since bench-lists bench-gpu check format audit lock clean
+.PHONY: help setup demo test test-connect test-airflow test-readers test-writers test-shards test-gpu-plan test-iceberg test-lists corpus matrix torture bench bench-delta bench-iceberg bench-since bench-lists bench-gpu check format audit lock clean
 
 help: ## Show what can be made
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
@@ -90,7 +90,8 @@ build/judges/ready: tests/judges/requirements.lock tests/benchmarks/curator-alon
 test-gpu-plan: setup ## Ask the RAPIDS Accelerator itself what a GPU would run; needs none (two minutes; a jar of 1 GB)
 	$(BIN)/python -m pytest tests/gpu
 
-test-iceberg-rest: setup build/iceberg-rest/ready ## Run the job on Iceberg tables in a REST catalog and on S3 (five minutes; jars of 74 MB)
+test-iceberg: setup build/iceberg-rest/ready ## Run the longer tests of Iceberg, also with a REST catalog and S3 (ten minutes; jars of 74 MB)
+	$(PYTEST) tests/integration/iceberg/slow
 	$(BIN)/python -m pytest tests/iceberg_servers
 
 build/iceberg-rest/ready: tests/support/jars/iceberg-rest-jars.sha256 tests/support/jars/iceberg_rest_jars.py $(READY)

@@ -27,7 +27,7 @@ from dedup_lib.delta.history import commit_with, count_rows_at, read_version, wa
 from dedup_lib.delta.in_place import InPlace
 from dedup_lib.delta.logged_rows import check_active_once, check_logged_rows
 from dedup_lib.delta.physical_names import physical_names
-from dedup_lib.delta.since_last_run import SinceLastRun
+from dedup_lib.delta.since_last_run import DeltaSinceLastRun
 from dedup_lib.errors import DedupError, VerificationError
 from dedup_lib.executor.shards.packing.stored_columns import StoredSchema
 from dedup_lib.locations import is_path
@@ -53,7 +53,7 @@ class DeltaFormat(TableFormat):
     deletes_by_log_counts = True
     serves_as_list = True
     methods = MappingProxyType(
-        {"in-place": InPlace, "clone": Clone, "since-last-run": SinceLastRun}
+        {"in-place": InPlace, "clone": Clone, "since-last-run": DeltaSinceLastRun}
     )
 
     def is_at(self, session: Session, location: str) -> bool:

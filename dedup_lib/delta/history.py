@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,7 +10,7 @@ from pyspark.sql import functions as F
 
 from dedup_lib.session.spark_session import one_row
 from dedup_lib.session.sql_names import sql_name
-from dedup_lib.tables.history import as_note
+from dedup_lib.tables.history import Operation, as_note
 
 # The session setting whose value becomes the note of a commit.
 USER_METADATA = "spark.databricks.delta.commitInfo.userMetadata"
@@ -89,18 +88,6 @@ def commit_with(
                 metrics=dict(row["operationMetrics"] or {}),
             )
     return None
-
-
-@dataclass(frozen=True)
-class Operation:
-    """A commit of a Delta table by any writer: version, Delta's name of the operation, note.
-
-    The note is empty if the commit has no note.
-    """
-
-    version: int
-    name: str
-    note: Mapping[str, Any]
 
 
 def operations(spark: SparkSession, location: str) -> list[Operation]:

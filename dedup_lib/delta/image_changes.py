@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import Any
@@ -30,7 +29,6 @@ _FULL_RUN = "add --output-mode overwrite once, for a full run"
 _NO_FEED = re.compile(
     r"CHANGE_DATA|CHANGE_TABLE_FEED|CHANGE_FEED|DELTA_VERSION|SCHEMA|FileNotFound|FILE_NOT_EXIST"
 )
-_LOST_FILE = re.compile(r"FileNotFound|FILE_NOT_EXIST|PATH_NOT_FOUND")
 _MOST_PARTITIONS = 200
 _FEED = "delta.enableChangeDataFeed"
 _LOG_SCHEMA = (
@@ -66,22 +64,6 @@ def find_changes(
             f"{since}. To go on, {_FULL_RUN}."
         )
     return _Commits(spark, images, now.image_id_column, since + 1, until).changes()
-
-
-@contextmanager
-def explain_lost_files(images: PinnedTable) -> Iterator[None]:
-    """Explain the error if a file with new rows is missing because it was cleaned up."""
-    try:
-        yield
-    except SPARK_ERRORS as error:
-        if not _LOST_FILE.search(str(error)):
-            raise
-        raise ImagesChangedError(
-            f"image table {images.location!r} lacks a file with rows that were added since the "
-            "last run: VACUUM, or the expiry of snapshots, deletes compacted files. To go on, "
-            f"{_FULL_RUN}: "
-            f"{first_line(error)}"
-        ) from error
 
 
 @dataclass(frozen=True)

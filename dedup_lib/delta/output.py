@@ -15,7 +15,7 @@ from pyspark.sql.types import StructType
 from dedup_lib.delta.detail import delta_root, is_delta_path, table_exists
 from dedup_lib.delta.errors import is_conflict
 from dedup_lib.delta.history import LOST_COMMIT, USER_METADATA, commit_with
-from dedup_lib.delta.output_state import transaction_of
+from dedup_lib.delta.transactions import transaction_of
 from dedup_lib.errors import (
     ConflictError,
     DedupError,

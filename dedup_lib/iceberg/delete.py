@@ -25,14 +25,25 @@ from dedup_lib.session.sql_names import quoted
 _DELETE_SETTINGS = {"spark.sql.iceberg.read.adaptive-split-size.enabled": "false"}
 
 
-def delete_ids(spark: SparkSession, branch: Branch, plan: Plan, note: Mapping[str, Any]) -> None:
-    """Delete the rows with the planned IDs on a branch, in one commit.
+def delete_ids(
+    spark: SparkSession,
+    branch: Branch,
+    plan: Plan,
+    note: Mapping[str, Any],
+    *,
+    removed_ids: DataFrame,
+    num_rows: int,
+) -> None:
+    """Delete the rows with some IDs on a branch, in one commit.
 
     Args:
         spark: The session.
-        branch: The branch. Its table deletes by merge-on-read.
+        branch: The branch. Its table deletes by merge-on-read, and has about as many IDs as the
+            image table.
         plan: The plan.
         note: The note for the snapshot; its `run` is the attempt's name.
+        removed_ids: One row per ID, column `image_id`, of the same type as the ID column.
+        num_rows: About how many rows will be deleted.
 
     Raises:
         ConflictError: The branch is gone, or others changed it.
@@ -42,15 +53,16 @@ def delete_ids(spark: SparkSession, branch: Branch, plan: Plan, note: Mapping[st
     both sides are shuffled: the more IDs, the more partitions. No image is read.
     """
     images, image_ids = plan.images, plan.image_ids
-    column, view = f"images.{quoted(images.id_column)}", f"dedup_removed_{note['run']}"
+    column = f"images.{quoted(images.id_column)}"
+    view = f"dedup_removed_{note['run']}".replace("-", "_")
     partitions: Mapping[str, str] = {}
     hint = "/*+ BROADCAST(removed) */ "
-    if not id_join.can_be_broadcast(_sizes_of_removed(plan)):
+    if not id_join.can_be_broadcast(_sizes_of_removed(image_ids, num_rows)):
         hint = ""
         partitions = id_join.shuffle_settings(
             spark, "shuffle both", image_ids, image_ids, only_more=True
         )
-    plan.removed_ids.createOrReplaceTempView(view)
+    removed_ids.createOrReplaceTempView(view)
     try:
         with (
             tuning_settings(spark, {**_DELETE_SETTINGS, **partitions}),
@@ -64,17 +76,16 @@ def delete_ids(spark: SparkSession, branch: Branch, plan: Plan, note: Mapping[st
                 f"AS removed WHERE removed.image_id = coalesce({column}, {column}))"
             ).collect()
     except SPARK_ERRORS as error:
-        if (refused := conflict(images.location, error)) is not None:
+        if (refused := conflict(branch.location, error)) is not None:
             raise refused from error
         raise
     finally:
         spark.catalog.dropTempView(view)
 
 
-def _sizes_of_removed(plan: Plan) -> IdSizes:
+def _sizes_of_removed(ids: IdSizes, num_rows: int) -> IdSizes:
     """Estimate the size of the removed IDs: they are as long as the table's on average."""
-    rows, ids = plan.counts.removed_rows, plan.image_ids
-    return IdSizes(rows, 0, ids.id_bytes * rows // max(ids.num_rows, 1))
+    return IdSizes(num_rows, 0, ids.id_bytes * num_rows // max(ids.num_rows, 1))
 
 
 def own_snapshot(spark: SparkSession, branch: Branch, run: str) -> Snapshot:

@@ -31,6 +31,7 @@ from dedup_lib.iceberg.in_place import InPlace
 from dedup_lib.iceberg.layout import check_keeps
 from dedup_lib.iceberg.metadata_file import FieldIds, read_fields
 from dedup_lib.iceberg.row_groups import check_row_groups
+from dedup_lib.iceberg.since_last_run import IcebergSinceLastRun
 from dedup_lib.locations import is_path, with_parents
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import quoted
@@ -55,7 +56,9 @@ class IcebergFormat(TableFormat):
     sign = "name in a catalog"
     serves_as_list = True
     why_no_ids = WHY_NO_IDS
-    methods: Mapping[str, Any] = MappingProxyType({"in-place": InPlace, "clone": BranchClone})
+    methods: Mapping[str, Any] = MappingProxyType(
+        {"in-place": InPlace, "clone": BranchClone, "since-last-run": IcebergSinceLastRun}
+    )
 
     def is_at(self, session: Session, location: str) -> bool:
         """Find nothing at a path: only the catalog knows which metadata file is the newest."""
@@ -250,7 +253,8 @@ class IcebergFormat(TableFormat):
 
     def state(self, session: Session, table: ImageTable) -> ImagesState:
         """Return the pinned snapshot, and the columns: renaming one makes no snapshot."""
-        columns = image_changes.columns_of(table.frame.schema)
+        fields = read_fields(session.spark, detail_of(table).name)
+        columns = image_changes.columns_of(table.frame.schema, fields)
         state = ImagesState(table.location, table.id_column, None, table.version)
         return dataclasses.replace(state, columns=columns)
 

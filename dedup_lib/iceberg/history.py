@@ -9,7 +9,7 @@ from typing import Any
 from pyspark.sql import SparkSession
 
 from dedup_lib.iceberg.detail import MAIN
-from dedup_lib.tables.history import as_note, note_text
+from dedup_lib.tables.history import Operation, as_note, note_text
 
 # The property of a snapshot that holds the note of the run that made it.
 NOTE = "dedup-run"
@@ -81,6 +81,24 @@ class Snapshots:
             if one.operation != "append":
                 return False
         return False
+
+    def operations(self) -> list[Operation]:
+        """Return the commits that made main, newest first; a rollback counts as a commit.
+
+        A snapshot that was main's head once, and is no ancestor of it now, was rolled back.
+        """
+        found: list[Operation] = []
+        chain = list(self.ancestors(self.main))
+        kept = {one.snapshot_id for one in chain}
+        lost = [at for at, one in enumerate(self.was_main) if one in self.by_id and one not in kept]
+        # No head of its own has the first of two snapshots that were published together.
+        heads = {one: at for at, one in reversed(list(enumerate(self.was_main)))}
+        for one in chain:
+            if lost and heads.get(one.snapshot_id, lost[-1]) < lost[-1]:
+                found.append(Operation(one.snapshot_id, "rollback", {}))
+                lost = []
+            found.append(Operation(one.snapshot_id, one.operation, one.note))
+        return found
 
     def find_run(
         self, key: str, value: str | None, ref: str = MAIN

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from pyspark.sql import Column, DataFrame, SparkSession
 from pyspark.sql import functions as F
@@ -13,6 +13,7 @@ from pyspark.sql.types import StructType
 
 from dedup_lib.errors import ImagesChangedError
 from dedup_lib.iceberg.detail import Detail, metadata_table
+from dedup_lib.iceberg.metadata_file import ids_of
 from dedup_lib.session.sql_names import quoted
 from dedup_lib.tables.history import NOTHING_NEW, ImageChanges, ImagesState
 from dedup_lib.tables.pinned import PinnedTable
@@ -64,16 +65,24 @@ def find_changes(
     *Cost:* the table's list of snapshots. If rows were only appended or compacted, the new rows
     are read when they are used. Otherwise also the IDs of both snapshots, and a shuffle of these.
     """
-    if before.version == now.version:
-        return NOTHING_NEW
     finder = _Finder(spark, table, detail, before, now)
-    finder.check_columns()
-    return finder.changes()
+    finder.check_columns()  # a change of columns makes no snapshot
+    return NOTHING_NEW if before.version == now.version else finder.changes()
 
 
-def columns_of(schema: StructType) -> tuple[str, ...]:
-    """Return names and types of columns, for `ImagesState`."""
-    return tuple(f"{quoted(field.name)} {field.dataType.simpleString()}" for field in schema)
+def columns_of(schema: StructType, fields: Sequence[Mapping[str, Any]] | None) -> tuple[str, ...]:
+    """Return names, types and field IDs of columns, for `ImagesState`.
+
+    Args:
+        schema: The table's schema.
+        fields: Its fields in the metadata file; None if that can't be read.
+    """
+    ids = {field["name"]: ", ".join(map(str, ids_of(field))) for field in fields or ()}
+    return tuple(
+        f"{quoted(field.name)} {field.dataType.simpleString()}"
+        + (f" (field {ids[field.name]})" if field.name in ids else "")
+        for field in schema
+    )
 
 
 def commits_since(
@@ -108,7 +117,9 @@ class _Finder:
     def check_columns(self) -> None:
         """Check that all earlier columns are still there, so that old rows read as they did."""
         if lost := [name for name in self.before.columns if name not in self.now.columns]:
-            self.refuse(f"its column {lost[0]} was renamed, dropped or changed")
+            self.refuse(
+                f"its column {lost[0]} was renamed, dropped or changed, or dropped and added again"
+            )
 
     def changes(self) -> ImageChanges:
         commits = self.read_commits()

@@ -79,7 +79,14 @@ class InPlace(Method):
                 enable_merge_on_read(spark, detail)
             with run.step("delete"):
                 note = {**run.note(plan), "planned_version": detail.snapshot_id}
-                delete.delete_ids(spark, own, plan, note)
+                delete.delete_ids(
+                    spark,
+                    own,
+                    plan,
+                    note,
+                    removed_ids=plan.removed_ids,
+                    num_rows=plan.counts.removed_rows,
+                )
         with run.phase("verify"):
             snapshot = delete.own_snapshot(spark, own, run.attempt_id)
             delete.verify(spark, own, snapshot, plan)

@@ -51,6 +51,17 @@ def unread_columns(fields: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]
     ]
 
 
+def ids_of(field: Mapping[str, Any]) -> list[int]:
+    """Return the IDs of a field and of the fields below it."""
+    kind = field["type"]
+    if isinstance(kind, str):
+        return [field["id"]]
+    inner = list(kind.get("fields", ()))
+    parts = [part for part in ("element", "key", "value") if part in kind]
+    inner += [{"id": kind[f"{part}-id"], "type": kind[part]} for part in parts]
+    return [field["id"], *(one for below in inner for one in ids_of(below))]
+
+
 def _leaves(
     fields: Sequence[Mapping[str, Any]], outer: tuple[str, ...] = ()
 ) -> Iterator[tuple[tuple[str, ...], str]]:

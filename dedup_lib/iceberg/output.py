@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 from pyspark.sql import DataFrame, DataFrameReader, DataFrameWriter, SparkSession
@@ -49,28 +50,59 @@ def stage(
         OutputExistsError: Another writer made the table in the meantime.
         UnsupportedError: The table to replace has other columns.
     """
-    spark, branch = session.spark, _branch_of(session.spark, target, attempt)
+    spark = session.spark
     if target.exists:
         target_table.prepare(spark, target, schema, origin)
     else:
         target_table.create(spark, target, attempt, schema, origin)
+    with open_branch(spark, target, attempt) as branch:
+        mode = "overwrite" if target.exists else "append"
+        return write_rows(
+            spark, target, branch, writer.mode(mode), note=note, settings=origin.settings
+        )
+
+
+@contextmanager
+def open_branch(spark: SparkSession, target: Target, attempt: Attempt) -> Iterator[Branch]:
+    """Make a run's branch of an output; after a failure, drop it and a table made for it."""
+    branch = _branch_of(spark, target, attempt)
     try:
         branches.create(spark, branch, target.version)
-        codec = codec_of(origin.settings)
-        (
-            writer.partitionBy()  # the table knows its partitions
-            .format("iceberg")
-            .mode("overwrite" if target.exists else "append")
-            .options(**_WRITER_OPTIONS, **{f"snapshot-property.{NOTE}": note_text(note)})
-            .options(**({} if codec is None else {"compression-codec": codec}))
-            .options(**_file_size(origin.settings))
-            .save(branch.written)
-        )
-        version = snapshot_of(spark, branch.table, branch.name)
+        yield branch
     except BaseException:
         _discard(spark, target, attempt)
         raise
-    return Staged(target, branch.written, version)
+
+
+def write_rows(
+    spark: SparkSession,
+    target: Target,
+    branch: Branch,
+    writer: DataFrameWriter,
+    *,
+    note: Mapping[str, Any],
+    settings: Mapping[str, str],
+) -> Staged:
+    """Write rows to a branch of an output in one commit, as they come.
+
+    Args:
+        spark: The session.
+        target: The output.
+        branch: The branch.
+        writer: The rows, with the mode.
+        note: The note for the snapshot.
+        settings: The session settings that were chosen for the images.
+    """
+    codec = codec_of(settings)
+    (
+        writer.partitionBy()  # the table knows its partitions
+        .format("iceberg")
+        .options(**_WRITER_OPTIONS, **{f"snapshot-property.{NOTE}": note_text(note)})
+        .options(**({} if codec is None else {"compression-codec": codec}))
+        .options(**_file_size(settings))
+        .save(branch.written)
+    )
+    return Staged(target, branch.written, snapshot_of(spark, branch.table, branch.name))
 
 
 def promote(session: Session, staged: Staged, attempt: Attempt, note: Mapping[str, Any]) -> None:

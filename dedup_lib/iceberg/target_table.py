@@ -31,6 +31,7 @@ from dedup_lib.iceberg.detail import (
 )
 from dedup_lib.iceberg.history import read_snapshots
 from dedup_lib.iceberg.layout import codec_of, layout_of, memory_properties
+from dedup_lib.iceberg.output_schema import check_same_columns
 from dedup_lib.locations import is_path
 from dedup_lib.publish.owners import named_died_here, owner_name
 from dedup_lib.session.failures import SPARK_ERRORS, exists_already, first_line
@@ -181,27 +182,13 @@ def prepare(spark: SparkSession, target: Target, schema: StructType, origin: Ori
     """Prepare a table whose rows are replaced; it keeps its properties, partitions and order."""
     table = full_name(spark, target.location)
     detail = read_detail(spark, target.location)
-    _check_same_columns(spark.table(table).schema, schema, target.location)
+    check_same_columns(spark.table(table).schema, schema, target.location)
     branches.drop_left_behind(spark, table)
     bounds = memory_properties(schema, origin.settings)
     missing = {key: value for key, value in bounds.items() if key not in detail.properties}
     if missing:
         spelled = ", ".join(f"{sql_text(key)} = {sql_text(of)}" for key, of in missing.items())
         spark.sql(f"ALTER TABLE {table} SET TBLPROPERTIES ({spelled})").collect()
-
-
-def _check_same_columns(there: StructType, schema: StructType, location: str) -> None:
-    """Refuse to replace rows by rows of other columns: readers share one schema."""
-    old = {field.name: field.dataType.simpleString() for field in there}
-    new = {field.name: field.dataType.simpleString() for field in schema}
-    if old == new:
-        return
-    differing = sorted(name for name in old.keys() | new.keys() if old.get(name) != new.get(name))
-    raise UnsupportedError(
-        f"output {location!r} has other columns than the new rows ({', '.join(differing)}), and "
-        "all snapshots of an Iceberg table share their columns. Drop the table, or choose another "
-        "location."
-    )
 
 
 def _is_unpublished(spark: SparkSession, detail: Detail) -> bool:

@@ -71,8 +71,8 @@ class Settings(ListSettings):
     )
     since_last_run: bool = option(
         "output",
-        "Delta output: process only the changes since the last such run: append new images, delete "
-        "newly listed ones; the first run, or --output-mode overwrite, does everything",
+        "Delta or Iceberg output: process only the changes since the last such run: append new "
+        "images, delete newly listed ones; the first run, or --output-mode overwrite, does all",
         default=False,
     )
     report: str | None = option(

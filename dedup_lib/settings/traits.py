@@ -182,6 +182,7 @@ _formats = {
             takes_names=True,
             takes_paths=False,
             takes_commits=True,
+            can_follow_last_run=True,
         ),
         FormatTraits(
             name="webdataset",

@@ -34,6 +34,18 @@ class EarlierRun:
 
 
 @dataclass(frozen=True)
+class Operation:
+    """A commit of a table by any writer: version, the format's name of the operation, note.
+
+    The note is empty if the commit has no note.
+    """
+
+    version: int
+    name: str
+    note: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class ImagesState:
     """The state of an image table when a run read it.
 

@@ -1,1 +1,1 @@
-"""Iceberg tables on servers: a REST catalog, S3. `make test-iceberg-rest` runs these tests."""
+"""Iceberg tables on servers: a REST catalog, S3. `make test-iceberg` runs these tests."""

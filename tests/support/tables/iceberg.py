@@ -7,6 +7,8 @@ import os
 
 from pyspark.sql import DataFrame, SparkSession
 
+from dedup_lib.publish.owners import owner_name
+
 _NUMBERS = itertools.count()
 V2 = {"format-version": "2", "write.delete.mode": "merge-on-read"}
 V3 = {"format-version": "3", "write.delete.mode": "merge-on-read"}
@@ -58,3 +60,9 @@ def head(spark: SparkSession, name: str, ref: str = "main") -> int | None:
 def refs(spark: SparkSession, name: str) -> list[str]:
     """The names of its branches and tags, sorted."""
     return sorted(row[0] for row in spark.sql(f"SELECT name FROM {name}.refs").collect())
+
+
+def dead_name(attempt_id: str) -> str:
+    """The name of an owner as a process that has ended would have left it."""
+    *parts, _, machine = owner_name(attempt_id).split("-")
+    return "-".join([*parts, "another", machine])

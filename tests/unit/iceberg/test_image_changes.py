@@ -1,8 +1,16 @@
 """What an Iceberg table's list of snapshots says about the time since an earlier one."""
 
 import pytest
+from pyspark.sql.types import (
+    ArrayType,
+    IntegerType,
+    MapType,
+    StringType,
+    StructField,
+    StructType,
+)
 
-from dedup_lib.iceberg.image_changes import Commit, commits_since
+from dedup_lib.iceberg.image_changes import Commit, columns_of, commits_since
 
 
 def commit(snapshot_id, parent_id, operation="append", **summary):
@@ -47,3 +55,29 @@ def test_a_snapshot_that_the_newest_does_not_come_from(earlier, newest):
 )
 def test_what_may_change_the_contents_of_rows(operation, summary, expected):
     assert commit(2, 1, operation, **summary).may_change_rows is expected
+
+
+def test_a_column_is_noted_with_the_ids_of_its_fields():
+    schema = StructType(
+        [
+            StructField("id", StringType()),
+            StructField("tags", ArrayType(StructType([StructField("x", IntegerType())]))),
+            StructField("m", MapType(StringType(), IntegerType())),
+        ]
+    )
+    inner = {"type": "struct", "fields": [{"id": 6, "name": "x", "type": "int"}]}
+    fields = [
+        {"id": 1, "name": "id", "type": "string"},
+        {"id": 4, "name": "tags", "type": {"type": "list", "element-id": 5, "element": inner}},
+        {
+            "id": 7,
+            "name": "m",
+            "type": {"type": "map", "key-id": 8, "key": "string", "value-id": 9, "value": "int"},
+        },
+    ]
+    assert columns_of(schema, fields) == (
+        "`id` string (field 1)",
+        "`tags` array<struct<x:int>> (field 4, 5, 6)",
+        "`m` map<string,int> (field 7, 8, 9)",
+    )
+    assert columns_of(schema, None)[0] == "`id` string"

@@ -67,3 +67,30 @@ def test_a_run_counts_where_its_snapshot_is_or_was_part_of_main(it, expected):
 )
 def test_main_has_only_grown_where_each_snapshot_since_then_appended(made, expected):
     assert snapshots(*made, main=made[-1].snapshot_id).has_only_grown(1) is expected
+
+
+@pytest.mark.parametrize(
+    ("it", "expected"),
+    [
+        pytest.param(snapshots(ONE, TWO, main=2, was_main=(1, 2)), [2, 1], id="head"),
+        pytest.param(snapshots(ONE, TWO, main=2, was_main=(2,)), [2, 1], id="published together"),
+        pytest.param(
+            snapshots(ONE, TWO, main=1, was_main=(1, 2, 1)), ["rollback", 1], id="rolled back"
+        ),
+        pytest.param(
+            snapshots(ONE, TWO, main=2, was_main=(1, 2, 1, 2)), [2, 1], id="and forward again"
+        ),
+        pytest.param(
+            snapshots(ONE, TWO, snapshot(3, 1), main=3, was_main=(1, 2, 1, 3)),
+            [3, "rollback", 1],
+            id="rolled back, then written",
+        ),
+        pytest.param(
+            snapshots(ONE, snapshot(3, 1), main=3, was_main=(1, 2, 1, 3)), [3, 1], id="expired"
+        ),
+        pytest.param(snapshots(main=None), [], id="no snapshot"),
+    ],
+)
+def test_the_commits_of_main_and_whether_it_was_rolled_back(it, expected):
+    found = [one.version if one.name != "rollback" else one.name for one in it.operations()]
+    assert found == expected

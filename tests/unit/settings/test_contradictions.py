@@ -106,7 +106,7 @@ def test_a_plan_is_applied_as_it_was_made(flag, values):
         ({"review": "a/review.html"}, "--review shows the plan of a full run"),
     ],
 )
-def test_a_run_that_does_only_what_is_new_has_a_delta_output_and_keeps_nothing_else(
+def test_a_run_that_does_only_what_is_new_has_such_an_output_and_keeps_nothing_else(
     contradicting, words
 ):
     given = {"since_last_run": True, "output_format": "delta"}

@@ -64,7 +64,10 @@ def test_a_format_that_no_method_can_make_a_table_of_is_no_choice_for_the_output
     [
         ({"output": "db.t"}, "--output-format folder: use delta or iceberg, or give a path"),
         ({"engine": "spark"}, "--engine spark writes Parquet, Delta and Iceberg, not image folder"),
-        ({"since_last_run": True}, "output that is image folder: use --output-format delta,"),
+        (
+            {"since_last_run": True},
+            "output that is image folder: use --output-format delta or iceberg,",
+        ),
         (
             {"method": "clone"},
             "a Delta or Iceberg table, not --output-format folder: .* --method rewrite",
@@ -97,7 +100,7 @@ def test_formats_that_can_do_the_same_are_both_named():
     register(takes_names=True, can_follow_last_run=True, methods=frozenset({"rewrite", "clone"}))
     with pytest.raises(SettingsError, match="use delta, iceberg or folder, or give a path"):
         settings(output="db.t", output_format="parquet")
-    with pytest.raises(SettingsError, match="use --output-format delta or folder"):
+    with pytest.raises(SettingsError, match="use --output-format delta, iceberg or folder"):
         settings(output_format="parquet", since_last_run=True)
     with pytest.raises(SettingsError, match="makes a Delta, Iceberg or image folder table"):
         settings(output_format="parquet", method="clone")

@@ -1,33 +1,20 @@
-"""Read from an output's Delta commits how far earlier runs came (--since-last-run)."""
+"""Read from the commits of an output how far earlier runs came (--since-last-run)."""
 
 from __future__ import annotations
 
 import base64
 import json
-import time
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import dropwhile, takewhile
 from typing import Any
 
-from pyspark.sql import SparkSession
-
-from dedup_lib.delta.history import Operation, operations
 from dedup_lib.errors import OutputExistsError
-from dedup_lib.tables.history import ImagesState
+from dedup_lib.tables.history import ImagesState, Operation
 from dedup_lib.tables.target import Target
 
-_KEY = "since_last_run"
-# Each commit of such runs has a transaction of this application; Delta accepts each only once.
-TRANSACTION_APP = "remove-duplicates:since-last-run"
-# Transactions between the last commits of two runs: the most deletions without a last commit.
-_STRIDE = 1_000_000
-# Delta's names of operations of other writers that do not change the output's rows.
-_CHANGING_NO_ROW = (
-    *("OPTIMIZE", "VACUUM", "ANALYZE", "COMPUTE STATS", "REORG"),
-    *("SET TBLPROPERTIES", "UNSET TBLPROPERTIES", "UPGRADE PROTOCOL", "CLUSTER BY"),
-)
+KEY = "since_last_run"
 
 
 @dataclass(frozen=True)
@@ -37,26 +24,21 @@ class RunState:
     Attributes:
         images: The state of the image table in the newest complete run; None if there is no such
             run, or if others have written to the output since then.
-        version: The output's newest version.
+        version: The output's newest version; None if it has no commit.
         note: The note of that run's last commit: its settings and counts; empty if there is no
             such run.
-        newest: The newest transaction of any such run.
+        notes: The notes of all commits of such runs, newest first.
         written_by: The operation of another writer since that run; None if there was none.
         is_undisturbed: Whether that run's commits are the newest, and directly follow another such
             run's commits. Then nobody else wrote between the two runs or during the newer run.
     """
 
     images: ImagesState | None
-    version: int
+    version: int | None
     note: Mapping[str, Any]
-    newest: int
+    notes: Sequence[Mapping[str, Any]]
     written_by: str | None
     is_undisturbed: bool
-
-    @property
-    def ended(self) -> int:
-        """The transaction of the last commit of the newest complete run."""
-        return _transaction(self.note) if self.note else 0
 
 
 @dataclass(frozen=True)
@@ -84,59 +66,45 @@ class Reached:
         state = self.state
         if state is None or not state.is_undisturbed or self.before != self.now:
             return None
-        return state.note if state.note[_KEY].get("asked") == self.asked else None
-
-    @property
-    def deletion(self) -> int:
-        """The transaction of a run's first commit: later than all existing ones."""
-        return 1 + (0 if self.state is None else self.state.newest)
-
-    @property
-    def ending(self) -> int:
-        """The transaction of its last commit: the same for all runs that start at one state."""
-        return _STRIDE + (0 if self.state is None else self.state.ended)
+        return state.note if state.note[KEY].get("asked") == self.asked else None
 
     def note_of_deletion(self) -> dict[str, Any]:
-        """The note of a run's first commit."""
-        return {_KEY: {"transaction": self.deletion, "images": None}}
+        """The note of the commit that deletes rows, before the run's last commit."""
+        return {KEY: {"images": None}}
 
     def note_of_end(self) -> dict[str, Any]:
         """The note of a run's last commit."""
-        return self._end(self.ending)
+        return {KEY: {"images": _packed(self.now), "asked": self.asked}}
 
     def note_of_all(self) -> dict[str, Any]:
-        """The note of a full run's commit; its transaction is later than all earlier ones."""
-        newest = 0 if self.state is None else self.state.newest
-        number = max(newest + _STRIDE, int(time.time() * 1000))
-        return self._end(number)
-
-    def _end(self, transaction: int) -> dict[str, Any]:
-        values = {"transaction": transaction, "images": _packed(self.now), "asked": self.asked}
-        return {_KEY: values}
-
-
-def transaction_of(note: Mapping[str, Any]) -> dict[str, str]:
-    """Return the writer options that give a commit with such a note its transaction."""
-    if _KEY not in note:
-        return {}
-    return {"txnAppId": TRANSACTION_APP, "txnVersion": str(note[_KEY]["transaction"])}
+        """The note of a full run's commit."""
+        return self.note_of_end()
 
 
 def how_far(
-    spark: SparkSession, now: ImagesState, output: Target, asked: Mapping[str, Any]
+    reached: type[Reached],
+    now: ImagesState,
+    output: Target,
+    asked: Mapping[str, Any],
+    read_state: Callable[[], RunState],
 ) -> Reached:
     """Compare the state of an output with the pinned image table, and with the run's settings.
 
+    Args:
+        reached: The class of the result.
+        now: The pinned state of the image table.
+        output: The output.
+        asked: Everything else that decides a run's outcome.
+        read_state: Reads the state of an output that exists.
+
     Raises:
         OutputExistsError: The output has no valid state, and the run may not overwrite it.
-
-    *Cost:* the files of the output's commits.
     """
     if not output.exists:
-        return Reached(now, None, None, asked)
-    state = read_state(spark, output.location)
+        return reached(now, None, None, asked)
+    state = read_state()
     if output.mode == "overwrite":
-        return Reached(now, None, state, asked)
+        return reached(now, None, state, asked)
     if state.images is None:
         reason = (
             "its history has no run with --since-last-run"
@@ -147,22 +115,28 @@ def how_far(
             f"output {output.location!r} exists, and {reason}: its missing rows can't be "
             "found. Add --output-mode overwrite once, for a full run."
         )
-    return Reached(now, state.images, state, asked)
+    return reached(now, state.images, state, asked)
 
 
-def read_state(spark: SparkSession, location: str) -> RunState:
-    """Read the progress of an output, as far back as Delta keeps its history."""
-    commits = operations(spark, location)
-    notes = [commit.note for commit in commits if _KEY in commit.note]
+def state_of(commits: Sequence[Operation], changing_no_row: tuple[str, ...]) -> RunState:
+    """Return the progress of an output.
+
+    Args:
+        commits: Its commits, newest first, as far back as its history is kept.
+        changing_no_row: How the names of operations begin that other writers may do, since they
+            change no row; in upper case.
+    """
+    writing = [one for one in commits if _may_change_rows(one, changing_no_row)]
+    notes = [commit.note for commit in commits if KEY in commit.note]
     note = next(filter(_is_end, notes), {})
-    written_by = _written_since(commits, note) if note else None
+    written_by = _written_since(writing, note) if note else None
     return RunState(
-        images=_unpacked(note[_KEY]["images"]) if note and written_by is None else None,
-        version=commits[0].version,
+        images=_unpacked(note[KEY]["images"]) if note and written_by is None else None,
+        version=commits[0].version if commits else None,
         note=note,
-        newest=max(map(_transaction, notes), default=0),
+        notes=notes,
         written_by=written_by,
-        is_undisturbed=_is_undisturbed(commits),
+        is_undisturbed=_is_undisturbed(writing),
     )
 
 
@@ -175,9 +149,9 @@ def deletion_name(run: str) -> str:
     return f"{run}-delete"
 
 
-def _is_undisturbed(commits: Sequence[Operation]) -> bool:
+def _is_undisturbed(writing: Sequence[Operation]) -> bool:
     """Tell whether the newest one or two commits are of one run, right after another run's end."""
-    notes = [commit.note for commit in commits if _may_change_rows(commit)]
+    notes = [commit.note for commit in writing]
     if not notes or not _is_end(notes[0]):
         return False
     name = notes[0]["run"]
@@ -186,23 +160,19 @@ def _is_undisturbed(commits: Sequence[Operation]) -> bool:
     return earlier is None or (_is_end(earlier) and earlier["run"] != name)
 
 
-def _written_since(commits: Sequence[Operation], note: Mapping[str, Any]) -> str | None:
+def _written_since(writing: Sequence[Operation], note: Mapping[str, Any]) -> str | None:
     """Return the newest operation of another writer after the commit with a note."""
-    since = takewhile(lambda commit: commit.note is not note, commits)
-    return next((one.name for one in since if _KEY not in one.note and _may_change_rows(one)), None)
+    since = takewhile(lambda commit: commit.note is not note, writing)
+    return next((one.name for one in since if KEY not in one.note), None)
 
 
-def _may_change_rows(commit: Operation) -> bool:
-    return _KEY in commit.note or not commit.name.upper().startswith(_CHANGING_NO_ROW)
+def _may_change_rows(commit: Operation, changing_no_row: tuple[str, ...]) -> bool:
+    return KEY in commit.note or not commit.name.upper().startswith(changing_no_row)
 
 
 def _is_end(note: Mapping[str, Any]) -> bool:
     """Tell whether a commit with this note completed a run."""
-    return _KEY in note and note[_KEY]["images"] is not None
-
-
-def _transaction(note: Mapping[str, Any]) -> int:
-    return int(note[_KEY]["transaction"])
+    return KEY in note and note[KEY]["images"] is not None
 
 
 def _packed(images: ImagesState) -> dict[str, Any]:

@@ -13,11 +13,10 @@ from dedup_lib.errors import (
 )
 from dedup_lib.iceberg import branch, output, row_groups, target_table
 from dedup_lib.publish import workspace
-from dedup_lib.publish.owners import owner_name
 from dedup_lib.session.conf import session_settings
 from dedup_lib.session.sql_names import quoted
 from tests.support.spark.stages import newest_stage, stages_since
-from tests.support.tables.iceberg import V2, head, iceberg_table, new_name, rows
+from tests.support.tables.iceberg import V2, dead_name, head, iceberg_table, new_name, rows
 
 
 @pytest.fixture(autouse=True)
@@ -171,12 +170,6 @@ def test_what_iceberg_can_not_keep_is_refused(spark, remove, listed, tmp_path):
 
 class Killed(BaseException):
     """Ends a run like a kill."""
-
-
-def dead_name(attempt_id):
-    """The name of an owner as a process that has ended would have left it."""
-    *parts, _, machine = owner_name(attempt_id).split("-")
-    return "-".join([*parts, "another", machine])
 
 
 @pytest.mark.parametrize("is_new", [True, False])
