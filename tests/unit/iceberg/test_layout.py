@@ -73,4 +73,4 @@ def test_memory_settings(text, expected):
 
 def test_tasks_hold_one_row_group_each():
     assert needed_bytes([]) == 0
-    assert needed_bytes([5, 7]) == 300 * 1024**2 + 12
+    assert needed_bytes([5, 7]) == (300 + 2 * 64) * 1024**2 + 12
