@@ -215,7 +215,14 @@ def _check_published(spark: SparkSession, branch: Branch, verified: int, moved: 
     statement again: then main was at the snapshot already.
     """
     before, after = moved["previous_ref"], moved["updated_ref"]
-    is_in_main = read_snapshots(spark, branch.table).is_in_main(verified)
+    try:
+        is_in_main = read_snapshots(spark, branch.table).is_in_main(verified)
+    except SPARK_ERRORS as error:
+        raise PublishError(
+            f"main of {branch.location!r} went from snapshot {before} to {after}, so the result is "
+            f"published, but its catalog failed right after: {first_line(error)}. Run again with "
+            "the same --run-key, if the run had one, or look at the table."
+        ) from error
     if is_in_main and after == verified and before in {branch.parent_id, after}:
         return
     back = ""

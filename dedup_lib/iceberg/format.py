@@ -11,7 +11,7 @@ from pyspark.sql import DataFrame, DataFrameWriter
 from pyspark.sql import functions as F
 from pyspark.sql.types import StructField, StructType
 
-from dedup_lib.errors import DedupError, TableNotFoundError, UnsupportedError
+from dedup_lib.errors import DedupError, InputChangedError, TableNotFoundError, UnsupportedError
 from dedup_lib.iceberg import image_changes, output, target_table
 from dedup_lib.iceberg.bad_tables import WHY_NO_IDS
 from dedup_lib.iceberg.branch_clone import BranchClone
@@ -119,7 +119,12 @@ class IcebergFormat(TableFormat):
     def tuned_frame(self, table: PinnedTable, settings: Mapping[str, str]) -> DataFrame:
         """Read the snapshot with options, for Iceberg knows no such settings of a session."""
         spark, detail = table.frame.sparkSession, detail_of(table)
-        return read_snapshot(spark, detail, reader_options(spark, detail, settings))
+        frame = read_snapshot(spark, detail, reader_options(spark, detail, settings))
+        if frame.schema != table.frame.schema:
+            raise InputChangedError(
+                f"columns of {table.location!r} were changed while the run was at work: run again."
+            )
+        return frame
 
     def file_path_of(self, table: PinnedTable, stored: str) -> str:
         """Return a path of `_file` as Hadoop knows it; it is raw, so nothing is decoded."""

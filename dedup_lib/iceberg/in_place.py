@@ -16,6 +16,7 @@ from dedup_lib.methods import repeats
 from dedup_lib.methods.method import Method
 from dedup_lib.methods.run_context import RunContext
 from dedup_lib.plan.plan import Plan
+from dedup_lib.publish.owners import note_without_result
 from dedup_lib.tables.history import EarlierRun
 from dedup_lib.tables.image_table import ImageTable
 from dedup_lib.tables.target import Attempt
@@ -104,6 +105,7 @@ class InPlace(Method):
                 f"{changed} The plan of --apply-plan was made for the rows before: make and "
                 "approve a new plan."
             )
+        note_without_result(self.run.attempt_id)
         return PlanOutdatedError(f"{changed} Only rows were appended.")
 
     def _report(self, plan: Plan, published: Snapshot | None) -> None:

@@ -33,7 +33,7 @@ from dedup_lib.iceberg.history import read_snapshots
 from dedup_lib.iceberg.layout import codec_of, layout_of, memory_properties
 from dedup_lib.iceberg.output_schema import check_same_columns
 from dedup_lib.locations import is_path
-from dedup_lib.publish.owners import named_died_here, owner_name
+from dedup_lib.publish.owners import named_died_here, named_without_result, owner_name
 from dedup_lib.session.failures import SPARK_ERRORS, exists_already, first_line
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import name_parts, quoted, sql_text
@@ -229,7 +229,10 @@ def _check_was_left(detail: Detail, location: str) -> None:
 
 
 def forget_owner(spark: SparkSession, table: str) -> None:
-    """Take the note of its owner from a published table. It does no harm there."""
+    """Take the note of its owner from a published table. It does no harm there.
+
+    A record that keeps it passes for unfinished: a later run refuses to replace it.
+    """
     try:
         spark.sql(f"ALTER TABLE {table} UNSET TBLPROPERTIES IF EXISTS ('{MADE_BY}')").collect()
     except SPARK_ERRORS as error:
@@ -267,8 +270,9 @@ def _drop_unfinished(spark: SparkSession, location: str, may_go: Callable[[str],
         Whether it was dropped.
     """
     detail = read_detail(spark, location)
-    may_drop = _is_unpublished(spark, detail) or note_of_record(spark, location).get(UNFINISHED)
-    if not may_drop or not may_go(detail.properties[MADE_BY]):
+    owner = detail.properties.get(MADE_BY, "")
+    is_own_record = named_without_result(owner) and UNFINISHED in note_of_record(spark, location)
+    if not (is_own_record or (_is_unpublished(spark, detail) and may_go(owner))):
         return False
     spark.sql(f"DROP TABLE {detail.name} PURGE").collect()
     return True

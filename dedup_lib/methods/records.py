@@ -13,7 +13,7 @@ from dedup_lib.methods import spark_engine
 from dedup_lib.plan.plan import Record
 from dedup_lib.publish import marker, stage, targets
 from dedup_lib.publish.attempts import attempt_directory, attempt_without_directory
-from dedup_lib.publish.owners import named_died_here, owner_name
+from dedup_lib.publish.owners import named_without_result, owner_name
 from dedup_lib.publish.sweep import sweep
 from dedup_lib.session.session import Session
 from dedup_lib.session.sql_names import sql_name
@@ -53,9 +53,10 @@ def _was_left(session: Session, settings: Settings, location: str) -> bool:
     """Tell whether the run of a record has ended without publishing, so that it may be replaced.
 
     If that run deleted its rows from the image table, the record stays: it is noted as finished.
+    A table in a catalog is replaced only if this very run made it, and then had to plan anew.
 
     Raises:
-        ConflictError: The record is a table in a catalog, and its run may still be at work.
+        ConflictError: The record is a table in a catalog, and its run may have published.
     """
     note = _unfinished_note(session, location)
     if not note:
@@ -67,11 +68,12 @@ def _was_left(session: Session, settings: Settings, location: str) -> bool:
         if format_of(session, images).find_run(session, images, "run", run) is not None:
             finish(session, location)
             return False
-    if not is_path(location) and not named_died_here(note[UNFINISHED]):
+    if not is_path(location) and not named_without_result(note[UNFINISHED]):
         raise ConflictError(
-            f"table {location!r} is the record of a run that is at work, or that died on another "
-            f"machine before it published. If none is running: DROP TABLE {sql_name(location)}. "
-            "Then run again."
+            f"table {location!r} is the record of run {note.get('run')}, which is at work or ended "
+            "early: before it published, or right after. So it may be the only list of what that "
+            "run removed. If no run is at work, and the listed rows are still there: DROP TABLE "
+            f"{sql_name(location)}. Then run again. Or choose another location."
         )
     return True
 

@@ -13,6 +13,8 @@ from pathlib import Path
 _PROCESS_TOKEN = uuid.uuid4().hex
 # The attempts of this process that have ended.
 _ENDED: set[str] = set()
+# Those of them that published nothing, and never will.
+_WITHOUT_RESULT: set[str] = set()
 _NAME = re.compile(
     r"dedup-(?P<attempt>[0-9a-f]{12})-(?P<pid>\d+)-(?P<process>\w+)-(?P<machine>\w+)"
 )
@@ -65,6 +67,21 @@ def named_died_here(name: str) -> bool:
 def note_ended(attempt_id: str) -> None:
     """Note that an attempt of this process has ended, so that a later one may take its place."""
     _ENDED.add(attempt_id)
+
+
+def note_without_result(attempt_id: str) -> None:
+    """Note that an attempt of this process published nothing, and never will."""
+    _WITHOUT_RESULT.add(attempt_id)
+
+
+def named_without_result(name: str) -> bool:
+    """Tell whether the owner in a name was an attempt of this process that published nothing."""
+    found = _NAME.fullmatch(name)
+    return (
+        found is not None
+        and found["attempt"] in _WITHOUT_RESULT
+        and owner_name(found["attempt"]) == name
+    )
 
 
 def _machine_digest() -> str:

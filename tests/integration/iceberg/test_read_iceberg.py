@@ -3,8 +3,14 @@
 import pytest
 from pyspark.sql import functions as F
 
-from dedup_lib.errors import NoImageRowsError, TableNotFoundError, UnsupportedError
+from dedup_lib.errors import (
+    InputChangedError,
+    NoImageRowsError,
+    TableNotFoundError,
+    UnsupportedError,
+)
 from dedup_lib.iceberg.detail import read_detail, reader_options
+from dedup_lib.methods import rewrite
 from dedup_lib.session.conf import session_settings
 from tests.support.spark.stages import newest_stage, stages_since
 from tests.support.tables.iceberg import V2, V3, head, iceberg_table, rows
@@ -31,9 +37,9 @@ def test_tasks_are_as_large_as_for_other_tables(spark, remove, listed, tmp_path)
     report = remove(name, listed, None, dry_run=True)
     assert report.counts["input_rows"] == len(sizes) == 6
     assert max(stage.numTasks() for stage in stages_since(spark, newest)) == 2
-    for target_file_bytes, num_files in ((None, 2), (4 * 1024**2, 5)):
-        out = tmp_path / f"out-{target_file_bytes}"
-        remove(name, listed, out, target_file_bytes=target_file_bytes)
+    for target, num_files in ((None, 2), ("4mb", 5)):
+        out = tmp_path / f"out-{target}"
+        remove(name, listed, out, target_file_size=target)
         assert len(list(out.glob("*.parquet"))) == num_files
 
 
@@ -98,3 +104,19 @@ def test_settings_that_redirect_reads_are_refused(spark, remove, listed, key):
     name = iceberg_table(spark, properties=V3 | {"write.wap.enabled": "true"})
     with session_settings(spark, {key: "x"}), pytest.raises(UnsupportedError, match=key):
         remove(name, listed, None, dry_run=True)
+
+
+def test_columns_that_change_while_a_run_is_at_work_end_it(
+    spark, remove, listed, tmp_path, monkeypatch
+):
+    """Images are read under the current columns: without the check, one would be missing."""
+    name, settings_for = iceberg_table(spark), rewrite.settings_for
+
+    def drop_first(*arguments, **named):
+        spark.sql(f"ALTER TABLE {name} DROP COLUMN image")
+        return settings_for(*arguments, **named)
+
+    monkeypatch.setattr(rewrite, "settings_for", drop_first)
+    with pytest.raises(InputChangedError, match="columns"):
+        remove(name, listed, tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -12,7 +12,9 @@ from dedup_lib.publish.owners import (
     died_here,
     is_owner_name,
     named_died_here,
+    named_without_result,
     note_ended,
+    note_without_result,
     owner_name,
     owner_text,
 )
@@ -78,6 +80,17 @@ def test_an_attempt_that_has_ended_leaves_what_the_next_of_its_process_may_repla
     assert named_died_here(own)
     assert not named_died_here(next_one)
     assert not named_died_here(f"{own.rpartition('-')[0]}-elsewhere")
+
+
+def test_an_attempt_without_a_result_is_known_to_its_own_process_only(monkeypatch):
+    monkeypatch.setattr(owners, "_WITHOUT_RESULT", set())
+    own = owner_name("0123456789ab")
+    note_ended("0123456789ab")
+    assert not named_without_result(own)
+    note_without_result("0123456789ab")
+    assert named_without_result(own)
+    assert not named_without_result(f"{own.rpartition('-')[0]}-elsewhere")
+    assert not named_without_result(owner_name("ba9876543210"))
 
 
 @pytest.mark.parametrize("name", ["main", "dedup-7f3a", "dedup-0123456789ab-1"])

@@ -164,7 +164,7 @@ def test_g6_g7_a_run_that_stopped_is_no_run_and_the_next_one_is_right(
     images.add(["e"])
     with monkeypatch.context() as patch:
         patch.setattr(output if place == "write_rows" else branch, place, stop)
-        patch.setattr(output, "owner_name", dead_name)
+        patch.setattr(branch, "owner_name", dead_name)
         patch.setattr(output, "_discard", lambda *_: None)
         with pytest.raises(StoppedError):
             catch_up(images, ["c"], run_key="tuesday")
