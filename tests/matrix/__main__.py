@@ -29,6 +29,8 @@ FAST = (
         f"tests/integration/{name}.py"
         for name in (
             "clone/test_clone",
+            "iceberg/test_in_place",
+            "iceberg/test_read_iceberg",
             "images/test_footers",
             "images/test_hostile_types",
             "images/test_image_layout",
