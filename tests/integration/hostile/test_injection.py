@@ -169,7 +169,8 @@ def test_g16_every_part_of_a_table_name_is_quoted(name, parts, spelled):
 
 # What statements are put together of: names that were quoted, numbers, and names of our own making.
 SQL_PARTS = {
-    "sql_name(location)", "sql_name(self.target.location)", "sql_name(staged.location)", "sql_name(output)",
+    "sql_name(location)", "sql_name(self.target.location)", "sql_name(staged.location)",
+    "sql_name(output)",
     "quoted(image_id_column)", "quoted(name)", "quoted(staged.location)", "quoted_schema", "table",
     "column", "name", "view", "version", "limit", "source",
     "DELETION_VECTORS", "staged.version or 0",
