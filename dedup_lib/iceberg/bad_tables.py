@@ -18,6 +18,7 @@ from dedup_lib.session.failures import find_catalog_failure, first_line
 from dedup_lib.session.no_table import no_table
 from dedup_lib.session.spark_session import get_setting
 from dedup_lib.session.sql_names import name_parts
+from dedup_lib.session.start import EXTENSIONS, ICEBERG_EXTENSION
 
 _RUNTIME = "org.apache.iceberg:iceberg-spark-runtime-{}_2.13:1.11.0"
 _VERSIONS_WITH_RUNTIME = ("4.0", "4.1")
@@ -27,7 +28,6 @@ WHY_NO_IDS = (
     "a column of files that add_files took in, if they spell its name otherwise, even if only "
     "upper and lower case differ"
 )
-_EXTENSIONS = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 _NO_CLASS = re.compile(r"Cannot find catalog plugin class for catalog '(.+?)': ([\w.$]+)")
 _UNREAD_TYPE = re.compile(r"Spark does not support \w+ fields|unsupported type to Spark: \w+")
 _RESERVED = re.compile(r"names reserved for Iceberg metadata columns: \[(.+?)\]")
@@ -53,11 +53,11 @@ def check_extensions(spark: SparkSession) -> None:
     Raises:
         UnsupportedError: It lacks Iceberg's SQL extensions.
     """
-    if _EXTENSIONS not in (get_setting(spark, "spark.sql.extensions") or ""):
+    if ICEBERG_EXTENSION not in (get_setting(spark, EXTENSIONS) or ""):
         raise UnsupportedError(
             "the session lacks Iceberg's SQL extensions, which branches need. Start it with "
-            f"spark.sql.extensions={_EXTENSIONS} (beside others, with a comma). If Iceberg's jar "
-            f"is missing, too: {get_runtime(spark.version)}."
+            f"{EXTENSIONS}={ICEBERG_EXTENSION} (beside others, with a comma). If it also lacks "
+            f"Iceberg's jar: {get_runtime(spark.version)}."
         )
 
 

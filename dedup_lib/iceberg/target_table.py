@@ -207,7 +207,7 @@ def _has_no_other_refs(spark: SparkSession, detail: Detail) -> bool:
 def note_of_record(spark: SparkSession, location: str) -> Mapping[str, Any]:
     """Return the note of the run whose record a table is, until `forget_owner`; otherwise none.
 
-    Somebody else may have written to the table since: then there is none, either.
+    If somebody else has written to the table since, it has none.
     """
     try:
         detail = read_detail(spark, location)

@@ -139,8 +139,7 @@ def _checked(
 
 def _placed(images: ImageTable, facts: IdFacts) -> DataFrame:
     """Return the columns of an ID table, and `size_bytes` and `modified_ms` of each row's file."""
-    frame = images.id_frame
-    places = images.table_format.row_places(frame)
+    frame, places = images.id_frame, images.id_places
     named = zip(facts.value_names, facts.columns, strict=True)
     return frame.select(
         *(F.col(quoted(column)).alias(name) for name, column in named),

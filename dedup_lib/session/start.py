@@ -44,8 +44,8 @@ _DELTA_SETTINGS = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
 }
-_EXTENSIONS = "spark.sql.extensions"
-_ICEBERG_EXTENSION = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
+EXTENSIONS = "spark.sql.extensions"
+ICEBERG_EXTENSION = "org.apache.iceberg.spark.extensions.IcebergSparkSessionExtensions"
 # A line of spark-defaults.conf.
 _SETTING = re.compile(r"\s*(spark\.[^\s=:]+)[\s=:]+(.*?)\s*")
 # Where Hadoop's configuration is; and settings that are one, or add jars.
@@ -188,8 +188,8 @@ def _table_settings() -> dict[str, str]:
     settings = _DELTA_SETTINGS if _has_jar("*delta-spark_*") else {}
     if not _has_jar("iceberg-spark-runtime-*"):
         return settings
-    extensions = [settings.get(_EXTENSIONS), _ICEBERG_EXTENSION]
-    return settings | {_EXTENSIONS: ",".join(filter(None, extensions))}
+    extensions = [settings.get(EXTENSIONS), ICEBERG_EXTENSION]
+    return settings | {EXTENSIONS: ",".join(filter(None, extensions))}
 
 
 def _has_jar(pattern: str) -> bool:
@@ -199,10 +199,10 @@ def _has_jar(pattern: str) -> bool:
 def _beside_own(settings: dict[str, str]) -> dict[str, str]:
     """Leave out the settings that the user set; extensions stand beside the user's."""
     own = _own_settings()
-    extensions = [*own.get(_EXTENSIONS, "").split(","), *settings.get(_EXTENSIONS, "").split(",")]
+    extensions = [*own.get(EXTENSIONS, "").split(","), *settings.get(EXTENSIONS, "").split(",")]
     joined = ",".join(filter(None, dict.fromkeys(extensions)))
     missing = {key: value for key, value in settings.items() if key not in own}
-    return missing | ({_EXTENSIONS: joined} if joined else {})
+    return missing | ({EXTENSIONS: joined} if joined else {})
 
 
 def _own_settings() -> dict[str, str]:

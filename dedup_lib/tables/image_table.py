@@ -73,7 +73,7 @@ class ImageTable(PinnedTable):
     @cached_property
     def id_frame(self) -> DataFrame:
         """The rows of the table, for scans that read next to nothing of a file."""
-        return self.tuned(SCAN_SETTINGS).frame
+        return self.table_format.tuned_frame(self, SCAN_SETTINGS)
 
     def tuned(self, settings: Mapping[str, str]) -> ImageTable:
         """Return the table, to be read as settings say; the caller also sets them."""
@@ -81,14 +81,19 @@ class ImageTable(PinnedTable):
 
     @property
     def row_index(self) -> Column:
-        """The column `row_index`, each row's position in its file; NULL if Spark can't read it."""
-        position = self.places.row_index if self.has_row_index else F.lit(None)
+        """The column `row_index` of `id_frame`: a row's position in its file, NULL if unknown."""
+        position = self.id_places.row_index if self.has_row_index else F.lit(None)
         return position.cast("bigint").alias("row_index")
 
     @property
     def places(self) -> RowPlaces:
         """Where each row of the frame is."""
         return self.table_format.row_places(self.frame)
+
+    @property
+    def id_places(self) -> RowPlaces:
+        """Where each row of `id_frame` is."""
+        return self.table_format.row_places(self.id_frame)
 
     @property
     def ids_are_uuids(self) -> bool:
@@ -125,9 +130,8 @@ class ImageTable(PinnedTable):
         """`image_id`, `file_path`, `row_index` (NULL if unknown), one row per row of the table."""
         if self.id_table is not None:
             return self.id_table.rows
-        frame = self.id_frame
-        file_path = self.table_format.row_places(frame).file_path.alias("file_path")
-        return frame.select(self.id, file_path, self.row_index)
+        file_path = self.id_places.file_path.alias("file_path")
+        return self.id_frame.select(self.id, file_path, self.row_index)
 
     @property
     def compared(self) -> DataFrame:

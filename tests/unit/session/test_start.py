@@ -111,13 +111,13 @@ def own(settings):
 
 
 def test_extensions_of_the_jars_that_are_there_stand_beside_the_users(monkeypatch, spark_home):
-    delta, iceberg = start._DELTA_SETTINGS[start._EXTENSIONS], start._ICEBERG_EXTENSION
-    assert own({})[start._EXTENSIONS] == f"{delta},{iceberg}"
-    arguments = f"--packages a:b:1 --conf {start._EXTENSIONS}=a.B,{delta} pyspark-shell"
+    delta, iceberg = start._DELTA_SETTINGS[start.EXTENSIONS], start.ICEBERG_EXTENSION
+    assert own({})[start.EXTENSIONS] == f"{delta},{iceberg}"
+    arguments = f"--packages a:b:1 --conf {start.EXTENSIONS}=a.B,{delta} pyspark-shell"
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", arguments)
-    assert own({})[start._EXTENSIONS] == f"a.B,{delta},{iceberg}"
+    assert own({})[start.EXTENSIONS] == f"a.B,{delta},{iceberg}"
     monkeypatch.setenv("SPARK_HOME", str(spark_home / "other"))
-    assert own({}) == {start._EXTENSIONS: f"a.B,{delta}"}
+    assert own({}) == {start.EXTENSIONS: f"a.B,{delta}"}
 
 
 def test_what_the_user_set_is_not_set_again(monkeypatch, spark_home):
@@ -125,10 +125,10 @@ def test_what_the_user_set_is_not_set_again(monkeypatch, spark_home):
     text = "# a comment\nspark.a.b  1 2\nspark.sql.catalog.spark_catalog=my.Catalog\n\n"
     (spark_home / "conf/spark-defaults.conf").write_text(text)
     ours = {"spark.a.b": "3", "spark.c": "4"}
-    assert own(ours).keys() == {"spark.c", start._EXTENSIONS}
+    assert own(ours).keys() == {"spark.c", start.EXTENSIONS}
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", "--conf spark.c=5 pyspark-shell")
-    assert own(ours).keys() == {start._EXTENSIONS}
+    assert own(ours).keys() == {start.EXTENSIONS}
     (spark_home / "other.conf").write_text("spark.c=6")
     arguments = f"--properties-file {spark_home}/other.conf pyspark-shell"  # no defaults then
     monkeypatch.setenv("PYSPARK_SUBMIT_ARGS", arguments)
-    assert own(ours).keys() == {"spark.a.b", "spark.sql.catalog.spark_catalog", start._EXTENSIONS}
+    assert own(ours).keys() == {"spark.a.b", "spark.sql.catalog.spark_catalog", start.EXTENSIONS}

@@ -347,6 +347,6 @@ def test_any_sequence_of_what_can_happen_ends_as_a_full_run(
 
 
 def once(act):
-    """Act at the first call only: what acts is a run, too."""
+    """Act at the first call only: what acts may itself be a run."""
     left = [act]
     return lambda: left.pop()() if left else None
